@@ -19,10 +19,11 @@ class SigningKey {
     Signature sign(ByteView message) const;
 
   private:
-    Secret seed_;
+    Secret seed_; // and behind it the public key: the form libsodium signs with
     PublicKey public_key_;
 };
 
+// False also for keys that are no point of the curve, or one of small order, under which anybody can sign.
 [[nodiscard]] bool verify_signature(const PublicKey& key, ByteView message, const Signature& signature);
 
 // An X25519 private key.
