@@ -1,0 +1,217 @@
+#include "repository/pack/pack_pipeline.h"
+
+#include "base/error.h"
+#include "crypto/hash.h"
+
+#include <algorithm>
+#include <optional>
+
+namespace holdfast {
+
+// A frame on its way to a worker.
+struct PackPipeline::Job {
+    std::shared_ptr<OpenPack> pack;
+    std::uint32_t number = 0;
+    Bytes raw;
+    std::vector<BlobRecord> blobs;
+    bool compressible = true;
+};
+
+struct PackPipeline::SealedFrame {
+    FrameRecord record;
+    Bytes stored;
+};
+
+// A pack from its first reserved frame until it is in the store.
+struct PackPipeline::OpenPack {
+    PackId id;
+    std::mutex mutex;
+    std::vector<std::optional<SealedFrame>> frames; // by number
+    std::uint64_t stored_bytes = 0;                 // of the frames that are here
+    std::uint64_t raw_bytes_under_way = 0;
+    std::uint32_t missing = 0; // reserved, not here yet
+    bool ended = false;
+};
+
+PackPipeline::PackPipeline(Store& store, const RunSecrets& run, const KeyRing& keys,
+                           const PackPipelineSettings& settings, std::stop_token stop)
+    : store_(store), run_(run), keys_(keys), settings_(settings), jobs_(settings.waiting_frame_bytes),
+      finished_(settings.pack_bytes), chooser_(settings.level), threads_(std::move(stop)) {
+    for (unsigned i = 0; i < std::max(1u, settings_.workers); ++i) {
+        threads_.start([this](std::stop_token token) { compress_frames(token); });
+    }
+    for (unsigned i = 0; i < std::max(1u, settings_.uploads); ++i) {
+        threads_.start([this](std::stop_token token) { upload_packs(token); });
+    }
+}
+
+PackPipeline::~PackPipeline() = default;
+
+std::shared_ptr<PackPipeline::OpenPack> PackPipeline::open_pack(std::uint8_t kind, std::uint8_t cls) {
+    std::shared_ptr<OpenPack>& open = open_[{kind, cls}];
+    if (open) {
+        // What is under way will shrink about as much as what came before it; a pack may end a little off its size.
+        std::unique_lock lock(open->mutex);
+        const std::uint64_t expected = open->stored_bytes + open->raw_bytes_under_way / 2;
+        if (expected < settings_.pack_bytes) return open;
+        lock.unlock();
+        end_pack(std::exchange(open, nullptr));
+    }
+    open = std::make_shared<OpenPack>();
+    open->id = PackId{run_.id, next_sequence_++, kind, cls};
+    const std::scoped_lock lock(mutex_);
+    ++packs_under_way_;
+    return open;
+}
+
+FrameAddress PackPipeline::reserve(std::uint8_t kind, std::uint8_t cls) {
+    threads_.rethrow_if_failed();
+    const std::shared_ptr<OpenPack> pack = open_pack(kind, cls);
+    const std::scoped_lock lock(pack->mutex);
+    const auto number = static_cast<std::uint32_t>(pack->frames.size());
+    pack->frames.emplace_back();
+    ++pack->missing;
+    reserved_in_[pack->id] = pack;
+    return {pack->id, number};
+}
+
+void PackPipeline::submit(const FrameAddress& address, Bytes raw, std::vector<BlobRecord> blobs, bool compressible) {
+    const auto reserved = reserved_in_.find(address.pack);
+    if (reserved == reserved_in_.end() || raw.empty() || raw.size() > max_frame_bytes) {
+        throw Error(ErrorCode::internal, "a frame was submitted that was not reserved, or is empty or too large");
+    }
+    const std::shared_ptr<OpenPack> pack = reserved->second;
+    {
+        const std::scoped_lock lock(pack->mutex);
+        pack->raw_bytes_under_way += raw.size();
+    }
+    const std::size_t size = raw.size();
+    Job job{pack, address.frame, std::move(raw), std::move(blobs), compressible};
+    if (!jobs_.push(std::move(job), size, threads_.stop_token())) {
+        threads_.rethrow_if_failed();
+        throw Error(ErrorCode::cancelled, "stopped before it was done");
+    }
+}
+
+void PackPipeline::end_pack(const std::shared_ptr<OpenPack>& pack) {
+    bool complete;
+    {
+        const std::scoped_lock lock(pack->mutex);
+        pack->ended = true;
+        complete = pack->missing == 0;
+    }
+    if (complete) finished_.push(pack, settings_.pack_bytes, threads_.stop_token());
+}
+
+void PackPipeline::flush() {
+    for (auto& [stream, pack] : open_) {
+        if (pack) end_pack(std::exchange(pack, nullptr));
+    }
+    std::unique_lock lock(mutex_);
+    const bool done = put_.wait(lock, threads_.stop_token(), [&] { return packs_under_way_ == 0; });
+    lock.unlock();
+    reserved_in_.clear();
+    threads_.rethrow_if_failed();
+    if (!done) throw Error(ErrorCode::cancelled, "stopped before it was done");
+}
+
+PackPipelineTotals PackPipeline::totals() const {
+    const std::scoped_lock lock(mutex_);
+    PackPipelineTotals totals = totals_;
+    totals.compression = chooser_.report();
+    return totals;
+}
+
+void PackPipeline::compress_frames(std::stop_token stop) {
+    Compressor compressor;
+    std::optional<std::pair<PackId, Aead>> key; // of the pack of the last frame
+    while (std::optional<Job> job = jobs_.pop(stop)) {
+        SealedFrame frame;
+        frame.record.number = job->number;
+        frame.record.raw_length = static_cast<std::uint32_t>(job->raw.size());
+        frame.record.blobs = std::move(job->blobs);
+        std::optional<Bytes> smaller;
+        if (job->compressible) {
+            int level;
+            {
+                const std::scoped_lock lock(mutex_);
+                level = chooser_.level();
+            }
+            const auto started = std::chrono::steady_clock::now();
+            smaller = compressor.compress(job->raw, level);
+            const Duration took = std::chrono::steady_clock::now() - started;
+            const std::scoped_lock lock(mutex_);
+            chooser_.frame_compressed(level, job->raw.size(), smaller ? smaller->size() : job->raw.size(), took);
+        }
+        frame.record.codec = smaller ? FrameCodec::zstd : FrameCodec::stored;
+        const ByteView plain = smaller ? ByteView(*smaller) : ByteView(job->raw);
+
+        const PackId& id = job->pack->id;
+        if (!key || key->first != id) {
+            const Secret& secret = id.kind == PackId::metadata ? run_.structure : run_.content;
+            key.emplace(id, frame_key(secret.view(), id));
+        }
+        frame.stored = key->second.seal(
+            job->number, frame_associated_data(id, job->number, frame.record.raw_length, frame.record.codec), plain);
+        frame.record.stored_length = static_cast<std::uint32_t>(frame.stored.size());
+        deliver(job->pack, job->number, std::move(frame), stop);
+    }
+}
+
+void PackPipeline::deliver(const std::shared_ptr<OpenPack>& pack, std::uint32_t number, SealedFrame frame,
+                           std::stop_token stop) {
+    bool complete;
+    {
+        const std::scoped_lock lock(pack->mutex);
+        pack->stored_bytes += frame.stored.size();
+        pack->raw_bytes_under_way -= frame.record.raw_length;
+        pack->frames[number] = std::move(frame);
+        --pack->missing;
+        complete = pack->ended && pack->missing == 0;
+    }
+    if (complete) finished_.push(pack, settings_.pack_bytes, stop);
+}
+
+void PackPipeline::upload_packs(std::stop_token stop) {
+    for (;;) {
+        const auto waiting_since = std::chrono::steady_clock::now();
+        const std::optional<std::shared_ptr<OpenPack>> pack = finished_.pop(stop);
+        if (!pack) return;
+        const auto started = std::chrono::steady_clock::now();
+        put_pack(**pack);
+        const auto ended = std::chrono::steady_clock::now();
+        const std::scoped_lock lock(mutex_);
+        chooser_.pack_uploaded(started - waiting_since, ended - started);
+        --packs_under_way_;
+        put_.notify_all();
+    }
+}
+
+void PackPipeline::put_pack(OpenPack& pack) {
+    const std::string name = pack.id.object_name();
+    const Bytes header = encode_pack_header({keys_.slot(), pack.id, run_.envelope});
+    PackTail tail;
+    std::vector<ByteView> parts{header};
+    std::uint64_t raw_bytes = 0;
+    for (const std::optional<SealedFrame>& frame : pack.frames) {
+        tail.frames.push_back(frame->record);
+        parts.emplace_back(frame->stored);
+        raw_bytes += frame->record.raw_length;
+    }
+    const Bytes sealed_tail = seal_pack_tail(tail, run_.structure.view(), pack.id);
+    parts.emplace_back(sealed_tail);
+
+    const Bytes footer = make_pack_footer(parts, sealed_tail.size(), name, keys_);
+    parts.emplace_back(footer);
+    std::uint64_t stored_bytes = 0;
+    for (const ByteView part : parts) stored_bytes += part.size();
+
+    store_.put(name, parts, PutOptions{.only_if_absent = false, .retention = {}, .tier = {}}, CallOptions{});
+    pack.frames.clear();
+    const std::scoped_lock lock(mutex_);
+    totals_.raw_bytes += raw_bytes;
+    totals_.stored_bytes += stored_bytes;
+    ++totals_.packs;
+}
+
+} // namespace holdfast

@@ -1,0 +1,84 @@
+// From raw frames to packs in the store: compress, encrypt, collect, upload, on threads of their own.
+#pragma once
+
+#include "base/bounded_queue.h"
+#include "base/task_group.h"
+#include "repository/compression.h"
+#include "repository/envelope.h"
+#include "repository/key_ring.h"
+#include "repository/node/location.h"
+#include "repository/pack/pack_format.h"
+#include "store/store.h"
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace holdfast {
+
+struct PackPipelineSettings {
+    std::uint64_t pack_bytes = 16u << 20; // packs end near this size
+    unsigned workers = worker_count();
+    unsigned uploads = 2;                   // packs under way at once; each is held in memory
+    std::size_t waiting_frame_bytes = 8u << 20;
+    // 0: chosen by measurement, from level 3; else this zstd level throughout.
+    int level = 0;
+};
+
+struct PackPipelineTotals {
+    std::uint64_t raw_bytes = 0;    // of the frames given
+    std::uint64_t stored_bytes = 0; // of the packs put, everything counted
+    std::uint64_t packs = 0;
+    CompressionReport compression;
+};
+
+// One thread reserves, submits and flushes; the rest happens behind. An error of any stage stops all and comes out of
+// the next call. The store, the run and the key ring must outlive it.
+class PackPipeline {
+  public:
+    PackPipeline(Store& store, const RunSecrets& run, const KeyRing& keys, const PackPipelineSettings& settings,
+                 std::stop_token stop = {});
+    ~PackPipeline();
+
+    // The address of the next frame in the packs of `kind` and `cls`. It must be submitted before flush().
+    FrameAddress reserve(std::uint8_t kind, std::uint8_t cls);
+    // Takes the frame over; waits while too much is under way. `raw` has 1 to max_frame_bytes bytes. Without
+    // `compressible` no compression is tried.
+    void submit(const FrameAddress& address, Bytes raw, std::vector<BlobRecord> blobs, bool compressible);
+    // Ends all open packs and returns when every pack is in the store.
+    void flush();
+    PackPipelineTotals totals() const;
+
+  private:
+    struct Job;
+    struct OpenPack;
+    struct SealedFrame;
+    void compress_frames(std::stop_token stop);
+    void upload_packs(std::stop_token stop);
+    void deliver(const std::shared_ptr<OpenPack>& pack, std::uint32_t number, SealedFrame frame, std::stop_token stop);
+    void end_pack(const std::shared_ptr<OpenPack>& pack);
+    void put_pack(OpenPack& pack);
+    std::shared_ptr<OpenPack> open_pack(std::uint8_t kind, std::uint8_t cls);
+
+    Store& store_;
+    const RunSecrets& run_;
+    const KeyRing& keys_;
+    const PackPipelineSettings settings_;
+    BoundedQueue<Job> jobs_;
+    BoundedQueue<std::shared_ptr<OpenPack>> finished_;
+    // Both belong to the calling thread.
+    std::map<std::pair<std::uint8_t, std::uint8_t>, std::shared_ptr<OpenPack>> open_;
+    std::map<PackId, std::shared_ptr<OpenPack>> reserved_in_;
+    std::uint32_t next_sequence_ = 0;
+
+    mutable std::mutex mutex_;
+    std::condition_variable_any put_;
+    std::uint64_t packs_under_way_ = 0;
+    PackPipelineTotals totals_;
+    LevelChooser chooser_;
+    TaskGroup threads_; // last: joined before the rest goes
+};
+
+} // namespace holdfast

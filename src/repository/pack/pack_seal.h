@@ -1,0 +1,23 @@
+// The two sealed parts of a pack that need keys: its tail and its footer.
+#pragma once
+
+#include "repository/key_ring.h"
+#include "repository/pack/pack_format.h"
+
+#include <span>
+
+namespace holdfast {
+
+// The tail's ciphertext.
+Bytes seal_pack_tail(const PackTail& tail, ByteView structure_secret, const PackId& pack);
+// Throws Error(corrupt) when it is not what seal_pack_tail made for this pack and secret.
+PackTail open_pack_tail(ByteView sealed, ByteView structure_secret, const PackId& pack);
+
+// The digest over `parts` (header, frames, tail), and the footer signed by the holder of `keys`.
+Bytes make_pack_footer(std::span<const ByteView> parts, std::size_t tail_bytes, const std::string& name,
+                       const KeyRing& keys);
+FixedBytes<32> pack_digest(std::span<const ByteView> parts);
+// What the footer's signature covers.
+Bytes pack_signed_bytes(const std::string& name, const FixedBytes<32>& digest);
+
+} // namespace holdfast
