@@ -184,12 +184,12 @@ FaultStore::Strike FaultStore::begin(StoreVerb verb, const std::string& name) {
                                     !can_strike(fault.kind, verb)) {
             continue;
         }
-        const bool due =
-            planned.operation || (planned.passed >= fault.skip && planned.passed - fault.skip < fault.times);
-        ++planned.passed;
-        if (!due || strike.fault) continue;
-        ++planned.fired;
-        strike.fault = fault;
+        if (!planned.operation && planned.passed < fault.skip) {
+            ++planned.passed;
+        } else if (!strike.fault && (planned.operation || planned.fired < fault.times)) {
+            ++planned.fired;
+            strike.fault = fault;
+        }
     }
     if (!strike.fault) strike.fault = by_chance(verb);
     return strike;

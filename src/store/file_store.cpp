@@ -74,7 +74,7 @@ FileStore::FileStore(std::string root, FileStoreSettings settings)
 std::string FileStore::url() const { return file_url_of(root_); }
 
 StoreCapabilities FileStore::capabilities() const {
-    return {.put_if_absent = true, .consistent = true, .tiers = {}, .largest_object_bytes = INT64_MAX};
+    return {.put_if_absent = true, .consistent = true, .largest_object_bytes = INT64_MAX};
 }
 
 std::string FileStore::path_of(const std::string& name) const {

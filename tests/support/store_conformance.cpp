@@ -146,7 +146,7 @@ TEST_P(StoreConformance, DescribesObjects) {
 }
 
 TEST_P(StoreConformance, PutsOnlyIfAbsent) {
-    const PutOptions only_if_absent{.only_if_absent = true, .retention = {}, .tier = {}};
+    const PutOptions only_if_absent{.only_if_absent = true};
     if (!expected().put_if_absent) {
         EXPECT_EQ(error_code_of([&] { store_->put("taken", as_bytes("first"), only_if_absent); }),
                   ErrorCode::unsupported);
@@ -172,7 +172,7 @@ TEST_P(StoreConformance, LetsOneOfManyRacersWin) {
         std::atomic<int> winners = 0;
         in_parallel(racers, [&](unsigned racer) {
             const Bytes data(5000, static_cast<Byte>(racer));
-            if (store_->put(name, data, {.only_if_absent = true, .retention = {}, .tier = {}}) ==
+            if (store_->put(name, data, {.only_if_absent = true}) ==
                 PutResult::stored) {
                 winner = static_cast<int>(racer);
                 ++winners;
@@ -367,7 +367,7 @@ TEST_P(StoreConformance, KeepsVersions) {
 TEST_P(StoreConformance, LocksObjects) {
     const Retention hour{.mode = RetentionMode::governance, .until = in_an_hour()};
     const Retention two_hours{.mode = RetentionMode::governance, .until = hour.until + std::chrono::hours(1)};
-    const PutOptions locked{.only_if_absent = false, .retention = hour, .tier = {}};
+    const PutOptions locked{.retention = hour};
     if (!expected().object_lock) {
         EXPECT_EQ(error_code_of([&] { store_->put("locked", as_bytes("x"), locked); }),
                   ErrorCode::unsupported);
@@ -426,7 +426,7 @@ TEST_P(StoreConformance, MovesObjectsBetweenTiers) {
     if (expected().tiers.empty()) {
         store_->put("tiered", data);
         EXPECT_EQ(error_code_of([&] {
-                      store_->put("cold", data, {.only_if_absent = false, .retention = {}, .tier = "ICE"});
+                      store_->put("cold", data, {.tier = "ICE"});
                   }),
                   ErrorCode::unsupported);
         EXPECT_EQ(error_code_of([&] { store_->set_tier("tiered", "ICE", {}); }), ErrorCode::unsupported);
@@ -435,7 +435,7 @@ TEST_P(StoreConformance, MovesObjectsBetweenTiers) {
         return;
     }
     const std::string cold = expected().tiers.back();
-    EXPECT_EQ(store_->put("tiered/put", data, {.only_if_absent = false, .retention = {}, .tier = cold}),
+    EXPECT_EQ(store_->put("tiered/put", data, {.tier = cold}),
               PutResult::stored);
     store_->put("tiered/moved", data);
     store_->set_tier("tiered/moved", cold, {});

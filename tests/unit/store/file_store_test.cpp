@@ -52,8 +52,8 @@ TEST_F(FileStoreTest, KeepsOthersOut) {
 }
 
 TEST_F(FileStoreTest, LeavesNoTemporariesBehind) {
-    store_.put("a", as_bytes("x"), {.only_if_absent = true, .retention = {}, .tier = {}});
-    store_.put("a", as_bytes("y"), {.only_if_absent = true, .retention = {}, .tier = {}});
+    store_.put("a", as_bytes("x"), {.only_if_absent = true});
+    store_.put("a", as_bytes("y"), {.only_if_absent = true});
     store_.put("b", as_bytes("z"));
     EXPECT_EQ(temporaries(), 0U);
 }
@@ -141,7 +141,7 @@ TEST_F(FileStoreTest, TwoProcessesNeverBothWin) {
         FileStore mine(root_);
         for (int i = 0; i < rounds; ++i) {
             wins += mine.put("race/" + std::to_string(i), as_bytes("x"),
-                             {.only_if_absent = true, .retention = {}, .tier = {}}) == PutResult::stored;
+                             {.only_if_absent = true}) == PutResult::stored;
         }
         return wins;
     };
