@@ -1,6 +1,8 @@
 // What is known of one entry of a file tree, apart from its content.
 #pragma once
 
+#include "repository/node/entry.h"
+
 #include <compare>
 #include <cstdint>
 #include <string>
@@ -16,14 +18,6 @@ enum class FileType : std::uint8_t { regular, directory, symlink, fifo, socket, 
 
 // "regular", "directory", "symlink", "fifo", "socket", "char_device", "block_device".
 std::string_view to_string(FileType type);
-
-// A time as file systems keep it. Not a base Timestamp, whose 64 bits of nanoseconds end in 1677 and 2262, which file
-// systems do not.
-struct FileTime {
-    std::int64_t seconds = 0;      // since 1970-01-01T00:00:00Z; may be negative
-    std::uint32_t nanoseconds = 0; // below 1,000,000,000; always forward from `seconds`
-    auto operator<=>(const FileTime&) const = default;
-};
 
 // One extended attribute. Its value is bytes. Linux shows POSIX ACLs as system.posix_acl_access and
 // system.posix_acl_default.

@@ -112,13 +112,13 @@ void SegmentedContentWriter::write_block(std::uint64_t offset, ByteView block) {
         const std::uint64_t to = std::min<std::uint64_t>(end * page_bytes, block.size());
         if (!keep) {
             changed_bytes_ += to - from;
-            append_changed(offset + from, block.subspan(from, to - from));
+            append_changed(offset + from, block.subspan(from, to - from), Run::changed);
         } else if (!victims_.empty() || !keep_pages(offset + from, offset + to)) {
             // Page by page: some of them lie in frames that are to be left behind.
             for (std::uint64_t at = from; at < to; at += page_bytes) {
                 const std::uint64_t page_end = std::min<std::uint64_t>(at + page_bytes, to);
                 if (!keep_pages(offset + at, offset + page_end)) {
-                    append_changed(offset + at, block.subspan(at, page_end - at));
+                    append_changed(offset + at, block.subspan(at, page_end - at), Run::rewritten);
                 }
             }
         }
@@ -159,11 +159,14 @@ bool SegmentedContentWriter::keep_pages(std::uint64_t begin, std::uint64_t end) 
     return true;
 }
 
-void SegmentedContentWriter::append_changed(std::uint64_t offset, ByteView bytes) {
-    if (!in_run_) {
-        in_run_ = true;
+void SegmentedContentWriter::append_changed(std::uint64_t offset, ByteView bytes, Run kind) {
+    if (run_kind_ != kind) end_run();
+    if (run_kind_ == Run::none) {
+        run_kind_ = kind;
         placed_to_ = offset;
-        chunking_ = mode_ == SplitMode::content_defined || (mode_ == SplitMode::automatic && !known_before_);
+        // What is rewritten is never looked up: it would be found in the frame that it is to leave.
+        chunking_ = kind == Run::changed &&
+                    (mode_ == SplitMode::content_defined || (mode_ == SplitMode::automatic && !known_before_));
         if (chunking_) chunker_.begin(offset);
     }
     if (chunking_) {
@@ -171,7 +174,7 @@ void SegmentedContentWriter::append_changed(std::uint64_t offset, ByteView bytes
         return;
     }
     run_.insert(run_.end(), bytes.begin(), bytes.end());
-    if (mode_ == SplitMode::automatic && run_.size() > longest_page_run_bytes) {
+    if (mode_ == SplitMode::automatic && kind == Run::changed && run_.size() > longest_page_run_bytes) {
         chunking_ = true;
         chunker_.begin(placed_to_);
         chunker_.append(run_);
@@ -191,13 +194,14 @@ void SegmentedContentWriter::store_run() {
 }
 
 void SegmentedContentWriter::end_run() {
-    if (!in_run_) return;
+    if (run_kind_ == Run::none) return;
     if (chunking_) {
         chunker_.end();
     } else {
         store_run();
     }
-    in_run_ = chunking_ = false;
+    run_kind_ = Run::none;
+    chunking_ = false;
 }
 
 void SegmentedContentWriter::place(std::uint64_t offset, const Location& location) {

@@ -21,6 +21,12 @@ void check_magic(ByteReader& reader, std::string_view magic, std::string_view wh
     }
 }
 
+PackId read_pack_id(ByteReader& reader) {
+    const std::optional<PackId> id = PackId::from_bytes(reader.fixed_bytes<24>());
+    if (!id) reader.fail("not the id of a pack");
+    return *id;
+}
+
 BlobRecord decode_blob(ByteReader& reader, std::uint32_t raw_length) {
     BlobRecord blob;
     const std::uint8_t type = reader.u8();
@@ -90,7 +96,7 @@ PackTail decode_pack_tail(ByteView body) {
     const std::uint64_t origins = reader.varint_at_most(body.size() / 24);
     for (std::uint64_t i = 0; i < origins; ++i) {
         PackOrigin origin;
-        origin.pack = PackId::from_bytes(reader.raw(24));
+        origin.pack = read_pack_id(reader);
         origin.envelope = read_envelope_bytes(reader);
         tail.origins.push_back(std::move(origin));
     }
@@ -127,7 +133,7 @@ ParsedPackHeader parse_pack_header(ByteView bytes) {
     const std::uint8_t cls = reader.u8();
     ParsedPackHeader parsed;
     parsed.header.writer = reader.fixed_bytes<16>();
-    parsed.header.pack = PackId::from_bytes(reader.raw(24));
+    parsed.header.pack = read_pack_id(reader);
     if (parsed.header.pack.kind != kind || parsed.header.pack.cls != cls) reader.fail("it contradicts itself");
     parsed.header.envelope = read_envelope_bytes(reader);
     parsed.size_bytes = reader.position();

@@ -5,13 +5,13 @@
 #include "crypto/aead.h"
 #include "crypto/sign.h"
 #include "repository/ids.h"
+#include "repository/node/location.h"
 
 #include <optional>
 #include <vector>
 
 namespace holdfast {
 
-constexpr std::size_t max_frame_bytes = 1 << 20;   // raw
 constexpr std::size_t pack_footer_bytes = 104;
 constexpr std::size_t max_pack_bytes = 1u << 30;   // a bound for readers; writers stay far below
 constexpr std::size_t max_tail_bytes = 64u << 20;  // raw, likewise

@@ -148,7 +148,7 @@ void PackPipeline::compress_frames(std::stop_token stop) {
 
         const PackId& id = job->pack->id;
         if (!key || key->first != id) {
-            const Secret& secret = id.kind == PackId::metadata ? run_.structure : run_.content;
+            const Secret& secret = id.kind == metadata_pack ? run_.structure : run_.content;
             key.emplace(id, frame_key(secret.view(), id));
         }
         frame.stored = key->second.seal(
@@ -188,7 +188,7 @@ void PackPipeline::upload_packs(std::stop_token stop) {
 }
 
 void PackPipeline::put_pack(OpenPack& pack) {
-    const std::string name = pack.id.object_name();
+    const std::string name = pack.id.name();
     const Bytes header = encode_pack_header({keys_.slot(), pack.id, run_.envelope});
     PackTail tail;
     std::vector<ByteView> parts{header};

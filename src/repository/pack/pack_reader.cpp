@@ -50,7 +50,7 @@ std::shared_ptr<const LoadedPack> PackReader::load(const PackId& id) {
         const std::scoped_lock lock(mutex_);
         if (auto* known = packs_.find(id)) return *known;
     }
-    std::shared_ptr<const LoadedPack> pack = in_context(id.object_name(), [&] { return fetch(id); });
+    std::shared_ptr<const LoadedPack> pack = in_context(id.name(), [&] { return fetch(id); });
     if (pack) {
         const std::scoped_lock lock(mutex_);
         packs_.put(id, pack, pack->memory_bytes());
@@ -61,7 +61,7 @@ std::shared_ptr<const LoadedPack> PackReader::load(const PackId& id) {
 std::shared_ptr<const LoadedPack> PackReader::fetch(const PackId& id) {
     auto pack = std::make_shared<LoadedPack>();
     pack->id = id;
-    pack->name = id.object_name();
+    pack->name = id.name();
     const std::optional<ObjectInfo> info = store_.head(pack->name, {});
     if (!info) return nullptr;
     pack->size_bytes = info->size_bytes;
@@ -109,15 +109,18 @@ std::shared_ptr<const LoadedPack> PackReader::fetch(const PackId& id) {
     return pack;
 }
 
-std::vector<std::string> PackReader::moved_to(const PackId& id) {
+std::vector<PackId> PackReader::moved_to(const PackId& id) {
     {
         const std::scoped_lock lock(mutex_);
         if (auto* known = moved_.find(id)) return *known;
     }
-    std::vector<std::string> names = read_moved(store_, keys_, id);
+    std::vector<PackId> targets;
+    for (const std::string& name : read_moved(store_, keys_, id)) {
+        if (const std::optional<PackId> target = PackId::from_name(name)) targets.push_back(*target);
+    }
     const std::scoped_lock lock(mutex_);
-    moved_.put(id, names, 100 * (names.size() + 1));
-    return names;
+    moved_.put(id, targets, 64 * (targets.size() + 1));
+    return targets;
 }
 
 std::shared_ptr<const LoadedPack> PackReader::holder_of(const FrameAddress& address) {
@@ -129,11 +132,12 @@ std::shared_ptr<const LoadedPack> PackReader::holder_of(const FrameAddress& addr
                 if (pack->find(address)) return pack;
                 continue;
             }
-            for (const std::string& name : moved_to(candidate)) next.push_back(PackId::from_object_name(name));
+            const std::vector<PackId> targets = moved_to(candidate);
+            next.insert(next.end(), targets.begin(), targets.end());
         }
         candidates = std::move(next);
     }
-    throw pack_error(address.pack.object_name(),
+    throw pack_error(address.pack.name(),
                      fmt::format("frame {} is missing: the pack is gone or does not hold it", address.frame));
 }
 
@@ -141,7 +145,7 @@ Bytes PackReader::open_frame(const LoadedPack& pack, std::size_t position, ByteV
     const FrameRecord& frame = pack.tail.frames[position];
     const PackId& origin = pack.origins[frame.origin];
     const ByteView envelope = pack.envelopes[frame.origin];
-    const Secret& secret = origin.kind == PackId::metadata ? keys_.structure_secret_for(envelope, origin.run)
+    const Secret& secret = origin.kind == metadata_pack ? keys_.structure_secret_for(envelope, origin.run)
                                                            : keys_.content_secret_for(envelope, origin.run);
     Bytes plain(frame.stored_length - aead_tag_bytes);
     if (stored.size() != frame.stored_length ||

@@ -52,13 +52,13 @@ class PackReader {
 
   private:
     std::shared_ptr<const LoadedPack> fetch(const PackId& id);
-    std::vector<std::string> moved_to(const PackId& id);
+    std::vector<PackId> moved_to(const PackId& id);
 
     Store& store_;
     const KeyRing& keys_;
     std::mutex mutex_;
     LruCache<PackId, std::shared_ptr<const LoadedPack>> packs_;
-    LruCache<PackId, std::vector<std::string>> moved_;
+    LruCache<PackId, std::vector<PackId>> moved_;
 };
 
 } // namespace holdfast
