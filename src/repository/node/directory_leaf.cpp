@@ -238,6 +238,7 @@ bool DirectoryLeafReader::next(TreeEntry& entry) {
     read_attributes(entry, (flags & flag_attributes) != 0);
     read_kind_fields(entry);
     if (const char* rule = broken_rule(entry)) in_.fail(std::string("an entry ") + rule);
+    if (entry_size_bound(entry) > max_entry_bytes) in_.fail("an entry is larger than 512 KiB");
     ++read_;
     return true;
 }
