@@ -2,7 +2,6 @@
 
 #include "base/error.h"
 #include "crypto/hash.h"
-#include "repository/incompressible.h"
 #include "repository/node/node.h"
 
 namespace holdfast {
@@ -26,7 +25,7 @@ ContentWriter::~ContentWriter() = default;
 BlobId ContentWriter::identify(ByteView data) const { return keyed_hash<24>(domain_key_.view(), data); }
 
 ContentWriter::OpenFrame& ContentWriter::data_frame_for(ByteView data) {
-    return looks_incompressible(data) ? incompressible_ : compressible_;
+    return detector_.looks_incompressible(data) ? incompressible_ : compressible_;
 }
 
 Location ContentWriter::put_blob(const BlobId& id, ByteView data, std::size_t frame_bytes) {

@@ -3,6 +3,7 @@
 
 #include "base/lru_cache.h"
 #include "repository/content/known_blobs.h"
+#include "repository/incompressible.h"
 #include "repository/node/location.h"
 #include "repository/pack/pack_pipeline.h"
 
@@ -61,6 +62,7 @@ class ContentWriter {
     OpenFrame compressible_;
     OpenFrame incompressible_;
     OpenFrame nodes_;
+    IncompressibleDetector detector_;
     LruCache<NodeId, Location> remembered_nodes_;
     ContentTotals totals_;
 };

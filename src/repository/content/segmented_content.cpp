@@ -20,8 +20,8 @@ constexpr std::uint64_t round_up(std::uint64_t value) { return round_down(value 
 } // namespace
 
 SegmentedContentWriter::SegmentedContentWriter(const ContentTools& tools, ByteView domain_key, ContentSource& source,
-                                               const TreeEntry* previous, SplitMode mode)
-    : tools_(tools), source_(source), mode_(mode),
+                                               const TreeEntry* previous, const FileWriteOptions& options)
+    : tools_(tools), source_(source), options_(options),
       known_before_(previous != nullptr && std::holds_alternative<SegmentGroups>(previous->content)),
       previous_(tools.nodes, previous, tools.usable), segments_(tools.writer, previous_),
       chunker_(tools.gear,
@@ -32,12 +32,12 @@ SegmentedContentWriter::SegmentedContentWriter(const ContentTools& tools, ByteVi
 
 FileContentResult SegmentedContentWriter::write() {
     const std::uint64_t size = source_.size_bytes();
-    std::uint64_t position = 0;
+    std::uint64_t position = keep_trusted();
     while (const std::optional<SourceExtent> extent = source_.next_extent()) {
         if (!extent->hole) continue;
         // Only pages that are holes throughout count; the rest is read, zeros included.
         const std::uint64_t end = extent->offset + extent->length;
-        const std::uint64_t hole_begin = round_up(extent->offset);
+        const std::uint64_t hole_begin = std::max(position, round_up(extent->offset));
         const std::uint64_t hole_end = end >= size ? size : round_down(end);
         if (hole_begin >= hole_end) continue;
         write_data(position, hole_begin);
@@ -67,12 +67,42 @@ void SegmentedContentWriter::write_data(std::uint64_t begin, std::uint64_t end) 
         result_.read_bytes += got;
         result_.size_bytes = offset;
         segments_.complete_to(placed_to_);
-        if (offset == segment_end && anonymous_bytes_ >= least_page_frame_bytes) {
-            end_run();
-            tools_.writer.end_data_frames();
-            anonymous_bytes_ = 0;
-        }
+        if (offset == segment_end) segment_done();
     }
+}
+
+// Takes whole segments from an interrupted run, unread. Returns how far that goes.
+std::uint64_t SegmentedContentWriter::keep_trusted() {
+    std::uint64_t number = 0;
+    for (; (number + 1) * segment_bytes <= std::min(options_.trusted_bytes, source_.size_bytes()); ++number) {
+        const std::shared_ptr<const PreviousSegment> before = previous_.segment(number);
+        if (!before || !before->usable) break;
+        for (const Extent& extent : before->map) {
+            segments_.add_extent(number * segment_bytes + extent.file_offset, extent.length, extent.frame,
+                                 extent.frame_offset);
+        }
+        digest_.update({before->signatures.front().bytes.data(), before->signatures.size() * sizeof(PageSignature)});
+        segments_.add_signatures(before->signatures);
+        placed_to_ = result_.size_bytes = (number + 1) * segment_bytes;
+        segments_.complete_to(placed_to_);
+    }
+    return number * segment_bytes;
+}
+
+void SegmentedContentWriter::segment_done() {
+    if (anonymous_bytes_ >= least_page_frame_bytes) {
+        end_run();
+        tools_.writer.end_data_frames();
+        anonymous_bytes_ = 0;
+    }
+    if (!options_.segment_done) return;
+    options_.segment_done([this] {
+        FileContentResult part;
+        part.content = segments_.so_far();
+        part.size_bytes = segments_.completed_bytes();
+        if (part.size_bytes == 0) part.content = std::monostate{};
+        return part;
+    });
 }
 
 void SegmentedContentWriter::write_hole(std::uint64_t begin, std::uint64_t end) {
@@ -166,7 +196,7 @@ void SegmentedContentWriter::append_changed(std::uint64_t offset, ByteView bytes
         placed_to_ = offset;
         // What is rewritten is never looked up: it would be found in the frame that it is to leave.
         chunking_ = kind == Run::changed &&
-                    (mode_ == SplitMode::content_defined || (mode_ == SplitMode::automatic && !known_before_));
+                    (options_.mode == SplitMode::content_defined || (options_.mode == SplitMode::automatic && !known_before_));
         if (chunking_) chunker_.begin(offset);
     }
     if (chunking_) {
@@ -174,7 +204,7 @@ void SegmentedContentWriter::append_changed(std::uint64_t offset, ByteView bytes
         return;
     }
     run_.insert(run_.end(), bytes.begin(), bytes.end());
-    if (mode_ == SplitMode::automatic && kind == Run::changed && run_.size() > longest_page_run_bytes) {
+    if (options_.mode == SplitMode::automatic && kind == Run::changed && run_.size() > longest_page_run_bytes) {
         chunking_ = true;
         chunker_.begin(placed_to_);
         chunker_.append(run_);

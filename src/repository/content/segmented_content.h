@@ -23,13 +23,15 @@ struct ContentTools {
 class SegmentedContentWriter {
   public:
     SegmentedContentWriter(const ContentTools& tools, ByteView domain_key, ContentSource& source,
-                           const TreeEntry* previous, SplitMode mode);
+                           const TreeEntry* previous, const FileWriteOptions& options);
     FileContentResult write();
 
   private:
     // Pages that are stored anew together: because they changed, or to leave a dead frame behind.
     enum class Run { none, changed, rewritten };
 
+    std::uint64_t keep_trusted();
+    void segment_done();
     void write_data(std::uint64_t begin, std::uint64_t end);
     void write_hole(std::uint64_t begin, std::uint64_t end);
     void write_block(std::uint64_t offset, ByteView block);
@@ -42,7 +44,7 @@ class SegmentedContentWriter {
 
     ContentTools tools_;
     ContentSource& source_;
-    SplitMode mode_;
+    const FileWriteOptions& options_;
     bool known_before_;
     PreviousSegments previous_;
     SegmentWriter segments_;

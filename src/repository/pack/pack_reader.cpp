@@ -23,6 +23,12 @@ Error pack_error(const std::string& name, std::string_view what) {
                  "run 'holdfast verify --read-data' to see what else is damaged, and restore this object from a copy");
 }
 
+// One a thread: making one costs more than decompressing a small frame.
+Decompressor& decompressor() {
+    thread_local Decompressor instance;
+    return instance;
+}
+
 } // namespace
 
 std::optional<std::size_t> LoadedPack::find(const FrameAddress& address) const {
@@ -84,11 +90,12 @@ std::shared_ptr<const LoadedPack> PackReader::fetch(const PackId& id) {
 
     const ParsedPackHeader parsed = parse_pack_header(*begin);
     if (parsed.header.pack != id) throw Error(ErrorCode::corrupt, "another pack lies under its name");
+    if (parsed.header.envelope.run() != id.run) throw Error(ErrorCode::corrupt, "its envelope is that of another run");
     pack->writer = parsed.header.writer;
     pack->digest = footer.digest;
     pack->signature = footer.signature;
     const ByteView tail = ByteView(*end).last(wanted).first(footer.tail_length);
-    pack->tail = open_pack_tail(tail, keys_.structure_secret_for(parsed.header.envelope, id.run).view(), id);
+    pack->tail = open_pack_tail(tail, keys_.structure_secret_for(parsed.header.envelope)->view(), id);
 
     pack->origins.push_back(id);
     pack->envelopes.push_back(parsed.header.envelope);
@@ -144,18 +151,20 @@ std::shared_ptr<const LoadedPack> PackReader::holder_of(const FrameAddress& addr
 Bytes PackReader::open_frame(const LoadedPack& pack, std::size_t position, ByteView stored) const {
     const FrameRecord& frame = pack.tail.frames[position];
     const PackId& origin = pack.origins[frame.origin];
-    const ByteView envelope = pack.envelopes[frame.origin];
-    const Secret& secret = origin.kind == metadata_pack ? keys_.structure_secret_for(envelope, origin.run)
-                                                           : keys_.content_secret_for(envelope, origin.run);
+    const Envelope& envelope = pack.envelopes[frame.origin];
+    const std::shared_ptr<const Secret> secret = origin.kind == metadata_pack ? keys_.structure_secret_for(envelope)
+                                                                              : keys_.content_secret_for(envelope);
     Bytes plain(frame.stored_length - aead_tag_bytes);
     if (stored.size() != frame.stored_length ||
-        !frame_key(secret.view(), origin)
+        !frame_key(secret->view(), origin)
              .open(frame.number, frame_associated_data(origin, frame.number, frame.raw_length, frame.codec), stored,
                    plain)) {
         throw pack_error(pack.name, fmt::format("frame {} is not what its writer sealed", frame.number));
     }
-    if (frame.codec == FrameCodec::stored) return plain;
-    return in_context(pack.name, [&] { return Decompressor().decompress(plain, frame.raw_length); });
+    if (frame.codec == Codec::stored) return plain;
+    Bytes raw(frame.raw_length);
+    in_context(pack.name, [&] { decompressor().decompress(frame.codec, plain, raw); });
+    return raw;
 }
 
 Bytes PackReader::read_frame(const FrameAddress& address) {

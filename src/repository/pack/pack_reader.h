@@ -21,7 +21,7 @@ struct LoadedPack {
     SlotId writer;
     PackTail tail;
     std::vector<PackId> origins;         // by FrameRecord::origin; the pack itself when the tail names none
-    std::vector<Bytes> envelopes;        // likewise
+    std::vector<Envelope> envelopes;        // likewise
     std::vector<std::uint64_t> offsets;  // of each frame in the pack
     FixedBytes<32> digest;
     Signature signature;
