@@ -1,5 +1,6 @@
 #include "documents/backup/tree_capture.h"
 
+#include "documents/entry_metadata.h"
 #include "documents/entry_name.h"
 #include "documents/file_reader.h"
 
@@ -16,19 +17,6 @@ constexpr std::size_t most_problems = 1000;
 constexpr Duration fine_tick = std::chrono::milliseconds(20);
 // … except on file systems that store whole seconds, or two.
 constexpr Duration coarse_tick = std::chrono::seconds(2);
-
-EntryType entry_type(FileType type) {
-    switch (type) {
-    case FileType::regular: return EntryType::file;
-    case FileType::directory: return EntryType::directory;
-    case FileType::symlink: return EntryType::symlink;
-    case FileType::fifo: return EntryType::fifo;
-    case FileType::socket: return EntryType::socket;
-    case FileType::char_device: return EntryType::character_device;
-    case FileType::block_device: return EntryType::block_device;
-    }
-    return EntryType::file;
-}
 
 // A FileReader as the content writer wants it.
 class FileSource final : public ContentSource {
