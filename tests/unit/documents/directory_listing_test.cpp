@@ -1,12 +1,12 @@
 #include "documents/directory_listing.h"
 #include "temporary_tree.h"
 
-#include <dirent.h>
-#include <gmock/gmock.h>
-
 #include <algorithm>
 #include <random>
 #include <set>
+
+#include <dirent.h>
+#include <gmock/gmock.h>
 
 namespace holdfast {
 namespace {
@@ -19,11 +19,12 @@ std::vector<std::string> all_names(DirectoryListing& listing) {
 
 TEST(DirectoryListing, SortsByBytes) {
     const TemporaryTree tree;
-    for (const char* name : {"b", "a", "\xff\xfe", "\xc3\xa4", "B", "a\nb", "a b", ".hidden", "ab"}) tree.file(name);
+    for (const char* name : {"b", "a", "\xff\xfe", "\xc3\xa4", "B", "a\nb", "a b", ".hidden", "ab"})
+        tree.file(name);
     SpillFile spill;
     DirectoryListing listing(tree.fd(), 0, spill);
-    EXPECT_EQ(all_names(listing),
-              (std::vector<std::string>{".hidden", "B", "a", "a\nb", "a b", "ab", "b", "\xc3\xa4", "\xff\xfe"}));
+    EXPECT_EQ(all_names(listing), (std::vector<std::string>{".hidden", "B", "a", "a\nb", "a b", "ab", "b",
+                                                            "\xc3\xa4", "\xff\xfe"}));
     EXPECT_FALSE(listing.error());
     EXPECT_FALSE(listing.spilled());
 }

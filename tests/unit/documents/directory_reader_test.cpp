@@ -224,16 +224,19 @@ TEST(OwnerNames, KnowsRootAndRemembersTheUnknown) {
 }
 
 TEST(EntryName, RefusesWhatLeadsElsewhere) {
-    for (const std::string_view name : {std::string_view(""), std::string_view("."), std::string_view(".."),
-                                        std::string_view("a/b"), std::string_view("/"), std::string_view("a\0b", 3)}) {
+    for (const std::string_view name :
+         {std::string_view(""), std::string_view("."), std::string_view(".."), std::string_view("a/b"),
+          std::string_view("/"), std::string_view("a\0b", 3)}) {
         EXPECT_EQ(thrown_code([&] { check_entry_name(name); }), ErrorCode::corrupt) << name;
     }
     EXPECT_EQ(thrown_code([] { check_entry_name(std::string(4096, 'x')); }), ErrorCode::corrupt);
-    for (const std::string_view name : {"...", "a", "\xff", "\n", " ", "-rf"}) EXPECT_NO_THROW(check_entry_name(name));
+    for (const std::string_view name : {"...", "a", "\xff", "\n", " ", "-rf"})
+        EXPECT_NO_THROW(check_entry_name(name));
 }
 
 TEST(EntryName, PrintsAnythingAsUtf8) {
-    EXPECT_EQ(printable("plain \xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80"), "plain \xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80");
+    EXPECT_EQ(printable("plain \xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80"),
+              "plain \xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80");
     EXPECT_EQ(printable("a\nb\x7f\\"), "a\\x0ab\\x7f\\x5c");
     EXPECT_EQ(printable("\xff\xc3"), "\\xff\\xc3");
     EXPECT_EQ(printable("\xc0\xaf"), "\\xc0\\xaf");          // overlong

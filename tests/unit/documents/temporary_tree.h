@@ -1,15 +1,9 @@
 // A directory on a real file system that a test fills, and that is gone after it.
 #pragma once
 
-#include "base/file_descriptor.h"
 #include "base/error.h"
+#include "base/file_descriptor.h"
 #include "documents/remove_tree.h"
-
-#include <fcntl.h>
-#include <gtest/gtest.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
@@ -18,6 +12,12 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace holdfast {
 
@@ -80,8 +80,8 @@ class TemporaryTree {
     FileDescriptor directory_;
 };
 
-// Runs `body` in a child process of the unprivileged user 65534 and expects it to return true. Tests that need this
-// need root, and say so by failing.
+// Runs `body` in a child process of the unprivileged user 65534 and expects it to return true. Tests that
+// need this need root, and say so by failing.
 inline void expect_as_nobody(const std::function<bool()>& body) {
     ASSERT_EQ(::geteuid(), 0U) << "this test must run as root";
     const pid_t child = ::fork();
