@@ -19,9 +19,9 @@ constexpr Duration fine_tick = std::chrono::milliseconds(20);
 constexpr Duration coarse_tick = std::chrono::seconds(2);
 
 // A FileReader as the content writer wants it.
-class FileSource final : public ContentSource {
+class ReaderSource final : public ContentSource {
   public:
-    FileSource(FileReader& reader, std::stop_token stop, Progress& progress)
+    ReaderSource(FileReader& reader, std::stop_token stop, Progress& progress)
         : reader_(reader), stop_(std::move(stop)), progress_(progress) {}
     std::uint64_t size_bytes() const override { return reader_.size_bytes(); }
     std::optional<SourceExtent> next_extent() override {
@@ -237,7 +237,7 @@ void TreeCapture::read_content(const WalkedEntry& walked, TreeEntry& entry, cons
     entry.ctime = metadata.ctime;
     entry.inode = metadata.inode;
 
-    FileSource source(*reader, stop_, tools_.progress);
+    ReaderSource source(*reader, stop_, tools_.progress);
     FileContentResult content;
     const TreeEntry* base = before != nullptr && before->type == EntryType::file ? before : nullptr;
     const bool resume = base != nullptr && (base->flags & entry_flag::incomplete) != 0 && base->mtime == entry.mtime &&
