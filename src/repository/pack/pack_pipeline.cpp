@@ -176,6 +176,7 @@ void PackPipeline::upload_packs(std::stop_token stop) {
         if (!pack) return;
         chooser_.waited(Duration::zero(), clock_.steady() - waiting_since);
         put_pack(**pack);
+        if (settings_.stored) settings_.stored((*pack)->id);
         const std::scoped_lock lock(mutex_);
         --packs_under_way_;
         put_.notify_all();

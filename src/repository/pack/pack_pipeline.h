@@ -9,7 +9,7 @@
 #include "repository/run_context.h"
 #include "store/store.h"
 
-#include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -24,6 +24,8 @@ struct PackPipelineSettings {
     std::size_t waiting_frame_bytes = 8u << 20;
     // Chosen by measurement, between these. Below 3 a local disk would always pull it, for a tenth more space.
     LevelSettings level{.lowest = 3, .highest = 12, .start = 3};
+    // Told of every pack that is in the store, by the thread that put it.
+    std::function<void(const PackId&)> stored;
 };
 
 struct PackPipelineTotals {
