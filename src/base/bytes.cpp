@@ -53,10 +53,11 @@ std::string to_base64(ByteView bytes) {
 
 Bytes from_base64(std::string_view text) {
     Bytes bytes(text.size() / 4 * 3);
-    const int length = text.size() % 4 == 0
-                           ? EVP_DecodeBlock(bytes.data(), reinterpret_cast<const unsigned char*>(text.data()),
-                                             static_cast<int>(text.size()))
-                           : -1;
+    const int length =
+        text.size() % 4 == 0
+            ? EVP_DecodeBlock(bytes.data(), reinterpret_cast<const unsigned char*>(text.data()),
+                              static_cast<int>(text.size()))
+            : -1;
     if (length < 0) throw Error(ErrorCode::usage, "a text is not base64");
     std::size_t padding = 0;
     while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=') ++padding;
@@ -119,17 +120,15 @@ ByteView ByteReader::raw(std::size_t size) {
     return bytes;
 }
 
-ByteView ByteReader::sized(std::size_t limit) {
-    return raw(static_cast<std::size_t>(varint_at_most(limit)));
-}
+ByteView ByteReader::sized(std::size_t limit) { return raw(static_cast<std::size_t>(varint_at_most(limit))); }
 
 void ByteReader::expect_end() const {
     if (!at_end()) fail("there are bytes after its end");
 }
 
 void ByteReader::fail(std::string_view why) const {
-    throw Error(ErrorCode::corrupt,
-                std::string(what_) + " is malformed at byte " + std::to_string(position_) + ": " + std::string(why));
+    throw Error(ErrorCode::corrupt, std::string(what_) + " is malformed at byte " +
+                                        std::to_string(position_) + ": " + std::string(why));
 }
 
 } // namespace holdfast

@@ -1,7 +1,8 @@
 // Bytes, views of bytes, and the reader and writer that every format of ours is coded with.
 //
-// All integers in our formats are little-endian. A varint is LEB128 as in Protocol Buffers: seven bits a byte, low
-// bits first, at most ten bytes, and only its shortest form is accepted, so that equal values have equal bytes.
+// All integers in our formats are little-endian. A varint is LEB128 as in Protocol Buffers: seven bits a
+// byte, low bits first, at most ten bytes, and only its shortest form is accepted, so that equal values have
+// equal bytes.
 #pragma once
 
 #include <array>
@@ -11,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace holdfast {
@@ -59,7 +61,9 @@ struct FixedBytes {
 
 struct FixedBytesHash {
     template <std::size_t N>
-    std::size_t operator()(const FixedBytes<N>& id) const { return id.prefix(); }
+    std::size_t operator()(const FixedBytes<N>& id) const {
+        return id.prefix();
+    }
 };
 
 class ByteWriter {
@@ -76,7 +80,9 @@ class ByteWriter {
     void sized(ByteView bytes);
     void sized(std::string_view text) { sized(as_bytes(text)); }
     template <std::size_t N>
-    void fixed_bytes(const FixedBytes<N>& id) { raw(id.bytes); }
+    void fixed_bytes(const FixedBytes<N>& id) {
+        raw(id.bytes);
+    }
 
     std::size_t size() const { return out_.size(); }
     const Bytes& bytes() const& { return out_; }
@@ -91,9 +97,9 @@ class ByteWriter {
     Bytes out_;
 };
 
-// Reads what ByteWriter wrote. Everything is checked: reading past the end, or a varint not in its shortest form,
-// throws Error(corrupt) that names `what` (for example "index segment"). Views returned point into the input, which
-// must outlive them.
+// Reads what ByteWriter wrote. Everything is checked: reading past the end, or a varint not in its shortest
+// form, throws Error(corrupt) that names `what` (for example "index segment"). Views returned point into the
+// input, which must outlive them.
 class ByteReader {
   public:
     ByteReader(ByteView in, std::string_view what) : in_(in), what_(what) {}
@@ -129,7 +135,8 @@ class ByteReader {
     T fixed() {
         const ByteView bytes = raw(sizeof(T));
         T value = 0;
-        for (std::size_t i = 0; i < sizeof(T); ++i) value = static_cast<T>(value | (static_cast<T>(bytes[i]) << (8 * i)));
+        for (std::size_t i = 0; i < sizeof(T); ++i)
+            value = static_cast<T>(value | (static_cast<T>(bytes[i]) << (8 * i)));
         return value;
     }
     ByteView in_;

@@ -2,9 +2,10 @@
 
 #include "base/error.h"
 
-#include <fmt/format.h>
-
+#include <algorithm>
 #include <cctype>
+
+#include <fmt/format.h>
 
 namespace holdfast {
 
@@ -43,8 +44,9 @@ Duration FakeClock::steady() const {
 }
 
 bool FakeClock::sleep_for(Duration duration, std::stop_token stop) {
-    advance(duration);
-    return !stop.stop_requested();
+    if (stop.stop_requested()) return false;
+    advance(std::max(duration, Duration(0)));
+    return true;
 }
 
 void FakeClock::advance(Duration duration) {
@@ -62,9 +64,9 @@ std::string to_rfc3339(Timestamp time) {
     const auto day = floor<days>(time);
     const year_month_day date(day);
     const hh_mm_ss clock(time - day);
-    std::string text = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", int(date.year()), unsigned(date.month()),
-                                   unsigned(date.day()), clock.hours().count(), clock.minutes().count(),
-                                   clock.seconds().count());
+    std::string text = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", int(date.year()),
+                                   unsigned(date.month()), unsigned(date.day()), clock.hours().count(),
+                                   clock.minutes().count(), clock.seconds().count());
     if (const auto fraction = clock.subseconds().count(); fraction != 0) {
         text += fmt::format(".{:09}", fraction);
         text.erase(text.find_last_not_of('0') + 1);
@@ -97,7 +99,14 @@ class TimeParser {
         const year_month_day date{year(year_number), month(static_cast<unsigned>(month_number)),
                                   day(static_cast<unsigned>(day_number))};
         if (!date.ok() || hour > 23 || minute > 59 || second > 60 || position_ != text_.size()) fail();
-        return sys_days(date) + hours(hour) + minutes(minute) + seconds(second) + fraction - offset;
+        const sys_seconds whole = sys_days(date) + hours(hour) + minutes(minute) + seconds(second) - offset;
+        // A leap second is the last of a day in UTC; it is taken as the first second of the next day.
+        if (second == 60 && whole.time_since_epoch() % days(1) != seconds(0)) fail();
+        if (whole < ceil<seconds>(Timestamp::min()) || whole >= floor<seconds>(Timestamp::max())) {
+            throw Error(ErrorCode::usage, fmt::format("the time '{}' is too far from today", text_),
+                        "times lie between the years 1678 and 2261");
+        }
+        return whole + fraction;
     }
 
   private:

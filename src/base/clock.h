@@ -29,7 +29,8 @@ class Clock {
 // The clock of the machine. Thread-safe, lives for the whole program.
 Clock& system_clock();
 
-// A clock that stands still until it is moved. Sleeping moves it at once. Thread-safe.
+// A clock that stands still until it is moved. Sleeping moves it at once, unless a stop was requested before.
+// Thread-safe.
 class FakeClock final : public Clock {
   public:
     explicit FakeClock(Timestamp start) : now_(start) {}
@@ -49,7 +50,9 @@ class FakeClock final : public Clock {
 
 // "2026-11-20T23:54:21Z" or, with a fraction, "2026-11-20T23:54:21.123456789Z" (RFC 3339, UTC).
 std::string to_rfc3339(Timestamp time);
-// Reads what to_rfc3339 writes, and offsets such as +02:00; throws Error(usage) on anything else.
+// Reads what to_rfc3339 writes, and offsets such as +02:00. Digits after the nanoseconds are dropped. Throws
+// Error(usage) on anything else, and on times that 64 bits of nanoseconds cannot hold (before 1678, after
+// 2261).
 Timestamp from_rfc3339(std::string_view text);
 
 } // namespace holdfast

@@ -1,13 +1,14 @@
 // The one error type of Holdfast.
 //
-// An Error says what happened to which object, whether trying again can help, and what the user can do about it.
-// Ordinary outcomes (not found, already there) are return values, never errors. Errors are caught in three kinds of
-// place only: the retry decorator of a store, the edge of a thread, the edge of an operation.
+// An Error says what happened to which object, whether trying again can help, and what the user can do about
+// it. Ordinary outcomes (not found, already there) are return values, never errors. Errors are caught in
+// three kinds of place only: the retry decorator of a store, the edge of a thread, the edge of an operation.
 #pragma once
 
 #include <exception>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace holdfast {
 
@@ -35,8 +36,8 @@ std::string_view to_string(ErrorCode code);
 
 class Error : public std::exception {
   public:
-    // `message` says what happened to which object, without a full stop; `hint` says what the user can do (may be
-    // empty). `retryable` tells whether the same call may succeed later.
+    // `message` says what happened to which object, without a full stop; `hint` says what the user can do
+    // (may be empty). `retryable` tells whether the same call may succeed later.
     Error(ErrorCode code, std::string message, std::string hint = {}, bool retryable = false);
 
     ErrorCode code() const noexcept { return code_; }
@@ -61,8 +62,8 @@ class Error : public std::exception {
     double retry_after_seconds_ = 0;
 };
 
-// An Error for a failed system call: code from `error_number` (ENOSPC, EROFS, EACCES, ENOENT … have their own),
-// message "`what`: <text of errno>".
+// An Error for a failed system call: code from `error_number` (ENOSPC, EROFS, EACCES, ENOENT … have their
+// own), message "`what`: <text of errno>".
 Error system_error(int error_number, std::string_view what);
 
 // Runs `body`; an Error that leaves it gets `context` put before its message.

@@ -1,13 +1,15 @@
 #include "base/file_descriptor.h"
 
 #include "base/error.h"
+#include "base/random.h"
+
+#include <array>
+#include <cerrno>
 
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cerrno>
 
 namespace holdfast {
 
@@ -32,7 +34,8 @@ FileDescriptor open_file(const std::string& path, int flags, unsigned mode) {
 std::size_t read_at(int fd, std::uint64_t offset, MutableByteView out, const std::string& name) {
     std::size_t done = 0;
     while (done < out.size()) {
-        const ssize_t got = ::pread(fd, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
+        const ssize_t got =
+            ::pread(fd, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
         if (got == 0) break;
         if (got > 0) {
             done += static_cast<std::size_t>(got);
@@ -69,21 +72,27 @@ void write_all(int fd, ByteView data, const std::string& name) {
 Bytes read_file(const std::string& path, std::size_t limit_bytes) {
     const FileDescriptor file = open_file(path, O_RDONLY);
     Bytes bytes;
+    std::array<Byte, 65536> block;
     for (;;) {
-        const std::size_t before = bytes.size();
-        bytes.resize(before + 65536);
-        const std::size_t got = read_at(file.get(), before, MutableByteView(bytes).subspan(before), path);
-        bytes.resize(before + got);
-        if (bytes.size() > limit_bytes) {
+        const ssize_t got = ::read(file.get(), block.data(), block.size());
+        if (got == 0) return bytes;
+        if (got < 0) {
+            if (errno == EINTR) continue;
+            throw system_error(errno, fmt::format("reading {}", path));
+        }
+        const auto size = static_cast<std::size_t>(got);
+        if (size > limit_bytes - bytes.size()) {
             throw Error(ErrorCode::usage, fmt::format("{} is larger than {} bytes", path, limit_bytes));
         }
-        if (got < 65536) return bytes;
+        bytes.insert(bytes.end(), block.begin(), block.begin() + got);
     }
 }
 
 void write_file_durably(const std::string& path, ByteView data, unsigned mode) {
-    const std::string temporary = fmt::format("{}.{}.tmp", path, ::getpid());
-    FileDescriptor file = open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode);
+    // A name that nobody can foresee, taken exclusively: neither another writer nor a planted link can
+    // interfere.
+    const std::string temporary = fmt::format("{}.{}.tmp", path, system_random().id<8>().hex());
+    FileDescriptor file = open_file(temporary, O_WRONLY | O_CREAT | O_EXCL, mode);
     try {
         write_all(file.get(), data, temporary);
         if (::fsync(file.get()) != 0) throw system_error(errno, fmt::format("syncing {}", temporary));
@@ -102,8 +111,14 @@ void write_file_durably(const std::string& path, ByteView data, unsigned mode) {
 void create_directories_private(const std::string& path) {
     for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
         const std::string part = path.substr(0, end);
-        if (::mkdir(part.c_str(), 0700) != 0 && errno != EEXIST) {
-            throw system_error(errno, fmt::format("creating directory {}", part));
+        if (::mkdir(part.c_str(), 0700) != 0) {
+            const int error_number = errno;
+            struct stat status{};
+            const bool there = error_number == EEXIST && ::stat(part.c_str(), &status) == 0;
+            if (!there || !S_ISDIR(status.st_mode)) {
+                throw system_error(there ? ENOTDIR : error_number,
+                                   fmt::format("creating directory {}", part));
+            }
         }
         if (end == std::string::npos) return;
     }

@@ -37,11 +37,13 @@ std::size_t read_at(int fd, std::uint64_t offset, MutableByteView out, const std
 // Writes all of `data`.
 void write_at(int fd, std::uint64_t offset, ByteView data, const std::string& name);
 void write_all(int fd, ByteView data, const std::string& name);
-// The whole file. Throws when it is larger than `limit_bytes`.
+// The whole file, which may also be a pipe. Throws Error(usage) when it is larger than `limit_bytes`.
 Bytes read_file(const std::string& path, std::size_t limit_bytes);
-// Writes `data` under a temporary name beside `path`, makes it durable, and renames it over `path`.
+// Writes `data` under a temporary name beside `path`, makes it durable, and renames it over `path`. When it
+// throws, `path` is as it was before; when only the last sync of the directory failed, it may be the new one.
 void write_file_durably(const std::string& path, ByteView data, unsigned mode = 0600);
-// Creates `path` and its missing parents with mode 0700.
+// Creates `path` and its missing parents with mode 0700; what exists stays as it is. Throws when something
+// that is no directory is in the way.
 void create_directories_private(const std::string& path);
 // Makes the entries of a directory durable.
 void sync_directory(const std::string& path);

@@ -1,4 +1,5 @@
-// Structured logging: an event name and fields, as text or JSON lines on standard error. Never a secret in a field.
+// Structured logging: an event name and fields, as text or JSON lines on standard error. Never a secret in a
+// field.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,8 @@ enum class LogFormat { text, json };
 using LogValue = std::variant<std::string, std::int64_t, std::uint64_t, double, bool>;
 using LogField = std::pair<std::string_view, LogValue>;
 
-// Where log lines go. Thread-safe. Passed down to what must report beside its result; there is no global logger.
+// Where log lines go. Thread-safe. Passed down to what must report beside its result; there is no global
+// logger.
 class Logger {
   public:
     virtual ~Logger() = default;
@@ -38,7 +40,7 @@ class Logger {
 
 // Drops everything.
 Logger& silent_logger();
-// Writes lines of at least `minimum` to standard error. The logger lives as long as the returned owner.
+// Writes lines of at least `minimum` to standard error, stamped with the machine's clock.
 class StandardErrorLogger final : public Logger {
   public:
     StandardErrorLogger(LogLevel minimum, LogFormat format);
@@ -50,7 +52,9 @@ class StandardErrorLogger final : public Logger {
     LogFormat format_;
 };
 
-// The line that a logger of `format` writes, without its time and level: for tests and for other sinks.
+// The line that a logger of `format` writes, without its line break: for tests and for other sinks. `time` is
+// text as it shall appear. A string's control characters and bytes that are not UTF-8 come out escaped; in
+// JSON a number that is not finite is null.
 std::string render_log_line(LogFormat format, std::string_view time, LogLevel level, std::string_view event,
                             std::initializer_list<LogField> fields);
 

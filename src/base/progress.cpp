@@ -1,10 +1,10 @@
 #include "base/progress.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-
-#include <algorithm>
 
 namespace holdfast {
 
@@ -68,14 +68,13 @@ void ProgressDisplay::run(std::stop_token stop) {
 }
 
 void ProgressDisplay::draw(double elapsed_seconds, double rate_bytes) {
-    const std::string text = render_progress(progress_.phase(), progress_.done_bytes(), progress_.total_bytes(),
-                                             progress_.done_items(), progress_.total_items(), rate_bytes,
-                                             terminal_ ? terminal_columns(::fileno(out_)) : 200);
-    if (terminal_) {
-        fmt::print(out_, "\r{}\x1b[K", text);
-    } else {
-        fmt::print(out_, "{} ({})\n", text, format_duration(elapsed_seconds));
-    }
+    const std::string text = render_progress(
+        progress_.phase(), progress_.done_bytes(), progress_.total_bytes(), progress_.done_items(),
+        progress_.total_items(), rate_bytes, terminal_ ? terminal_columns(::fileno(out_)) : 200);
+    // Not fmt::print, which throws: a full or closed standard error must not end the operation it reports on.
+    const std::string line = terminal_ ? fmt::format("\r{}\x1b[K", text)
+                                       : fmt::format("{} ({})\n", text, format_duration(elapsed_seconds));
+    std::fwrite(line.data(), 1, line.size(), out_);
     std::fflush(out_);
     drawn_ = true;
 }
@@ -88,15 +87,19 @@ std::string render_progress(std::string_view phase, std::uint64_t done_bytes, st
         const double part = std::min(1.0, static_cast<double>(done_bytes) / static_cast<double>(total_bytes));
         constexpr std::size_t width = 20;
         const auto filled = static_cast<std::size_t>(part * width);
-        text += fmt::format("  [{}{}] {:3.0f}%", std::string(filled, '='), std::string(width - filled, ' '), part * 100);
+        text += fmt::format("  [{}{}] {:3.0f}%", std::string(filled, '='), std::string(width - filled, ' '),
+                            part * 100);
     }
     text += fmt::format("  {}", format_bytes(done_bytes));
     if (total_bytes > 0) text += fmt::format(" of {}", format_bytes(total_bytes));
-    if (done_items > 0) text += fmt::format("  {}{} items", done_items, total_items > 0 ? fmt::format(" of {}", total_items) : "");
+    if (done_items > 0)
+        text += fmt::format("  {}{} items", done_items,
+                            total_items > 0 ? fmt::format(" of {}", total_items) : "");
     if (rate_bytes_per_second >= 1) {
         text += fmt::format("  {}/s", format_bytes(static_cast<std::uint64_t>(rate_bytes_per_second)));
         if (total_bytes > done_bytes) {
-            text += fmt::format("  {} left", format_duration(static_cast<double>(total_bytes - done_bytes) / rate_bytes_per_second));
+            text += fmt::format("  {} left", format_duration(static_cast<double>(total_bytes - done_bytes) /
+                                                             rate_bytes_per_second));
         }
     }
     if (columns > 0 && text.size() >= columns) text.resize(columns - 1);
@@ -107,16 +110,18 @@ std::string format_bytes(std::uint64_t bytes) {
     static constexpr const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
     auto value = static_cast<double>(bytes);
     std::size_t unit = 0;
-    while (value >= 1000 && unit < 6) {
+    // The limits are where rounding would give a fourth digit.
+    while (value >= 999.5 && unit < 6) {
         value /= 1024;
         ++unit;
     }
     if (unit == 0) return fmt::format("{} B", bytes);
-    return fmt::format("{:.{}f} {}", value, value < 10 ? 2 : value < 100 ? 1 : 0, units[unit]);
+    const int decimals = value < 0.9995 ? 3 : value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
+    return fmt::format("{:.{}f} {}", value, decimals, units[unit]);
 }
 
 std::string format_duration(double seconds) {
-    if (seconds < 10) return fmt::format("{:.1f} s", seconds);
+    if (seconds < 9.95) return fmt::format("{:.1f} s", seconds);
     const auto whole = static_cast<std::uint64_t>(seconds + 0.5);
     if (whole < 60) return fmt::format("{} s", whole);
     if (whole < 3600) return fmt::format("{}m {:02}s", whole / 60, whole % 60);

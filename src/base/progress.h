@@ -43,9 +43,9 @@ class Progress {
     std::atomic<std::uint64_t> done_bytes_{0}, done_items_{0}, total_bytes_{0}, total_items_{0};
 };
 
-// Shows `progress` while it lives: nothing in the first two seconds; then on a terminal a bar with rate and time
-// left, redrawn five times a second; elsewhere a line every ten seconds. Writes to `out` (standard error), never to
-// standard output. The destructor clears the bar.
+// Shows `progress` while it lives: nothing in the first two seconds; then on a terminal a bar with rate and
+// time left, redrawn five times a second; elsewhere a line every ten seconds. Writes to `out` (standard
+// error), never to standard output. The destructor clears the bar.
 class ProgressDisplay {
   public:
     ProgressDisplay(const Progress& progress, std::FILE* out, bool enabled);
@@ -62,7 +62,8 @@ class ProgressDisplay {
     std::jthread thread_;
 };
 
-// The bar's text without its colours and carriage return, for a terminal of `columns`: pure, so that it can be tested.
+// The bar's text without its colours and carriage return, for a terminal of `columns`: pure, so that it can
+// be tested.
 std::string render_progress(std::string_view phase, std::uint64_t done_bytes, std::uint64_t total_bytes,
                             std::uint64_t done_items, std::uint64_t total_items, double rate_bytes_per_second,
                             std::size_t columns);

@@ -2,6 +2,9 @@
 
 #include "base/error.h"
 
+#include <algorithm>
+#include <climits>
+
 #include <openssl/rand.h>
 
 namespace holdfast {
@@ -11,8 +14,12 @@ namespace {
 class SystemRandom final : public Random {
   public:
     void fill(MutableByteView out) override {
-        if (RAND_bytes(out.data(), static_cast<int>(out.size())) != 1) {
-            throw Error(ErrorCode::internal, "the system gave no random bytes");
+        while (!out.empty()) {
+            const std::size_t size = std::min<std::size_t>(out.size(), INT_MAX);
+            if (RAND_bytes(out.data(), static_cast<int>(size)) != 1) {
+                throw Error(ErrorCode::internal, "the system gave no random bytes");
+            }
+            out = out.subspan(size);
         }
     }
 };
@@ -38,7 +45,8 @@ void SeededRandom::fill(MutableByteView out) {
     const std::scoped_lock lock(mutex_);
     for (std::size_t i = 0; i < out.size(); i += 8) {
         std::uint64_t value = engine_();
-        for (std::size_t k = i; k < out.size() && k < i + 8; ++k, value >>= 8) out[k] = static_cast<Byte>(value);
+        for (std::size_t k = i; k < out.size() && k < i + 8; ++k, value >>= 8)
+            out[k] = static_cast<Byte>(value);
     }
 }
 

@@ -2,6 +2,8 @@
 
 #include "base/error.h"
 
+#include <algorithm>
+
 #include <sodium.h>
 
 namespace holdfast {
@@ -11,7 +13,9 @@ Secret::Secret(std::size_t size) : size_(size) {
     // sodium_init is idempotent and thread-safe; it answers 1 when it ran before.
     if (sodium_init() < 0) throw Error(ErrorCode::internal, "libsodium did not start");
     data_.reset(static_cast<Byte*>(sodium_malloc(size)));
-    if (!data_) throw Error(ErrorCode::internal, "no memory for a key", "raise the limit of locked memory (ulimit -l)");
+    if (!data_)
+        throw Error(ErrorCode::internal, "no memory for a key",
+                    "raise the limit of locked memory (ulimit -l)");
     sodium_memzero(data_.get(), size);
 }
 

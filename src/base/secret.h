@@ -4,14 +4,22 @@
 #include "base/bytes.h"
 
 #include <memory>
+#include <utility>
 
 namespace holdfast {
 
-// Owns secret bytes in memory from sodium_malloc. Movable; copied only by name, so that each copy is deliberate.
-// Reading is free; the bytes are never printed, and there is no conversion to text.
+// Owns secret bytes in memory from sodium_malloc. Movable; copied only by name, so that each copy is
+// deliberate. Reading is free; the bytes are never printed, and there is no conversion to text.
 class Secret {
   public:
     Secret() = default;
+    // What was moved from is empty.
+    Secret(Secret&& other) noexcept : data_(std::move(other.data_)), size_(std::exchange(other.size_, 0)) {}
+    Secret& operator=(Secret&& other) noexcept {
+        data_ = std::move(other.data_);
+        size_ = std::exchange(other.size_, 0);
+        return *this;
+    }
     // `size` zero bytes. Throws Error(internal) when no memory can be had.
     explicit Secret(std::size_t size);
     // A copy of `bytes`; the caller still has to wipe its own.

@@ -6,7 +6,8 @@
 
 namespace holdfast {
 
-TaskGroup::TaskGroup(std::stop_token parent) : parent_(std::move(parent)), forward_(parent_, Forward{&stop_}) {}
+TaskGroup::TaskGroup(std::stop_token parent)
+    : parent_(std::move(parent)), forward_(parent_, Forward{&stop_}) {}
 
 TaskGroup::~TaskGroup() {
     stop_.request_stop();

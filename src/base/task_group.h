@@ -24,7 +24,8 @@ class TaskGroup {
     // Stops the group as if a task had thrown `error`. Thread-safe.
     void fail(std::exception_ptr error);
     std::stop_token stop_token() const { return stop_.get_token(); }
-    // Joins all tasks, then throws the first error if there was one, or Error(cancelled) when the parent stopped.
+    // Joins all tasks, then throws the first error if there was one, or Error(cancelled) when the parent
+    // stopped.
     void wait();
     // Throws the first error if there is one already. Thread-safe.
     void rethrow_if_failed();

@@ -41,7 +41,7 @@ struct StoreCapabilities {
     bool versions = false;
     bool server_copy = false;
     // Names of storage tiers, warmest first; empty when there is one only.
-    std::vector<std::string> tiers;
+    std::vector<std::string> tiers{};
     // The largest object that put takes.
     std::uint64_t largest_object_bytes = 0;
 };
@@ -55,8 +55,8 @@ struct Retention {
 
 struct PutOptions {
     bool only_if_absent = false;
-    std::optional<Retention> retention;
-    std::string tier; // empty: the store's default
+    std::optional<Retention> retention{};
+    std::string tier{}; // empty: the store's default
 };
 
 enum class PutResult { stored, already_there };
@@ -67,8 +67,8 @@ struct ObjectInfo {
     // By the store's own clock.
     Timestamp modified{};
     // Opaque: equal tokens mean equal content. For conditions and for caches.
-    std::string token;
-    std::string tier;
+    std::string token{};
+    std::string tier{};
 };
 
 struct ObjectVersion {

@@ -1,0 +1,84 @@
+# The front door of Holdfast: `make` says what there is. The build itself is CMake's (CMakePresets.json).
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+JOBS ?= $(shell nproc)
+FUZZ_SECONDS ?= 60
+BENCH_ARGUMENTS ?=
+LAUNCHER := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+INSTALL := scripts/install-dependencies.sh
+# $(call compile,PRESET[,MORE ARGUMENTS])
+compile = cmake --preset $(1) $(LAUNCHER) $(2) >/dev/null && cmake --build --preset $(1) -j$(JOBS)
+
+.PHONY: help run build demo test test-sanitizers check format tidy asan tsan bench soak fuzz clean
+
+help: ## list these targets
+	@echo "Holdfast: backups that are encrypted, deduplicated and proven. Targets:"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ## install what is missing, build, protect a sample tree and get it back
+	@$(INSTALL) build
+	@$(call compile,release)
+	@scripts/demo.sh
+
+build: ## build the program: build/holdfast
+	@$(INSTALL) build
+	@$(call compile,release)
+
+demo:
+	@scripts/demo.sh
+
+test: ## install what is missing, then everything: the main job, sanitizers, all tests
+	@$(INSTALL) build test
+	@$(call compile,release)
+	@scripts/demo.sh
+	@$(MAKE) --no-print-directory test-sanitizers
+	@ctest --test-dir build --output-on-failure -j$(JOBS) -LE soak --no-tests=error
+
+test-sanitizers: asan tsan ## the unit tests under address, undefined-behaviour and thread sanitizers
+
+asan: ## the unit tests under the address and undefined-behaviour sanitizers
+	@$(INSTALL) build test
+	@$(call compile,asan)
+	@ctest --test-dir build-asan --output-on-failure -j$(JOBS) -L unit --no-tests=error
+
+tsan: ## the unit tests under the thread sanitizer
+	@$(INSTALL) build test
+	@$(call compile,tsan)
+	@ctest --test-dir build-tsan --output-on-failure -j$(JOBS) -L unit --no-tests=error
+
+check: ## format, lint and unit tests: about a minute
+	@$(INSTALL) build check
+	@git ls-files -z --cached --others --exclude-standard '*.cpp' '*.h' | xargs -0 clang-format-19 --dry-run -Werror
+	@python3 scripts/lint.py --self-test
+	@python3 scripts/lint.py
+	@$(call compile,release)
+	@ctest --test-dir build --output-on-failure -j$(JOBS) -L unit --no-tests=error
+
+format: ## lay out all sources with clang-format
+	@$(INSTALL) check
+	@git ls-files -z --cached --others --exclude-standard '*.cpp' '*.h' | xargs -0 clang-format-19 -i
+
+tidy: ## clang-tidy over src (minutes)
+	@$(INSTALL) build check
+	@$(call compile,release)
+	@run-clang-tidy-19 -quiet -p build -j $(JOBS) "$(CURDIR)/src/.*"
+
+bench: ## measure beside restic and borg; writes bench/RESULTS.md
+	@$(INSTALL) build bench
+	@$(call compile,release,-DHOLDFAST_BENCH=ON)
+	@python3 bench/files.py $(BENCH_ARGUMENTS)
+
+soak: ## the long seeded simulations and kill loops
+	@$(INSTALL) build test
+	@$(call compile,release)
+	@ctest --test-dir build --output-on-failure -L soak --no-tests=error
+
+fuzz: ## every fuzzer for FUZZ_SECONDS (60) each, from its kept corpus
+	@$(INSTALL) build fuzz
+	@$(call compile,fuzz)
+	@scripts/fuzz.sh build-fuzz/tests/fuzz $(FUZZ_SECONDS)
+
+clean: ## remove what was built; keeps the data of the benchmarks
+	@rm -rf build build-debug build-asan build-tsan build-fuzz

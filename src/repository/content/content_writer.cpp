@@ -1,0 +1,104 @@
+#include "repository/content/content_writer.h"
+
+#include "base/error.h"
+#include "crypto/hash.h"
+#include "repository/node/node.h"
+
+namespace holdfast {
+
+namespace {
+
+// Nodes are read a few at a time, so their frames are kept small.
+constexpr std::size_t node_frame_bytes = 256u << 10;
+constexpr std::size_t remembered_lengths = 4096;
+
+std::uint64_t length_key(const FrameAddress& frame) { return std::uint64_t{frame.pack.seq} << 32 | frame.frame; }
+
+} // namespace
+
+ContentWriter::ContentWriter(PackPipeline& pipeline, KnownBlobs& known, ByteView domain_key, std::uint8_t cls)
+    : pipeline_(pipeline), known_(known), domain_key_(Secret::copy_of(domain_key)),
+      compressible_{data_pack, cls, true, false, {}, {}, {}}, incompressible_{data_pack, cls, false, false, {}, {}, {}},
+      nodes_{metadata_pack, cls, true, false, {}, {}, {}} {}
+
+ContentWriter::~ContentWriter() = default;
+
+BlobId ContentWriter::identify(ByteView data) const { return keyed_hash<24>(domain_key_.view(), data); }
+
+ContentWriter::OpenFrame& ContentWriter::data_frame_for(ByteView data) {
+    return looks_incompressible(data) ? incompressible_ : compressible_;
+}
+
+Location ContentWriter::put_blob(const BlobId& id, ByteView data, std::size_t frame_bytes) {
+    if (const std::optional<Location> found = known_.find(id, static_cast<std::uint32_t>(data.size()))) {
+        totals_.known_bytes += data.size();
+        return *found;
+    }
+    OpenFrame& frame = data_frame_for(data);
+    const Location location = append(frame, data, frame_bytes);
+    frame.blobs.push_back({BlobType::data, id, location.offset, location.length});
+    known_.add(id, location);
+    totals_.new_bytes += data.size();
+    return location;
+}
+
+Location ContentWriter::put_anonymous(ByteView data) {
+    totals_.new_bytes += data.size();
+    return append(data_frame_for(data), data, max_frame_bytes);
+}
+
+NodeRef ContentWriter::put_node(Bytes node, const NodeRef* before) {
+    NodeRef reference;
+    reference.id = node_id(node);
+    if (before != nullptr && before->id == reference.id) return *before;
+    if (const std::optional<Location> found = known_.find(reference.id, static_cast<std::uint32_t>(node.size()))) {
+        reference.location = *found;
+        return reference;
+    }
+    reference.location = append(nodes_, node, std::max(node_frame_bytes, node.size()));
+    nodes_.blobs.push_back({BlobType::node, reference.id, reference.location.offset, reference.location.length});
+    known_.add(reference.id, reference.location);
+    return reference;
+}
+
+Location ContentWriter::append(OpenFrame& frame, ByteView data, std::size_t frame_bytes) {
+    if (data.empty() || data.size() > max_frame_bytes) {
+        throw Error(ErrorCode::internal, "a blob is empty or larger than a frame");
+    }
+    if (frame.begun && frame.raw.size() + data.size() > frame_bytes) end_frame(frame);
+    if (!frame.begun) {
+        frame.address = pipeline_.reserve(frame.kind, frame.cls);
+        frame.begun = true;
+        frame.raw.reserve(std::max(frame_bytes, data.size()));
+    }
+    const auto offset = static_cast<std::uint32_t>(frame.raw.size());
+    frame.raw.insert(frame.raw.end(), data.begin(), data.end());
+    return {frame.address, offset, static_cast<std::uint32_t>(data.size())};
+}
+
+void ContentWriter::end_frame(OpenFrame& frame) {
+    if (!frame.begun) return;
+    if (lengths_.size() >= remembered_lengths) older_lengths_ = std::exchange(lengths_, {});
+    lengths_[length_key(frame.address)] = static_cast<std::uint32_t>(frame.raw.size());
+    frame.begun = false;
+    pipeline_.submit(frame.address, std::exchange(frame.raw, {}), std::exchange(frame.blobs, {}), frame.compressible);
+}
+
+void ContentWriter::end_data_frames() {
+    end_frame(compressible_);
+    end_frame(incompressible_);
+}
+
+void ContentWriter::end_all_frames() {
+    end_data_frames();
+    end_frame(nodes_);
+}
+
+std::optional<std::uint32_t> ContentWriter::frame_length(const FrameAddress& frame) const {
+    for (const auto* lengths : {&lengths_, &older_lengths_}) {
+        if (const auto found = lengths->find(length_key(frame)); found != lengths->end()) return found->second;
+    }
+    return std::nullopt;
+}
+
+} // namespace holdfast

@@ -1,0 +1,67 @@
+// New content on its way into a repository: identify, look up, gather into frames.
+#pragma once
+
+#include "repository/content/known_blobs.h"
+#include "repository/node/location.h"
+#include "repository/pack/pack_pipeline.h"
+
+#include <unordered_map>
+
+namespace holdfast {
+
+struct ContentTotals {
+    std::uint64_t new_bytes = 0;   // raw bytes that went into frames, nodes not counted
+    std::uint64_t known_bytes = 0; // raw bytes that were found where they already lie
+};
+
+// Blobs that follow each other share frames, so that small ones compress as well as large ones. What will not compress
+// is kept apart from what will. Not thread-safe: one thread captures; the pipeline works behind it.
+class ContentWriter {
+  public:
+    // `domain_key` is copied. The pipeline and the known blobs must outlive it.
+    ContentWriter(PackPipeline& pipeline, KnownBlobs& known, ByteView domain_key, std::uint8_t cls);
+    ~ContentWriter();
+
+    BlobId identify(ByteView data) const;
+    // Where the blob lies: found, or stored now. At most max_frame_bytes, at least 1 byte. Frames of small blobs end at
+    // `frame_bytes`, so that fetching one blob does not fetch much else.
+    Location put_blob(const BlobId& id, ByteView data, std::size_t frame_bytes = max_frame_bytes);
+    // Stores bytes that nobody will look up: their place in the file identifies them.
+    Location put_anonymous(ByteView data);
+    // Where the node lies: at `before` if it is the same node, or found, or stored now. `before` must be referable.
+    NodeRef put_node(Bytes node, const NodeRef* before = nullptr);
+
+    // Ends the frames that are being gathered. Their lengths are known from then on.
+    void end_data_frames();
+    void end_all_frames();
+    // Raw bytes of a frame that this writer ended; nothing for any other.
+    std::optional<std::uint32_t> frame_length(const FrameAddress& frame) const;
+    const ContentTotals& totals() const { return totals_; }
+
+  private:
+    // A frame that is being gathered.
+    struct OpenFrame {
+        std::uint8_t kind;
+        std::uint8_t cls;
+        bool compressible;
+        bool begun = false;
+        FrameAddress address;
+        Bytes raw;
+        std::vector<BlobRecord> blobs;
+    };
+    Location append(OpenFrame& frame, ByteView data, std::size_t frame_bytes);
+    void end_frame(OpenFrame& frame);
+    OpenFrame& data_frame_for(ByteView data);
+
+    PackPipeline& pipeline_;
+    KnownBlobs& known_;
+    Secret domain_key_;
+    OpenFrame compressible_;
+    OpenFrame incompressible_;
+    OpenFrame nodes_;
+    // Lengths of the frames that ended last; older ones are forgotten half at a time.
+    std::unordered_map<std::uint64_t, std::uint32_t> lengths_, older_lengths_;
+    ContentTotals totals_;
+};
+
+} // namespace holdfast

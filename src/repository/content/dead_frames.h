@@ -1,0 +1,27 @@
+// Which frames of a file hold mostly bytes that the file no longer has.
+#pragma once
+
+#include "repository/content/previous_segments.h"
+#include "repository/pack/pack_reader.h"
+
+#include <unordered_map>
+
+namespace holdfast {
+
+// Not thread-safe. Memory grows with the frames added.
+class DeadFrames {
+  public:
+    explicit DeadFrames(PackReader& packs) : packs_(packs) {}
+
+    // Counts the bytes that live in each frame of a map.
+    void add(const std::vector<Extent>& map);
+    // The frames to leave behind, the deadest first, until no more than `tolerated_part` of all that is left in
+    // frames is dead, or `most_part` of the live bytes would have to be stored anew.
+    FrameAddressSet choose(double tolerated_part, double most_part);
+
+  private:
+    PackReader& packs_;
+    std::unordered_map<FrameAddress, std::uint64_t, FrameAddressHash> live_bytes_;
+};
+
+} // namespace holdfast

@@ -1,0 +1,68 @@
+// The content of one file on its way into a repository.
+#pragma once
+
+#include "repository/content/content_source.h"
+#include "repository/content/content_writer.h"
+#include "repository/node/entry.h"
+#include "repository/node/node_reader.h"
+#include "repository/split/gear_splitter.h"
+#include "repository/split/page_signatures.h"
+
+#include <functional>
+
+namespace holdfast {
+
+// Which splitter serves the parts of a large file that are new. `automatic` finds it from how the file changed.
+enum class SplitMode { automatic, content_defined, pages };
+
+struct FileContentSettings {
+    // How many bytes of unchanged content may be stored anew for each changed byte, so that a file does not
+    // end up as a mosaic of mostly dead frames.
+    double rewrite_per_changed_byte = 1.2;
+    // … and as part of the whole file,
+    double rewrite_part_per_backup = 0.01;
+    // but only while more than this part of the frames that the file lies in is dead.
+    double tolerated_dead_part = 0.15;
+};
+
+struct FileContentResult {
+    FileContent content;
+    ContentDigest digest;
+    std::uint64_t size_bytes = 0; // how far the content reached
+    std::uint64_t read_bytes = 0;
+    std::uint64_t rewritten_bytes = 0;
+};
+
+// Appends to ascending extents; joins with the last one what continues it in the same frame.
+void append_extent(Extents& extents, std::uint64_t file_offset, std::uint64_t length, const FrameAddress& frame,
+                   std::uint32_t frame_offset);
+
+// Not thread-safe. What it refers to must outlive it.
+class FileContentWriter {
+  public:
+    // Whether a frame of an earlier snapshot may be referred to by this run.
+    using Usable = std::function<bool(const FrameAddress&)>;
+
+    FileContentWriter(ContentWriter& writer, NodeReader& nodes, PackReader& packs, ByteView domain_key, Usable usable,
+                      FileContentSettings settings = {});
+    ~FileContentWriter();
+
+    // Reads all of `source`. `previous` is the same file in an earlier snapshot (of the same domain) or null.
+    FileContentResult write(ContentSource& source, const TreeEntry* previous, SplitMode mode);
+
+  private:
+    FileContentResult write_whole(Bytes data);
+    FileContentResult write_chunked(ContentSource& source, std::optional<SourceExtent> first);
+
+    ContentWriter& writer_;
+    NodeReader& nodes_;
+    PackReader& packs_;
+    Secret domain_key_;
+    GearSplitter gear_;
+    PageSigner signer_;
+    Usable usable_;
+    FileContentSettings settings_;
+    Bytes buffer_;
+};
+
+} // namespace holdfast

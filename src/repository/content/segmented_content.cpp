@@ -1,0 +1,218 @@
+#include "repository/content/segmented_content.h"
+
+#include "repository/content/dead_frames.h"
+
+#include <algorithm>
+
+namespace holdfast {
+
+namespace {
+
+constexpr std::uint64_t block_bytes = 1u << 20;
+// A longer run of changed pages is more than pages written in place: it may be moved content.
+constexpr std::size_t longest_page_run_bytes = 128u << 10;
+// Scattered pages of one segment share frames that end with the segment, unless they would be tiny.
+constexpr std::uint64_t least_page_frame_bytes = 64u << 10;
+
+constexpr std::uint64_t round_down(std::uint64_t value) { return value / page_bytes * page_bytes; }
+constexpr std::uint64_t round_up(std::uint64_t value) { return round_down(value + page_bytes - 1); }
+
+} // namespace
+
+SegmentedContentWriter::SegmentedContentWriter(const ContentTools& tools, ByteView domain_key, ContentSource& source,
+                                               const TreeEntry* previous, SplitMode mode)
+    : tools_(tools), source_(source), mode_(mode),
+      known_before_(previous != nullptr && std::holds_alternative<SegmentGroups>(previous->content)),
+      previous_(tools.nodes, previous, tools.usable), segments_(tools.writer, previous_),
+      chunker_(tools.gear,
+               [this](std::uint64_t offset, ByteView chunk) {
+                   place(offset, tools_.writer.put_blob(tools_.writer.identify(chunk), chunk));
+               }),
+      digest_(Hasher::keyed(domain_key)) {}
+
+FileContentResult SegmentedContentWriter::write() {
+    const std::uint64_t size = source_.size_bytes();
+    std::uint64_t position = 0;
+    while (const std::optional<SourceExtent> extent = source_.next_extent()) {
+        if (!extent->hole) continue;
+        // Only pages that are holes throughout count; the rest is read, zeros included.
+        const std::uint64_t end = extent->offset + extent->length;
+        const std::uint64_t hole_begin = round_up(extent->offset);
+        const std::uint64_t hole_end = end >= size ? size : round_down(end);
+        if (hole_begin >= hole_end) continue;
+        write_data(position, hole_begin);
+        if (ended_) break;
+        write_hole(hole_begin, hole_end);
+        position = hole_end;
+    }
+    if (!ended_) write_data(position, size);
+    end_run();
+    tools_.writer.end_data_frames();
+    result_.content = segments_.finish(result_.size_bytes);
+    if (std::get<SegmentGroups>(result_.content).empty()) result_.content = std::monostate{};
+    result_.digest = digest_.finish<16>();
+    return std::move(result_);
+}
+
+void SegmentedContentWriter::write_data(std::uint64_t begin, std::uint64_t end) {
+    for (std::uint64_t offset = begin; offset < end && !ended_;) {
+        const std::uint64_t segment_end = (offset / segment_bytes + 1) * segment_bytes;
+        const std::uint64_t length = std::min({block_bytes, end - offset, segment_end - offset});
+        buffer_.resize(length);
+        const std::size_t got = source_.read(offset, buffer_);
+        ended_ = got < length;
+        buffer_.resize(got);
+        if (got > 0) write_block(offset, buffer_);
+        offset += got;
+        result_.read_bytes += got;
+        result_.size_bytes = offset;
+        segments_.complete_to(placed_to_);
+        if (offset == segment_end && anonymous_bytes_ >= least_page_frame_bytes) {
+            end_run();
+            tools_.writer.end_data_frames();
+            anonymous_bytes_ = 0;
+        }
+    }
+}
+
+void SegmentedContentWriter::write_hole(std::uint64_t begin, std::uint64_t end) {
+    end_run();
+    placed_to_ = end;
+    const std::uint64_t pages = pages_of(end) - begin / page_bytes;
+    segments_.add_hole_pages(pages);
+    static constexpr std::array<Byte, 65536> zeros{};
+    for (std::uint64_t left = pages * sizeof(PageSignature); left > 0;) {
+        const std::uint64_t now = std::min<std::uint64_t>(left, zeros.size());
+        digest_.update(ByteView(zeros).first(now));
+        left -= now;
+    }
+    result_.size_bytes = end;
+    segments_.complete_to(end);
+}
+
+void SegmentedContentWriter::write_block(std::uint64_t offset, ByteView block) {
+    signatures_.resize(pages_of(block.size()));
+    tools_.signer.sign(block, signatures_);
+    digest_.update({signatures_.front().bytes.data(), signatures_.size() * sizeof(PageSignature)});
+    segments_.add_signatures(signatures_);
+
+    const std::uint64_t number = offset / segment_bytes;
+    if (known_before_ && number / segments_per_group != victims_of_group_) choose_victims(number / segments_per_group);
+    const std::shared_ptr<const PreviousSegment> before = previous_.segment(number);
+    const std::size_t first_page = offset % segment_bytes / page_bytes;
+    const auto same = [&](std::size_t page) {
+        return before && first_page + page < before->signatures.size() &&
+               before->signatures[first_page + page] == signatures_[page] && signatures_[page] != PageSignature{};
+    };
+    for (std::size_t page = 0; page < signatures_.size();) {
+        const bool keep = same(page);
+        std::size_t end = page + 1;
+        while (end < signatures_.size() && same(end) == keep) ++end;
+        const std::uint64_t from = page * page_bytes;
+        const std::uint64_t to = std::min<std::uint64_t>(end * page_bytes, block.size());
+        if (!keep) {
+            changed_bytes_ += to - from;
+            append_changed(offset + from, block.subspan(from, to - from));
+        } else if (!victims_.empty() || !keep_pages(offset + from, offset + to)) {
+            // Page by page: some of them lie in frames that are to be left behind.
+            for (std::uint64_t at = from; at < to; at += page_bytes) {
+                const std::uint64_t page_end = std::min<std::uint64_t>(at + page_bytes, to);
+                if (!keep_pages(offset + at, offset + page_end)) {
+                    append_changed(offset + at, block.subspan(at, page_end - at));
+                }
+            }
+        }
+        page = end;
+    }
+}
+
+// Refers to the bytes [begin, end) of the file where the earlier snapshot has them. False, and nothing is done, when they
+// cannot or should not be referred to.
+bool SegmentedContentWriter::keep_pages(std::uint64_t begin, std::uint64_t end) {
+    const std::uint64_t start = begin / segment_bytes * segment_bytes;
+    const std::shared_ptr<const PreviousSegment> before = previous_.segment(begin / segment_bytes);
+    const std::uint64_t from = begin - start;
+    const std::uint64_t to = end - start;
+    auto extent = std::partition_point(before->map.begin(), before->map.end(),
+                                       [&](const Extent& candidate) { return candidate.end() <= from; });
+    const auto first = extent;
+    std::uint64_t covered = from;
+    const bool budget_left = static_cast<double>(result_.rewritten_bytes) <
+                             static_cast<double>(changed_bytes_) * tools_.settings.rewrite_per_changed_byte;
+    for (; extent != before->map.end() && covered < to; ++extent) {
+        if (extent->file_offset > covered || !tools_.usable(extent->frame)) return false;
+        if (budget_left && victims_.contains(extent->frame)) {
+            result_.rewritten_bytes += to - from;
+            return false;
+        }
+        covered = extent->end();
+    }
+    if (covered < to) return false;
+
+    end_run();
+    for (extent = first; extent != before->map.end() && extent->file_offset < to; ++extent) {
+        const std::uint64_t at = std::max(extent->file_offset, from);
+        segments_.add_extent(start + at, std::min(extent->end(), to) - at, extent->frame,
+                             extent->frame_offset + static_cast<std::uint32_t>(at - extent->file_offset));
+    }
+    placed_to_ = end;
+    return true;
+}
+
+void SegmentedContentWriter::append_changed(std::uint64_t offset, ByteView bytes) {
+    if (!in_run_) {
+        in_run_ = true;
+        placed_to_ = offset;
+        chunking_ = mode_ == SplitMode::content_defined || (mode_ == SplitMode::automatic && !known_before_);
+        if (chunking_) chunker_.begin(offset);
+    }
+    if (chunking_) {
+        chunker_.append(bytes);
+        return;
+    }
+    run_.insert(run_.end(), bytes.begin(), bytes.end());
+    if (mode_ == SplitMode::automatic && run_.size() > longest_page_run_bytes) {
+        chunking_ = true;
+        chunker_.begin(placed_to_);
+        chunker_.append(run_);
+        run_.clear();
+    } else if (run_.size() >= max_frame_bytes) {
+        store_run();
+    }
+}
+
+void SegmentedContentWriter::store_run() {
+    for (std::size_t at = 0; at < run_.size(); at += max_frame_bytes) {
+        const ByteView part = ByteView(run_).subspan(at, std::min<std::size_t>(max_frame_bytes, run_.size() - at));
+        anonymous_bytes_ += part.size();
+        place(placed_to_, tools_.writer.put_anonymous(part));
+    }
+    run_.clear();
+}
+
+void SegmentedContentWriter::end_run() {
+    if (!in_run_) return;
+    if (chunking_) {
+        chunker_.end();
+    } else {
+        store_run();
+    }
+    in_run_ = chunking_ = false;
+}
+
+void SegmentedContentWriter::place(std::uint64_t offset, const Location& location) {
+    segments_.add_extent(offset, location.length, location.frame, location.offset);
+    placed_to_ = offset + location.length;
+}
+
+void SegmentedContentWriter::choose_victims(std::uint64_t group) {
+    victims_of_group_ = group;
+    DeadFrames frames(tools_.packs);
+    const std::uint64_t end = std::min<std::uint64_t>((group + 1) * segments_per_group, previous_.segments());
+    for (std::uint64_t number = group * segments_per_group; number < end; ++number) {
+        if (const std::shared_ptr<const PreviousSegment> segment = previous_.segment(number)) frames.add(segment->map);
+    }
+    victims_ = frames.choose(tools_.settings.tolerated_dead_part, tools_.settings.rewrite_part_per_backup);
+}
+
+} // namespace holdfast

@@ -1,0 +1,64 @@
+// The content of a file of 16 MiB or more: page signatures throughout, what has changed stored anew, the rest referred to.
+#pragma once
+
+#include "repository/content/file_content.h"
+#include "repository/content/previous_segments.h"
+#include "repository/content/run_chunker.h"
+#include "repository/content/segment_writer.h"
+
+namespace holdfast {
+
+// What a SegmentedContentWriter works with; all of it outlives the writer.
+struct ContentTools {
+    ContentWriter& writer;
+    NodeReader& nodes;
+    PackReader& packs;
+    GearSplitter& gear;
+    const PageSigner& signer;
+    const FileContentWriter::Usable& usable;
+    const FileContentSettings& settings;
+};
+
+// For one file, once.
+class SegmentedContentWriter {
+  public:
+    SegmentedContentWriter(const ContentTools& tools, ByteView domain_key, ContentSource& source,
+                           const TreeEntry* previous, SplitMode mode);
+    FileContentResult write();
+
+  private:
+    void write_data(std::uint64_t begin, std::uint64_t end);
+    void write_hole(std::uint64_t begin, std::uint64_t end);
+    void write_block(std::uint64_t offset, ByteView block);
+    bool keep_pages(std::uint64_t begin, std::uint64_t end);
+    void append_changed(std::uint64_t offset, ByteView bytes);
+    void end_run();
+    void store_run();
+    void place(std::uint64_t offset, const Location& location);
+    void choose_victims(std::uint64_t group);
+
+    ContentTools tools_;
+    ContentSource& source_;
+    SplitMode mode_;
+    bool known_before_;
+    PreviousSegments previous_;
+    SegmentWriter segments_;
+    RunChunker chunker_;
+    Hasher digest_;
+    Bytes buffer_;
+    std::vector<PageSignature> signatures_;
+    // The run of changed pages that is open: it begins where the last placed byte ends.
+    Bytes run_;
+    bool in_run_ = false;
+    bool chunking_ = false;
+    std::uint64_t placed_to_ = 0;
+    std::uint64_t anonymous_bytes_ = 0; // since the last frame was ended
+    bool ended_ = false;                // the source was shorter than it said
+    // Frames that are mostly dead: what still lives in them is stored anew while the budget lasts.
+    FrameAddressSet victims_;
+    std::uint64_t victims_of_group_ = UINT64_MAX;
+    std::uint64_t changed_bytes_ = 0;
+    FileContentResult result_;
+};
+
+} // namespace holdfast

@@ -1,0 +1,30 @@
+// Asserting that something throws an Error, and of which kind.
+#pragma once
+
+#include "base/error.h"
+
+#include <functional>
+#include <optional>
+
+#include <gtest/gtest.h>
+
+namespace holdfast::test {
+
+// The Error that `body` throws; a test failure and nothing when it throws none.
+inline std::optional<Error> error_of(const std::function<void()>& body) {
+    try {
+        body();
+    } catch (const Error& error) {
+        return error;
+    }
+    ADD_FAILURE() << "no Error was thrown";
+    return std::nullopt;
+}
+
+// The code of the Error that `body` throws, as its name, so that a failing comparison reads well.
+inline std::string code_of(const std::function<void()>& body) {
+    const std::optional<Error> error = error_of(body);
+    return error ? std::string(to_string(error->code())) : "no error";
+}
+
+} // namespace holdfast::test
