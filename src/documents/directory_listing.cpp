@@ -1,13 +1,13 @@
 #include "documents/directory_listing.h"
 
-#include <dirent.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
+
+#include <dirent.h>
+#include <unistd.h>
 
 namespace holdfast {
 
@@ -23,7 +23,8 @@ constexpr std::size_t record_header_bytes = 3;
 } // namespace
 
 DirectoryListing::DirectoryListing(int fd, std::size_t budget_bytes, SpillFile& spill)
-    : budget_bytes_(std::clamp(budget_bytes, smallest_budget_bytes, largest_budget_bytes)), spill_(&spill),
+    : budget_bytes_(std::clamp(budget_bytes, smallest_budget_bytes, largest_budget_bytes)),
+      spill_(&spill),
       spill_start_(spill.end()) {
     try {
         read_directory(fd);
@@ -40,10 +41,18 @@ DirectoryListing::DirectoryListing(int fd, std::size_t budget_bytes, SpillFile& 
 }
 
 DirectoryListing::DirectoryListing(DirectoryListing&& other) noexcept
-    : budget_bytes_(other.budget_bytes_), spill_(other.spill_), spill_start_(other.spill_start_),
-      arena_(std::move(other.arena_)), offsets_(std::move(other.offsets_)), position_(other.position_),
-      runs_(std::exchange(other.runs_, {})), heap_(std::move(other.heap_)), last_(std::move(other.last_)),
-      any_given_(other.any_given_), type_hint_(other.type_hint_), error_(std::move(other.error_)) {}
+    : budget_bytes_(other.budget_bytes_),
+      spill_(other.spill_),
+      spill_start_(other.spill_start_),
+      arena_(std::move(other.arena_)),
+      offsets_(std::move(other.offsets_)),
+      position_(other.position_),
+      runs_(std::exchange(other.runs_, {})),
+      heap_(std::move(other.heap_)),
+      last_(std::move(other.last_)),
+      any_given_(other.any_given_),
+      type_hint_(other.type_hint_),
+      error_(std::move(other.error_)) {}
 
 DirectoryListing::~DirectoryListing() {
     if (spilled()) spill_->truncate(spill_start_);
@@ -67,18 +76,21 @@ void DirectoryListing::read_directory(int fd) {
         for (std::size_t at = 0; at < static_cast<std::size_t>(got);) {
             // Read by offset: records are aligned for their struct, but are shorter than it.
             std::uint16_t record_bytes = 0;
-            std::memcpy(&record_bytes, buffer.data() + at + offsetof(dirent64, d_reclen), sizeof record_bytes);
+            std::memcpy(&record_bytes, buffer.data() + at + offsetof(dirent64, d_reclen),
+                        sizeof record_bytes);
             const char* name = buffer.data() + at + offsetof(dirent64, d_name);
             const auto type = static_cast<unsigned char>(buffer[at + offsetof(dirent64, d_type)]);
             at += record_bytes;
-            if (std::strcmp(name, ".") != 0 && std::strcmp(name, "..") != 0) add(name, std::strlen(name), type);
+            if (std::strcmp(name, ".") != 0 && std::strcmp(name, "..") != 0)
+                add(name, std::strlen(name), type);
         }
     }
 }
 
 void DirectoryListing::add(const char* name, std::size_t length, unsigned char type) {
     // Half, because a vector that grows may own twice what it holds.
-    if (arena_.size() + length + 2 + (offsets_.size() + 1) * sizeof(std::uint32_t) > budget_bytes_ / 2) spill_run();
+    if (arena_.size() + length + 2 + (offsets_.size() + 1) * sizeof(std::uint32_t) > budget_bytes_ / 2)
+        spill_run();
     offsets_.push_back(static_cast<std::uint32_t>(arena_.size()));
     arena_.push_back(static_cast<char>(type));
     arena_.insert(arena_.end(), name, name + length + 1);
@@ -87,8 +99,9 @@ void DirectoryListing::add(const char* name, std::size_t length, unsigned char t
 void DirectoryListing::sort() {
     const char* base = arena_.data();
     // strcmp compares as unsigned bytes (C17 7.24.4), which is the order of snapshots.
-    std::sort(offsets_.begin(), offsets_.end(),
-              [base](std::uint32_t a, std::uint32_t b) { return std::strcmp(base + a + 1, base + b + 1) < 0; });
+    std::sort(offsets_.begin(), offsets_.end(), [base](std::uint32_t a, std::uint32_t b) {
+        return std::strcmp(base + a + 1, base + b + 1) < 0;
+    });
 }
 
 void DirectoryListing::spill_run() {
@@ -122,14 +135,16 @@ bool DirectoryListing::advance(Run& run) {
         run.buffer.erase(run.buffer.begin(), run.buffer.begin() + static_cast<std::ptrdiff_t>(run.position));
         run.position = 0;
         const std::size_t kept = run.buffer.size();
-        const std::size_t capacity = std::clamp(budget_bytes_ / runs_.size(), smallest_run_buffer_bytes,
-                                                largest_run_buffer_bytes);
-        // A record is at most a name of a few hundred bytes; were it longer than the buffer, the buffer grows.
+        const std::size_t capacity =
+            std::clamp(budget_bytes_ / runs_.size(), smallest_run_buffer_bytes, largest_run_buffer_bytes);
+        // A record is at most a name of a few hundred bytes; were it longer than the buffer, the buffer
+        // grows.
         const std::size_t wanted = std::max(capacity, kept + smallest_run_buffer_bytes) - kept;
         const std::size_t more = std::min<std::uint64_t>(wanted, run.end - run.offset);
         run.buffer.resize(kept + more);
         const std::size_t got = spill_->read(run.offset, MutableByteView(run.buffer).subspan(kept));
-        if (got != more) throw Error(ErrorCode::io, "a temporary file for directory names is shorter than it was written");
+        if (got != more)
+            throw Error(ErrorCode::io, "a temporary file for directory names is shorter than it was written");
         run.offset += more;
         if (available() == 0) return false;
     }
@@ -158,7 +173,8 @@ std::optional<std::string_view> DirectoryListing::next() {
 std::optional<std::string_view> DirectoryListing::next_in_memory() {
     // A directory that changes while it is listed may show a name twice.
     while (position_ > 0 && position_ < offsets_.size() &&
-           std::strcmp(arena_.data() + offsets_[position_] + 1, arena_.data() + offsets_[position_ - 1] + 1) == 0) {
+           std::strcmp(arena_.data() + offsets_[position_] + 1,
+                       arena_.data() + offsets_[position_ - 1] + 1) == 0) {
         ++position_;
     }
     if (position_ == offsets_.size()) return std::nullopt;

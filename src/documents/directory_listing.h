@@ -11,14 +11,14 @@
 
 namespace holdfast {
 
-// Names are sorted in memory while they fit into the budget. Beyond it, sorted runs go to a spill file and are merged
-// while the caller reads. Not thread-safe.
+// Names are sorted in memory while they fit into the budget. Beyond it, sorted runs go to a spill file and
+// are merged while the caller reads. Not thread-safe.
 class DirectoryListing {
   public:
-    // Reads the directory behind `fd` from its start ("." and ".." left out). Uses about `budget_bytes`, at least
-    // 64 KiB, and 4 KiB for each spilled run. `spill` must outlive the listing, and listings that share one must end in
-    // the opposite order of their beginning. A failure to read the directory ends the list early and is kept in
-    // error(); a failure of the spill file is thrown.
+    // Reads the directory behind `fd` from its start ("." and ".." left out). Uses about `budget_bytes`, at
+    // least 64 KiB, and 4 KiB for each spilled run. `spill` must outlive the listing, and listings that share
+    // one must end in the opposite order of their beginning. A failure to read the directory ends the list
+    // early and is kept in error(); a failure of the spill file is thrown.
     DirectoryListing(int fd, std::size_t budget_bytes, SpillFile& spill);
     ~DirectoryListing();
     DirectoryListing(DirectoryListing&& other) noexcept;

@@ -3,20 +3,21 @@
 #include "documents/entry_name.h"
 #include "documents/extended_attributes.h"
 
+#include <algorithm>
+#include <cerrno>
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
 
 namespace holdfast {
 
 namespace {
 
 std::unexpected<Error> unknown_type(std::string_view name) {
-    return std::unexpected(Error(ErrorCode::unsupported, fmt::format("{} is of an unknown type", printable(name))));
+    return std::unexpected(
+        Error(ErrorCode::unsupported, fmt::format("{} is of an unknown type", printable(name))));
 }
 
 Result<void> read_link_target(int fd, FileMetadata& metadata) {
@@ -60,7 +61,8 @@ Result<FileDescriptor> open_directory(int parent_fd, const std::string& name, Fo
     }
     const int error_number = errno;
     if (error_number == ENOTDIR || error_number == ELOOP) {
-        return std::unexpected(Error(ErrorCode::io, fmt::format("{} is not a directory (any more)", printable(name))));
+        return std::unexpected(
+            Error(ErrorCode::io, fmt::format("{} is not a directory (any more)", printable(name))));
     }
     return failed(error_number, fmt::format("opening directory {}", printable(name)));
 }
@@ -75,7 +77,8 @@ Result<FileDescriptor> open_directory_path(int base_fd, std::string_view path) {
     return current;
 }
 
-Result<void> stat_entry(int directory_fd, const std::string& name, FileMetadata& metadata, FollowLinks follow) {
+Result<void> stat_entry(int directory_fd, const std::string& name, FileMetadata& metadata,
+                        FollowLinks follow) {
     struct stat status{};
     const int flags = AT_NO_AUTOMOUNT | (follow == FollowLinks::no ? AT_SYMLINK_NOFOLLOW : 0);
     if (::fstatat(directory_fd, name.c_str(), &status, flags) != 0) {
@@ -92,7 +95,8 @@ Result<void> stat_descriptor(int fd, FileMetadata& metadata) {
     return {};
 }
 
-Result<void> read_details(int directory_fd, const std::string& name, FileMetadata& metadata, OwnerNames& owners) {
+Result<void> read_details(int directory_fd, const std::string& name, FileMetadata& metadata,
+                          OwnerNames& owners) {
     const Result<EntryHandle> entry = EntryHandle::open(directory_fd, name, metadata);
     if (!entry) return std::unexpected(entry.error());
     return fill_details(*entry, metadata, owners);

@@ -2,9 +2,9 @@
 
 #include "documents/entry_name.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 namespace holdfast {
 
@@ -17,8 +17,11 @@ DirectoryStack::DirectoryStack(FileDescriptor base, std::size_t most_open)
 Result<void> DirectoryStack::push(std::string name, FileDescriptor directory, FollowLinks follow) {
     FileMetadata metadata;
     if (Result<void> status = stat_descriptor(directory.get(), metadata); !status) return status;
-    levels_.push_back(
-        Level{.name = std::move(name), .directory = nullptr, .device = metadata.device, .inode = metadata.inode, .follow = follow});
+    levels_.push_back(Level{.name = std::move(name),
+                            .directory = nullptr,
+                            .device = metadata.device,
+                            .inode = metadata.inode,
+                            .follow = follow});
     keep_open(levels_.size() - 1, std::move(directory));
     return {};
 }
@@ -58,9 +61,10 @@ Result<SharedDirectory> DirectoryStack::at(std::size_t level) {
         Result<FileDescriptor> next = open_directory(current->get(), levels_[i].name, levels_[i].follow);
         if (!next) return std::unexpected(next.error());
         if (!is_same(levels_[i], next->get())) {
-            return std::unexpected(Error(ErrorCode::not_found,
-                                         fmt::format("directory {} was replaced while it was in use", printable(levels_[i].name)),
-                                         "run the command again"));
+            return std::unexpected(Error(
+                ErrorCode::not_found,
+                fmt::format("directory {} was replaced while it was in use", printable(levels_[i].name)),
+                "run the command again"));
         }
         if (i == level) {
             keep_open(level, std::move(*next));

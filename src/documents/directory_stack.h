@@ -13,10 +13,11 @@ namespace holdfast {
 
 using SharedDirectory = std::shared_ptr<const FileDescriptor>;
 
-// The deepest directories and the base stay open; the others are closed and opened again on the way back, first through
-// ".." of the child, else component by component from above. Either way the directory must be the one that was pushed (by
-// device and inode): if it was moved away meanwhile, the walk is told instead of going astray. Not thread-safe.
-// A directory that a caller still shares stays open for as long as the caller holds it.
+// The deepest directories and the base stay open; the others are closed and opened again on the way back,
+// first through
+// ".." of the child, else component by component from above. Either way the directory must be the one that
+// was pushed (by device and inode): if it was moved away meanwhile, the walk is told instead of going astray.
+// Not thread-safe. A directory that a caller still shares stays open for as long as the caller holds it.
 class DirectoryStack {
   public:
     // `base` is never closed. `most_open` is at least 2.
@@ -29,7 +30,8 @@ class DirectoryStack {
     // How many directories there are, the base included.
     std::size_t depth() const { return levels_.size(); }
 
-    // The open directory at `level` (0: the base), or at the top. Error(not_found): it was moved or removed meanwhile.
+    // The open directory at `level` (0: the base), or at the top. Error(not_found): it was moved or removed
+    // meanwhile.
     Result<SharedDirectory> at(std::size_t level);
     Result<SharedDirectory> top() { return at(levels_.size() - 1); }
     // How many of them are open now.

@@ -10,9 +10,12 @@ namespace {
 
 constexpr std::size_t largest_name_bytes = 4095;
 
-// How many bytes the well-formed UTF-8 sequence at the start of `text` has (Unicode 15, table 3-7); 0 if none.
+// How many bytes the well-formed UTF-8 sequence at the start of `text` has (Unicode 15, table 3-7); 0 if
+// none.
 std::size_t utf8_length(std::string_view text) {
-    const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+    const auto byte = [&](std::size_t i) {
+        return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
+    };
     const auto follows = [&](std::size_t i) { return (byte(i) & 0xC0U) == 0x80U; };
     const unsigned first = byte(0);
     if (first < 0x80) return 1;
@@ -36,13 +39,19 @@ std::size_t utf8_length(std::string_view text) {
 
 void check_entry_name(std::string_view name) {
     const char* why = nullptr;
-    if (name.empty()) why = "it is empty";
-    else if (name == "." || name == "..") why = "it points out of its directory";
-    else if (name.find('/') != std::string_view::npos) why = "it has a slash in it";
-    else if (name.find('\0') != std::string_view::npos) why = "it has a zero byte in it";
-    else if (name.size() > largest_name_bytes) why = "it is too long";
+    if (name.empty())
+        why = "it is empty";
+    else if (name == "." || name == "..")
+        why = "it points out of its directory";
+    else if (name.find('/') != std::string_view::npos)
+        why = "it has a slash in it";
+    else if (name.find('\0') != std::string_view::npos)
+        why = "it has a zero byte in it";
+    else if (name.size() > largest_name_bytes)
+        why = "it is too long";
     if (why == nullptr) return;
-    throw Error(ErrorCode::corrupt, fmt::format("refusing the entry name \"{}\": {}", printable(name.substr(0, 256)), why),
+    throw Error(ErrorCode::corrupt,
+                fmt::format("refusing the entry name \"{}\": {}", printable(name.substr(0, 256)), why),
                 "nothing was written for it; verify the snapshot, and ask who wrote it");
 }
 

@@ -2,38 +2,38 @@
 
 #include "documents/entry_name.h"
 
+#include <algorithm>
+#include <cerrno>
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
-
-#include <algorithm>
-#include <cerrno>
 
 namespace holdfast {
 
 EntryHandle::EntryHandle(FileDescriptor owned)
     : owned_(std::move(owned)), fd_(owned_.get()), proc_path_(fmt::format("/proc/self/fd/{}", fd_)) {}
 
-EntryHandle EntryHandle::borrow(int fd) {
-    return EntryHandle(fd);
-}
+EntryHandle EntryHandle::borrow(int fd) { return EntryHandle(fd); }
 
 Result<EntryHandle> EntryHandle::open(int directory_fd, const std::string& name, FileMetadata& metadata) {
     FileDescriptor fd(::openat(directory_fd, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
     if (!fd) return failed(errno, fmt::format("opening {}", printable(name)));
     struct stat status{};
-    if (::fstat(fd.get(), &status) != 0) return failed(errno, fmt::format("reading the attributes of {}", printable(name)));
+    if (::fstat(fd.get(), &status) != 0)
+        return failed(errno, fmt::format("reading the attributes of {}", printable(name)));
     if (!assign_stat(metadata, status)) {
-        return std::unexpected(Error(ErrorCode::unsupported, fmt::format("{} is of an unknown type", printable(name))));
+        return std::unexpected(
+            Error(ErrorCode::unsupported, fmt::format("{} is of an unknown type", printable(name))));
     }
     return EntryHandle(std::move(fd));
 }
 
 namespace {
 
-// Calls `fill(buffer, size)`, a list or get call, with a buffer that is large enough although the answer may grow.
-// Returns 0, or the error number.
+// Calls `fill(buffer, size)`, a list or get call, with a buffer that is large enough although the answer may
+// grow. Returns 0, or the error number.
 template <typename Fill>
 int fill_growing(std::string& out, std::size_t first_size, const Fill& fill) {
     out.resize(first_size);
@@ -83,7 +83,8 @@ Result<void> read_attributes(const EntryHandle& entry, std::vector<ExtendedAttri
         if (error_number == 0) {
             attributes.push_back(std::move(attribute));
         } else if (error_number != ENODATA && result) { // ENODATA: removed since it was listed
-            result = failed(error_number, fmt::format("reading extended attribute {}", printable(attribute.name)));
+            result =
+                failed(error_number, fmt::format("reading extended attribute {}", printable(attribute.name)));
         }
     }
     std::sort(attributes.begin(), attributes.end());
@@ -93,8 +94,8 @@ Result<void> read_attributes(const EntryHandle& entry, std::vector<ExtendedAttri
 Result<void> set_attribute(const EntryHandle& entry, const ExtendedAttribute& attribute) {
     const int result = entry.path_only() ? ::setxattr(entry.proc_path().c_str(), attribute.name.c_str(),
                                                       attribute.value.data(), attribute.value.size(), 0)
-                                         : ::fsetxattr(entry.fd(), attribute.name.c_str(), attribute.value.data(),
-                                                       attribute.value.size(), 0);
+                                         : ::fsetxattr(entry.fd(), attribute.name.c_str(),
+                                                       attribute.value.data(), attribute.value.size(), 0);
     if (result == 0) return {};
     return failed(errno, fmt::format("setting extended attribute {}", printable(attribute.name)));
 }

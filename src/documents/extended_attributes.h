@@ -1,4 +1,5 @@
-// Extended attributes of an entry that is held by a descriptor: never by path, so that no symbolic link is followed.
+// Extended attributes of an entry that is held by a descriptor: never by path, so that no symbolic link is
+// followed.
 #pragma once
 
 #include "base/file_descriptor.h"
@@ -10,8 +11,8 @@
 
 namespace holdfast {
 
-// A descriptor of an entry of any type. Opened with O_PATH it touches neither content nor devices and needs no
-// permission on the entry itself; the kernel then wants attributes to be asked for through /proc/self/fd.
+// A descriptor of an entry of any type. Opened with O_PATH it touches neither content nor devices and needs
+// no permission on the entry itself; the kernel then wants attributes to be asked for through /proc/self/fd.
 class EntryHandle {
   public:
     // Opens entry `name` without following a symbolic link and fills `metadata` by its stat.
@@ -35,8 +36,8 @@ class EntryHandle {
     std::string proc_path_;
 };
 
-// All attributes that the process may see, sorted by name. A file system without attributes has none. When single
-// attributes can't be read, `attributes` holds the others and the first failure is returned.
+// All attributes that the process may see, sorted by name. A file system without attributes has none. When
+// single attributes can't be read, `attributes` holds the others and the first failure is returned.
 Result<void> read_attributes(const EntryHandle& entry, std::vector<ExtendedAttribute>& attributes);
 Result<void> set_attribute(const EntryHandle& entry, const ExtendedAttribute& attribute);
 Result<void> remove_attribute(const EntryHandle& entry, const std::string& name);

@@ -1,21 +1,28 @@
 #include "documents/file_metadata.h"
 
+#include <optional>
+
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-
-#include <optional>
 
 namespace holdfast {
 
 std::string_view to_string(FileType type) {
     switch (type) {
-    case FileType::regular: return "regular";
-    case FileType::directory: return "directory";
-    case FileType::symlink: return "symlink";
-    case FileType::fifo: return "fifo";
-    case FileType::socket: return "socket";
-    case FileType::char_device: return "char_device";
-    case FileType::block_device: return "block_device";
+    case FileType::regular:
+        return "regular";
+    case FileType::directory:
+        return "directory";
+    case FileType::symlink:
+        return "symlink";
+    case FileType::fifo:
+        return "fifo";
+    case FileType::socket:
+        return "socket";
+    case FileType::char_device:
+        return "char_device";
+    case FileType::block_device:
+        return "block_device";
     }
     return "regular";
 }
@@ -24,14 +31,22 @@ namespace {
 
 std::optional<FileType> type_of(mode_t mode) {
     switch (mode & S_IFMT) {
-    case S_IFREG: return FileType::regular;
-    case S_IFDIR: return FileType::directory;
-    case S_IFLNK: return FileType::symlink;
-    case S_IFIFO: return FileType::fifo;
-    case S_IFSOCK: return FileType::socket;
-    case S_IFCHR: return FileType::char_device;
-    case S_IFBLK: return FileType::block_device;
-    default: return std::nullopt;
+    case S_IFREG:
+        return FileType::regular;
+    case S_IFDIR:
+        return FileType::directory;
+    case S_IFLNK:
+        return FileType::symlink;
+    case S_IFIFO:
+        return FileType::fifo;
+    case S_IFSOCK:
+        return FileType::socket;
+    case S_IFCHR:
+        return FileType::char_device;
+    case S_IFBLK:
+        return FileType::block_device;
+    default:
+        return std::nullopt;
     }
 }
 

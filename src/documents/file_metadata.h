@@ -1,6 +1,8 @@
 // What is known of one entry of a file tree, apart from its content.
 #pragma once
 
+#include "repository/node/entry.h"
+
 #include <compare>
 #include <cstdint>
 #include <string>
@@ -16,14 +18,6 @@ enum class FileType : std::uint8_t { regular, directory, symlink, fifo, socket, 
 
 // "regular", "directory", "symlink", "fifo", "socket", "char_device", "block_device".
 std::string_view to_string(FileType type);
-
-// A time as file systems keep it. Not a base Timestamp, whose 64 bits of nanoseconds end in 1677 and 2262, which file
-// systems do not.
-struct FileTime {
-    std::int64_t seconds = 0;      // since 1970-01-01T00:00:00Z; may be negative
-    std::uint32_t nanoseconds = 0; // below 1,000,000,000; always forward from `seconds`
-    auto operator<=>(const FileTime&) const = default;
-};
 
 // One extended attribute. Its value is bytes. Linux shows POSIX ACLs as system.posix_acl_access and
 // system.posix_acl_default.
@@ -43,23 +37,23 @@ struct FileMetadata {
     FileTime ctime;
     std::uint64_t size_bytes = 0; // of regular files and symbolic links; 0 for everything else
     std::uint64_t inode = 0;
-    std::uint64_t device = 0;      // of the file system that holds the entry; may differ after a reboot
-    std::uint64_t link_count = 1;  // 1 for directories
-    std::uint32_t rdev_major = 0;  // of devices only
+    std::uint64_t device = 0;     // of the file system that holds the entry; may differ after a reboot
+    std::uint64_t link_count = 1; // 1 for directories
+    std::uint32_t rdev_major = 0; // of devices only
     std::uint32_t rdev_minor = 0;
     std::uint64_t allocated_bytes = 0; // on disk; less than size_bytes hints at holes or compression
 
     // The details below are not part of a stat: read_details() fills them.
     std::string user; // empty when the number has no name
     std::string group;
-    std::string link_target; // of symbolic links
+    std::string link_target;                   // of symbolic links
     std::vector<ExtendedAttribute> attributes; // sorted by name
 
     bool is_directory() const { return type == FileType::directory; }
 };
 
-// Fills the part of `metadata` that a stat answers and clears the details. False, and nothing is changed, when the
-// type is one that Linux does not have (a foreign file system's).
+// Fills the part of `metadata` that a stat answers and clears the details. False, and nothing is changed,
+// when the type is one that Linux does not have (a foreign file system's).
 bool assign_stat(FileMetadata& metadata, const struct stat& status);
 
 } // namespace holdfast

@@ -3,13 +3,13 @@
 #include "documents/directory_reader.h"
 #include "documents/entry_name.h"
 
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <utility>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
 
 namespace holdfast {
 
@@ -19,8 +19,8 @@ namespace {
 constexpr std::uint64_t advise_from_bytes = 256 * 1024;
 
 Result<FileDescriptor> open_regular(int directory_fd, const std::string& name) {
-    // O_NONBLOCK: should the file have become a FIFO, opening must not wait for a writer. For regular files it has no
-    // effect. O_NOATIME is for owners and root only.
+    // O_NONBLOCK: should the file have become a FIFO, opening must not wait for a writer. For regular files
+    // it has no effect. O_NOATIME is for owners and root only.
     constexpr int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
     for (const int extra : {O_NOATIME, 0}) {
         const int fd = ::openat(directory_fd, name.c_str(), flags | extra);
@@ -29,7 +29,8 @@ Result<FileDescriptor> open_regular(int directory_fd, const std::string& name) {
     }
     const int error_number = errno;
     if (error_number == ELOOP || error_number == ENXIO) { // now a symbolic link, or a socket
-        return std::unexpected(Error(ErrorCode::not_found, fmt::format("{} is no regular file any more", printable(name))));
+        return std::unexpected(
+            Error(ErrorCode::not_found, fmt::format("{} is no regular file any more", printable(name))));
     }
     return failed(error_number, fmt::format("opening {}", printable(name)));
 }
@@ -40,9 +41,11 @@ Result<FileReader> FileReader::open(int directory_fd, const std::string& name, F
     Result<FileDescriptor> file = open_regular(directory_fd, name);
     if (!file) return std::unexpected(file.error());
     FileMetadata opened;
-    if (Result<void> status = stat_descriptor(file->get(), opened); !status) return std::unexpected(status.error());
+    if (Result<void> status = stat_descriptor(file->get(), opened); !status)
+        return std::unexpected(status.error());
     if (opened.type != FileType::regular) {
-        return std::unexpected(Error(ErrorCode::not_found, fmt::format("{} is no regular file any more", printable(name))));
+        return std::unexpected(
+            Error(ErrorCode::not_found, fmt::format("{} is no regular file any more", printable(name))));
     }
     if (opened.size_bytes >= advise_from_bytes) ::posix_fadvise(file->get(), 0, 0, POSIX_FADV_SEQUENTIAL);
     metadata = opened;
@@ -60,7 +63,8 @@ Result<std::optional<FileExtent>> FileReader::next_extent() {
     }
     const off_t data = ::lseek(file_.get(), static_cast<off_t>(position_), SEEK_DATA);
     if (data < 0 && errno != ENXIO) {
-        if (errno != EINVAL && errno != ENOTSUP) return failed(errno, fmt::format("looking for data in {}", name_));
+        if (errno != EINVAL && errno != ENOTSUP)
+            return failed(errno, fmt::format("looking for data in {}", name_));
         position_ = size;
         return rest;
     }
@@ -88,7 +92,8 @@ Result<std::optional<FileExtent>> FileReader::next_extent() {
 Result<std::size_t> FileReader::read(std::uint64_t offset, MutableByteView out) const {
     std::size_t done = 0;
     while (done < out.size()) {
-        const ssize_t got = ::pread(file_.get(), out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
+        const ssize_t got =
+            ::pread(file_.get(), out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
         if (got == 0) break;
         if (got > 0) {
             done += static_cast<std::size_t>(got);
@@ -101,7 +106,8 @@ Result<std::size_t> FileReader::read(std::uint64_t offset, MutableByteView out) 
 
 Result<FileState> FileReader::finish() const {
     FileMetadata now;
-    if (Result<void> status = stat_descriptor(file_.get(), now); !status) return std::unexpected(status.error());
+    if (Result<void> status = stat_descriptor(file_.get(), now); !status)
+        return std::unexpected(status.error());
     if (now.size_bytes != opened_.size_bytes || now.mtime != opened_.mtime) return FileState::changed;
     if (now.link_count == 0) return FileState::vanished;
     return now.ctime == opened_.ctime ? FileState::unchanged : FileState::changed;

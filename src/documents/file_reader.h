@@ -28,15 +28,15 @@ struct FileExtent {
 // One thread at a time, except read(), which any number of threads may call together.
 class FileReader {
   public:
-    // Opens regular file `name` without following a link, without blocking, and without changing its access time where
-    // the system allows that. Fills the stat part of `metadata` by the file that was really opened.
-    // Error(not_found): it is not there any more, or is no regular file any more.
+    // Opens regular file `name` without following a link, without blocking, and without changing its access
+    // time where the system allows that. Fills the stat part of `metadata` by the file that was really
+    // opened. Error(not_found): it is not there any more, or is no regular file any more.
     static Result<FileReader> open(int directory_fd, const std::string& name, FileMetadata& metadata);
 
     // As big as the file was when it was opened.
     std::uint64_t size_bytes() const { return opened_.size_bytes; }
-    // The next extent in order of offsets, without gaps, from 0 to size_bytes(); nothing at the end. Holes cost nothing,
-    // whatever their size. Where the file system can't tell, all is data.
+    // The next extent in order of offsets, without gaps, from 0 to size_bytes(); nothing at the end. Holes
+    // cost nothing, whatever their size. Where the file system can't tell, all is data.
     Result<std::optional<FileExtent>> next_extent();
     // Reads until `out` is full or the file ends; fewer bytes mean that the file was truncated meanwhile.
     Result<std::size_t> read(std::uint64_t offset, MutableByteView out) const;

@@ -6,9 +6,7 @@ namespace holdfast {
 
 namespace {
 
-unsigned char byte_at(std::string_view text, std::size_t at) {
-    return static_cast<unsigned char>(text[at]);
-}
+unsigned char byte_at(std::string_view text, std::size_t at) { return static_cast<unsigned char>(text[at]); }
 
 struct SetResult {
     std::size_t end; // just after the closing bracket, or npos when there is none
@@ -42,13 +40,16 @@ SetResult match_set(std::string_view pattern, std::size_t start, unsigned char b
 // How many bytes of the pattern the single-byte element at `at` takes; 0 when it does not match `byte`.
 std::size_t match_one(std::string_view pattern, std::size_t at, unsigned char byte) {
     switch (pattern[at]) {
-    case '?': return 1;
+    case '?':
+        return 1;
     case '[': {
         const SetResult set = match_set(pattern, at, byte);
         return set.matches ? set.end - at : 0;
     }
-    case '\\': return at + 1 < pattern.size() && byte_at(pattern, at + 1) == byte ? 2 : 0;
-    default: return byte_at(pattern, at) == byte ? 1 : 0;
+    case '\\':
+        return at + 1 < pattern.size() && byte_at(pattern, at + 1) == byte ? 2 : 0;
+    default:
+        return byte_at(pattern, at) == byte ? 1 : 0;
     }
 }
 
@@ -85,7 +86,8 @@ std::string_view glob_problem(std::string_view pattern) {
     for (std::size_t at = 0; at < pattern.size();) {
         if (pattern[at] == '[') {
             const SetResult set = match_set(pattern, at, 0);
-            if (set.end == std::string_view::npos) return "a set that begins with [ has no ] at its end; write \\[ for a plain [";
+            if (set.end == std::string_view::npos)
+                return "a set that begins with [ has no ] at its end; write \\[ for a plain [";
             at = set.end;
         } else if (pattern[at] == '\\') {
             if (at + 1 == pattern.size()) return "a backslash at the end has nothing to stand before";

@@ -9,9 +9,9 @@
 
 namespace holdfast {
 
-// Asks the system (getpwuid_r and its siblings, so also LDAP and others that are configured there) and remembers every
-// answer, "unknown" among them, for the object's life. Thread-safe. A look-up that fails counts as unknown and is not
-// remembered: numbers are kept beside names everywhere.
+// Asks the system (getpwuid_r and its siblings, so also LDAP and others that are configured there) and
+// remembers every answer, "unknown" among them, for the object's life. Thread-safe. A look-up that fails
+// counts as unknown and is not remembered: numbers are kept beside names everywhere.
 class OwnerNames {
   public:
     // The name; empty when the number has none.

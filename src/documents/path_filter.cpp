@@ -4,9 +4,9 @@
 #include "documents/entry_name.h"
 #include "documents/glob.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 namespace holdfast {
 
@@ -16,7 +16,8 @@ namespace {
 constexpr std::size_t most_components = 60;
 
 [[noreturn]] void refuse(std::string_view pattern, std::string_view why) {
-    throw Error(ErrorCode::usage, fmt::format("the pattern \"{}\" can't be used: {}", printable(pattern), why),
+    throw Error(ErrorCode::usage,
+                fmt::format("the pattern \"{}\" can't be used: {}", printable(pattern), why),
                 "correct it, or leave it out");
 }
 
@@ -63,14 +64,16 @@ void PathFilter::add(std::string_view pattern, bool excludes) {
     rule.directories_only = pattern.ends_with('/');
     const auto append = [&](std::string_view text, bool any_depth) {
         if (any_depth && !rule.components.empty() && rule.components.back().any_depth) return;
-        rule.components.push_back({.text = std::string(text), .any_depth = any_depth, .literal = glob_is_literal(text)});
+        rule.components.push_back(
+            {.text = std::string(text), .any_depth = any_depth, .literal = glob_is_literal(text)});
     };
     if (!rule.anchored) append("**", true);
     bool any = false;
     for_each_component(pattern, [&](std::string_view component) {
         if (component.find('\0') != std::string_view::npos) refuse(pattern, "no name has a zero byte in it");
         if (component == "." || component == "..") refuse(pattern, "no entry has the name . or ..");
-        if (const std::string_view problem = glob_problem(component); !problem.empty()) refuse(pattern, problem);
+        if (const std::string_view problem = glob_problem(component); !problem.empty())
+            refuse(pattern, problem);
         append(component, component == "**");
         any = true;
     });
@@ -84,7 +87,8 @@ void PathFilter::add(std::string_view pattern, bool excludes) {
 
 std::uint64_t PathFilter::closure(const Rule& rule, std::uint64_t positions) {
     for (std::size_t i = 0; i < rule.components.size(); ++i) {
-        if (rule.components[i].any_depth && (positions >> i & 1U) != 0) positions |= std::uint64_t{1} << (i + 1);
+        if (rule.components[i].any_depth && (positions >> i & 1U) != 0)
+            positions |= std::uint64_t{1} << (i + 1);
     }
     return positions;
 }
@@ -111,11 +115,12 @@ PathFilter::Cursor PathFilter::start(std::string_view source_root) const {
         const Component& first = rule.components.front();
         const std::size_t begin = std::min(source_root.find_first_not_of('/'), source_root.size());
         const std::string_view root_first = source_root.substr(begin, source_root.find('/', begin) - begin);
-        // Was the pattern written with the source's path in front? Then that meaning is the only one: two at once
-        // could exclude what nobody meant.
+        // Was the pattern written with the source's path in front? Then that meaning is the only one: two at
+        // once could exclude what nobody meant.
         if (rule.anchored && first.literal && first.text == root_first) {
             positions = top;
-            for_each_component(source_root, [&](std::string_view name) { positions = step(rule, positions, name); });
+            for_each_component(source_root,
+                               [&](std::string_view name) { positions = step(rule, positions, name); });
             positions &= ~accepting(rule);
         }
         cursor.positions.push_back(positions != 0 ? positions : top);
@@ -123,7 +128,8 @@ PathFilter::Cursor PathFilter::start(std::string_view source_root) const {
     return cursor;
 }
 
-PathFilter::Verdict PathFilter::judge(const Cursor& directory, std::string_view name, bool is_directory) const {
+PathFilter::Verdict PathFilter::judge(const Cursor& directory, std::string_view name,
+                                      bool is_directory) const {
     std::ptrdiff_t decided_by = directory.decided_by;
     for (std::ptrdiff_t r = std::ssize(rules_) - 1; r > directory.decided_by; --r) {
         const auto i = static_cast<std::size_t>(r);
@@ -136,7 +142,8 @@ PathFilter::Verdict PathFilter::judge(const Cursor& directory, std::string_view 
     verdict.excluded = decided_by >= 0 && rules_[static_cast<std::size_t>(decided_by)].excludes;
     if (!verdict.excluded || !is_directory) return verdict;
     verdict.descend = false;
-    for (std::size_t i = static_cast<std::size_t>(decided_by) + 1; i < rules_.size() && !verdict.descend; ++i) {
+    for (std::size_t i = static_cast<std::size_t>(decided_by) + 1; i < rules_.size() && !verdict.descend;
+         ++i) {
         if (rules_[i].excludes) continue;
         verdict.descend = (step(rules_[i], directory.positions[i], name) & ~accepting(rules_[i])) != 0;
     }

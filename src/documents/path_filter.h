@@ -2,19 +2,19 @@
 //
 // Patterns (bytes; case matters; a leading dot is nothing special):
 //   *  ?  [a-z]  [!a-z]   match within one name, see glob.h; a backslash takes the next byte as it is
-//   **                    as a whole component: any number of directories, none included; at the end: everything inside
-//   a/b                   matches at any depth
-//   /a/b                  only from the top of a path that is backed up; written with that path in front
+//   **                    as a whole component: any number of directories, none included; at the end:
+//   everything inside a/b                   matches at any depth /a/b                  only from the top of a
+//   path that is backed up; written with that path in front
 //                         (/srv/docs/a/b for the source /srv/docs) it means the same
 //   a/                    directories only
 //   !a                    re-includes (in --exclude and in files)
-// In a pattern file each line is one pattern; empty lines and lines that begin with # are skipped, a backslash before a
-// first # or ! makes it ordinary, and a carriage return at the end is dropped.
+// In a pattern file each line is one pattern; empty lines and lines that begin with # are skipped, a
+// backslash before a first # or ! makes it ordinary, and a carriage return at the end is dropped.
 //
-// The rule: the last pattern that matches an entry or a directory above it decides. No match: it is included. A path
-// that was named for the backup is always included.
-// An excluded directory is looked into only if a later re-including pattern could match something below it. A
-// re-including pattern without a leading / could match anywhere, so anchored ones keep backups faster.
+// The rule: the last pattern that matches an entry or a directory above it decides. No match: it is included.
+// A path that was named for the backup is always included. An excluded directory is looked into only if a
+// later re-including pattern could match something below it. A re-including pattern without a leading / could
+// match anywhere, so anchored ones keep backups faster.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +29,9 @@ class PathFilter {
   public:
     // Where in the tree a match is: how far each pattern has come. For directories; opaque to callers.
     struct Cursor {
-        std::vector<std::uint64_t> positions; // per rule: bit i is set when its first i components are matched
-        std::ptrdiff_t decided_by = -1;       // the last rule that matched this directory or one above it
+        std::vector<std::uint64_t>
+            positions;                  // per rule: bit i is set when its first i components are matched
+        std::ptrdiff_t decided_by = -1; // the last rule that matched this directory or one above it
     };
     struct Verdict {
         bool excluded = false;

@@ -3,13 +3,13 @@
 #include "base/error.h"
 #include "documents/entry_name.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <memory>
 #include <string_view>
+
+#include <fmt/format.h>
 
 namespace holdfast {
 
@@ -45,7 +45,8 @@ RootNode merge_roots(const std::vector<std::string>& paths) {
     RootNode tree;
     for (const std::string& path : paths) {
         if (path.empty() || path.find('\0') != std::string::npos) {
-            throw Error(ErrorCode::usage, fmt::format("\"{}\" is no path", printable(path)), "name a file or a directory");
+            throw Error(ErrorCode::usage, fmt::format("\"{}\" is no path", printable(path)),
+                        "name a file or a directory");
         }
         const std::string full = absolute(path);
         RootNode* node = &tree;

@@ -2,12 +2,12 @@
 
 #include "base/error.h"
 
+#include <cerrno>
+#include <cstdlib>
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstdlib>
 
 namespace holdfast {
 
@@ -29,7 +29,8 @@ FileDescriptor open_unlinked(const std::string& directory) {
 
 } // namespace
 
-SpillFile::SpillFile(std::string directory) : directory_(directory.empty() ? "/var/tmp" : std::move(directory)) {}
+SpillFile::SpillFile(std::string directory)
+    : directory_(directory.empty() ? "/var/tmp" : std::move(directory)) {}
 
 void SpillFile::append(ByteView data) {
     if (!file_) file_ = open_unlinked(directory_);

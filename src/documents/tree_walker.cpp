@@ -6,15 +6,15 @@
 #include "documents/source_roots.h"
 #include "documents/spill_file.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <array>
 #include <memory>
 #include <optional>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
 
 namespace holdfast {
 
@@ -24,8 +24,8 @@ constexpr std::string_view cache_tag_name = "CACHEDIR.TAG";
 constexpr std::string_view cache_tag_signature = "Signature: 8a477f597d28d172789f06886806bc55";
 
 bool has_cache_tag(int directory_fd) {
-    const FileDescriptor tag(
-        ::openat(directory_fd, cache_tag_name.data(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    const FileDescriptor tag(::openat(directory_fd, cache_tag_name.data(),
+                                      O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
     struct stat status{};
     if (!tag || ::fstat(tag.get(), &status) != 0 || !S_ISREG(status.st_mode)) return false;
     std::array<Byte, cache_tag_signature.size()> start{};
@@ -40,7 +40,8 @@ bool has_cache_tag(int directory_fd) {
 // A directory on the way down to where the walk is.
 struct Frame {
     std::size_t path_size = 0;
-    // What is shown of it: what `listing` has, what `node` names, or both, merged. A name may wait in `listed`.
+    // What is shown of it: what `listing` has, what `node` names, or both, merged. A name may wait in
+    // `listed`.
     std::optional<DirectoryListing> listing;
     std::string listed;
     bool has_listed = false;
@@ -86,7 +87,10 @@ bool Frame::next(std::string& name, unsigned char& type) {
 class Walk {
   public:
     Walk(const RootNode& roots, const PathFilter& filter, const WalkOptions& options, TreeVisitor& visitor)
-        : roots_(roots), filter_(filter), options_(options), visitor_(visitor),
+        : roots_(roots),
+          filter_(filter),
+          options_(options),
+          visitor_(visitor),
           directories_(open_file("/", O_RDONLY | O_DIRECTORY), options.most_open_directories),
           spill_(options.temporary_directory) {}
 
@@ -159,7 +163,8 @@ void Walk::enter_top() {
 }
 
 void Walk::begin_listing(Frame& frame, int fd) {
-    const std::size_t left = options_.names_budget_bytes - std::min(names_bytes_, options_.names_budget_bytes);
+    const std::size_t left =
+        options_.names_budget_bytes - std::min(names_bytes_, options_.names_budget_bytes);
     frame.listing.emplace(fd, left, spill_);
     frame.names_bytes = frame.listing->memory_bytes();
     names_bytes_ += frame.names_bytes;
@@ -168,8 +173,10 @@ void Walk::begin_listing(Frame& frame, int fd) {
 
 void Walk::visit(unsigned char type) {
     const Frame& frame = frames_.back();
-    Child child{.node = frame.node != nullptr ? frame.node->find(name_) : nullptr, .is_root = false,
-                .follow = FollowLinks::no, .verdict = {}};
+    Child child{.node = frame.node != nullptr ? frame.node->find(name_) : nullptr,
+                .is_root = false,
+                .follow = FollowLinks::no,
+                .verdict = {}};
     child.is_root = child.node != nullptr && child.node->is_root;
     const bool above_roots = !frame.inside && !child.is_root;
     if (above_roots || (child.is_root && child.node->follow_link)) child.follow = FollowLinks::yes;
@@ -191,7 +198,8 @@ void Walk::visit(unsigned char type) {
         }
         return;
     }
-    if (frame.inside && !child.is_root) child.verdict = filter_.judge(frame.cursor, name_, metadata_.is_directory());
+    if (frame.inside && !child.is_root)
+        child.verdict = filter_.judge(frame.cursor, name_, metadata_.is_directory());
     if (metadata_.is_directory()) return visit_directory(child, *parent);
 
     if (child.node != nullptr && !child.node->children.empty()) {
@@ -296,7 +304,8 @@ bool Walk::enter_pending(std::size_t level) {
         return false;
     }
     frame.entered = true;
-    const bool wanted = visitor_.enter_directory({path, name, *frame.pending, *parent, *self, frame.followed});
+    const bool wanted =
+        visitor_.enter_directory({path, name, *frame.pending, *parent, *self, frame.followed});
     frame.pending.reset();
     return wanted;
 }

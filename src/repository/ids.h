@@ -12,8 +12,9 @@
 
 namespace holdfast {
 
-using RunId = FixedBytes<16>;     // one execution of a program that writes
-using SlotId = FixedBytes<16>;    // one holder of keys
+using RunId = FixedBytes<16>;  // one execution of a program that writes
+using SlotId = FixedBytes<16>; // one holder of keys
+using RepositoryId = FixedBytes<16>;
 using NodeId = FixedBytes<24>;    // hash of a node's bytes
 using BlobId = FixedBytes<24>;    // keyed hash of a blob's bytes
 using DomainId = FixedBytes<8>;   // machines that deduplicate against each other

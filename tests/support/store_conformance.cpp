@@ -172,8 +172,7 @@ TEST_P(StoreConformance, LetsOneOfManyRacersWin) {
         std::atomic<int> winners = 0;
         in_parallel(racers, [&](unsigned racer) {
             const Bytes data(5000, static_cast<Byte>(racer));
-            if (store_->put(name, data, {.only_if_absent = true}) ==
-                PutResult::stored) {
+            if (store_->put(name, data, {.only_if_absent = true}) == PutResult::stored) {
                 winner = static_cast<int>(racer);
                 ++winners;
             }
@@ -425,18 +424,14 @@ TEST_P(StoreConformance, MovesObjectsBetweenTiers) {
     const Bytes data = patterned_bytes(5000, 7);
     if (expected().tiers.empty()) {
         store_->put("tiered", data);
-        EXPECT_EQ(error_code_of([&] {
-                      store_->put("cold", data, {.tier = "ICE"});
-                  }),
-                  ErrorCode::unsupported);
+        EXPECT_EQ(error_code_of([&] { store_->put("cold", data, {.tier = "ICE"}); }), ErrorCode::unsupported);
         EXPECT_EQ(error_code_of([&] { store_->set_tier("tiered", "ICE", {}); }), ErrorCode::unsupported);
         EXPECT_EQ(error_code_of([&] { store_->thaw("tiered", std::chrono::hours(24), {}); }),
                   ErrorCode::unsupported);
         return;
     }
     const std::string cold = expected().tiers.back();
-    EXPECT_EQ(store_->put("tiered/put", data, {.tier = cold}),
-              PutResult::stored);
+    EXPECT_EQ(store_->put("tiered/put", data, {.tier = cold}), PutResult::stored);
     store_->put("tiered/moved", data);
     store_->set_tier("tiered/moved", cold, {});
     for (const ObjectInfo& object : store_->list_all("tiered/")) {

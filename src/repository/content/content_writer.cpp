@@ -10,23 +10,22 @@ namespace {
 
 // Nodes are read a few at a time, so their frames are kept small.
 constexpr std::size_t node_frame_bytes = 256u << 10;
-constexpr std::size_t remembered_lengths = 4096;
-
-std::uint64_t length_key(const FrameAddress& frame) { return std::uint64_t{frame.pack.seq} << 32 | frame.frame; }
+constexpr std::size_t remembered_bytes = 4u << 20;
+constexpr std::size_t remembered_node_bytes = 200; // with what the cache spends on it
 
 } // namespace
 
 ContentWriter::ContentWriter(PackPipeline& pipeline, KnownBlobs& known, ByteView domain_key, std::uint8_t cls)
     : pipeline_(pipeline), known_(known), domain_key_(Secret::copy_of(domain_key)),
       compressible_{data_pack, cls, true, false, {}, {}, {}}, incompressible_{data_pack, cls, false, false, {}, {}, {}},
-      nodes_{metadata_pack, cls, true, false, {}, {}, {}} {}
+      nodes_{metadata_pack, cls, true, false, {}, {}, {}}, remembered_nodes_(remembered_bytes) {}
 
 ContentWriter::~ContentWriter() = default;
 
 BlobId ContentWriter::identify(ByteView data) const { return keyed_hash<24>(domain_key_.view(), data); }
 
 ContentWriter::OpenFrame& ContentWriter::data_frame_for(ByteView data) {
-    return looks_incompressible(data) ? incompressible_ : compressible_;
+    return detector_.looks_incompressible(data) ? incompressible_ : compressible_;
 }
 
 Location ContentWriter::put_blob(const BlobId& id, ByteView data, std::size_t frame_bytes) {
@@ -51,6 +50,10 @@ NodeRef ContentWriter::put_node(Bytes node, const NodeRef* before) {
     NodeRef reference;
     reference.id = node_id(node);
     if (before != nullptr && before->id == reference.id) return *before;
+    if (const Location* remembered = remembered_nodes_.find(reference.id)) {
+        reference.location = *remembered;
+        return reference;
+    }
     if (const std::optional<Location> found = known_.find(reference.id, static_cast<std::uint32_t>(node.size()))) {
         reference.location = *found;
         return reference;
@@ -59,6 +62,10 @@ NodeRef ContentWriter::put_node(Bytes node, const NodeRef* before) {
     nodes_.blobs.push_back({BlobType::node, reference.id, reference.location.offset, reference.location.length});
     known_.add(reference.id, reference.location);
     return reference;
+}
+
+void ContentWriter::remember_node(const NodeRef& node) {
+    remembered_nodes_.put(node.id, node.location, remembered_node_bytes);
 }
 
 Location ContentWriter::append(OpenFrame& frame, ByteView data, std::size_t frame_bytes) {
@@ -78,8 +85,6 @@ Location ContentWriter::append(OpenFrame& frame, ByteView data, std::size_t fram
 
 void ContentWriter::end_frame(OpenFrame& frame) {
     if (!frame.begun) return;
-    if (lengths_.size() >= remembered_lengths) older_lengths_ = std::exchange(lengths_, {});
-    lengths_[length_key(frame.address)] = static_cast<std::uint32_t>(frame.raw.size());
     frame.begun = false;
     pipeline_.submit(frame.address, std::exchange(frame.raw, {}), std::exchange(frame.blobs, {}), frame.compressible);
 }
@@ -92,13 +97,6 @@ void ContentWriter::end_data_frames() {
 void ContentWriter::end_all_frames() {
     end_data_frames();
     end_frame(nodes_);
-}
-
-std::optional<std::uint32_t> ContentWriter::frame_length(const FrameAddress& frame) const {
-    for (const auto* lengths : {&lengths_, &older_lengths_}) {
-        if (const auto found = lengths->find(length_key(frame)); found != lengths->end()) return found->second;
-    }
-    return std::nullopt;
 }
 
 } // namespace holdfast

@@ -1,11 +1,12 @@
 // New content on its way into a repository: identify, look up, gather into frames.
 #pragma once
 
+#include "base/lru_cache.h"
 #include "repository/content/known_blobs.h"
+#include "repository/incompressible.h"
 #include "repository/node/location.h"
 #include "repository/pack/pack_pipeline.h"
 
-#include <unordered_map>
 
 namespace holdfast {
 
@@ -31,11 +32,13 @@ class ContentWriter {
     // Where the node lies: at `before` if it is the same node, or found, or stored now. `before` must be referable.
     NodeRef put_node(Bytes node, const NodeRef* before = nullptr);
 
-    // Ends the frames that are being gathered. Their lengths are known from then on.
+    // Tells of a node that an earlier snapshot has and that may be referred to: when it is put again soon, it is not
+    // looked up and not stored.
+    void remember_node(const NodeRef& node);
+
+    // Ends the frames that are being gathered.
     void end_data_frames();
     void end_all_frames();
-    // Raw bytes of a frame that this writer ended; nothing for any other.
-    std::optional<std::uint32_t> frame_length(const FrameAddress& frame) const;
     const ContentTotals& totals() const { return totals_; }
 
   private:
@@ -59,8 +62,8 @@ class ContentWriter {
     OpenFrame compressible_;
     OpenFrame incompressible_;
     OpenFrame nodes_;
-    // Lengths of the frames that ended last; older ones are forgotten half at a time.
-    std::unordered_map<std::uint64_t, std::uint32_t> lengths_, older_lengths_;
+    IncompressibleDetector detector_;
+    LruCache<NodeId, Location> remembered_nodes_;
     ContentTotals totals_;
 };
 

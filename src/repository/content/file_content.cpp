@@ -42,10 +42,11 @@ FileContentWriter::FileContentWriter(ContentWriter& writer, NodeReader& nodes, P
 
 FileContentWriter::~FileContentWriter() = default;
 
-FileContentResult FileContentWriter::write(ContentSource& source, const TreeEntry* previous, SplitMode mode) {
+FileContentResult FileContentWriter::write(ContentSource& source, const TreeEntry* previous,
+                                           const FileWriteOptions& options) {
     if (source.size_bytes() >= segmented_file_bytes) {
         SegmentedContentWriter segmented({writer_, nodes_, packs_, gear_, signer_, usable_, settings_},
-                                         domain_key_.view(), source, previous, mode);
+                                         domain_key_.view(), source, previous, options);
         return segmented.write();
     }
     if (source.size_bytes() <= whole_file_bytes) {

@@ -25,6 +25,16 @@ struct FileContentSettings {
     double tolerated_dead_part = 0.15;
 };
 
+struct FileContentResult;
+
+struct FileWriteOptions {
+    SplitMode mode = SplitMode::automatic;
+    // The previous version is this file, as it still is, up to here: an interrupted run has read it.
+    std::uint64_t trusted_bytes = 0;
+    // Called behind each segment of a large file. Its argument gives the content so far, for a checkpoint.
+    std::function<void(const std::function<FileContentResult()>& so_far)> segment_done;
+};
+
 struct FileContentResult {
     FileContent content;
     ContentDigest digest;
@@ -48,7 +58,7 @@ class FileContentWriter {
     ~FileContentWriter();
 
     // Reads all of `source`. `previous` is the same file in an earlier snapshot (of the same domain) or null.
-    FileContentResult write(ContentSource& source, const TreeEntry* previous, SplitMode mode);
+    FileContentResult write(ContentSource& source, const TreeEntry* previous, const FileWriteOptions& options);
 
   private:
     FileContentResult write_whole(Bytes data);

@@ -100,6 +100,12 @@ void SegmentWriter::complete_to(std::uint64_t offset) {
     while (offset >= (number_ + 1) * segment_bytes && pages_.size() >= pages_per_segment) write_segment(segment_bytes);
 }
 
+SegmentGroups SegmentWriter::so_far() {
+    SegmentGroups groups = groups_;
+    if (!group_.empty()) groups.push_back(writer_.put_node(encode_segment_group(group_)));
+    return groups;
+}
+
 SegmentGroups SegmentWriter::finish(std::uint64_t size_bytes) {
     complete_to(size_bytes);
     if (size_bytes > number_ * segment_bytes) write_segment(size_bytes - number_ * segment_bytes);

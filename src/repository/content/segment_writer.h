@@ -25,6 +25,9 @@ class SegmentWriter {
     void add_hole_pages(std::uint64_t count);
     // All extents below `offset` were added: segments that end there or before are written.
     void complete_to(std::uint64_t offset);
+    // The groups of the segments that are complete, for a checkpoint, and how many bytes of the file they are.
+    SegmentGroups so_far();
+    std::uint64_t completed_bytes() const { return number_ * segment_bytes; }
     // Writes the rest of a file that ends at `size_bytes`.
     SegmentGroups finish(std::uint64_t size_bytes);
 

@@ -20,8 +20,8 @@ constexpr std::uint64_t round_up(std::uint64_t value) { return round_down(value 
 } // namespace
 
 SegmentedContentWriter::SegmentedContentWriter(const ContentTools& tools, ByteView domain_key, ContentSource& source,
-                                               const TreeEntry* previous, SplitMode mode)
-    : tools_(tools), source_(source), mode_(mode),
+                                               const TreeEntry* previous, const FileWriteOptions& options)
+    : tools_(tools), source_(source), options_(options),
       known_before_(previous != nullptr && std::holds_alternative<SegmentGroups>(previous->content)),
       previous_(tools.nodes, previous, tools.usable), segments_(tools.writer, previous_),
       chunker_(tools.gear,
@@ -32,12 +32,12 @@ SegmentedContentWriter::SegmentedContentWriter(const ContentTools& tools, ByteVi
 
 FileContentResult SegmentedContentWriter::write() {
     const std::uint64_t size = source_.size_bytes();
-    std::uint64_t position = 0;
+    std::uint64_t position = keep_trusted();
     while (const std::optional<SourceExtent> extent = source_.next_extent()) {
         if (!extent->hole) continue;
         // Only pages that are holes throughout count; the rest is read, zeros included.
         const std::uint64_t end = extent->offset + extent->length;
-        const std::uint64_t hole_begin = round_up(extent->offset);
+        const std::uint64_t hole_begin = std::max(position, round_up(extent->offset));
         const std::uint64_t hole_end = end >= size ? size : round_down(end);
         if (hole_begin >= hole_end) continue;
         write_data(position, hole_begin);
@@ -67,12 +67,42 @@ void SegmentedContentWriter::write_data(std::uint64_t begin, std::uint64_t end) 
         result_.read_bytes += got;
         result_.size_bytes = offset;
         segments_.complete_to(placed_to_);
-        if (offset == segment_end && anonymous_bytes_ >= least_page_frame_bytes) {
-            end_run();
-            tools_.writer.end_data_frames();
-            anonymous_bytes_ = 0;
-        }
+        if (offset == segment_end) segment_done();
     }
+}
+
+// Takes whole segments from an interrupted run, unread. Returns how far that goes.
+std::uint64_t SegmentedContentWriter::keep_trusted() {
+    std::uint64_t number = 0;
+    for (; (number + 1) * segment_bytes <= std::min(options_.trusted_bytes, source_.size_bytes()); ++number) {
+        const std::shared_ptr<const PreviousSegment> before = previous_.segment(number);
+        if (!before || !before->usable) break;
+        for (const Extent& extent : before->map) {
+            segments_.add_extent(number * segment_bytes + extent.file_offset, extent.length, extent.frame,
+                                 extent.frame_offset);
+        }
+        digest_.update({before->signatures.front().bytes.data(), before->signatures.size() * sizeof(PageSignature)});
+        segments_.add_signatures(before->signatures);
+        placed_to_ = result_.size_bytes = (number + 1) * segment_bytes;
+        segments_.complete_to(placed_to_);
+    }
+    return number * segment_bytes;
+}
+
+void SegmentedContentWriter::segment_done() {
+    if (anonymous_bytes_ >= least_page_frame_bytes) {
+        end_run();
+        tools_.writer.end_data_frames();
+        anonymous_bytes_ = 0;
+    }
+    if (!options_.segment_done) return;
+    options_.segment_done([this] {
+        FileContentResult part;
+        part.content = segments_.so_far();
+        part.size_bytes = segments_.completed_bytes();
+        if (part.size_bytes == 0) part.content = std::monostate{};
+        return part;
+    });
 }
 
 void SegmentedContentWriter::write_hole(std::uint64_t begin, std::uint64_t end) {
@@ -112,13 +142,13 @@ void SegmentedContentWriter::write_block(std::uint64_t offset, ByteView block) {
         const std::uint64_t to = std::min<std::uint64_t>(end * page_bytes, block.size());
         if (!keep) {
             changed_bytes_ += to - from;
-            append_changed(offset + from, block.subspan(from, to - from));
+            append_changed(offset + from, block.subspan(from, to - from), Run::changed);
         } else if (!victims_.empty() || !keep_pages(offset + from, offset + to)) {
             // Page by page: some of them lie in frames that are to be left behind.
             for (std::uint64_t at = from; at < to; at += page_bytes) {
                 const std::uint64_t page_end = std::min<std::uint64_t>(at + page_bytes, to);
                 if (!keep_pages(offset + at, offset + page_end)) {
-                    append_changed(offset + at, block.subspan(at, page_end - at));
+                    append_changed(offset + at, block.subspan(at, page_end - at), Run::rewritten);
                 }
             }
         }
@@ -159,11 +189,14 @@ bool SegmentedContentWriter::keep_pages(std::uint64_t begin, std::uint64_t end) 
     return true;
 }
 
-void SegmentedContentWriter::append_changed(std::uint64_t offset, ByteView bytes) {
-    if (!in_run_) {
-        in_run_ = true;
+void SegmentedContentWriter::append_changed(std::uint64_t offset, ByteView bytes, Run kind) {
+    if (run_kind_ != kind) end_run();
+    if (run_kind_ == Run::none) {
+        run_kind_ = kind;
         placed_to_ = offset;
-        chunking_ = mode_ == SplitMode::content_defined || (mode_ == SplitMode::automatic && !known_before_);
+        // What is rewritten is never looked up: it would be found in the frame that it is to leave.
+        chunking_ = kind == Run::changed &&
+                    (options_.mode == SplitMode::content_defined || (options_.mode == SplitMode::automatic && !known_before_));
         if (chunking_) chunker_.begin(offset);
     }
     if (chunking_) {
@@ -171,7 +204,7 @@ void SegmentedContentWriter::append_changed(std::uint64_t offset, ByteView bytes
         return;
     }
     run_.insert(run_.end(), bytes.begin(), bytes.end());
-    if (mode_ == SplitMode::automatic && run_.size() > longest_page_run_bytes) {
+    if (options_.mode == SplitMode::automatic && kind == Run::changed && run_.size() > longest_page_run_bytes) {
         chunking_ = true;
         chunker_.begin(placed_to_);
         chunker_.append(run_);
@@ -191,13 +224,14 @@ void SegmentedContentWriter::store_run() {
 }
 
 void SegmentedContentWriter::end_run() {
-    if (!in_run_) return;
+    if (run_kind_ == Run::none) return;
     if (chunking_) {
         chunker_.end();
     } else {
         store_run();
     }
-    in_run_ = chunking_ = false;
+    run_kind_ = Run::none;
+    chunking_ = false;
 }
 
 void SegmentedContentWriter::place(std::uint64_t offset, const Location& location) {

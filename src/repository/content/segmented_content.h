@@ -23,15 +23,20 @@ struct ContentTools {
 class SegmentedContentWriter {
   public:
     SegmentedContentWriter(const ContentTools& tools, ByteView domain_key, ContentSource& source,
-                           const TreeEntry* previous, SplitMode mode);
+                           const TreeEntry* previous, const FileWriteOptions& options);
     FileContentResult write();
 
   private:
+    // Pages that are stored anew together: because they changed, or to leave a dead frame behind.
+    enum class Run { none, changed, rewritten };
+
+    std::uint64_t keep_trusted();
+    void segment_done();
     void write_data(std::uint64_t begin, std::uint64_t end);
     void write_hole(std::uint64_t begin, std::uint64_t end);
     void write_block(std::uint64_t offset, ByteView block);
     bool keep_pages(std::uint64_t begin, std::uint64_t end);
-    void append_changed(std::uint64_t offset, ByteView bytes);
+    void append_changed(std::uint64_t offset, ByteView bytes, Run kind);
     void end_run();
     void store_run();
     void place(std::uint64_t offset, const Location& location);
@@ -39,7 +44,7 @@ class SegmentedContentWriter {
 
     ContentTools tools_;
     ContentSource& source_;
-    SplitMode mode_;
+    const FileWriteOptions& options_;
     bool known_before_;
     PreviousSegments previous_;
     SegmentWriter segments_;
@@ -47,9 +52,9 @@ class SegmentedContentWriter {
     Hasher digest_;
     Bytes buffer_;
     std::vector<PageSignature> signatures_;
-    // The run of changed pages that is open: it begins where the last placed byte ends.
+    // The run of pages that is open: it begins where the last placed byte ends.
     Bytes run_;
-    bool in_run_ = false;
+    Run run_kind_ = Run::none;
     bool chunking_ = false;
     std::uint64_t placed_to_ = 0;
     std::uint64_t anonymous_bytes_ = 0; // since the last frame was ended

@@ -30,7 +30,8 @@ std::size_t entry_size_bound(const TreeEntry& entry);
 // Whether a directory node ends behind the child or entry of this name, when it has `size` bytes by then.
 class NodeCut {
   public:
-    static constexpr std::size_t least_bytes = std::size_t{64} << 10;
+    static constexpr std::size_t least_bytes = std::size_t{32} << 10;
+    static constexpr std::size_t easier_from_bytes = std::size_t{128} << 10;
     static constexpr std::size_t most_bytes = std::size_t{256} << 10;
     static bool ends_behind(std::string_view name, std::size_t size);
 };

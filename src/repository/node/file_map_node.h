@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/bytes.h"
+#include "crypto/page_hash.h"
 #include "repository/node/location.h"
 
 #include <cstddef>
@@ -18,8 +19,7 @@
 namespace holdfast {
 
 inline constexpr std::uint64_t segment_bytes = std::uint64_t{64} << 20;
-inline constexpr std::uint32_t page_bytes = 8U << 10;
-inline constexpr std::uint32_t pages_per_segment = segment_bytes / page_bytes;
+inline constexpr std::uint32_t pages_per_segment = segment_bytes / page_bytes; // of crypto/page_hash.h
 inline constexpr std::uint32_t segments_per_group = 1024;
 // Files of this size and more have segments and page signatures.
 inline constexpr std::uint64_t segmented_file_bytes = std::uint64_t{16} << 20;

@@ -16,7 +16,7 @@ inline constexpr std::uint32_t max_frame_bytes = 1U << 20;
 struct FrameAddress {
     PackId pack;
     std::uint32_t frame = 0; // number within the pack, from 0
-    bool operator==(const FrameAddress&) const = default;
+    auto operator<=>(const FrameAddress&) const = default;
 };
 
 // A stretch of bytes in a frame.

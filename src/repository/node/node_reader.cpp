@@ -1,7 +1,7 @@
 #include "repository/node/node_reader.h"
 
 #include "base/error.h"
-#include "repository/node/node_id.h"
+#include "repository/node/node.h"
 
 #include <fmt/format.h>
 
@@ -24,13 +24,13 @@ Bytes NodeReader::read(const NodeRef& reference) {
     const auto& [_, offset, length] = reference.location;
     if (offset > frame->size() || length > frame->size() - offset) {
         throw Error(ErrorCode::corrupt, fmt::format("{}: frame {} is shorter than a reference to it says",
-                                                    address.pack.object_name(), address.frame));
+                                                    address.pack.name(), address.frame));
     }
     const ByteView bytes = ByteView(*frame).subspan(offset, length);
     if (node_id(bytes) != reference.id) {
         throw Error(ErrorCode::corrupt,
                     fmt::format("{}: the node at byte {} of frame {} is not the one that was referred to",
-                                address.pack.object_name(), offset, address.frame),
+                                address.pack.name(), offset, address.frame),
                     "somebody with the key put another in its place; do not trust snapshots that need it");
     }
     return {bytes.begin(), bytes.end()};

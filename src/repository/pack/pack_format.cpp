@@ -2,7 +2,6 @@
 
 #include "base/error.h"
 #include "crypto/hash.h"
-#include "repository/envelope.h"
 
 #include <limits>
 
@@ -19,6 +18,12 @@ void check_magic(ByteReader& reader, std::string_view magic, std::string_view wh
     if (as_text(reader.raw(magic.size())) != magic) {
         throw Error(ErrorCode::corrupt, std::string(what) + " does not begin as one");
     }
+}
+
+PackId read_pack_id(ByteReader& reader) {
+    const std::optional<PackId> id = PackId::from_bytes(reader.fixed_bytes<24>());
+    if (!id) reader.fail("not the id of a pack");
+    return *id;
 }
 
 BlobRecord decode_blob(ByteReader& reader, std::uint32_t raw_length) {
@@ -44,9 +49,9 @@ FrameRecord decode_frame(ByteReader& reader, std::size_t origins, std::uint32_t 
     frame.raw_length = static_cast<std::uint32_t>(reader.varint_at_most(max_frame_bytes));
     const std::uint8_t codec = reader.u8();
     if (codec > 1) reader.fail("an unknown codec");
-    frame.codec = static_cast<FrameCodec>(codec);
+    frame.codec = static_cast<Codec>(codec);
     if (frame.stored_length < aead_tag_bytes || frame.raw_length == 0) reader.fail("an empty frame");
-    if (frame.codec == FrameCodec::stored && frame.stored_length != frame.raw_length + aead_tag_bytes) {
+    if (frame.codec == Codec::stored && frame.stored_length != frame.raw_length + aead_tag_bytes) {
         reader.fail("the length of a stored frame is wrong");
     }
     const std::uint64_t blobs = reader.varint_at_most(reader.remaining() / 27 + 1);
@@ -62,7 +67,7 @@ Bytes encode_pack_tail(const PackTail& tail) {
     out.varint(tail.origins.size());
     for (const PackOrigin& origin : tail.origins) {
         out.raw(origin.pack.to_bytes().view());
-        out.raw(origin.envelope);
+        write_envelope(out, origin.envelope);
     }
     out.varint(tail.frames.size());
     for (const FrameRecord& frame : tail.frames) {
@@ -90,8 +95,8 @@ PackTail decode_pack_tail(ByteView body) {
     const std::uint64_t origins = reader.varint_at_most(body.size() / 24);
     for (std::uint64_t i = 0; i < origins; ++i) {
         PackOrigin origin;
-        origin.pack = PackId::from_bytes(reader.raw(24));
-        origin.envelope = read_envelope_bytes(reader);
+        origin.pack = read_pack_id(reader);
+        origin.envelope = read_envelope(reader, "the tail of a pack");
         tail.origins.push_back(std::move(origin));
     }
     const std::uint64_t frames = reader.varint_at_most(body.size() / 4);
@@ -112,7 +117,7 @@ Bytes encode_pack_header(const PackHeader& header) {
     out.u8(header.pack.cls);
     out.fixed_bytes(header.writer);
     out.raw(header.pack.to_bytes().view());
-    out.raw(header.envelope);
+    write_envelope(out, header.envelope);
     return std::move(out).take();
 }
 
@@ -127,9 +132,9 @@ ParsedPackHeader parse_pack_header(ByteView bytes) {
     const std::uint8_t cls = reader.u8();
     ParsedPackHeader parsed;
     parsed.header.writer = reader.fixed_bytes<16>();
-    parsed.header.pack = PackId::from_bytes(reader.raw(24));
+    parsed.header.pack = read_pack_id(reader);
     if (parsed.header.pack.kind != kind || parsed.header.pack.cls != cls) reader.fail("it contradicts itself");
-    parsed.header.envelope = read_envelope_bytes(reader);
+    parsed.header.envelope = read_envelope(reader, "the header of a pack");
     parsed.size_bytes = reader.position();
     return parsed;
 }
@@ -154,7 +159,7 @@ PackFooter parse_pack_footer(ByteView last_bytes) {
     return footer;
 }
 
-Bytes frame_associated_data(const PackId& origin, std::uint32_t number, std::uint32_t raw_length, FrameCodec codec) {
+Bytes frame_associated_data(const PackId& origin, std::uint32_t number, std::uint32_t raw_length, Codec codec) {
     ByteWriter out;
     out.raw(origin.to_bytes().view());
     out.u32(number);

@@ -4,19 +4,20 @@
 #include "base/bytes.h"
 #include "crypto/aead.h"
 #include "crypto/sign.h"
+#include "repository/compression.h"
+#include "repository/envelope.h"
 #include "repository/ids.h"
+#include "repository/node/location.h"
 
 #include <optional>
 #include <vector>
 
 namespace holdfast {
 
-constexpr std::size_t max_frame_bytes = 1 << 20;   // raw
 constexpr std::size_t pack_footer_bytes = 104;
 constexpr std::size_t max_pack_bytes = 1u << 30;   // a bound for readers; writers stay far below
 constexpr std::size_t max_tail_bytes = 64u << 20;  // raw, likewise
 
-enum class FrameCodec : std::uint8_t { stored = 0, zstd = 1 };
 enum class BlobType : std::uint8_t { data = 1, node = 2 };
 
 struct BlobRecord {
@@ -32,14 +33,14 @@ struct FrameRecord {
     std::uint32_t number = 0; // its number in the origin pack
     std::uint32_t stored_length = 0;
     std::uint32_t raw_length = 0;
-    FrameCodec codec = FrameCodec::stored;
+    Codec codec = Codec::stored;
     std::vector<BlobRecord> blobs;
     bool operator==(const FrameRecord&) const = default;
 };
 
 struct PackOrigin {
     PackId pack;
-    Bytes envelope;
+    Envelope envelope;
     bool operator==(const PackOrigin&) const = default;
 };
 
@@ -56,7 +57,7 @@ PackTail decode_pack_tail(ByteView body);
 struct PackHeader {
     SlotId writer;
     PackId pack;
-    Bytes envelope;
+    Envelope envelope;
 };
 
 Bytes encode_pack_header(const PackHeader& header);
@@ -79,7 +80,7 @@ Bytes encode_pack_footer(const PackFooter& footer);
 PackFooter parse_pack_footer(ByteView last_bytes);
 
 // What is bound to a frame's ciphertext.
-Bytes frame_associated_data(const PackId& origin, std::uint32_t number, std::uint32_t raw_length, FrameCodec codec);
+Bytes frame_associated_data(const PackId& origin, std::uint32_t number, std::uint32_t raw_length, Codec codec);
 // The key of the frames of `origin` from its run's content secret (data, log) or structure secret (metadata).
 Aead frame_key(ByteView run_secret, const PackId& origin);
 Aead tail_key(ByteView structure_secret, const PackId& pack);

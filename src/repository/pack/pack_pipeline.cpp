@@ -33,9 +33,9 @@ struct PackPipeline::OpenPack {
     bool ended = false;
 };
 
-PackPipeline::PackPipeline(Store& store, const RunSecrets& run, const KeyRing& keys,
+PackPipeline::PackPipeline(Store& store, const RunContext& run, Clock& clock,
                            const PackPipelineSettings& settings, std::stop_token stop)
-    : store_(store), run_(run), keys_(keys), settings_(settings), jobs_(settings.waiting_frame_bytes),
+    : store_(store), run_(run), clock_(clock), settings_(settings), jobs_(settings.waiting_frame_bytes),
       finished_(settings.pack_bytes), chooser_(settings.level), threads_(std::move(stop)) {
     for (unsigned i = 0; i < std::max(1u, settings_.workers); ++i) {
         threads_.start([this](std::stop_token token) { compress_frames(token); });
@@ -58,7 +58,7 @@ std::shared_ptr<PackPipeline::OpenPack> PackPipeline::open_pack(std::uint8_t kin
         end_pack(std::exchange(open, nullptr));
     }
     open = std::make_shared<OpenPack>();
-    open->id = PackId{run_.id, next_sequence_++, kind, cls};
+    open->id = PackId{run_.id(), next_sequence_++, kind, cls};
     const std::scoped_lock lock(mutex_);
     ++packs_under_way_;
     return open;
@@ -123,39 +123,33 @@ PackPipelineTotals PackPipeline::totals() const {
 }
 
 void PackPipeline::compress_frames(std::stop_token stop) {
-    Compressor compressor;
+    AdaptiveCompressor compressor(chooser_, clock_);
     std::optional<std::pair<PackId, Aead>> key; // of the pack of the last frame
     while (std::optional<Job> job = jobs_.pop(stop)) {
         SealedFrame frame;
         frame.record.number = job->number;
         frame.record.raw_length = static_cast<std::uint32_t>(job->raw.size());
         frame.record.blobs = std::move(job->blobs);
-        std::optional<Bytes> smaller;
-        if (job->compressible) {
-            int level;
-            {
-                const std::scoped_lock lock(mutex_);
-                level = chooser_.level();
-            }
-            const auto started = std::chrono::steady_clock::now();
-            smaller = compressor.compress(job->raw, level);
-            const Duration took = std::chrono::steady_clock::now() - started;
-            const std::scoped_lock lock(mutex_);
-            chooser_.frame_compressed(level, job->raw.size(), smaller ? smaller->size() : job->raw.size(), took);
-        }
-        frame.record.codec = smaller ? FrameCodec::zstd : FrameCodec::stored;
-        const ByteView plain = smaller ? ByteView(*smaller) : ByteView(job->raw);
+        const CompressedFrame compressed = compress(compressor, *job);
+        frame.record.codec = compressed.codec;
 
         const PackId& id = job->pack->id;
         if (!key || key->first != id) {
-            const Secret& secret = id.kind == PackId::metadata ? run_.structure : run_.content;
+            const Secret& secret = id.kind == metadata_pack ? run_.structure_secret() : run_.content_secret();
             key.emplace(id, frame_key(secret.view(), id));
         }
         frame.stored = key->second.seal(
-            job->number, frame_associated_data(id, job->number, frame.record.raw_length, frame.record.codec), plain);
+            job->number, frame_associated_data(id, job->number, frame.record.raw_length, frame.record.codec),
+            compressed.bytes);
         frame.record.stored_length = static_cast<std::uint32_t>(frame.stored.size());
         deliver(job->pack, job->number, std::move(frame), stop);
     }
+}
+
+CompressedFrame PackPipeline::compress(AdaptiveCompressor& compressor, const Job& job) {
+    if (job.compressible) return compressor.compress(job.raw);
+    chooser_.skipped(job.raw.size());
+    return {Codec::stored, job.raw};
 }
 
 void PackPipeline::deliver(const std::shared_ptr<OpenPack>& pack, std::uint32_t number, SealedFrame frame,
@@ -169,27 +163,29 @@ void PackPipeline::deliver(const std::shared_ptr<OpenPack>& pack, std::uint32_t 
         --pack->missing;
         complete = pack->ended && pack->missing == 0;
     }
-    if (complete) finished_.push(pack, settings_.pack_bytes, stop);
+    if (!complete) return;
+    const Duration started = clock_.steady();
+    finished_.push(pack, settings_.pack_bytes, stop);
+    chooser_.waited(clock_.steady() - started, Duration::zero());
 }
 
 void PackPipeline::upload_packs(std::stop_token stop) {
     for (;;) {
-        const auto waiting_since = std::chrono::steady_clock::now();
+        const Duration waiting_since = clock_.steady();
         const std::optional<std::shared_ptr<OpenPack>> pack = finished_.pop(stop);
         if (!pack) return;
-        const auto started = std::chrono::steady_clock::now();
+        chooser_.waited(Duration::zero(), clock_.steady() - waiting_since);
         put_pack(**pack);
-        const auto ended = std::chrono::steady_clock::now();
+        if (settings_.stored) settings_.stored((*pack)->id);
         const std::scoped_lock lock(mutex_);
-        chooser_.pack_uploaded(started - waiting_since, ended - started);
         --packs_under_way_;
         put_.notify_all();
     }
 }
 
 void PackPipeline::put_pack(OpenPack& pack) {
-    const std::string name = pack.id.object_name();
-    const Bytes header = encode_pack_header({keys_.slot(), pack.id, run_.envelope});
+    const std::string name = pack.id.name();
+    const Bytes header = encode_pack_header({run_.writer(), pack.id, run_.envelope()});
     PackTail tail;
     std::vector<ByteView> parts{header};
     std::uint64_t raw_bytes = 0;
@@ -198,10 +194,10 @@ void PackPipeline::put_pack(OpenPack& pack) {
         parts.emplace_back(frame->stored);
         raw_bytes += frame->record.raw_length;
     }
-    const Bytes sealed_tail = seal_pack_tail(tail, run_.structure.view(), pack.id);
+    const Bytes sealed_tail = seal_pack_tail(tail, run_.structure_secret().view(), pack.id);
     parts.emplace_back(sealed_tail);
 
-    const Bytes footer = make_pack_footer(parts, sealed_tail.size(), name, keys_);
+    const Bytes footer = make_pack_footer(parts, sealed_tail.size(), name, run_);
     parts.emplace_back(footer);
     std::uint64_t stored_bytes = 0;
     for (const ByteView part : parts) stored_bytes += part.size();

@@ -3,14 +3,13 @@
 
 #include "base/bounded_queue.h"
 #include "base/task_group.h"
-#include "repository/compression.h"
-#include "repository/envelope.h"
-#include "repository/key_ring.h"
+#include "repository/adaptive_compressor.h"
 #include "repository/node/location.h"
 #include "repository/pack/pack_format.h"
+#include "repository/run_context.h"
 #include "store/store.h"
 
-#include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -23,8 +22,10 @@ struct PackPipelineSettings {
     unsigned workers = worker_count();
     unsigned uploads = 2;                   // packs under way at once; each is held in memory
     std::size_t waiting_frame_bytes = 8u << 20;
-    // 0: chosen by measurement, from level 3; else this zstd level throughout.
-    int level = 0;
+    // Chosen by measurement, between these. Below 3 a local disk would always pull it, for a tenth more space.
+    LevelSettings level{.lowest = 3, .highest = 12, .start = 3};
+    // Told of every pack that is in the store, by the thread that put it.
+    std::function<void(const PackId&)> stored;
 };
 
 struct PackPipelineTotals {
@@ -35,10 +36,10 @@ struct PackPipelineTotals {
 };
 
 // One thread reserves, submits and flushes; the rest happens behind. An error of any stage stops all and comes out of
-// the next call. The store, the run and the key ring must outlive it.
+// the next call. The store, the run and the clock must outlive it.
 class PackPipeline {
   public:
-    PackPipeline(Store& store, const RunSecrets& run, const KeyRing& keys, const PackPipelineSettings& settings,
+    PackPipeline(Store& store, const RunContext& run, Clock& clock, const PackPipelineSettings& settings,
                  std::stop_token stop = {});
     ~PackPipeline();
 
@@ -56,6 +57,7 @@ class PackPipeline {
     struct OpenPack;
     struct SealedFrame;
     void compress_frames(std::stop_token stop);
+    CompressedFrame compress(AdaptiveCompressor& compressor, const Job& job);
     void upload_packs(std::stop_token stop);
     void deliver(const std::shared_ptr<OpenPack>& pack, std::uint32_t number, SealedFrame frame, std::stop_token stop);
     void end_pack(const std::shared_ptr<OpenPack>& pack);
@@ -63,8 +65,8 @@ class PackPipeline {
     std::shared_ptr<OpenPack> open_pack(std::uint8_t kind, std::uint8_t cls);
 
     Store& store_;
-    const RunSecrets& run_;
-    const KeyRing& keys_;
+    const RunContext& run_;
+    Clock& clock_;
     const PackPipelineSettings settings_;
     BoundedQueue<Job> jobs_;
     BoundedQueue<std::shared_ptr<OpenPack>> finished_;

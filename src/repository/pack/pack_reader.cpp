@@ -23,6 +23,12 @@ Error pack_error(const std::string& name, std::string_view what) {
                  "run 'holdfast verify --read-data' to see what else is damaged, and restore this object from a copy");
 }
 
+// One a thread: making one costs more than decompressing a small frame.
+Decompressor& decompressor() {
+    thread_local Decompressor instance;
+    return instance;
+}
+
 } // namespace
 
 std::optional<std::size_t> LoadedPack::find(const FrameAddress& address) const {
@@ -50,7 +56,7 @@ std::shared_ptr<const LoadedPack> PackReader::load(const PackId& id) {
         const std::scoped_lock lock(mutex_);
         if (auto* known = packs_.find(id)) return *known;
     }
-    std::shared_ptr<const LoadedPack> pack = in_context(id.object_name(), [&] { return fetch(id); });
+    std::shared_ptr<const LoadedPack> pack = in_context(id.name(), [&] { return fetch(id); });
     if (pack) {
         const std::scoped_lock lock(mutex_);
         packs_.put(id, pack, pack->memory_bytes());
@@ -61,7 +67,7 @@ std::shared_ptr<const LoadedPack> PackReader::load(const PackId& id) {
 std::shared_ptr<const LoadedPack> PackReader::fetch(const PackId& id) {
     auto pack = std::make_shared<LoadedPack>();
     pack->id = id;
-    pack->name = id.object_name();
+    pack->name = id.name();
     const std::optional<ObjectInfo> info = store_.head(pack->name, {});
     if (!info) return nullptr;
     pack->size_bytes = info->size_bytes;
@@ -84,11 +90,12 @@ std::shared_ptr<const LoadedPack> PackReader::fetch(const PackId& id) {
 
     const ParsedPackHeader parsed = parse_pack_header(*begin);
     if (parsed.header.pack != id) throw Error(ErrorCode::corrupt, "another pack lies under its name");
+    if (parsed.header.envelope.run() != id.run) throw Error(ErrorCode::corrupt, "its envelope is that of another run");
     pack->writer = parsed.header.writer;
     pack->digest = footer.digest;
     pack->signature = footer.signature;
     const ByteView tail = ByteView(*end).last(wanted).first(footer.tail_length);
-    pack->tail = open_pack_tail(tail, keys_.structure_secret_for(parsed.header.envelope, id.run).view(), id);
+    pack->tail = open_pack_tail(tail, keys_.structure_secret_for(parsed.header.envelope)->view(), id);
 
     pack->origins.push_back(id);
     pack->envelopes.push_back(parsed.header.envelope);
@@ -109,15 +116,18 @@ std::shared_ptr<const LoadedPack> PackReader::fetch(const PackId& id) {
     return pack;
 }
 
-std::vector<std::string> PackReader::moved_to(const PackId& id) {
+std::vector<PackId> PackReader::moved_to(const PackId& id) {
     {
         const std::scoped_lock lock(mutex_);
         if (auto* known = moved_.find(id)) return *known;
     }
-    std::vector<std::string> names = read_moved(store_, keys_, id);
+    std::vector<PackId> targets;
+    for (const std::string& name : read_moved(store_, keys_, id)) {
+        if (const std::optional<PackId> target = PackId::from_name(name)) targets.push_back(*target);
+    }
     const std::scoped_lock lock(mutex_);
-    moved_.put(id, names, 100 * (names.size() + 1));
-    return names;
+    moved_.put(id, targets, 64 * (targets.size() + 1));
+    return targets;
 }
 
 std::shared_ptr<const LoadedPack> PackReader::holder_of(const FrameAddress& address) {
@@ -129,29 +139,32 @@ std::shared_ptr<const LoadedPack> PackReader::holder_of(const FrameAddress& addr
                 if (pack->find(address)) return pack;
                 continue;
             }
-            for (const std::string& name : moved_to(candidate)) next.push_back(PackId::from_object_name(name));
+            const std::vector<PackId> targets = moved_to(candidate);
+            next.insert(next.end(), targets.begin(), targets.end());
         }
         candidates = std::move(next);
     }
-    throw pack_error(address.pack.object_name(),
+    throw pack_error(address.pack.name(),
                      fmt::format("frame {} is missing: the pack is gone or does not hold it", address.frame));
 }
 
 Bytes PackReader::open_frame(const LoadedPack& pack, std::size_t position, ByteView stored) const {
     const FrameRecord& frame = pack.tail.frames[position];
     const PackId& origin = pack.origins[frame.origin];
-    const ByteView envelope = pack.envelopes[frame.origin];
-    const Secret& secret = origin.kind == PackId::metadata ? keys_.structure_secret_for(envelope, origin.run)
-                                                           : keys_.content_secret_for(envelope, origin.run);
+    const Envelope& envelope = pack.envelopes[frame.origin];
+    const std::shared_ptr<const Secret> secret = origin.kind == metadata_pack ? keys_.structure_secret_for(envelope)
+                                                                              : keys_.content_secret_for(envelope);
     Bytes plain(frame.stored_length - aead_tag_bytes);
     if (stored.size() != frame.stored_length ||
-        !frame_key(secret.view(), origin)
+        !frame_key(secret->view(), origin)
              .open(frame.number, frame_associated_data(origin, frame.number, frame.raw_length, frame.codec), stored,
                    plain)) {
         throw pack_error(pack.name, fmt::format("frame {} is not what its writer sealed", frame.number));
     }
-    if (frame.codec == FrameCodec::stored) return plain;
-    return in_context(pack.name, [&] { return Decompressor().decompress(plain, frame.raw_length); });
+    if (frame.codec == Codec::stored) return plain;
+    Bytes raw(frame.raw_length);
+    in_context(pack.name, [&] { decompressor().decompress(frame.codec, plain, raw); });
+    return raw;
 }
 
 Bytes PackReader::read_frame(const FrameAddress& address) {

@@ -21,7 +21,7 @@ struct LoadedPack {
     SlotId writer;
     PackTail tail;
     std::vector<PackId> origins;         // by FrameRecord::origin; the pack itself when the tail names none
-    std::vector<Bytes> envelopes;        // likewise
+    std::vector<Envelope> envelopes;        // likewise
     std::vector<std::uint64_t> offsets;  // of each frame in the pack
     FixedBytes<32> digest;
     Signature signature;
@@ -52,13 +52,13 @@ class PackReader {
 
   private:
     std::shared_ptr<const LoadedPack> fetch(const PackId& id);
-    std::vector<std::string> moved_to(const PackId& id);
+    std::vector<PackId> moved_to(const PackId& id);
 
     Store& store_;
     const KeyRing& keys_;
     std::mutex mutex_;
     LruCache<PackId, std::shared_ptr<const LoadedPack>> packs_;
-    LruCache<PackId, std::vector<std::string>> moved_;
+    LruCache<PackId, std::vector<PackId>> moved_;
 };
 
 } // namespace holdfast

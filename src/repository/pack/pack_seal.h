@@ -1,8 +1,8 @@
 // The two sealed parts of a pack that need keys: its tail and its footer.
 #pragma once
 
-#include "repository/key_ring.h"
 #include "repository/pack/pack_format.h"
+#include "repository/run_context.h"
 
 #include <span>
 
@@ -13,11 +13,9 @@ Bytes seal_pack_tail(const PackTail& tail, ByteView structure_secret, const Pack
 // Throws Error(corrupt) when it is not what seal_pack_tail made for this pack and secret.
 PackTail open_pack_tail(ByteView sealed, ByteView structure_secret, const PackId& pack);
 
-// The digest over `parts` (header, frames, tail), and the footer signed by the holder of `keys`.
+// The digest over `parts` (header, frames, tail), and the footer signed by the writer of `run`.
 Bytes make_pack_footer(std::span<const ByteView> parts, std::size_t tail_bytes, const std::string& name,
-                       const KeyRing& keys);
+                       const RunContext& run);
 FixedBytes<32> pack_digest(std::span<const ByteView> parts);
-// What the footer's signature covers.
-Bytes pack_signed_bytes(const std::string& name, const FixedBytes<32>& digest);
 
 } // namespace holdfast

@@ -44,52 +44,36 @@ std::size_t scan_three(const GearTable& table, const Byte* data, std::size_t fir
             hash_b = (hash_b << 1) + table[b[i]];
             hash_c = (hash_c << 1) + table[c[i]];
         }
-        std::size_t hit = 3;
-        std::size_t i = 0;
+        // The stride was hit behind `i` of its bytes: what is left of the strides before it comes first.
+        const auto earliest = [&](std::size_t hit, std::size_t i) {
+            for (std::size_t before = 0; before < hit; ++before) {
+                const std::size_t end = first + (before + 1) * stride;
+                const std::size_t found = scan(table, data, end - stride + i, end, threshold);
+                if (found < end) return found;
+            }
+            return first + hit * stride + i;
+        };
         // Two steps a turn, each with three tests that are almost never true.
-        for (; i < stride; i += 2) {
+        for (std::size_t i = 0; i < stride; i += 2) {
             hash_a = (hash_a << 1) + table[a[i]];
-            if (hash_a < threshold) [[unlikely]] {
-                hit = 0;
-                break;
-            }
+            if (hash_a < threshold) [[unlikely]]
+                return earliest(0, i);
             hash_b = (hash_b << 1) + table[b[i]];
-            if (hash_b < threshold) [[unlikely]] {
-                hit = 1;
-                break;
-            }
+            if (hash_b < threshold) [[unlikely]]
+                return earliest(1, i);
             hash_c = (hash_c << 1) + table[c[i]];
-            if (hash_c < threshold) [[unlikely]] {
-                hit = 2;
-                break;
-            }
+            if (hash_c < threshold) [[unlikely]]
+                return earliest(2, i);
             hash_a = (hash_a << 1) + table[a[i + 1]];
-            if (hash_a < threshold) [[unlikely]] {
-                hit = 0;
-                ++i;
-                break;
-            }
+            if (hash_a < threshold) [[unlikely]]
+                return earliest(0, i + 1);
             hash_b = (hash_b << 1) + table[b[i + 1]];
-            if (hash_b < threshold) [[unlikely]] {
-                hit = 1;
-                ++i;
-                break;
-            }
+            if (hash_b < threshold) [[unlikely]]
+                return earliest(1, i + 1);
             hash_c = (hash_c << 1) + table[c[i + 1]];
-            if (hash_c < threshold) [[unlikely]] {
-                hit = 2;
-                ++i;
-                break;
-            }
+            if (hash_c < threshold) [[unlikely]]
+                return earliest(2, i + 1);
         }
-        if (hit == 3) continue;
-        // A later stride was hit: what is left of those before it comes first.
-        for (std::size_t before = 0; before < hit; ++before) {
-            const std::size_t end = first + (before + 1) * stride;
-            const std::size_t found = scan(table, data, end - stride + i, end, threshold);
-            if (found < end) return found;
-        }
-        return first + hit * stride + i;
     }
     return scan(table, data, first, last, threshold);
 }

@@ -1,0 +1,350 @@
+#include "documents/backup/tree_capture.h"
+
+#include "documents/entry_metadata.h"
+#include "documents/entry_name.h"
+#include "documents/file_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace holdfast {
+
+namespace {
+
+constexpr std::size_t most_problems = 1000;
+// The kernel's clock for time stamps ticks at most this far apart …
+constexpr Duration fine_tick = std::chrono::milliseconds(20);
+// … except on file systems that store whole seconds, or two.
+constexpr Duration coarse_tick = std::chrono::seconds(2);
+
+// A FileReader as the content writer wants it.
+class ReaderSource final : public ContentSource {
+  public:
+    ReaderSource(FileReader& reader, std::stop_token stop, Progress& progress)
+        : reader_(reader), stop_(std::move(stop)), progress_(progress) {}
+    std::uint64_t size_bytes() const override { return reader_.size_bytes(); }
+    std::optional<SourceExtent> next_extent() override {
+        const std::optional<FileExtent> extent = value_of(reader_.next_extent());
+        if (!extent) return std::nullopt;
+        return SourceExtent{extent->offset, extent->length, extent->hole};
+    }
+    std::size_t read(std::uint64_t offset, MutableByteView out) override {
+        if (stop_.stop_requested()) throw Error(ErrorCode::cancelled, "stopped before it was done");
+        try {
+            const std::size_t got = value_of(reader_.read(offset, out));
+            progress_.add_done(got);
+            return got;
+        } catch (const Error&) {
+            failed_ = true;
+            throw;
+        }
+    }
+    // Whether an error came from the source, and not from storing what was read.
+    bool failed() const { return failed_; }
+
+  private:
+    template <typename Value>
+    Value value_of(Result<Value> result) {
+        if (result) return std::move(*result);
+        failed_ = true;
+        throw result.error();
+    }
+    FileReader& reader_;
+    std::stop_token stop_;
+    Progress& progress_;
+    bool failed_ = false;
+};
+
+} // namespace
+
+TreeCapture::TreeCapture(const std::vector<NodeRef>& previous, const TreeBackupSettings& settings,
+                         const CaptureTools& tools, std::stop_token stop)
+    : settings_(settings), tools_(tools), stop_(std::move(stop)), previous_roots_(previous) {
+    for (const SplitRule& rule : settings.split_rules) {
+        PathFilter filter;
+        filter.exclude(rule.pattern);
+        split_filters_.emplace_back(std::move(filter), rule.mode);
+    }
+}
+
+StoreNode TreeCapture::store_node() {
+    return [this](Bytes node) { return tools_.writer.put_node(std::move(node)); };
+}
+
+bool TreeCapture::enter_directory(const WalkedEntry& walked) {
+    std::vector<NodeRef> previous;
+    const TreeEntry* before = nullptr;
+    std::vector<const TreeEntry*> found;
+    if (open_.empty()) {
+        previous = previous_roots_;
+    } else {
+        found = open_.back().previous.find(walked.name);
+        for (const TreeEntry* entry : found) {
+            if (entry->type == EntryType::directory) previous.push_back(entry->children);
+        }
+        if (!found.empty()) before = found.front();
+    }
+    TreeEntry entry = describe(walked, before);
+    PreviousDirectory directory(tools_.nodes, previous, [this](const NodeRef& node) {
+        if (tools_.usable(node.location.frame)) tools_.writer.remember_node(node);
+    });
+    open_.push_back(Open{std::move(entry), DirectoryBuilder(store_node()), std::move(directory), 0, 0});
+    return true;
+}
+
+void TreeCapture::leave_directory(std::string_view) {
+    Open directory = std::move(open_.back());
+    open_.pop_back();
+    directory.entry.children = directory.builder.finish();
+    directory.entry.files = directory.files;
+    directory.entry.bytes = directory.bytes;
+    ++result_.totals.directories;
+    if (open_.empty()) {
+        result_.root = directory.entry.children;
+        return;
+    }
+    add(directory.entry);
+}
+
+void TreeCapture::entry(const WalkedEntry& walked) {
+    const std::vector<const TreeEntry*> before = open_.back().previous.find(walked.name);
+    const bool regular = walked.metadata.type == FileType::regular;
+    if (!settings_.read_everything) {
+        for (const TreeEntry* candidate : before) {
+            if (!is_unchanged(walked.metadata, *candidate)) continue;
+            if (regular) {
+                ++result_.totals.unchanged_files;
+                tools_.progress.add_done(candidate->size, 1);
+            }
+            add(*candidate);
+            return;
+        }
+    }
+    TreeEntry entry = describe(walked, before.empty() ? nullptr : before.front());
+    if (regular) {
+        ++(before.empty() ? result_.totals.new_files : result_.totals.changed_files);
+        if (!take_from_link(entry)) {
+            // The progress of a resumed file is worth more than an older version of it.
+            read_content(walked, entry, before.empty() ? nullptr : before.front());
+            if (entry.name.empty()) return; // it vanished
+        }
+        tools_.progress.add_done(0, 1);
+    }
+    add(entry);
+    if (tools_.checkpoint_due && tools_.checkpoint_due()) checkpoint(nullptr);
+}
+
+TreeEntry TreeCapture::describe(const WalkedEntry& walked, const TreeEntry* before) {
+    FileMetadata& metadata = walked.metadata;
+    TreeEntry entry;
+    entry.name = walked.name;
+    const bool same_details = before != nullptr && before->type == entry_type(metadata.type) &&
+                              before->ctime == metadata.ctime && before->inode == metadata.inode &&
+                              !settings_.ignore_ctime && (before->flags & entry_flag::fresh_times) == 0;
+    if (same_details) {
+        entry.user = before->user;
+        entry.group = before->group;
+        entry.xattrs = before->xattrs;
+        entry.target = before->target;
+    } else {
+        if (const Result<void> details = walked.read_details(owners_); !details) {
+            problem(walked.path, details.error().message());
+        }
+        entry.user = metadata.user;
+        entry.group = metadata.group;
+        entry.target = metadata.link_target;
+        for (const ExtendedAttribute& attribute : metadata.attributes) {
+            entry.xattrs.emplace_back(attribute.name, attribute.value);
+        }
+    }
+    entry.type = entry_type(metadata.type);
+    entry.mode = static_cast<std::uint16_t>(metadata.mode);
+    entry.uid = metadata.uid;
+    entry.gid = metadata.gid;
+    entry.mtime = metadata.mtime;
+    entry.ctime = metadata.ctime;
+    entry.inode = metadata.inode;
+    entry.device = metadata.device;
+    entry.links = metadata.link_count;
+    entry.size = metadata.size_bytes;
+    entry.major = metadata.rdev_major;
+    entry.minor = metadata.rdev_minor;
+    if (entry_size_bound(entry) > max_entry_bytes) {
+        problem(walked.path, "its extended attributes are too large and were left out");
+        entry.xattrs.clear();
+    }
+    return entry;
+}
+
+bool TreeCapture::is_unchanged(const FileMetadata& now, const TreeEntry& before) const {
+    constexpr std::uint8_t untrusted =
+        entry_flag::fresh_times | entry_flag::incomplete | entry_flag::unreadable | entry_flag::changed;
+    return (before.flags & untrusted) == 0 && before.type == entry_type(now.type) && before.mtime == now.mtime &&
+           (settings_.ignore_ctime || before.ctime == now.ctime) &&
+           (settings_.ignore_inode || before.inode == now.inode) &&
+           (now.type == FileType::directory || before.size == now.size_bytes) && content_usable(before);
+}
+
+bool TreeCapture::content_usable(const TreeEntry& entry) const {
+    if (const auto* extents = std::get_if<Extents>(&entry.content)) {
+        return std::all_of(extents->begin(), extents->end(),
+                           [&](const Extent& extent) { return tools_.usable(extent.frame); });
+    }
+    if (const auto* groups = std::get_if<SegmentGroups>(&entry.content)) {
+        // What lies below a group is reachable from a snapshot that still stands, or is found when it is read.
+        return std::all_of(groups->begin(), groups->end(),
+                           [&](const NodeRef& group) { return tools_.usable(group.location.frame); });
+    }
+    return true;
+}
+
+bool TreeCapture::take_from_link(TreeEntry& entry) {
+    if (entry.links < 2) return false;
+    const TreeEntry* other = links_.find(entry.device, entry.inode);
+    if (other == nullptr || other->mtime != entry.mtime || other->size != entry.size) return false;
+    entry.content = other->content;
+    entry.digest = other->digest;
+    entry.flags = other->flags;
+    return true;
+}
+
+void TreeCapture::read_content(const WalkedEntry& walked, TreeEntry& entry, const TreeEntry* before) {
+    const auto give_up = [&](const Error& error) {
+        if (error.code() == ErrorCode::not_found) {
+            vanished(walked.path);
+            entry.name.clear();
+            return;
+        }
+        problem(walked.path, error.message());
+        entry.flags |= entry_flag::unreadable;
+        if (before != nullptr && before->type == EntryType::file && content_usable(*before)) {
+            entry.content = before->content;
+            entry.digest = before->digest;
+            entry.size = before->size;
+        } else {
+            entry.content = std::monostate{};
+            entry.digest = {};
+        }
+    };
+
+    const Timestamp opened = tools_.clock.now();
+    FileMetadata metadata;
+    Result<FileReader> reader = FileReader::open(walked.directory->get(), walked.name, metadata);
+    if (!reader) return give_up(reader.error());
+    entry.size = metadata.size_bytes;
+    entry.mtime = metadata.mtime;
+    entry.ctime = metadata.ctime;
+    entry.inode = metadata.inode;
+
+    ReaderSource source(*reader, stop_, tools_.progress);
+    FileContentResult content;
+    const TreeEntry* base = before != nullptr && before->type == EntryType::file ? before : nullptr;
+    const bool resume = base != nullptr && (base->flags & entry_flag::incomplete) != 0 && base->mtime == entry.mtime &&
+                        base->ctime == entry.ctime && base->inode == entry.inode;
+    FileWriteOptions options;
+    options.mode = split_mode(walked.path);
+    options.trusted_bytes = resume ? base->size : 0;
+    options.segment_done = [&](const std::function<FileContentResult()>& so_far) {
+        if (!tools_.checkpoint_due || !tools_.checkpoint_due()) return;
+        FileContentResult part = so_far();
+        TreeEntry unfinished = entry;
+        unfinished.flags |= entry_flag::incomplete;
+        unfinished.size = part.size_bytes;
+        unfinished.content = std::move(part.content);
+        checkpoint(&unfinished);
+    };
+    try {
+        content = tools_.files.write(source, base, options);
+    } catch (const Error& error) {
+        if (!source.failed()) throw;
+        return give_up(error);
+    }
+    entry.content = std::move(content.content);
+    entry.digest = content.digest;
+    result_.totals.read_bytes += content.read_bytes;
+    result_.rewritten_bytes += content.rewritten_bytes;
+    const Result<FileState> state = reader->finish();
+    if (!state || *state == FileState::changed || content.size_bytes != entry.size) {
+        entry.flags |= entry_flag::changed;
+        entry.size = content.size_bytes;
+        ++result_.changed_while_read;
+        tools_.logger.warning("file changed while it was read", {{"path", printable(walked.path)}});
+    }
+    if (times_are_fresh(entry, opened)) entry.flags |= entry_flag::fresh_times;
+    if (entry.links > 1) links_.add(entry);
+}
+
+// A file that is written to in the same tick in which it was read keeps its time stamps, and the next backup would not see it.
+bool TreeCapture::times_are_fresh(const TreeEntry& entry, Timestamp opened) const {
+    const FileTime& newest = std::max(entry.mtime, entry.ctime);
+    const bool coarse = entry.mtime.nanoseconds == 0 && entry.ctime.nanoseconds == 0;
+    const Timestamp settled = opened - (coarse ? coarse_tick : fine_tick);
+    const auto since_epoch = settled.time_since_epoch();
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(since_epoch);
+    const FileTime limit{seconds.count(), static_cast<std::uint32_t>((since_epoch - seconds).count())};
+    return newest >= limit;
+}
+
+void TreeCapture::add(const TreeEntry& entry) {
+    Open& directory = open_.back();
+    directory.builder.add(entry);
+    if (entry.type == EntryType::directory) {
+        directory.files += entry.files;
+        directory.bytes += entry.bytes;
+        return;
+    }
+    if (entry.type != EntryType::file) {
+        ++result_.totals.others;
+        return;
+    }
+    ++directory.files;
+    directory.bytes += entry.size;
+    ++result_.totals.files;
+    result_.totals.bytes += entry.size;
+}
+
+SplitMode TreeCapture::split_mode(std::string_view path) const {
+    SplitMode mode = SplitMode::automatic;
+    for (const auto& [filter, rule_mode] : split_filters_) {
+        if (filter.excludes("/", path, false)) mode = rule_mode;
+    }
+    return mode;
+}
+
+void TreeCapture::vanished(std::string_view path) { problem(path, "it vanished before it could be read"); }
+
+void TreeCapture::error(std::string_view path, const Error& error) { problem(path, error.message()); }
+
+void TreeCapture::problem(std::string_view path, std::string what) {
+    ++result_.totals.failed;
+    tools_.logger.warning("left out", {{"path", printable(path)}, {"reason", what}});
+    if (result_.problems.size() < most_problems) result_.problems.push_back({"/" + printable(path), std::move(what)});
+}
+
+// The tree as far as it has come: the open directories are ended in copies, from the deepest up.
+void TreeCapture::checkpoint(const TreeEntry* unfinished) {
+    std::optional<TreeEntry> child;
+    if (unfinished != nullptr) child = *unfinished;
+    for (std::size_t level = open_.size(); level-- > 0;) {
+        DirectoryBuilder builder = open_[level].builder;
+        if (child) builder.add(*child);
+        TreeEntry directory = open_[level].entry;
+        directory.children = builder.finish();
+        child = std::move(directory);
+    }
+    tools_.save_checkpoint(child->children);
+}
+
+TreeBackupResult TreeCapture::take_result() { return std::move(result_); }
+
+TreeBackupResult capture_tree(const std::vector<std::string>& paths, const std::vector<NodeRef>& previous,
+                              const TreeBackupSettings& settings, const CaptureTools& tools, std::stop_token stop) {
+    TreeCapture capture(previous, settings, tools, stop);
+    walk_trees(paths, settings.filter, settings.walk, capture, stop);
+    TreeBackupResult result = capture.take_result();
+    result.totals.new_bytes = tools.writer.totals().new_bytes;
+    return result;
+}
+
+} // namespace holdfast

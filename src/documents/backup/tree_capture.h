@@ -1,0 +1,57 @@
+// The visitor behind capture_tree: turns what the walk shows into directory nodes.
+#pragma once
+
+#include "documents/backup/previous_directory.h"
+#include "documents/backup/tree_backup.h"
+
+namespace holdfast {
+
+// For one walk, once. Not thread-safe.
+class TreeCapture final : public TreeVisitor {
+  public:
+    TreeCapture(const std::vector<NodeRef>& previous, const TreeBackupSettings& settings, const CaptureTools& tools,
+                std::stop_token stop);
+
+    bool enter_directory(const WalkedEntry& entry) override;
+    void leave_directory(std::string_view path) override;
+    void entry(const WalkedEntry& entry) override;
+    void vanished(std::string_view path) override;
+    void error(std::string_view path, const Error& error) override;
+
+    // After the walk.
+    TreeBackupResult take_result();
+
+  private:
+    // A directory that was entered and not left yet.
+    struct Open {
+        TreeEntry entry;
+        DirectoryBuilder builder;
+        PreviousDirectory previous;
+        std::uint64_t files = 0;
+        std::uint64_t bytes = 0;
+    };
+
+    StoreNode store_node();
+    TreeEntry describe(const WalkedEntry& walked, const TreeEntry* before);
+    bool is_unchanged(const FileMetadata& now, const TreeEntry& before) const;
+    bool content_usable(const TreeEntry& entry) const;
+    bool take_from_link(TreeEntry& entry);
+    void read_content(const WalkedEntry& walked, TreeEntry& entry, const TreeEntry* before);
+    bool times_are_fresh(const TreeEntry& entry, Timestamp opened) const;
+    void add(const TreeEntry& entry);
+    SplitMode split_mode(std::string_view path) const;
+    void problem(std::string_view path, std::string what);
+    void checkpoint(const TreeEntry* unfinished);
+
+    const TreeBackupSettings& settings_;
+    const CaptureTools& tools_;
+    std::stop_token stop_;
+    std::vector<NodeRef> previous_roots_;
+    std::vector<std::pair<PathFilter, SplitMode>> split_filters_;
+    OwnerNames owners_;
+    LinkTable links_;
+    std::vector<Open> open_;
+    TreeBackupResult result_;
+};
+
+} // namespace holdfast

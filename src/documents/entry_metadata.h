@@ -1,0 +1,15 @@
+// Between a snapshot's entry and what the file system says of a file.
+#pragma once
+
+#include "documents/file_metadata.h"
+#include "repository/node/entry.h"
+
+namespace holdfast {
+
+EntryType entry_type(FileType type);
+FileType file_type(EntryType type);
+
+// The entry's metadata with all details; content apart.
+FileMetadata to_metadata(const TreeEntry& entry);
+
+} // namespace holdfast

@@ -1,0 +1,272 @@
+#include "documents/restore/file_restore.h"
+
+#include "crypto/hash.h"
+#include "documents/entry_metadata.h"
+#include "documents/entry_name.h"
+#include "documents/file_reader.h"
+#include "documents/remove_tree.h"
+#include "repository/content/file_content.h"
+#include "repository/node/file_map_node.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace holdfast {
+
+namespace {
+
+constexpr std::size_t most_problems = 1000;
+constexpr std::size_t block_bytes = 1u << 20;
+
+// Appends what `map` says of [from, to). `next` is where the last call stopped; ranges must ascend.
+void append_range(Extents& out, const std::vector<Extent>& map, std::size_t& next, std::uint64_t from, std::uint64_t to) {
+    while (next < map.size() && map[next].end() <= from) ++next;
+    for (std::size_t i = next; i < map.size() && map[i].file_offset < to; ++i) {
+        const std::uint64_t begin = std::max(from, map[i].file_offset);
+        append_extent(out, begin, std::min(to, map[i].end()) - begin, map[i].frame,
+                      map[i].frame_offset + static_cast<std::uint32_t>(begin - map[i].file_offset));
+    }
+}
+
+} // namespace
+
+void RestoreReport::problem(const std::string& path, const std::string& what) {
+    logger_.warning("not restored", {{"path", printable(path)}, {"reason", what}});
+    const std::scoped_lock lock(mutex_);
+    ++result_.failed;
+    if (result_.problems.size() < most_problems) result_.problems.push_back({"/" + printable(path), what});
+}
+
+void RestoreReport::wrote(std::uint64_t bytes) {
+    written_bytes_ += bytes;
+    progress_.add_done(bytes);
+}
+
+void RestoreReport::add(const std::function<void(TreeRestoreResult&)>& change) {
+    const std::scoped_lock lock(mutex_);
+    change(result_);
+}
+
+TreeRestoreResult RestoreReport::take() {
+    const std::scoped_lock lock(mutex_);
+    result_.written_bytes = written_bytes_;
+    return std::move(result_);
+}
+
+// One file that is being written. Its descriptor stays open until its last piece came.
+class FileRestorer::Sink final : public ContentSink {
+  public:
+    Sink(FileWriter file, TreeEntry entry, std::string path, FileDescriptor directory, FileRestorer& restorer)
+        : file_(std::move(file)), entry_(std::move(entry)), path_(std::move(path)), directory_(std::move(directory)),
+          metadata_(restorer.metadata_), report_(restorer.report_) {}
+
+    void write(std::uint64_t file_offset, ByteView bytes) override {
+        file_.write(file_offset, bytes);
+        report_.wrote(bytes.size());
+    }
+
+    void done() override {
+        try {
+            file_.set_size(entry_.size);
+            for (const MetadataProblem& problem : metadata_.apply(file_.fd(), to_metadata(entry_))) {
+                report_.problem(path_, problem.error.message());
+            }
+            file_.close();
+            report_.finished_file();
+        } catch (const Error& error) {
+            failed(error);
+        }
+    }
+
+    void failed(const Error& error) override {
+        std::string what = error.message();
+        // A new file that is not proven to the last byte must not be taken for good.
+        if (file_.is_new() && directory_.open()) {
+            ::unlinkat(directory_.get(), entry_.name.c_str(), 0);
+            what += " (the file was removed again)";
+        } else {
+            what += " (the file is now partly old and partly restored)";
+        }
+        report_.problem(path_, what);
+        report_.finished_file();
+    }
+
+    FileWriter& file() { return file_; }
+
+  private:
+    FileWriter file_;
+    const TreeEntry entry_;
+    const std::string path_;
+    FileDescriptor directory_; // for removing a new file that failed
+    MetadataWriter& metadata_;
+    RestoreReport& report_;
+};
+
+FileRestorer::FileRestorer(const TreeRestoreSettings& settings, const RestoreTools& tools, ContentReader& content,
+                           MetadataWriter& metadata, RestoreReport& report)
+    : settings_(settings), tools_(tools), content_(content), metadata_(metadata), report_(report) {
+    if (!tools.domain_key.empty()) signer_.emplace(tools.domain_key);
+}
+
+// A regular file that is already there.
+struct FileRestorer::Present {
+    FileReader reader;
+    FileMetadata metadata;
+};
+
+std::optional<FileRestorer::Present> FileRestorer::look_at(int directory_fd, const TreeEntry& entry) const {
+    if (!settings_.in_place) return std::nullopt;
+    FileMetadata metadata;
+    Result<FileReader> reader = FileReader::open(directory_fd, entry.name, metadata);
+    if (!reader) return std::nullopt;
+    return Present{std::move(*reader), std::move(metadata)};
+}
+
+bool FileRestorer::is_right(const Present& present, const TreeEntry& entry) {
+    if (present.metadata.size_bytes != entry.size) return false;
+    if (settings_.trust_times) return present.metadata.mtime == entry.mtime;
+    if (std::holds_alternative<SegmentGroups>(entry.content) || tools_.domain_key.empty()) return false;
+    if (entry.size == 0) return true;
+    Hasher digest = Hasher::keyed(tools_.domain_key);
+    Bytes block(block_bytes);
+    for (std::uint64_t offset = 0; offset < entry.size;) {
+        const Result<std::size_t> got = present.reader.read(offset, block);
+        if (!got || *got == 0) return false;
+        digest.update(ByteView(block).first(*got));
+        offset += *got;
+    }
+    return digest.finish<16>() == entry.digest;
+}
+
+void FileRestorer::restore(int directory_fd, const TreeEntry& entry, const std::string& path) {
+    if ((entry.flags & entry_flag::unreadable) != 0 && std::holds_alternative<std::monostate>(entry.content) &&
+        entry.size > 0) {
+        throw Error(ErrorCode::not_found, "it could not be read when it was backed up, so its content is not in the snapshot",
+                    "restore it from an earlier snapshot");
+    }
+    const std::optional<Present> present = look_at(directory_fd, entry);
+    if (present && present->metadata.link_count == 1) {
+        if (is_right(*present, entry)) {
+            for (const MetadataProblem& problem : metadata_.apply(directory_fd, entry.name, to_metadata(entry))) {
+                report_.problem(path, problem.error.message());
+            }
+            report_.add([](TreeRestoreResult& result) { ++result.same_files; });
+            report_.finished_file();
+            return;
+        }
+        return update(FileWriter::open(directory_fd, entry.name, Existing::update), entry, path);
+    }
+    restore_new(FileWriter::open(directory_fd, entry.name, settings_.in_place ? Existing::replace : Existing::refuse),
+                entry, path, directory_fd);
+}
+
+void FileRestorer::restore_new(FileWriter file, const TreeEntry& entry, const std::string& path, int directory_fd) {
+    FileDescriptor directory(::fcntl(directory_fd, F_DUPFD_CLOEXEC, 0));
+    content_.begin_file(std::make_shared<Sink>(std::move(file), entry, path, std::move(directory), *this));
+    try {
+        for_each_extent(tools_.nodes, entry, [&](const Extents& extents) { content_.add(extents); });
+    } catch (const Error& error) {
+        content_.fail_file(error);
+    }
+    content_.finish_file();
+}
+
+// Writes only what differs into a file that is there.
+void FileRestorer::update(FileWriter file, const TreeEntry& entry, const std::string& path) {
+    auto sink = std::make_shared<Sink>(std::move(file), entry, path, FileDescriptor(), *this);
+    FileWriter& target = sink->file();
+    content_.begin_file(sink);
+    try {
+        for_each_difference([&](std::uint64_t offset, MutableByteView out) { return target.read(offset, out); }, entry,
+                            [&](const Extents& extents) { content_.add(extents); },
+                            [&](std::uint64_t offset, std::uint64_t length) { target.make_hole(offset, length); });
+    } catch (const Error& error) {
+        content_.fail_file(error);
+    }
+    content_.finish_file();
+}
+
+std::uint64_t FileRestorer::bytes_that_differ(int directory_fd, const TreeEntry& entry) {
+    const std::optional<Present> present = look_at(directory_fd, entry);
+    if (!present) return entry.size;
+    if (is_right(*present, entry)) return 0;
+    std::uint64_t bytes = 0;
+    for_each_difference(
+        [&](std::uint64_t offset, MutableByteView out) {
+            const Result<std::size_t> got = present->reader.read(offset, out);
+            return got ? *got : 0;
+        },
+        entry,
+        [&](const Extents& extents) {
+            for (const Extent& extent : extents) bytes += extent.length;
+        },
+        [](std::uint64_t, std::uint64_t) {});
+    return bytes;
+}
+
+// Without signatures the whole file counts as different.
+void FileRestorer::for_each_difference(const ReadPresent& read, const TreeEntry& entry,
+                                       const std::function<void(const Extents&)>& take, const TakeHole& hole) {
+    const auto* groups = std::get_if<SegmentGroups>(&entry.content);
+    if (groups == nullptr || !signer_) {
+        std::uint64_t position = 0;
+        for_each_extent(tools_.nodes, entry, [&](const Extents& extents) {
+            for (const Extent& extent : extents) {
+                if (extent.file_offset > position) hole(position, extent.file_offset - position);
+                position = extent.end();
+            }
+            take(extents);
+        });
+        if (position < entry.size) hole(position, entry.size - position);
+        return;
+    }
+    std::uint64_t start = 0;
+    for (const NodeRef& group : *groups) {
+        for (const Segment& segment : decode_segment_group(tools_.nodes.read(group))) {
+            if (start >= entry.size) return;
+            compare_segment(read, segment, start, std::min(segment_bytes, entry.size - start), take, hole);
+            start += segment_bytes;
+        }
+    }
+}
+
+void FileRestorer::compare_segment(const ReadPresent& read, const Segment& segment, std::uint64_t start,
+                                   std::uint64_t length, const std::function<void(const Extents&)>& take,
+                                   const TakeHole& hole) {
+    std::vector<Extent> overlay;
+    if (segment.map_overlay) overlay = decode_map_overlay(tools_.nodes.read(*segment.map_overlay));
+    const std::vector<Extent> map = resolve(decode_map(tools_.nodes.read(segment.map)), overlay, length);
+    std::vector<PageChange> changes;
+    if (segment.signature_overlay) {
+        changes = decode_signature_overlay(tools_.nodes.read(*segment.signature_overlay));
+    }
+    const std::vector<PageSignature> wanted = resolve_signatures(
+        decode_signatures(tools_.nodes.read(segment.signatures)), changes, pages_of(length));
+
+    Extents needed;
+    std::size_t extent = 0;
+    Bytes block(block_bytes);
+    std::vector<PageSignature> present(block_bytes / page_bytes);
+    for (std::uint64_t offset = 0; offset < length; offset += block_bytes) {
+        const std::uint64_t now = std::min<std::uint64_t>(block_bytes, length - offset);
+        const std::size_t got = read(start + offset, MutableByteView(block).first(now));
+        const std::uint64_t pages = pages_of(got);
+        signer_->sign(ByteView(block).first(got), std::span(present).first(pages));
+        for (std::uint64_t page = 0; page < pages_of(now); ++page) {
+            const PageSignature& signature = wanted[offset / page_bytes + page];
+            const std::uint64_t from = offset + page * page_bytes;
+            const std::uint64_t to = std::min(from + page_bytes, length);
+            if (signature == hole_signature) {
+                hole(start + from, to - from);
+            } else if (page >= pages || present[page] != signature) {
+                append_range(needed, map, extent, from, to);
+            }
+        }
+    }
+    for (Extent& part : needed) part.file_offset += start;
+    take(needed);
+}
+
+} // namespace holdfast

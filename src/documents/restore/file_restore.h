@@ -1,0 +1,65 @@
+// Restoring one regular file: which of its bytes are needed, and where they go.
+#pragma once
+
+#include "base/log.h"
+#include "documents/file_writer.h"
+#include "documents/restore/tree_restore.h"
+#include "repository/node/file_map_node.h"
+#include "repository/split/page_signatures.h"
+
+#include <mutex>
+
+namespace holdfast {
+
+// What the files of one restore share. Thread-safe.
+class RestoreReport {
+  public:
+    RestoreReport(Logger& logger, Progress& progress) : logger_(logger), progress_(progress) {}
+    void problem(const std::string& path, const std::string& what);
+    void wrote(std::uint64_t bytes);
+    void finished_file() { progress_.add_done(0, 1); }
+    void add(const std::function<void(TreeRestoreResult&)>& change);
+    TreeRestoreResult take();
+
+  private:
+    Logger& logger_;
+    Progress& progress_;
+    std::mutex mutex_;
+    TreeRestoreResult result_;
+    std::atomic<std::uint64_t> written_bytes_{0};
+};
+
+// Restores files into directories that the caller holds open. Not thread-safe; the content reader writes behind it.
+class FileRestorer {
+  public:
+    FileRestorer(const TreeRestoreSettings& settings, const RestoreTools& tools, ContentReader& content,
+                 MetadataWriter& metadata, RestoreReport& report);
+
+    // `directory_fd` may be closed when this returns; writing goes on. `path` is for messages.
+    void restore(int directory_fd, const TreeEntry& entry, const std::string& path);
+    // What restore() would fetch, in bytes; 0 when the file is right as it is.
+    std::uint64_t bytes_that_differ(int directory_fd, const TreeEntry& entry);
+
+  private:
+    class Sink;
+    struct Present;
+    std::optional<Present> look_at(int directory_fd, const TreeEntry& entry) const;
+    bool is_right(const Present& present, const TreeEntry& entry);
+    void restore_new(FileWriter file, const TreeEntry& entry, const std::string& path, int directory_fd);
+    void update(FileWriter file, const TreeEntry& entry, const std::string& path);
+    using ReadPresent = std::function<std::size_t(std::uint64_t offset, MutableByteView out)>;
+    using TakeHole = std::function<void(std::uint64_t offset, std::uint64_t length)>;
+    void for_each_difference(const ReadPresent& read, const TreeEntry& entry,
+                             const std::function<void(const Extents&)>& take, const TakeHole& hole);
+    void compare_segment(const ReadPresent& read, const Segment& segment, std::uint64_t start, std::uint64_t length,
+                         const std::function<void(const Extents&)>& take, const TakeHole& hole);
+
+    const TreeRestoreSettings& settings_;
+    const RestoreTools& tools_;
+    ContentReader& content_;
+    MetadataWriter& metadata_;
+    RestoreReport& report_;
+    std::optional<PageSigner> signer_;
+};
+
+} // namespace holdfast

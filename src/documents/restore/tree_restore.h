@@ -1,0 +1,70 @@
+// Writing the tree of a snapshot back to a file system.
+#pragma once
+
+#include "base/log.h"
+#include "base/progress.h"
+#include "documents/metadata_writer.h"
+#include "documents/path_filter.h"
+#include "repository/content/content_reader.h"
+#include "repository/node/directory_cursor.h"
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace holdfast {
+
+struct TreeRestoreSettings {
+    // Paths in the snapshot ("srv/docs", a slash in front does not matter): these and what is below them. None: everything.
+    std::vector<std::string> paths;
+    PathFilter filter;
+    // The target may hold something already: only what differs is written. Otherwise it must be empty or missing.
+    bool in_place = false;
+    // With in_place: says what would be done and does nothing.
+    bool dry_run = false;
+    // With in_place: removes what the snapshot does not have in directories that are restored.
+    bool delete_extra = false;
+    // With in_place: a file of the right size and time counts as right, unread.
+    bool trust_times = false;
+    // Does not return before everything is durable.
+    bool sync = false;
+    MetadataOptions metadata;
+    ContentReaderSettings content;
+};
+
+struct RestoreProblem {
+    std::string path; // printable
+    std::string what;
+};
+
+struct TreeRestoreResult {
+    std::uint64_t files = 0, directories = 0, others = 0;
+    std::uint64_t bytes = 0;         // of all files selected
+    std::uint64_t written_bytes = 0; // fetched and written
+    std::uint64_t same_files = 0;    // in_place: they were right already
+    std::uint64_t deleted = 0;
+    std::uint64_t skipped = 0; // sockets, and devices that may not be made
+    std::uint64_t failed = 0;
+    std::uint64_t owner_failures = 0;
+    std::vector<RestoreProblem> problems; // the first thousand
+};
+
+// What a restore works with; all of it outlives it.
+struct RestoreTools {
+    NodeReader& nodes;
+    PackReader& packs;
+    // The identity key of the snapshot's domain, for comparing what is there; empty when the key ring has none: then
+    // files are compared by times or written whole.
+    ByteView domain_key;
+    Logger& logger;
+    Progress& progress;
+};
+
+// Restores the tree under `root` into `target`. Throws Error(usage) when the target is not empty without in_place, or a path
+// is not in the snapshot. What fails for single entries is in the result; a file of which a byte cannot be proven is
+// removed again (kept as it was found where it was updated in place) and counted as failed.
+TreeRestoreResult restore_tree(const NodeRef& root, const std::string& target, const TreeRestoreSettings& settings,
+                               const RestoreTools& tools, std::stop_token stop);
+
+} // namespace holdfast

@@ -1,0 +1,114 @@
+#include "repository/backup_run.h"
+
+#include "base/error.h"
+#include "base/version.h"
+
+#include <fmt/format.h>
+
+namespace holdfast {
+
+namespace {
+
+std::string describe_compression(const CompressionReport& report) {
+    if (report.levels.empty()) return report.skipped_bytes > 0 ? "nothing was compressible" : "";
+    return fmt::format("zstd {}, {:.2f} to 1; {} not compressible", report.last_level,
+                       report.stored_bytes() > 0 ? 1 / report.ratio() : 1.0, format_bytes(report.skipped_bytes));
+}
+
+} // namespace
+
+BackupRun::BackupRun(Repository& repository, BackupRunSettings settings, std::stop_token stop)
+    : repository_(repository), settings_(std::move(settings)), started_(repository.clock().now()),
+      run_(repository.keys().begin_run(repository.random())),
+      session_(WriterSession::begin(repository.context(), run_, "backup of " + settings_.source,
+                                    settings_.beat_interval)) {
+    const Secret domain_key = repository.keys().identity_key();
+    known_ = std::make_unique<IndexedBlobs>(IndexedBlobs::Parts{
+        repository.context(), run_, *session_, repository.packs(), repository.logger(), repository.keys().domain(),
+        repository.directories().cache + "/index", repository.directories().temporary});
+    PackPipelineSettings pipeline = settings_.pipeline;
+    pipeline.stored = [this](const PackId& pack) { known_->pack_stored(pack); };
+    pipeline_ = std::make_unique<PackPipeline>(repository.store(), run_, repository.clock(), pipeline, std::move(stop));
+    writer_ = std::make_unique<ContentWriter>(*pipeline_, *known_, domain_key.view(), settings_.retention_class);
+    files_ = std::make_unique<FileContentWriter>(
+        *writer_, repository.nodes(), repository.packs(), domain_key.view(),
+        [this](const FrameAddress& frame) { return may_refer(frame); }, settings_.content);
+    choose_previous();
+    last_checkpoint_ = repository.clock().steady();
+}
+
+BackupRun::~BackupRun() = default;
+
+void BackupRun::choose_previous() {
+    const std::string& domain = repository_.keys().domain();
+    for (const std::string& problem : session_->snapshots().problems) {
+        repository_.logger().warning("snapshot passed over", {{"reason", problem}});
+    }
+    for (const Snapshot& snapshot : session_->snapshots().snapshots) {
+        if (snapshot.source != settings_.source || snapshot.domain != domain) continue;
+        if (!parent_ || newer(snapshot, *parent_)) parent_ = snapshot;
+    }
+    if (settings_.ignore_previous) return;
+    for (const Snapshot& checkpoint : session_->checkpoints(settings_.source)) {
+        if (checkpoint.domain != domain || (parent_ && checkpoint.sequence <= parent_->sequence)) continue;
+        if (!may_refer(checkpoint.root.location.frame)) continue;
+        previous_.push_back(checkpoint.root);
+        resumed_ = true;
+        break;
+    }
+    if (parent_) previous_.push_back(parent_->root);
+}
+
+bool BackupRun::checkpoint_due() {
+    return known_->segment_due() || repository_.clock().steady() - last_checkpoint_ >= settings_.checkpoint_interval;
+}
+
+void BackupRun::flush() {
+    writer_->end_all_frames();
+    pipeline_->flush();
+    known_->put_segment();
+}
+
+void BackupRun::save_checkpoint(const NodeRef& root) {
+    flush();
+    session_->checkpoint(describe(root, {}, SnapshotState::unfinished));
+    ++checkpoints_;
+    last_checkpoint_ = repository_.clock().steady();
+}
+
+BackupRunReport BackupRun::commit(const NodeRef& root, SnapshotTotals totals, SnapshotState state) {
+    flush();
+    const PackPipelineTotals packs = pipeline_->totals();
+    totals.stored_bytes = packs.stored_bytes + known_->stored_bytes();
+    BackupRunReport report;
+    report.snapshot = describe(root, totals, state);
+    report.snapshot.compression = describe_compression(packs.compression);
+    session_->commit(report.snapshot);
+    report.stored_bytes = totals.stored_bytes;
+    report.compression = packs.compression;
+    report.checkpoints = checkpoints_;
+    report.resumed = resumed_;
+    return report;
+}
+
+Snapshot BackupRun::describe(const NodeRef& root, const SnapshotTotals& totals, SnapshotState state) const {
+    Snapshot snapshot;
+    snapshot.id = run_.id();
+    snapshot.source = settings_.source;
+    snapshot.kind = settings_.kind;
+    snapshot.sequence = parent_ ? parent_->sequence + 1 : 1;
+    if (parent_) snapshot.parent = parent_->id;
+    snapshot.host = settings_.host;
+    snapshot.domain = repository_.keys().domain();
+    snapshot.paths = settings_.paths;
+    snapshot.time = started_;
+    snapshot.end = repository_.clock().now();
+    snapshot.root = root;
+    snapshot.tags = settings_.tags;
+    snapshot.state = state;
+    snapshot.totals = totals;
+    snapshot.program = fmt::format("holdfast {}", program_version);
+    return snapshot;
+}
+
+} // namespace holdfast

@@ -1,0 +1,187 @@
+#include "repository/content/content_reader.h"
+
+#include "repository/node/file_map_node.h"
+
+#include <algorithm>
+#include <optional>
+
+namespace holdfast {
+
+namespace {
+
+// Work for one thread: enough to be worth a request, little enough to keep all of them busy.
+constexpr std::uint64_t group_bytes = 4u << 20;
+constexpr std::size_t waiting_groups = 64;
+
+} // namespace
+
+void for_each_extent(NodeReader& nodes, const TreeEntry& file, const std::function<void(const Extents&)>& take) {
+    if (const auto* extents = std::get_if<Extents>(&file.content)) return take(*extents);
+    const auto* groups = std::get_if<SegmentGroups>(&file.content);
+    if (groups == nullptr) return;
+    std::uint64_t start = 0;
+    for (const NodeRef& group : *groups) {
+        for (const Segment& segment : decode_segment_group(nodes.read(group))) {
+            const std::uint64_t length = start < file.size ? std::min(segment_bytes, file.size - start) : 0;
+            std::vector<Extent> overlay;
+            if (segment.map_overlay) overlay = decode_map_overlay(nodes.read(*segment.map_overlay));
+            Extents extents = resolve(decode_map(nodes.read(segment.map)), overlay, length);
+            for (Extent& extent : extents) extent.file_offset += start;
+            take(extents);
+            start += segment_bytes;
+        }
+    }
+}
+
+// A file while pieces of it are under way.
+struct ContentReader::File {
+    std::shared_ptr<ContentSink> sink;
+    std::atomic<std::uint64_t> pieces{1}; // one for the thread that adds
+    std::mutex mutex;
+    std::optional<Error> error; // the first
+
+    void fail(const Error& failure) {
+        const std::scoped_lock lock(mutex);
+        if (!error) error = failure;
+    }
+    void piece_ended() {
+        if (--pieces > 0) return;
+        if (error) {
+            sink->failed(*error);
+        } else {
+            sink->done();
+        }
+    }
+};
+
+struct ContentReader::Piece {
+    FrameAddress frame;
+    std::uint32_t frame_offset = 0;
+    std::uint32_t length = 0;
+    std::uint64_t file_offset = 0;
+    std::shared_ptr<File> file;
+};
+
+struct ContentReader::Group {
+    std::vector<Piece> pieces; // by frame
+};
+
+ContentReader::ContentReader(PackReader& packs, const ContentReaderSettings& settings, std::stop_token stop)
+    : packs_(packs), settings_(settings), groups_(waiting_groups), threads_(std::move(stop)) {
+    for (unsigned i = 0; i < std::max(1u, settings_.workers); ++i) {
+        threads_.start([this](std::stop_token token) { write_groups(token); });
+    }
+}
+
+ContentReader::~ContentReader() = default;
+
+void ContentReader::begin_file(std::shared_ptr<ContentSink> sink) {
+    file_ = std::make_shared<File>();
+    file_->sink = std::move(sink);
+    ++gathered_files_;
+}
+
+void ContentReader::add(const Extents& extents) {
+    for (const Extent& extent : extents) {
+        pieces_.push_back({extent.frame, extent.frame_offset, static_cast<std::uint32_t>(extent.length),
+                           extent.file_offset, file_});
+        ++file_->pieces;
+        gathered_bytes_ += extent.length;
+    }
+    if (gathered_bytes_ >= settings_.batch_bytes) dispatch();
+}
+
+void ContentReader::fail_file(const Error& error) { file_->fail(error); }
+
+void ContentReader::finish_file() {
+    std::exchange(file_, nullptr)->piece_ended();
+    if (gathered_files_ >= settings_.batch_files) dispatch();
+}
+
+void ContentReader::dispatch() {
+    threads_.rethrow_if_failed();
+    std::sort(pieces_.begin(), pieces_.end(), [](const Piece& a, const Piece& b) {
+        return std::tie(a.frame, a.frame_offset) < std::tie(b.frame, b.frame_offset);
+    });
+    for (std::size_t first = 0; first < pieces_.size();) {
+        auto group = std::make_shared<Group>();
+        std::uint64_t bytes = 0;
+        std::size_t end = first;
+        // A frame is never shared by two groups, so that it is decompressed once.
+        while (end < pieces_.size() && (bytes < group_bytes || pieces_[end].frame == pieces_[end - 1].frame)) {
+            bytes += pieces_[end++].length;
+        }
+        std::move(pieces_.begin() + static_cast<std::ptrdiff_t>(first), pieces_.begin() + static_cast<std::ptrdiff_t>(end),
+                  std::back_inserter(group->pieces));
+        first = end;
+        {
+            const std::scoped_lock lock(mutex_);
+            ++groups_under_way_;
+        }
+        if (!groups_.push(std::move(group), 1, threads_.stop_token())) {
+            threads_.rethrow_if_failed();
+            throw Error(ErrorCode::cancelled, "stopped before it was done");
+        }
+    }
+    pieces_.clear();
+    gathered_bytes_ = 0;
+    gathered_files_ = 0;
+}
+
+void ContentReader::wait() {
+    dispatch();
+    std::unique_lock lock(mutex_);
+    const bool done = idle_.wait(lock, threads_.stop_token(), [&] { return groups_under_way_ == 0; });
+    lock.unlock();
+    threads_.rethrow_if_failed();
+    if (!done) throw Error(ErrorCode::cancelled, "stopped before it was done");
+}
+
+void ContentReader::write_groups(std::stop_token stop) {
+    while (const std::optional<std::shared_ptr<Group>> group = groups_.pop(stop)) {
+        write_group(**group);
+        const std::scoped_lock lock(mutex_);
+        --groups_under_way_;
+        idle_.notify_all();
+    }
+}
+
+void ContentReader::write_group(const Group& group) {
+    std::vector<FrameAddress> frames;
+    for (const Piece& piece : group.pieces) {
+        if (frames.empty() || frames.back() != piece.frame) frames.push_back(piece.frame);
+    }
+    std::size_t next = 0;
+    const auto take = [&](const FrameAddress& frame, const Bytes& raw) {
+        for (; next < group.pieces.size() && group.pieces[next].frame == frame; ++next) {
+            const Piece& piece = group.pieces[next];
+            try {
+                if (piece.frame_offset > raw.size() || piece.length > raw.size() - piece.frame_offset) {
+                    throw Error(ErrorCode::corrupt, "a file refers to bytes behind the end of a frame");
+                }
+                piece.file->sink->write(piece.file_offset, ByteView(raw).subspan(piece.frame_offset, piece.length));
+            } catch (const Error& error) {
+                piece.file->fail(error);
+            }
+            piece.file->piece_ended();
+        }
+    };
+    std::size_t first = 0;
+    while (first < frames.size()) {
+        try {
+            packs_.read_frames(std::span(frames).subspan(first), take);
+            return;
+        } catch (const Error& error) {
+            // Frames before the bad one were written. It fails the files that need it, and the rest goes on behind it.
+            if (next == group.pieces.size()) throw;
+            const FrameAddress bad = group.pieces[next].frame;
+            while (next < group.pieces.size() && group.pieces[next].frame == bad) {
+                group.pieces[next].file->fail(error);
+                group.pieces[next++].file->piece_ended();
+            }
+            first = static_cast<std::size_t>(std::upper_bound(frames.begin(), frames.end(), bad) - frames.begin());
+        }
+    }
+}
+
+} // namespace holdfast

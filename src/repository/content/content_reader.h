@@ -1,0 +1,75 @@
+// The content of files on its way out of a repository: which frames, fetched together, each piece to its place.
+#pragma once
+
+#include "base/bounded_queue.h"
+#include "base/task_group.h"
+#include "repository/node/entry.h"
+#include "repository/node/node_reader.h"
+#include "repository/pack/pack_reader.h"
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace holdfast {
+
+// Calls `take` with the extents of a file, offsets from the start of the file, in ascending portions: all of a small file,
+// one segment of a large one at a time.
+void for_each_extent(NodeReader& nodes, const TreeEntry& file, const std::function<void(const Extents&)>& take);
+
+// Where pieces of one file go. write() is called by several threads at once, for different ranges. Exactly one of done() and
+// failed() is called, once, when no more pieces will come.
+class ContentSink {
+  public:
+    virtual ~ContentSink() = default;
+    virtual void write(std::uint64_t file_offset, ByteView bytes) = 0;
+    virtual void done() = 0;
+    // A piece could not be had or written; what came before and after it was written all the same.
+    virtual void failed(const Error& error) = 0;
+};
+
+struct ContentReaderSettings {
+    unsigned workers = worker_count();
+    // Pieces are gathered until they cover this much and then fetched in the order in which they lie in packs.
+    std::uint64_t batch_bytes = 64u << 20;
+    std::size_t batch_files = 1024;
+};
+
+// One thread adds; workers fetch, prove and write. Errors of one frame fail the files that need it and nothing else.
+class ContentReader {
+  public:
+    ContentReader(PackReader& packs, const ContentReaderSettings& settings, std::stop_token stop = {});
+    ~ContentReader();
+
+    // Begins a file. finish_file() must follow before the next begin_file().
+    void begin_file(std::shared_ptr<ContentSink> sink);
+    void add(const Extents& extents);
+    // The file cannot be completed; finish_file() still must follow.
+    void fail_file(const Error& error);
+    void finish_file();
+    // Returns when everything added was written or has failed.
+    void wait();
+
+  private:
+    struct File;
+    struct Piece;
+    struct Group;
+    void dispatch();
+    void write_groups(std::stop_token stop);
+    void write_group(const Group& group);
+
+    PackReader& packs_;
+    const ContentReaderSettings settings_;
+    BoundedQueue<std::shared_ptr<Group>> groups_;
+    std::shared_ptr<File> file_;
+    std::vector<Piece> pieces_;
+    std::uint64_t gathered_bytes_ = 0;
+    std::size_t gathered_files_ = 0;
+    std::mutex mutex_;
+    std::condition_variable_any idle_;
+    std::size_t groups_under_way_ = 0;
+    TaskGroup threads_;
+};
+
+} // namespace holdfast

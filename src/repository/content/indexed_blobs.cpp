@@ -1,0 +1,126 @@
+#include "repository/content/indexed_blobs.h"
+
+#include "base/error.h"
+#include "crypto/hash.h"
+#include "repository/node/node.h"
+#include "repository/object.h"
+#include "repository/trust.h"
+
+namespace holdfast {
+
+namespace {
+
+Bytes whole(const ByteSource& source) {
+    Bytes bytes(source.size());
+    source.read(0, bytes);
+    return bytes;
+}
+
+Location to_location(const BlobLocation& location) {
+    return {{location.pack, location.frame}, location.offset, location.length};
+}
+
+} // namespace
+
+IndexedBlobs::IndexedBlobs(const Parts& parts)
+    : parts_(parts), domain_id_(domain_id(parts.domain)), domain_key_(parts.context.keys.identity_key_of(parts.domain)),
+      index_(IndexLimits{}, parts.logger),
+      cache_(parts.cache_directory, SegmentCacheLimits{}, parts.context.store, parts.context.clock, parts.logger) {}
+
+IndexedBlobs::~IndexedBlobs() = default;
+
+std::optional<Location> IndexedBlobs::find(const BlobId& id, std::uint32_t length) {
+    if (!loaded_) load();
+    const IndexSet::Claim claim =
+        index_.claim(id, [&](const IndexHit& hit) { return accept(id, length, hit); });
+    switch (claim.result) {
+    case IndexSet::ClaimResult::known: return to_location(claim.location);
+    case IndexSet::ClaimResult::ours: return std::nullopt;
+    case IndexSet::ClaimResult::in_flight: break;
+    }
+    throw Error(ErrorCode::internal, "a blob was asked for twice before it was placed");
+}
+
+void IndexedBlobs::add(const BlobId& id, const Location& location) {
+    index_.place(id, {location.frame.pack, location.frame.frame, location.offset, location.length});
+}
+
+void IndexedBlobs::load() {
+    loaded_ = true;
+    const std::string prefix = std::string(index_prefix) + domain_id_.hex() + "/";
+    for (const ObjectInfo& object : parts_.context.store.list_all(prefix)) load_segment(object.name);
+}
+
+// A segment that is damaged or that nobody trusted signed is passed over: what it names is stored again.
+void IndexedBlobs::load_segment(const std::string& name) {
+    const auto name_parts = parse_name(name);
+    if (!name_parts || name_parts->kind != NameKind::index_segment) return;
+    try {
+        const auto check = [&](const ByteSource& object) { check_object(name, whole(object), parts_.context.trust); };
+        const std::shared_ptr<const ByteSource> object = cache_.open(name, check, {});
+        if (!object) return; // removed since it was listed
+        Bytes beginning(std::min<std::uint64_t>(object->size(), object_header_limit_bytes));
+        object->read(0, beginning);
+        const ObjectHeader header = read_object_header(name, beginning);
+        const std::shared_ptr<const Secret> secret = parts_.context.keys.structure_secret_for(*header.envelope);
+        index_.add_segment(std::make_shared<WindowSource>(object, header.body_offset, header.body_bytes),
+                           {object_key(secret->view(), ObjectKind::index_segment, name), name},
+                           header.writer == parts_.context.keys.slot() ? SegmentAuthor::own : SegmentAuthor::other);
+    } catch (const Error& error) {
+        if (error.retryable() || error.code() == ErrorCode::cancelled) throw;
+        cache_.remove(name);
+        parts_.logger.warning("index segment passed over", {{"object", name}, {"reason", error.message()}});
+    }
+}
+
+bool IndexedBlobs::accept(const BlobId& id, std::uint32_t length, const IndexHit& hit) {
+    if (hit.location.length != length) return false;
+    if (hit.location.pack.run == parts_.run.id()) return true;
+    if (!parts_.session.in_listed_pack({hit.location.pack, hit.location.frame})) return false;
+    return hit.author == SegmentAuthor::own || prove(id, hit.location);
+}
+
+// What another slot claims is used only after it was read and hashed.
+bool IndexedBlobs::prove(const BlobId& id, const BlobLocation& location) {
+    const FrameAddress frame{location.pack, location.frame};
+    if (proven_frame_ != frame) {
+        proven_frame_.reset();
+        try {
+            proven_bytes_ = parts_.packs.read_frame(frame);
+        } catch (const Error& error) {
+            if (error.retryable() || error.code() == ErrorCode::cancelled) throw;
+            parts_.logger.warning("index entry does not hold", {{"pack", location.pack.name()}, {"reason", error.message()}});
+            return false;
+        }
+        proven_frame_ = frame;
+    }
+    if (location.offset > proven_bytes_.size() || location.length > proven_bytes_.size() - location.offset) return false;
+    const ByteView bytes = ByteView(proven_bytes_).subspan(location.offset, location.length);
+    return location.pack.kind == metadata_pack ? node_id(bytes) == id : keyed_hash<24>(domain_key_.view(), bytes) == id;
+}
+
+void IndexedBlobs::put_segment() {
+    std::vector<IndexEntry> entries = index_.spillable();
+    if (entries.empty()) return;
+    const std::string name = index_segment_name(domain_id_, parts_.run.id(), next_segment_++);
+    SegmentWriterOptions options;
+    options.temporary_directory = parts_.temporary_directory;
+    const auto identity = [&] {
+        return SegmentIdentity{object_key(parts_.run.structure_secret().view(), ObjectKind::index_segment, name), name};
+    };
+    const Bytes object =
+        sign_parts(ObjectKind::index_segment, name, encode_segment(identity(), entries, options).joined(), parts_.run);
+    parts_.context.store.put(name, object);
+    stored_bytes_ += object.size();
+    const ByteView piece(object);
+    cache_.insert(name, std::span(&piece, 1));
+
+    // From here on it is searched like any other, on disk and not in memory.
+    const std::shared_ptr<const ByteSource> kept = cache_.open(name, [](const ByteSource&) {}, {});
+    const ObjectHeader header = read_object_header(name, ByteView(object).first(std::min(object.size(), object_header_limit_bytes)));
+    if (kept) {
+        index_.spilled(entries, std::make_shared<WindowSource>(kept, header.body_offset, header.body_bytes), identity());
+    }
+}
+
+} // namespace holdfast

@@ -1,0 +1,63 @@
+// The known blobs of a domain: its index segments in the store, and what the run has placed itself.
+#pragma once
+
+#include "base/log.h"
+#include "repository/content/known_blobs.h"
+#include "repository/index/index_set.h"
+#include "repository/index/segment_cache.h"
+#include "repository/pack/pack_reader.h"
+#include "repository/protocol/writer_session.h"
+
+#include <memory>
+
+namespace holdfast {
+
+// Segments are looked at when the first blob is asked for, so a backup that finds nothing changed does not read them.
+// One thread asks; pack_stored() may come from any. Everything it refers to must outlive it.
+class IndexedBlobs final : public KnownBlobs {
+  public:
+    struct Parts {
+        const RepositoryContext& context;
+        RunContext& run;
+        const WriterSession& session;
+        PackReader& packs;
+        Logger& logger;
+        std::string domain;
+        std::string cache_directory;
+        std::string temporary_directory;
+    };
+    explicit IndexedBlobs(const Parts& parts);
+    ~IndexedBlobs() override;
+
+    std::optional<Location> find(const BlobId& id, std::uint32_t length) override;
+    void add(const BlobId& id, const Location& location) override;
+
+    // The pack is in the store: what lies in it may be named by a segment.
+    void pack_stored(const PackId& pack) { index_.pack_stored(pack); }
+    // Whether so much waits that put_segment() should be called.
+    bool segment_due() const { return index_.spill_due(); }
+    // Puts a segment of what lies in stored packs, if there is anything.
+    void put_segment();
+    // Bytes of segments put.
+    std::uint64_t stored_bytes() const { return stored_bytes_; }
+
+  private:
+    void load();
+    void load_segment(const std::string& name);
+    bool accept(const BlobId& id, std::uint32_t length, const IndexHit& hit);
+    bool prove(const BlobId& id, const BlobLocation& location);
+
+    Parts parts_;
+    DomainId domain_id_;
+    Secret domain_key_;
+    IndexSet index_;
+    SegmentCache cache_;
+    bool loaded_ = false;
+    std::uint32_t next_segment_ = 0;
+    std::uint64_t stored_bytes_ = 0;
+    // The frame that was read last to prove a blob of another writer: its neighbours are usually asked for next.
+    std::optional<FrameAddress> proven_frame_;
+    Bytes proven_bytes_;
+};
+
+} // namespace holdfast
