@@ -1,58 +1,45 @@
 // One run of a writer, from its intent to its commit (docs/format.md, section 10).
 #pragma once
 
-#include "base/clock.h"
-#include "base/random.h"
-#include "repository/envelope.h"
-#include "repository/key_ring.h"
+#include "repository/protocol/context.h"
 #include "repository/protocol/snapshot.h"
-#include "repository/trust.h"
-#include "store/store.h"
+#include "repository/protocol/snapshot_list.h"
+#include "repository/run_context.h"
 
 #include <memory>
-#include <thread>
+#include <string>
+#include <vector>
 
 namespace holdfast {
 
-// What every part of the protocol works with. All must outlive who uses it.
-struct RepositoryContext {
-    Store& store;
-    const KeyRing& keys;
-    const Trust& trust;
-    Clock& clock;
-    Random& random;
-};
-
-// The snapshots that exist: committed and not forgotten, in the order of time. Objects that are damaged or that nobody
-// trusted signed are left out and named in `problems`.
-struct SnapshotList {
-    std::vector<Snapshot> snapshots;
-    std::vector<std::string> problems;
-};
-SnapshotList list_snapshots(const RepositoryContext& context);
-
-// Not thread-safe but for the questions (const members), which any thread may ask once begin() has returned.
+// Not thread-safe but for the questions (const members), which any thread may ask once begin() has returned. Memory: eight
+// bytes a listed pack, and what the snapshots and the verdicts take.
 class WriterSession {
   public:
     // Steps 1 to 3: puts the intent of `run`, then reads what is condemned, then lists. A thread puts beats every
-    // `beat_interval` until the session ends; zero puts none (tests and simulations call beat()).
-    static std::unique_ptr<WriterSession> begin(const RepositoryContext& context, const RunSecrets& run,
+    // `beat_interval` until the session ends; zero puts none (tests and simulations call beat()). `what` is for people.
+    // `context` and `run` must outlive the session.
+    static std::unique_ptr<WriterSession> begin(const RepositoryContext& context, RunContext& run,
                                                 const std::string& what, Duration beat_interval);
     ~WriterSession();
 
     // Whether a frame may be referred to by what this run commits: its pack was listed or has moved, and the frame is not
-    // condemned. For frames that an existing snapshot refers to.
+    // condemned. For frames that an existing snapshot or a checkpoint refers to.
     bool may_refer(const FrameAddress& frame) const;
-    // The same, but also false when the frame's pack itself was not in the listing: for entries of an index.
+    // The same, but also false when no pack was listed that can hold the frame: for entries of an index, which may name
+    // packs that were lost.
     bool in_listed_pack(const FrameAddress& frame) const;
     const SnapshotList& snapshots() const;
+    // What was found damaged or untrusted in the lists of collectors. When one is damaged, nothing may be referred to.
+    const std::vector<std::string>& problems() const;
     // Checkpoints of runs that never committed, of this source, newest first.
     std::vector<Snapshot> checkpoints(const std::string& source) const;
 
     void beat();
-    // Puts a checkpoint of this run; `snapshot.state` must be unfinished.
+    // Puts a checkpoint of this run; `snapshot.state` must be unfinished. Everything that it refers to must be in the store.
     void checkpoint(const Snapshot& snapshot);
-    // Step 5. Throws Error(fenced) when a collector has given this run up.
+    // Step 5; everything that `snapshot` refers to must be in the store. Throws Error(fenced) when a collector has given
+    // this run up. After any other error the commit may or may not be there; commit() with an equal snapshot tries again.
     void commit(const Snapshot& snapshot);
 
   private:
@@ -60,9 +47,5 @@ class WriterSession {
     explicit WriterSession(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;
 };
-
-// Says that a snapshot is no longer wanted. Its data goes with the next collection. Refuses with Error(usage) a snapshot that
-// is held, and the last one of its source unless `even_the_last`.
-void forget_snapshot(const RepositoryContext& context, const RunId& id, bool even_the_last);
 
 } // namespace holdfast

@@ -1,0 +1,114 @@
+// One collection under way: what its steps share. Internal to the collector.
+#pragma once
+
+#include "repository/pack/pack_reader.h"
+#include "repository/protocol/collector.h"
+#include "repository/protocol/reachability.h"
+#include "repository/protocol/run_intent.h"
+#include "repository/protocol/snapshot_list.h"
+#include "repository/protocol/standing_verdicts.h"
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace holdfast {
+
+// A pack as the inventory found it.
+struct PackSummary {
+    PackId id;
+    std::uint64_t size_bytes = 0;
+    std::uint64_t live_bytes = 0; // of frames that are reachable and that this pack is to hold
+    std::uint64_t dead_bytes = 0; // of all others
+    bool readable = true;         // whether its table could be read
+};
+
+class Collection {
+  public:
+    Collection(const RepositoryContext& repository, const CollectorSettings& collector_settings, Progress& shown);
+
+    // All steps, one behind the other.
+    CollectorReport run();
+
+  private:
+    // C1 (collector_others.cpp): false when another collection lives and is not to be waited for.
+    bool end_other_collectors();
+    std::vector<ListedRun> open_collectors();
+    void abandon(const RunId& collector);
+    void finish_decided();
+
+    // C2, C5 (collector_mark.cpp).
+    void mark();
+
+    // What there is (collector_inventory.cpp).
+    void take_inventory();
+    void summarize(const ObjectInfo& info, const PackId& pack);
+    bool is_gone(const PackId& pack) const;
+    const std::set<PackId>& holders_of(const PackId& origin);
+    bool is_to_hold(const PackId& pack, const PackId& origin) { return holders_of(origin).contains(pack); }
+
+    // C3 (collector_condemn.cpp): what is condemned, and from it and the second mark what is decided.
+    void condemn();
+    void choose_rewrites();
+    void condemn_pack(const PackSummary& pack);
+    void put_condemned();
+    void decide();
+    void decide_on(const PackId& pack);
+
+    // C4 (collector_wait.cpp): false when runs that still live are not to be waited for longer.
+    bool wait_for_writers();
+    std::vector<ListedRun> open_writers(const std::vector<ListedRun>& runs);
+    void fence(const RunId& run);
+
+    // C6 (collector_rewrite.cpp).
+    void rewrite();
+
+    // C7 to C9 (collector_delete.cpp).
+    void put_verdict();
+    void give_up();
+    void carry_out(const RunId& collector, const Verdict& verdict, bool ours);
+    void put_moved(const Verdict& verdict);
+    void delete_doomed(const Verdict& verdict, bool ours);
+    void drop_moved(const Verdict& verdict);
+    void drop_old_verdicts();
+    void drop_ended_runs();
+
+    // Puts a beat and returns all runs with intents. Afterwards store_now_ is the store's time.
+    std::vector<ListedRun> beat_and_list_runs();
+    bool is_ours(const RunId& id) const { return own_run_ && own_run_->id() == id; }
+    // The role that a run's intents claim; nothing when nobody trusted signed them.
+    std::optional<RunRole> role_of(const ListedRun& run);
+    // Runs whose commit name is taken or that were forgotten.
+    std::set<RunId> ended_writers();
+
+    const RepositoryContext& context_;
+    const CollectorSettings& settings_;
+    Progress& progress_;
+    CollectorReport report_;
+
+    std::optional<RunContext> own_run_; // not in a dry run
+    std::optional<RunIntent> intent_;
+    Timestamp store_now_{};
+
+    StandingVerdicts standing_;
+    DoomedPacks decided_before_; // by earlier collections
+    Moves moves_before_;
+    std::map<PackId, std::set<PackId>> holders_;
+
+    PackReader packs_;
+    NodeReader nodes_;
+    ReachabilityScanner scanner_;
+    std::vector<RunId> forgotten_;
+
+    std::vector<PackSummary> inventory_;
+    std::vector<PackId> leftovers_; // decided on earlier, and still there
+    std::vector<PackId> dead_;      // packs to go as they are
+    std::vector<PackId> rewrites_;  // packs to go once their live frames are copied
+    std::map<PackId, std::uint64_t> doomed_sizes_;
+    CondemnedList condemned_;
+    Verdict verdict_;
+};
+
+} // namespace holdfast

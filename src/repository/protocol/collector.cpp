@@ -1,0 +1,119 @@
+#include "repository/protocol/collector.h"
+
+#include "base/error.h"
+#include "repository/protocol/collection.h"
+#include "repository/protocol/protocol_object.h"
+
+namespace holdfast {
+
+namespace {
+
+void require_capabilities(const StoreCapabilities& capabilities) {
+    if (capabilities.put_if_absent && capabilities.consistent) return;
+    throw Error(ErrorCode::unsupported,
+                capabilities.put_if_absent ? "the store shows what was written only after a while"
+                                           : "the store cannot put an object only if its name is free",
+                "nothing can be deleted safely on such a store: use it without pruning, or copy the repository to another");
+}
+
+} // namespace
+
+CollectorReport collect_garbage(const RepositoryContext& context, const CollectorSettings& settings,
+                                Progress& progress) {
+    require_capabilities(context.store.capabilities());
+    return Collection(context, settings, progress).run();
+}
+
+Collection::Collection(const RepositoryContext& repository, const CollectorSettings& collector_settings,
+                       Progress& shown)
+    : context_(repository), settings_(collector_settings), progress_(shown), packs_(repository.store, repository.keys),
+      nodes_(packs_), scanner_(nodes_) {}
+
+CollectorReport Collection::run() {
+    const bool writes = !settings_.dry_run;
+    if (writes) {
+        own_run_.emplace(context_.keys.begin_run(context_.random));
+        intent_.emplace(context_, *own_run_, RunRole::collector, "garbage collection", settings_.beat_interval);
+    }
+    progress_.set_phase("looking for other collections");
+    if (!end_other_collectors()) {
+        give_up();
+        return report_;
+    }
+    progress_.set_phase("marking what snapshots need");
+    mark();
+    progress_.set_phase("taking stock of packs");
+    take_inventory();
+    choose_rewrites();
+    condemn();
+    if (!writes) return report_;
+
+    progress_.set_phase("waiting for writers");
+    bool waited = true;
+    if (context_.steps.condemn_before_intents) {
+        put_condemned();
+        waited = wait_for_writers();
+    } else {
+        waited = wait_for_writers();
+        put_condemned();
+    }
+    if (!waited) {
+        give_up();
+        return report_;
+    }
+    if (context_.steps.mark_again) mark();
+    decide();
+    progress_.set_phase("rewriting packs");
+    rewrite();
+    put_verdict();
+    progress_.set_phase("deleting");
+    carry_out(own_run_->id(), verdict_, true);
+    drop_old_verdicts();
+    drop_ended_runs();
+    return report_;
+}
+
+std::vector<ListedRun> Collection::beat_and_list_runs() {
+    if (intent_) intent_->beat();
+    std::vector<ListedRun> runs = list_runs(context_.store);
+    // A dry run has no sign of life of its own to read the store's clock from.
+    store_now_ = context_.clock.now();
+    for (const ListedRun& run : runs) {
+        if (is_ours(run.run)) store_now_ = run.newest_time;
+    }
+    return runs;
+}
+
+std::optional<RunRole> Collection::role_of(const ListedRun& run) {
+    std::optional<RunRole> role;
+    bool trusted = true;
+    read_names(context_, {run.names.back()}, NameKind::intent, {ObjectKind::intent},
+               {.object =
+                    [&](const ObjectName& name, const OpenedObject& object) {
+                        try {
+                            role = decode_intent(object.body).role;
+                        } catch (const Error& error) {
+                            report_.problems.push_back(object_name(name) + ": " + error.message());
+                        }
+                    },
+                .problem =
+                    [&](const std::string&, const Error& error) {
+                        report_.problems.push_back(error.message());
+                        trusted = error.code() != ErrorCode::access_denied;
+                    }});
+    // One that cannot be read may be anybody's: to wait for a writer that is none costs only time.
+    if (trusted && !role) role = RunRole::writer;
+    return role;
+}
+
+std::set<RunId> Collection::ended_writers() {
+    std::set<RunId> ended;
+    for (const std::string_view prefix : {commits_prefix, forgets_prefix}) {
+        for (const std::string& name : list_names(context_.store, prefix)) {
+            if (const auto parsed = parse_name(name)) ended.insert(parsed->owner);
+        }
+    }
+    return ended;
+}
+
+} // namespace holdfast

@@ -1,0 +1,115 @@
+// C3: which packs and frames are condemned; and what of it is decided after the second mark.
+
+#include "repository/protocol/collection.h"
+#include "repository/protocol/protocol_object.h"
+
+#include <algorithm>
+
+namespace holdfast {
+
+namespace {
+
+double dead_part(const PackSummary& pack) {
+    const auto all = static_cast<double>(pack.live_bytes + pack.dead_bytes);
+    return all == 0 ? 0 : static_cast<double>(pack.dead_bytes) / all;
+}
+
+} // namespace
+
+// Packs of which nothing is needed go as they are. Those that are dead enough are rewritten, the worst first. A pack whose
+// table cannot be read stays: what it holds is not known, and 'verify' names it.
+void Collection::choose_rewrites() {
+    std::vector<const PackSummary*> candidates;
+    for (const PackSummary& pack : inventory_) {
+        if (!pack.readable) continue;
+        if (pack.live_bytes == 0) {
+            dead_.push_back(pack.id);
+            doomed_sizes_[pack.id] = pack.size_bytes;
+        } else if (pack.dead_bytes > 0 && dead_part(pack) >= settings_.rewrite_dead_part) {
+            candidates.push_back(&pack);
+        } else {
+            report_.dead_bytes_kept += pack.dead_bytes;
+        }
+    }
+    std::ranges::sort(candidates, std::greater{},
+                      [](const PackSummary* pack) { return std::pair(dead_part(*pack), pack->id); });
+    std::uint64_t budget = settings_.rewrite_budget_bytes;
+    for (const PackSummary* pack : candidates) {
+        if (pack->live_bytes > budget) {
+            report_.dead_bytes_kept += pack->dead_bytes;
+            continue;
+        }
+        budget -= pack->live_bytes;
+        rewrites_.push_back(pack->id);
+        doomed_sizes_[pack->id] = pack->size_bytes;
+        if (settings_.dry_run) {
+            ++report_.rewritten_packs;
+            report_.copied_bytes += pack->live_bytes;
+        }
+    }
+    if (!settings_.dry_run) return;
+    report_.deleted_snapshots = forgotten_.size();
+    for (const auto& [_, size_bytes] : doomed_sizes_) {
+        ++report_.deleted_packs;
+        report_.deleted_bytes += size_bytes;
+    }
+}
+
+// Frames are condemned by their address, wherever they lie. A copy that nobody is sent to (left by a collection that was
+// stopped) goes without its frames being condemned: they live elsewhere.
+void Collection::condemn() {
+    DoomedPacks& doomed = condemned_.doomed;
+    for (const std::vector<PackId>* group : {&dead_, &rewrites_}) {
+        for (const PackId& pack : *group) {
+            const auto table = packs_.load(pack);
+            if (!table) continue;
+            doomed.remove_pack(pack);
+            bool all = table->tail.origins.empty();
+            for (const FrameRecord& frame : table->tail.frames) {
+                const FrameAddress address{table->origins[frame.origin], frame.number};
+                if (scanner_.frames().contains(address) || !is_to_hold(pack, address.pack)) {
+                    all = false;
+                } else {
+                    doomed.add_frame(address);
+                }
+            }
+            if (all) doomed.add_all_frames(pack);
+        }
+    }
+}
+
+void Collection::put_condemned() {
+    const std::string name = condemned_name(own_run_->id());
+    put_object(context_, name,
+               sign_object(ObjectKind::condemned, name, encode_condemned_list(condemned_), *own_run_));
+}
+
+// What is reachable now is taken off: of a dead pack of which a frame is needed after all, nothing goes. Rewritten packs are
+// decided on when they have been copied.
+void Collection::decide() {
+    for (const PackId& pack : leftovers_) verdict_.doomed.remove_pack(pack);
+    for (const PackId& pack : dead_) decide_on(pack);
+    verdict_.snapshots = forgotten_;
+}
+
+void Collection::decide_on(const PackId& pack) {
+    const auto table = packs_.load(pack);
+    if (!table || !condemned_.doomed.removes(pack)) return;
+    for (const FrameRecord& frame : table->tail.frames) {
+        const FrameAddress address{table->origins[frame.origin], frame.number};
+        if (is_to_hold(pack, address.pack) && scanner_.frames().contains(address)) return;
+    }
+    verdict_.doomed.remove_pack(pack);
+    bool all = table->tail.origins.empty();
+    for (const FrameRecord& frame : table->tail.frames) {
+        const FrameAddress address{table->origins[frame.origin], frame.number};
+        if (condemned_.doomed.dooms(address) && is_to_hold(pack, address.pack)) {
+            verdict_.doomed.add_frame(address);
+        } else {
+            all = false;
+        }
+    }
+    if (all) verdict_.doomed.add_all_frames(pack);
+}
+
+} // namespace holdfast

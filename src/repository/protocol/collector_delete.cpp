@@ -1,0 +1,165 @@
+// C7 to C9: the verdict, and carrying it out.
+
+#include "base/error.h"
+#include "repository/json_form.h"
+#include "repository/protocol/collection.h"
+#include "repository/protocol/protocol_object.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace holdfast {
+
+namespace {
+
+// False when the object is locked.
+bool remove_unless_locked(Store& store, const std::string& name) {
+    try {
+        store.remove(name, {});
+        return true;
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::access_denied) throw;
+        return false;
+    }
+}
+
+Bytes encode_moved(const std::vector<PackId>& targets) {
+    std::vector<std::string> names;
+    for (const PackId& target : targets) names.push_back(target.name());
+    JsonWriter out;
+    out.texts("to", names);
+    return out.finish();
+}
+
+} // namespace
+
+// Earlier verdicts are united in this one, so that a later collection can remove them. Moves that lead nowhere any more,
+// because all that was moved has died, become the death of their whole pack.
+void Collection::put_verdict() {
+    verdict_.earlier = decided_before_;
+    verdict_.earlier_moves = moves_before_;
+    for (const auto& [collector, earlier] : standing_.verdicts) {
+        if (earlier.abandoned) continue;
+        verdict_.united.insert(collector);
+        verdict_.united.insert(earlier.united.begin(), earlier.united.end());
+    }
+    std::erase_if(verdict_.earlier_moves, [&](const auto& move) {
+        if (!std::ranges::all_of(holders_of(move.first), [&](const PackId& holder) {
+                return verdict_.doomed.removes(holder) && !verdict_.moves.contains(holder);
+            })) {
+            return false;
+        }
+        verdict_.earlier.add_all_frames(move.first);
+        return true;
+    });
+    const std::string name = verdict_name(own_run_->id());
+    const Bytes object = sign_object(ObjectKind::verdict, name, encode_verdict(verdict_), *own_run_);
+    if (!context_.steps.verdict_if_absent) {
+        put_object(context_, name, object);
+        return;
+    }
+    if (put_deciding(context_, name, object)) return;
+    throw Error(ErrorCode::fenced, "another collection stopped this one, because it showed no sign of life for too long",
+                "nothing was deleted; collect again");
+}
+
+// Nothing is decided, and nobody has to wait for this run.
+void Collection::give_up() {
+    report_.postponed = true;
+    abandon(own_run_->id());
+    context_.store.remove(condemned_name(own_run_->id()), {});
+    for (const ListedRun& run : list_runs(context_.store)) {
+        if (!is_ours(run.run)) continue;
+        for (const std::string& name : run.names) remove_unless_locked(context_.store, name);
+    }
+}
+
+// Every part of it may be done again, by us or by another at the same time: names are used once, so that what was to be
+// deleted can never be anything else.
+void Collection::carry_out(const RunId& collector, const Verdict& verdict, bool ours) {
+    if (context_.steps.moved_before_delete) {
+        put_moved(verdict);
+        delete_doomed(verdict, ours);
+    } else {
+        delete_doomed(verdict, ours);
+        put_moved(verdict);
+    }
+    drop_moved(verdict);
+    for (const RunId& snapshot : verdict.snapshots) {
+        if (remove_unless_locked(context_.store, commit_name(snapshot)) && ours) ++report_.deleted_snapshots;
+        if (!context_.steps.keep_forgets) remove_unless_locked(context_.store, forget_name(snapshot));
+    }
+    remove_unless_locked(context_.store, condemned_name(collector));
+}
+
+void Collection::put_moved(const Verdict& verdict) {
+    const PutOptions if_absent{.only_if_absent = true, .retention = {}, .tier = {}};
+    for (const auto& [pack, targets] : verdict.moves) {
+        const std::string name = moved_name(pack);
+        // Whoever puts it says the same, but signs it himself.
+        context_.store.put(name, sign_object(ObjectKind::moved, name, encode_moved(targets), *own_run_), if_absent);
+    }
+}
+
+void Collection::delete_doomed(const Verdict& verdict, bool ours) {
+    for (const auto& [pack, doomed] : verdict.doomed.packs()) {
+        if (!doomed.removed) continue;
+        const bool removed = remove_unless_locked(context_.store, pack.name());
+        if (!ours) continue;
+        const std::uint64_t size_bytes = doomed_sizes_[pack];
+        if (removed) {
+            ++report_.deleted_packs;
+            report_.deleted_bytes += size_bytes;
+        } else {
+            ++report_.locked_packs;
+            report_.dead_bytes_kept += size_bytes;
+        }
+    }
+}
+
+void Collection::drop_moved(const Verdict& verdict) {
+    for (const auto& [pack, doomed] : verdict.earlier.packs()) {
+        const bool was_moved = moves_before_.contains(pack);
+        if (doomed.all_frames && was_moved) remove_unless_locked(context_.store, moved_name(pack));
+    }
+}
+
+// Only those that a verdict from before this collection has united: a writer that listed verdicts while one was put and the
+// others went might see neither. All writers of that time have been waited for. Abandoned ones stay for good: their
+// names are what stops a collector that slept.
+void Collection::drop_old_verdicts() {
+    std::set<RunId> old;
+    for (const auto& [collector, verdict] : standing_.verdicts) {
+        old.insert(verdict.united.begin(), verdict.united.end());
+        if (!context_.steps.keep_verdicts) old.insert(collector);
+    }
+    if (!context_.steps.keep_verdicts) old.insert(own_run_->id());
+    for (const auto& [collector, verdict] : standing_.verdicts) {
+        if (old.contains(collector) && (!verdict.abandoned || !context_.steps.keep_verdicts)) {
+            remove_unless_locked(context_.store, verdict_name(collector));
+        }
+    }
+    if (!context_.steps.keep_verdicts) remove_unless_locked(context_.store, verdict_name(own_run_->id()));
+}
+
+// Intents of runs whose end is written down elsewhere, checkpoints of runs that ended in a commit, and old checkpoints.
+void Collection::drop_ended_runs() {
+    const std::vector<ListedRun> runs = beat_and_list_runs();
+    const std::set<RunId> ended = ended_writers();
+    for (const ListedRun& run : runs) {
+        if (!is_ours(run.run) && !ended.contains(run.run) && !standing_.has_ended(run.run)) continue;
+        for (const std::string& name : run.names) remove_unless_locked(context_.store, name);
+    }
+    const SnapshotList list = list_snapshots(context_);
+    std::set<RunId> committed{list.forgotten.begin(), list.forgotten.end()};
+    for (const Snapshot& snapshot : list.snapshots) committed.insert(snapshot.id);
+    for (const ObjectInfo& info : context_.store.list_all(std::string(checkpoints_prefix))) {
+        const auto name = parse_name(info.name);
+        if (!name || name->kind != NameKind::checkpoint) continue;
+        const bool old = store_now_ - info.modified > settings_.keep_checkpoints;
+        if (old || committed.contains(name->owner)) remove_unless_locked(context_.store, info.name);
+    }
+}
+
+} // namespace holdfast

@@ -1,0 +1,86 @@
+// C1: other collections are waited for or stopped, and what they decided is carried out.
+
+#include "base/error.h"
+#include "repository/protocol/collection.h"
+#include "repository/protocol/protocol_object.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace holdfast {
+
+// Of two collections that begin at once each sees the other, because both put their intents before they look: the one
+// with the higher id gives way. One that sees nobody goes on, and whoever comes later sees it.
+bool Collection::end_other_collectors() {
+    const Duration started = context_.clock.steady();
+    for (;;) {
+        const std::vector<ListedRun> open = open_collectors();
+        if (open.empty() || settings_.dry_run || !context_.steps.end_other_collectors) break;
+        bool somebody_lives = false;
+        for (const ListedRun& other : open) {
+            if (store_now_ - other.newest_time > settings_.patience) {
+                abandon(other.run);
+                continue;
+            }
+            somebody_lives = true;
+            report_.waited_for.push_back(other.run.hex());
+            if (other.run < own_run_->id()) return false;
+        }
+        if (!somebody_lives) continue; // and look again: one may have decided before it was stopped
+        if (context_.clock.steady() - started >= settings_.wait) return false;
+        context_.clock.sleep_for(settings_.poll_interval);
+    }
+    finish_decided();
+    decided_before_ = standing_.decided();
+    moves_before_ = standing_.moves();
+    return true;
+}
+
+// Those with an intent or a condemned list, and no verdict.
+std::vector<ListedRun> Collection::open_collectors() {
+    const std::vector<ListedRun> runs = beat_and_list_runs();
+    standing_ = read_verdicts(context_);
+    if (!standing_.damaged.empty()) {
+        throw Error(ErrorCode::corrupt, standing_.problems.front(),
+                    fmt::format("what an earlier collection decided is not known; restore {} from a copy, or remove it "
+                                "when every snapshot verifies",
+                                standing_.damaged.front()));
+    }
+    std::vector<ListedRun> open;
+    std::set<RunId> seen;
+    const std::set<RunId> ended = ended_writers();
+    for (const ListedRun& run : runs) {
+        seen.insert(run.run);
+        if (is_ours(run.run) || ended.contains(run.run) || standing_.has_ended(run.run)) continue;
+        if (role_of(run) == RunRole::collector) open.push_back(run);
+    }
+    for (const auto& [collector, _] : standing_.condemned) {
+        if (!seen.contains(collector) && !standing_.has_ended(collector)) {
+            open.push_back({.run = collector, .newest_beat = 0, .newest_time = Timestamp{}, .names = {}});
+        }
+    }
+    return open;
+}
+
+// Whoever takes the name first has decided: if the other was quicker, the next look finds his verdict.
+void Collection::abandon(const RunId& collector) {
+    const std::string name = verdict_name(collector);
+    Verdict verdict;
+    verdict.abandoned = true;
+    put_deciding(context_, name, sign_object(ObjectKind::verdict, name, encode_verdict(verdict), *own_run_));
+}
+
+void Collection::finish_decided() {
+    if (settings_.dry_run) return;
+    for (const auto& [collector, _] : standing_.condemned) {
+        const auto verdict = standing_.verdicts.find(collector);
+        if (verdict != standing_.verdicts.end() && !verdict->second.abandoned) {
+            carry_out(collector, verdict->second, false);
+        } else if (standing_.has_ended(collector)) {
+            context_.store.remove(condemned_name(collector), {});
+        }
+    }
+}
+
+} // namespace holdfast

@@ -1,0 +1,36 @@
+#include "repository/moved_pack.h"
+
+#include "base/error.h"
+#include "repository/json_form.h"
+#include "repository/object.h"
+
+namespace holdfast {
+
+namespace {
+
+constexpr std::size_t largest_moved_bytes = 16u << 20;
+constexpr std::size_t most_targets = 1u << 16;
+
+} // namespace
+
+std::vector<std::string> decode_moved(ByteView json) {
+    const JsonReader in = JsonReader::parse(json, "where a pack was moved", largest_moved_bytes);
+    std::vector<std::string> names = in.texts("to", most_targets, 128);
+    for (const std::string& name : names) {
+        if (!PackId::from_name(name)) in.fail("to", "names something that is no pack");
+    }
+    return names;
+}
+
+std::vector<std::string> read_moved(Store& store, const PackId& pack) {
+    const std::string name = moved_name(pack);
+    const std::optional<Bytes> bytes = store.get(name, {}, {});
+    if (!bytes) return {};
+    return in_context(name, [&] {
+        const ObjectForm form = read_object_form(name, *bytes);
+        if (form.header.kind != ObjectKind::moved) throw Error(ErrorCode::corrupt, "it is an object of another kind");
+        return decode_moved(form.body);
+    });
+}
+
+} // namespace holdfast

@@ -1,0 +1,146 @@
+#include "repository/protocol/snapshot_list.h"
+
+#include "base/error.h"
+#include "repository/json_form.h"
+#include "repository/protocol/protocol_object.h"
+#include "repository/protocol/statement.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <tuple>
+
+#include <fmt/format.h>
+
+namespace holdfast {
+
+namespace {
+
+// Which of the runs in `committed` were forgotten by somebody who may. Forgets of others are not read.
+std::set<RunId> forgotten_among(const RepositoryContext& context, const std::set<RunId>& committed,
+                                std::vector<std::string>& problems) {
+    std::vector<std::string> names;
+    for (std::string& name : list_names(context.store, forgets_prefix)) {
+        const auto parsed = parse_name(name);
+        if (parsed && parsed->kind == NameKind::forget && committed.contains(parsed->owner)) {
+            names.push_back(std::move(name));
+        }
+    }
+    std::set<RunId> forgotten;
+    read_names(context, names, NameKind::forget, {ObjectKind::forget},
+               {.object = [&](const ObjectName& name, const OpenedObject&) { forgotten.insert(name.owner); },
+                .problem = [&](const std::string&, const Error& error) { problems.push_back(error.message()); }});
+    return forgotten;
+}
+
+std::set<RunId> runs_of(const std::vector<std::string>& names) {
+    std::set<RunId> runs;
+    for (const std::string& name : names) {
+        const auto parsed = parse_name(name);
+        if (parsed && parsed->kind == NameKind::commit) runs.insert(parsed->owner);
+    }
+    return runs;
+}
+
+Bytes encode_forget(const RepositoryContext& context) {
+    JsonWriter out;
+    out.time("time", context.clock.now());
+    return out.finish();
+}
+
+} // namespace
+
+SnapshotList list_snapshots(const RepositoryContext& context) {
+    SnapshotList list;
+    std::vector<std::string> names = list_names(context.store, commits_prefix);
+    const std::set<RunId> forgotten = forgotten_among(context, runs_of(names), list.problems);
+    list.forgotten = {forgotten.begin(), forgotten.end()};
+    std::erase_if(names, [&](const std::string& name) {
+        const auto parsed = parse_name(name);
+        return parsed && forgotten.contains(parsed->owner);
+    });
+    const auto take = [&](const ObjectName& name, const OpenedObject& object) {
+        if (object.kind == ObjectKind::fence) {
+            list.fenced.push_back(name.owner);
+            return;
+        }
+        try {
+            list.snapshots.push_back(decode_snapshot(object.body, name.owner));
+        } catch (const Error& error) {
+            list.problems.push_back(fmt::format("{}: {}", object_name(name), error.message()));
+            list.damaged.push_back(object_name(name));
+        }
+    };
+    read_names(context, names, NameKind::commit, {ObjectKind::commit, ObjectKind::fence},
+               {.object = take,
+                .problem =
+                    [&](const std::string& name, const Error& error) {
+                        list.problems.push_back(error.message());
+                        if (error.code() != ErrorCode::access_denied && parse_name(name)) list.damaged.push_back(name);
+                    },
+                .unreadable = [&](const std::string&) { ++list.unreadable; }});
+    std::ranges::sort(list.snapshots, {}, [](const Snapshot& snapshot) { return std::tie(snapshot.time, snapshot.id); });
+    return list;
+}
+
+std::vector<Snapshot> list_checkpoints(const RepositoryContext& context, const std::set<RunId>& ended,
+                                       Timestamp not_before) {
+    std::map<RunId, std::vector<std::string>> by_run; // ascending by number
+    context.store.list(
+        std::string(checkpoints_prefix), "",
+        [&](const ObjectInfo& info) {
+            const auto parsed = parse_name(info.name);
+            if (parsed && parsed->kind == NameKind::checkpoint && !ended.contains(parsed->owner) &&
+                info.modified >= not_before) {
+                by_run[parsed->owner].push_back(info.name);
+            }
+            return true;
+        },
+        {});
+    std::vector<Snapshot> checkpoints;
+    for (const auto& [run, names] : by_run) {
+        for (auto name = names.rbegin(); name != names.rend(); ++name) {
+            std::optional<Snapshot> checkpoint;
+            read_names(context, {*name}, NameKind::checkpoint, {ObjectKind::checkpoint},
+                       {.object =
+                            [&](const ObjectName& parsed, const OpenedObject& object) {
+                                try {
+                                    checkpoint = decode_snapshot(object.body, parsed.owner);
+                                } catch (const Error&) {
+                                    // Only a hint of where to go on; the one before it will do.
+                                }
+                            },
+                        .problem = [](const std::string&, const Error&) {}});
+            if (!checkpoint) continue;
+            checkpoints.push_back(std::move(*checkpoint));
+            break;
+        }
+    }
+    std::ranges::sort(checkpoints, std::greater{},
+                      [](const Snapshot& checkpoint) { return std::tie(checkpoint.end, checkpoint.id); });
+    return checkpoints;
+}
+
+void forget_snapshot(const RepositoryContext& context, const RunId& id, bool even_the_last) {
+    const SnapshotList list = list_snapshots(context);
+    const auto found = std::ranges::find(list.snapshots, id, &Snapshot::id);
+    if (found == list.snapshots.end()) {
+        throw Error(ErrorCode::not_found, fmt::format("there is no snapshot {}", id.hex()),
+                    "'holdfast snapshots' lists those that there are");
+    }
+    const auto of_source = std::ranges::count(list.snapshots, found->source, &Snapshot::source);
+    if (of_source == 1 && !even_the_last) {
+        throw Error(ErrorCode::usage, fmt::format("{} is the last snapshot of its source", id.hex()),
+                    "say explicitly that the last one may go, if that is meant");
+    }
+    const Standing standing = standing_of(*found, list_statements(context).statements);
+    if (!standing.holds.empty()) {
+        throw Error(ErrorCode::usage, fmt::format("{} is held: {}", id.hex(), standing.holds.front().name),
+                    "release the hold first");
+    }
+    const RunContext run = context.keys.begin_run(context.random);
+    const std::string name = forget_name(id);
+    put_object(context, name, sign_object(ObjectKind::forget, name, encode_forget(context), run));
+}
+
+} // namespace holdfast

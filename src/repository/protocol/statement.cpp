@@ -1,0 +1,198 @@
+#include "repository/protocol/statement.h"
+
+#include "base/error.h"
+#include "crypto/hash.h"
+#include "repository/json_form.h"
+#include "repository/protocol/protocol_object.h"
+#include "repository/protocol/text_form.h"
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+
+#include <fmt/format.h>
+
+namespace holdfast {
+
+namespace {
+
+constexpr std::size_t largest_statement_bytes = 1u << 20;
+constexpr std::size_t longest_text_bytes = 256u << 10;
+constexpr StatementType types[] = {StatementType::hold, StatementType::release, StatementType::tag,
+                                   StatementType::mark, StatementType::verification};
+
+using StatementDigest = FixedBytes<32>;
+StatementDigest digest_of(ByteView object) { return derive_hash<32>("holdfast statement digest 1", object); }
+
+std::string id_text(const StatementId& id) { return statement_name(id.slot, id.number); }
+
+std::optional<StatementId> id_from_text(std::string_view text) {
+    const auto name = parse_name(text);
+    if (!name || name->kind != NameKind::statement) return std::nullopt;
+    return StatementId{name->owner, name->number};
+}
+
+// What is wrong with it, or nothing.
+std::optional<std::string> contradiction(const Statement& statement) {
+    if (statement.snapshot.has_value() == statement.source.has_value()) {
+        return "it must be about a snapshot or about a source";
+    }
+    if ((statement.type == StatementType::release) != statement.releases.has_value()) {
+        return "a release, and nothing else, names a hold";
+    }
+    if (statement.type == StatementType::verification && !statement.value) return "it does not say how it came out";
+    if (statement.type != StatementType::release && statement.name.empty()) return "its name is empty";
+    return std::nullopt;
+}
+
+bool is_about(const Statement& statement, const Snapshot& snapshot) {
+    return statement.snapshot ? *statement.snapshot == snapshot.id : *statement.source == snapshot.source;
+}
+
+} // namespace
+
+std::string_view to_string(StatementType type) {
+    switch (type) {
+    case StatementType::hold:
+        return "hold";
+    case StatementType::release:
+        return "release";
+    case StatementType::tag:
+        return "tag";
+    case StatementType::mark:
+        return "mark";
+    case StatementType::verification:
+        return "verification";
+    }
+    return "";
+}
+
+Bytes encode_statement(const Statement& statement) {
+    JsonWriter about;
+    if (statement.snapshot) about.text("snapshot", statement.snapshot->hex());
+    if (statement.source) about.text("source", to_text_form(*statement.source));
+    JsonWriter out;
+    out.object("about", about);
+    out.text("type", to_string(statement.type));
+    out.time("time", statement.time);
+    if (statement.previous) out.text("previous", statement.previous->hex());
+    out.text("name", to_text_form(statement.name));
+    if (statement.value) out.text("value", to_text_form(*statement.value));
+    if (statement.releases) out.text("releases", id_text(*statement.releases));
+    return out.finish();
+}
+
+Statement decode_statement(ByteView json, const StatementId& id) {
+    const JsonReader in = JsonReader::parse(json, "a statement", largest_statement_bytes);
+    Statement statement;
+    statement.id = id;
+    const JsonReader about = in.object("about");
+    if (about.has("snapshot")) statement.snapshot = about.id<16>("snapshot");
+    if (about.has("source")) statement.source = from_text_form(about.text("source", longest_text_bytes));
+    const std::string type_name = in.text("type", 64);
+    const auto* type = std::ranges::find_if(types, [&](StatementType known) { return to_string(known) == type_name; });
+    if (type == std::end(types)) {
+        throw Error(ErrorCode::incompatible, fmt::format("a statement of the unknown type '{}'", to_text_form(type_name)),
+                    "use a newer holdfast");
+    }
+    statement.type = *type;
+    statement.time = in.time("time");
+    if (in.has("previous")) statement.previous = in.id<32>("previous");
+    if (statement.previous.has_value() != (id.number > 0)) in.fail("previous", "does not fit its number");
+    statement.name = from_text_form(in.text("name", longest_text_bytes));
+    if (in.has("value")) statement.value = from_text_form(in.text("value", longest_text_bytes));
+    if (in.has("releases")) {
+        statement.releases = id_from_text(in.text("releases", 128));
+        if (!statement.releases) in.fail("releases", "is no statement");
+    }
+    if (const auto why = contradiction(statement)) in.fail("about", *why);
+    return statement;
+}
+
+StatementList list_statements(const RepositoryContext& context) {
+    StatementList list;
+    std::optional<std::pair<StatementId, StatementDigest>> last;
+    for (const std::string& name : list_names(context.store, statements_prefix)) {
+        const auto id = id_from_text(name);
+        if (!id) {
+            list.problems.push_back(fmt::format("{}: no statement has such a name", name));
+            continue;
+        }
+        try {
+            const auto object = read_protocol_object(context, name, {ObjectKind::statement});
+            if (!object) continue; // gone since it was listed
+            Statement statement = decode_statement(object->body, *id);
+            const bool follows = last && last->first.slot == id->slot && last->first.number + 1 == id->number;
+            if (id->number > 0 && (!follows || last->second != *statement.previous)) {
+                list.problems.push_back(fmt::format("{}: a statement before it is missing or was replaced", name));
+            }
+            last = {*id, digest_of(object->bytes)};
+            list.statements.push_back(std::move(statement));
+        } catch (const Error& error) {
+            list.problems.push_back(fmt::format("{}: {}", name, error.message()));
+        }
+    }
+    return list;
+}
+
+StatementId put_statement(const RepositoryContext& context, Statement statement) {
+    if (statement.time == Timestamp{}) statement.time = context.clock.now();
+    statement.id.slot = context.keys.slot();
+    const std::string prefix = fmt::format("{}{}-", statements_prefix, statement.id.slot.hex());
+    for (;;) {
+        const std::vector<std::string> names = list_names(context.store, prefix);
+        statement.id.number = 0;
+        statement.previous.reset();
+        if (!names.empty()) {
+            const auto last = id_from_text(names.back());
+            const auto bytes = context.store.get(names.back(), {}, {});
+            if (!last || !bytes) throw Error(ErrorCode::corrupt, names.back() + ": it cannot be read");
+            statement.id.number = last->number + 1;
+            statement.previous = digest_of(*bytes);
+        }
+        if (const auto why = contradiction(statement)) throw Error(ErrorCode::usage, "a statement: " + *why);
+        RunContext run = context.keys.begin_run(context.random);
+        // Another program of the same slot may take the number first; then the next one is ours.
+        const Bytes object = seal_protocol_object(context, ObjectKind::statement, id_text(statement.id), run,
+                                                  encode_statement(statement));
+        if (put_deciding(context, id_text(statement.id), object)) return statement.id;
+    }
+}
+
+Standing standing_of(const Snapshot& snapshot, const std::vector<Statement>& statements) {
+    std::vector<const Statement*> about;
+    std::set<StatementId> released;
+    for (const Statement& statement : statements) {
+        if (statement.releases) released.insert(*statement.releases);
+        if (is_about(statement, snapshot)) about.push_back(&statement);
+    }
+    std::ranges::sort(about, {}, [](const Statement* statement) { return std::tie(statement->time, statement->id); });
+
+    Standing standing;
+    standing.tags = snapshot.tags;
+    for (const Statement* statement : about) {
+        switch (statement->type) {
+        case StatementType::tag:
+        case StatementType::mark: {
+            auto& values = statement->type == StatementType::tag ? standing.tags : standing.marks;
+            if (statement->value) {
+                values[statement->name] = *statement->value;
+            } else {
+                values.erase(statement->name);
+            }
+            break;
+        }
+        case StatementType::hold:
+            if (!released.contains(statement->id)) standing.holds.push_back(*statement);
+            break;
+        case StatementType::verification:
+            standing.verifications.push_back(*statement);
+            break;
+        case StatementType::release:
+            break;
+        }
+    }
+    return standing;
+}
+
+} // namespace holdfast

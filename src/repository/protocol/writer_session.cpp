@@ -1,0 +1,147 @@
+#include "repository/protocol/writer_session.h"
+
+#include "base/error.h"
+#include "repository/protocol/pack_set.h"
+#include "repository/protocol/protocol_object.h"
+#include "repository/protocol/run_intent.h"
+#include "repository/protocol/standing_verdicts.h"
+
+#include <set>
+
+#include <fmt/format.h>
+
+namespace holdfast {
+
+namespace {
+
+constexpr unsigned most_moves = 64;
+
+} // namespace
+
+struct WriterSession::State {
+    State(const RepositoryContext& repository, RunContext& own_run, const std::string& what, Duration beat_interval)
+        : context(repository), run(own_run), intent(repository, own_run, RunRole::writer, what, beat_interval) {}
+
+    void read_condemned();
+    void list();
+    bool doomed(const FrameAddress& frame) const { return condemned.dooms(frame) || decided.dooms(frame); }
+    bool is_held(const PackId& pack, unsigned moves_left) const;
+
+    const RepositoryContext& context;
+    RunContext& run;
+    RunIntent intent;
+    // What is being considered, and what is settled; the latter also says which packs are gone and where to.
+    DoomedPacks condemned;
+    DoomedPacks decided;
+    Moves moves;
+    bool refer_to_nothing = false;
+    std::vector<std::string> problems;
+    SnapshotList snapshots;
+    PackSet packs;
+    PackSet moved;
+    std::uint32_t next_checkpoint = 0;
+};
+
+void WriterSession::State::read_condemned() {
+    if (!context.steps.read_condemned) return;
+    StandingVerdicts standing = read_verdicts(context);
+    for (const auto& [_, list] : standing.condemned) condemned.merge(list.doomed);
+    decided = standing.decided();
+    moves = standing.moves();
+    problems = std::move(standing.problems);
+    refer_to_nothing = !standing.damaged.empty();
+}
+
+// moved/ after packs/: what was said to have moved before its pack went is then seen when the pack is not.
+void WriterSession::State::list() {
+    snapshots = list_snapshots(context);
+    if (!context.steps.list_packs) return;
+    context.store.list(
+        std::string(packs_prefix), "",
+        [&](const ObjectInfo& info) {
+            if (const auto pack = PackId::from_name(info.name)) packs.insert(*pack);
+            return true;
+        },
+        {});
+    for (const std::string& name : list_names(context.store, moved_prefix)) {
+        const auto parsed = parse_name(name);
+        if (parsed && parsed->kind == NameKind::moved) moved.insert(parsed->pack());
+    }
+}
+
+// Whether the pack is there to stay, or all that hold its frames now are.
+bool WriterSession::State::is_held(const PackId& pack, unsigned moves_left) const {
+    if (!context.steps.list_packs) return true;
+    if (packs.contains(pack) && !decided.removes(pack)) return true;
+    const auto targets = moves.find(pack);
+    if (targets == moves.end() || moves_left == 0) return false;
+    for (const PackId& target : targets->second) {
+        if (!is_held(target, moves_left - 1)) return false;
+    }
+    return true;
+}
+
+WriterSession::WriterSession(std::unique_ptr<State> state) : state_(std::move(state)) {}
+WriterSession::~WriterSession() = default;
+
+std::unique_ptr<WriterSession> WriterSession::begin(const RepositoryContext& context, RunContext& run,
+                                                    const std::string& what, Duration beat_interval) {
+    auto state = std::make_unique<State>(context, run, what, beat_interval);
+    state->read_condemned();
+    state->list();
+    return std::unique_ptr<WriterSession>(new WriterSession(std::move(state)));
+}
+
+bool WriterSession::may_refer(const FrameAddress& frame) const {
+    if (state_->refer_to_nothing || state_->doomed(frame)) return false;
+    return !state_->context.steps.list_packs || state_->packs.contains(frame.pack) ||
+           state_->moved.contains(frame.pack) || state_->moves.contains(frame.pack);
+}
+
+bool WriterSession::in_listed_pack(const FrameAddress& frame) const {
+    return !state_->refer_to_nothing && !state_->doomed(frame) && state_->is_held(frame.pack, most_moves);
+}
+
+const SnapshotList& WriterSession::snapshots() const { return state_->snapshots; }
+const std::vector<std::string>& WriterSession::problems() const { return state_->problems; }
+
+std::vector<Snapshot> WriterSession::checkpoints(const std::string& source) const {
+    std::set<RunId> ended;
+    for (const Snapshot& snapshot : state_->snapshots.snapshots) ended.insert(snapshot.id);
+    for (const RunId& run : state_->snapshots.forgotten) ended.insert(run);
+    std::vector<Snapshot> checkpoints = list_checkpoints(state_->context, ended);
+    std::erase_if(checkpoints, [&](const Snapshot& checkpoint) {
+        return checkpoint.source != source || checkpoint.id == state_->run.id();
+    });
+    return checkpoints;
+}
+
+void WriterSession::beat() { state_->intent.beat(); }
+
+void WriterSession::checkpoint(const Snapshot& snapshot) {
+    if (snapshot.state != SnapshotState::unfinished || snapshot.id != state_->run.id()) {
+        throw Error(ErrorCode::internal, "a checkpoint of another run, or of a snapshot that is finished");
+    }
+    const std::string name = checkpoint_name(state_->run.id(), state_->next_checkpoint);
+    const Bytes object = seal_object(ObjectKind::checkpoint, name, encode_snapshot(snapshot), state_->run);
+    ++state_->next_checkpoint; // also when the put fails: the name may be taken by now
+    put_object(state_->context, name, object);
+}
+
+void WriterSession::commit(const Snapshot& snapshot) {
+    if (snapshot.state == SnapshotState::unfinished || snapshot.id != state_->run.id()) {
+        throw Error(ErrorCode::internal, "a commit of another run, or of a snapshot that is not finished");
+    }
+    const std::string name = commit_name(state_->run.id());
+    const Bytes object = seal_object(ObjectKind::commit, name, encode_snapshot(snapshot), state_->run);
+    if (!state_->context.steps.commit_if_absent) {
+        put_object(state_->context, name, object);
+        return;
+    }
+    if (put_deciding(state_->context, name, object)) return;
+    throw Error(ErrorCode::fenced,
+                fmt::format("{}: a collection gave this run up, because it showed no sign of life for too long", name),
+                "start the backup again: what was stored is found again, as far as it is still there");
+}
+
+} // namespace holdfast
