@@ -24,7 +24,6 @@ import shutil
 import statistics
 import subprocess
 import sys
-import time
 
 import peers
 
@@ -42,20 +41,19 @@ class Measured:
     """One run of a command: wall and CPU seconds, peak memory."""
 
     def __init__(self, command, environment, log):
+        result = log.with_suffix(".measured")
         os.sync()
         with open(log, "ab") as output:
             output.write(f"$ {' '.join(command)}\n".encode())
             output.flush()
-            start = time.monotonic()
-            child = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-            _, status, usage = os.wait4(child.pid, 0)
-            self.wall = time.monotonic() - start
-        child.returncode = os.waitstatus_to_exitcode(status)
-        if child.returncode != 0:
-            raise SystemExit(f"exit code {child.returncode} of: {' '.join(command)}\nits output is in {log}")
-        # Of the child and of all its children that it waited for.
-        self.cpu = usage.ru_utime + usage.ru_stime
-        self.peak_mb = usage.ru_maxrss / 1024
+            code = subprocess.run([str(TOP / "build/bench/measure"), str(result), *command], env=environment,
+                                  stdin=subprocess.DEVNULL, stdout=output, stderr=output).returncode
+        if code != 0:
+            raise SystemExit(f"exit code {code} of: {' '.join(command)}\nits output is in {log}")
+        measured = json.loads(result.read_text())
+        self.wall = measured["wall_seconds"]
+        self.cpu = measured["cpu_seconds"]
+        self.peak_mb = measured["peak_kilobytes"] * 1024 / 1e6
 
 
 def generate(work, *arguments):

@@ -187,7 +187,7 @@ constexpr std::size_t largest_document = 700;
 std::vector<Document> plan_documents(const std::filesystem::path& directory, std::uint64_t scale) {
     const std::size_t count = 40'000 / scale;
     std::vector<Document> documents(count);
-    // With this seed the whole has 2.20 GB, 1.80 GB without duplicates; another one may be 10% larger or
+    // With this seed the whole has 2.20 GB, 1.82 GB without duplicates; another one may be 10% larger or
     // smaller.
     Generator random(22'545);
     for (std::size_t i = 0; i < count; ++i) {
