@@ -131,7 +131,7 @@ TEST(FileWriter, ATerabyteOfHoleTakesNoSpace) {
 TEST(FileWriter, ReportsADiskThatIsTooSmall) {
     const TemporaryTree tree;
     FileWriter writer = FileWriter::open(tree.fd(), "f", Existing::refuse);
-    EXPECT_EQ(thrown_code([&] { writer.preallocate(1ULL << 43U); }), ErrorCode::no_space);
+    EXPECT_EQ(thrown_code([&] { writer.preallocate(1ULL << 45U); }), ErrorCode::no_space);
     EXPECT_EQ(tree.status("f").st_size, 0);
 }
 
