@@ -48,6 +48,7 @@ Secret cache_key(const Secret& seed) {
 
 struct KeyRing::State {
     SlotId slot;
+    BoxKey box_key;
     Grant grant;
     std::shared_ptr<const SigningKey> signing_key;
     Secret cache_key; // for what lies in the cache: a copy of its directory alone gives nothing away
@@ -100,13 +101,14 @@ Secret KeyRing::State::cached_secret(const Envelope& envelope) const {
 }
 
 KeyRing::KeyRing(SlotId slot, const Secret& seed, Grant grant, std::shared_ptr<RunSecretCache> cache)
-    : state_(std::make_unique<State>()) {
-    state_->slot = slot;
-    state_->grant = std::move(grant);
-    state_->signing_key = std::make_shared<const SigningKey>(slot_signing_key(seed));
-    state_->cache_key = cache_key(seed);
-    state_->cache = std::move(cache);
-}
+    : state_(new State{slot,
+                       slot_box_key(seed),
+                       std::move(grant),
+                       std::make_shared<const SigningKey>(slot_signing_key(seed)),
+                       cache_key(seed),
+                       std::move(cache),
+                       {},
+                       {}}) {}
 
 KeyRing::KeyRing(KeyRing&&) noexcept = default;
 KeyRing& KeyRing::operator=(KeyRing&&) noexcept = default;
@@ -180,5 +182,9 @@ const Grant& KeyRing::full_grant() const {
                 fmt::format("a key slot of role {} cannot manage keys", to_string(state_->grant.role)),
                 "unlock the repository with a key slot of role full");
 }
+
+const BoxKey& KeyRing::box_key() const { return state_->box_key; }
+
+void KeyRing::replace_grant(Grant grant) { state_->grant = std::move(grant); }
 
 } // namespace holdfast

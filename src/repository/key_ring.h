@@ -59,6 +59,10 @@ class KeyRing {
 
     // All keys, to grant some of them to others. Throws Error(access_denied) unless the role is full.
     const Grant& full_grant() const;
+    // What grants of this slot are sealed to.
+    const BoxKey& box_key() const;
+    // Takes a newer grant of the same slot, after a rotation. Not thread-safe.
+    void replace_grant(Grant grant);
 
   private:
     struct State;
