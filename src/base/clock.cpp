@@ -61,14 +61,18 @@ void FakeClock::set_time_of_day(Timestamp now) {
 }
 
 std::string to_rfc3339(Timestamp time) {
-    const auto day = floor<days>(time);
+    // Days and seconds are found apart from the fraction: the first day that nanoseconds reach begins before
+    // them.
+    const auto whole = floor<seconds>(time);
+    const auto day = floor<days>(whole);
     const year_month_day date(day);
-    const hh_mm_ss clock(time - day);
+    const hh_mm_ss clock(whole - day);
+    const nanoseconds fraction = (time.time_since_epoch() % seconds(1) + seconds(1)) % seconds(1);
     std::string text = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", int(date.year()),
                                    unsigned(date.month()), unsigned(date.day()), clock.hours().count(),
                                    clock.minutes().count(), clock.seconds().count());
-    if (const auto fraction = clock.subseconds().count(); fraction != 0) {
-        text += fmt::format(".{:09}", fraction);
+    if (fraction.count() != 0) {
+        text += fmt::format(".{:09}", fraction.count());
         text.erase(text.find_last_not_of('0') + 1);
     }
     return text + "Z";

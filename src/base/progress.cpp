@@ -1,6 +1,7 @@
 #include "base/progress.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 #include <sys/ioctl.h>
@@ -122,7 +123,7 @@ std::string format_bytes(std::uint64_t bytes) {
 
 std::string format_duration(double seconds) {
     if (seconds < 9.95) return fmt::format("{:.1f} s", seconds);
-    const auto whole = static_cast<std::uint64_t>(seconds + 0.5);
+    const auto whole = static_cast<std::uint64_t>(std::llround(seconds));
     if (whole < 60) return fmt::format("{} s", whole);
     if (whole < 3600) return fmt::format("{}m {:02}s", whole / 60, whole % 60);
     return fmt::format("{}h {:02}m", whole / 3600, whole / 60 % 60);

@@ -12,17 +12,21 @@ namespace {
 
 } // namespace
 
-void Store::retain(const std::string&, const Retention&, const CallOptions&) { unsupported(*this, "lock objects"); }
+void Store::retain(const std::string&, const Retention&, const CallOptions&) {
+    unsupported(*this, "lock objects");
+}
 
 std::optional<Retention> Store::retention(const std::string&, const CallOptions&) {
     unsupported(*this, "lock objects");
 }
 
-void Store::list_versions(const std::string&, const std::function<bool(const ObjectVersion&)>&, const CallOptions&) {
+void Store::list_versions(const std::string&, const std::function<bool(const ObjectVersion&)>&,
+                          const CallOptions&) {
     unsupported(*this, "keep versions");
 }
 
-std::optional<Bytes> Store::get_version(const std::string&, const std::string&, ByteRange, const CallOptions&) {
+std::optional<Bytes> Store::get_version(const std::string&, const std::string&, ByteRange,
+                                        const CallOptions&) {
     unsupported(*this, "keep versions");
 }
 

@@ -1,14 +1,15 @@
 // The interface of every object store, and what a store can say about itself.
 //
-// A store holds immutable objects under names: nothing here overwrites. Names are made of the segments of our own
-// format ([A-Za-z0-9._-], separated by '/'), are relative to the store's URL, and are at most 512 bytes long.
+// A store holds immutable objects under names: nothing here overwrites. Names are made of the segments of our
+// own format ([A-Za-z0-9._-], separated by '/'), are relative to the store's URL, and are at most 512 bytes
+// long.
 //
-// Ordinary outcomes are return values: an object that is not there, a name that is taken. Everything else is an Error
-// whose retryable() tells the retry decorator whether the same call may succeed later. Every call may have happened
-// although it threw: an answer can be lost.
+// Ordinary outcomes are return values: an object that is not there, a name that is taken. Everything else is
+// an Error whose retryable() tells the retry decorator whether the same call may succeed later. Every call
+// may have happened although it threw: an answer can be lost.
 //
-// Stores are thread-safe. Each call carries its own deadline; decorators (retry, throttle, metrics, faults) wrap a
-// store and are stores themselves.
+// Stores are thread-safe. Each call carries its own deadline; decorators (retry, throttle, metrics, faults)
+// wrap a store and are stores themselves.
 #pragma once
 
 #include "base/bytes.h"
@@ -95,17 +96,18 @@ class Store {
     virtual std::string url() const = 0;
     virtual StoreCapabilities capabilities() const = 0;
 
-    // Stores `parts`, one behind the other, as one object; durable when it returns. With only_if_absent a taken name
-    // is left as it is and reported. Without it, storing again under a taken name is allowed only with equal bytes
-    // (a repeated call); stores need not check that.
-    virtual PutResult put(const std::string& name, std::span<const ByteView> parts, const PutOptions& put_options,
-                          const CallOptions& options) = 0;
+    // Stores `parts`, one behind the other, as one object; durable when it returns. With only_if_absent a
+    // taken name is left as it is and reported. Without it, storing again under a taken name is allowed only
+    // with equal bytes (a repeated call); stores need not check that.
+    virtual PutResult put(const std::string& name, std::span<const ByteView> parts,
+                          const PutOptions& put_options, const CallOptions& options) = 0;
     // The bytes of `range`, or nothing when there is no such object. An object in a cold tier is an Error
     // (unavailable, not retryable) whose hint says how to thaw it.
-    virtual std::optional<Bytes> get(const std::string& name, ByteRange range, const CallOptions& options) = 0;
+    virtual std::optional<Bytes> get(const std::string& name, ByteRange range,
+                                     const CallOptions& options) = 0;
     virtual std::optional<ObjectInfo> head(const std::string& name, const CallOptions& options) = 0;
-    // Calls `visit` for every object whose name begins with `prefix` and is greater than `after` (bytewise), in
-    // bytewise order of names, until it returns false.
+    // Calls `visit` for every object whose name begins with `prefix` and is greater than `after` (bytewise),
+    // in bytewise order of names, until it returns false.
     virtual void list(const std::string& prefix, const std::string& after,
                       const std::function<bool(const ObjectInfo&)>& visit, const CallOptions& options) = 0;
     // Removes the object; an absent one is no error. A locked one is an Error(access_denied).
@@ -117,11 +119,13 @@ class Store {
     virtual void retain(const std::string& name, const Retention& retention, const CallOptions& options);
     virtual std::optional<Retention> retention(const std::string& name, const CallOptions& options);
     // All versions of all objects under `prefix`, newest first within a name.
-    virtual void list_versions(const std::string& prefix, const std::function<bool(const ObjectVersion&)>& visit,
+    virtual void list_versions(const std::string& prefix,
+                               const std::function<bool(const ObjectVersion&)>& visit,
                                const CallOptions& options);
-    virtual std::optional<Bytes> get_version(const std::string& name, const std::string& version, ByteRange range,
-                                             const CallOptions& options);
-    virtual void remove_version(const std::string& name, const std::string& version, const CallOptions& options);
+    virtual std::optional<Bytes> get_version(const std::string& name, const std::string& version,
+                                             ByteRange range, const CallOptions& options);
+    virtual void remove_version(const std::string& name, const std::string& version,
+                                const CallOptions& options);
     virtual void set_tier(const std::string& name, const std::string& tier, const CallOptions& options);
     virtual ThawResult thaw(const std::string& name, Duration keep, const CallOptions& options);
     // Copies inside the store without passing the bytes through here.

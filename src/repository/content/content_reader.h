@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/bounded_queue.h"
+#include "base/error.h"
 #include "base/task_group.h"
 #include "repository/node/entry.h"
 #include "repository/node/node_reader.h"

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "crypto/hash.h"
+#include "repository/pack/pack_seal.h"
 
 #include <algorithm>
 #include <optional>

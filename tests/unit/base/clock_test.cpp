@@ -64,6 +64,8 @@ TEST(Rfc3339, RefusesTimesThatDoNotFit) {
         EXPECT_EQ(error->code(), ErrorCode::usage);
         EXPECT_NE(error->message().find(text), std::string::npos);
     }
+    EXPECT_EQ(to_rfc3339(Timestamp::min()), "1677-09-21T00:12:43.145224192Z");
+    EXPECT_EQ(to_rfc3339(Timestamp::max()), "2262-04-11T23:47:16.854775807Z");
     EXPECT_EQ(to_rfc3339(from_rfc3339("2262-04-11T23:47:15Z")), "2262-04-11T23:47:15Z");
     EXPECT_EQ(to_rfc3339(from_rfc3339("1677-09-21T00:12:44Z")), "1677-09-21T00:12:44Z");
 }

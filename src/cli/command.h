@@ -1,0 +1,103 @@
+// What every subcommand is made with.
+#pragma once
+
+#include "base/log.h"
+#include "base/progress.h"
+#include "service/open_repository.h"
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+namespace holdfast {
+
+// Exit codes.
+constexpr int exit_done = 0;
+constexpr int exit_failed = 1;
+constexpr int exit_usage = 2;
+constexpr int exit_incomplete = 3; // done, but something was left out
+
+// What the user set for all commands, from the command line, the environment and the configuration file.
+struct GlobalOptions {
+    std::string repository;
+    std::string key_file;
+    std::string private_key;
+    std::string configuration_file;
+    std::string cache_directory;
+    std::string limit_upload;   // "20M": bytes a second
+    std::string limit_download;
+    bool json = false;
+    bool quiet = false;
+    bool verbose = false;
+    std::string log_format = "text";
+};
+
+// What the configuration file says beyond the global options; see configuration.h.
+struct Configuration;
+
+// Handed to every subcommand. Lives until the program ends.
+class CommandContext {
+  public:
+    CommandContext(const GlobalOptions& options, const Configuration& configuration, std::stop_token stop);
+    ~CommandContext();
+
+    const GlobalOptions& options() const { return options_; }
+    const Configuration& configuration() const { return configuration_; }
+    Logger& logger() { return *logger_; }
+    std::stop_token stop() const { return stop_; }
+    bool json() const { return options_.json; }
+
+    // `url` is what the command line names; empty: what the environment or the configuration names. A passphrase is
+    // asked for on the terminal when no other key is named; twice with `new_passphrase`.
+    RepositoryAccess access(const std::string& url, bool new_passphrase = false);
+    OpenRepository open(const std::string& url) { return open_repository(access(url), logger()); }
+
+    // Prints the one JSON value of a command, or with `text` what people read.
+    void print(const nlohmann::json& value, const std::function<void()>& text) const;
+    // Whether a progress display is wanted.
+    bool show_progress() const { return !options_.quiet; }
+
+  private:
+    const GlobalOptions& options_;
+    const Configuration& configuration_;
+    std::stop_token stop_;
+    std::unique_ptr<Logger> logger_;
+};
+
+// What is left of a command line once it is parsed: runs the command and returns its exit code.
+using RunCommand = std::function<int(CommandContext&)>;
+// Adds a subcommand to `app`; when it is the one that was typed, it sets `run`.
+using AddCommand = void (*)(CLI::App& app, RunCommand& run);
+
+void add_init(CLI::App& app, RunCommand& run);
+void add_backup(CLI::App& app, RunCommand& run);
+void add_snapshots(CLI::App& app, RunCommand& run);
+void add_ls(CLI::App& app, RunCommand& run);
+void add_find(CLI::App& app, RunCommand& run);
+void add_cat(CLI::App& app, RunCommand& run);
+void add_diff(CLI::App& app, RunCommand& run);
+void add_restore(CLI::App& app, RunCommand& run);
+void add_verify(CLI::App& app, RunCommand& run);
+void add_forget(CLI::App& app, RunCommand& run);
+void add_prune(CLI::App& app, RunCommand& run);
+void add_stats(CLI::App& app, RunCommand& run);
+void add_repair(CLI::App& app, RunCommand& run);
+void add_key(CLI::App& app, RunCommand& run);
+void add_version(CLI::App& app, RunCommand& run);
+
+// "20M", "1.5GiB", "300k": powers of 1024. Throws Error(usage) naming `what`.
+std::uint64_t parse_size(const std::string& text, const std::string& what);
+// A time for people: local, to the second.
+std::string local_time(Timestamp time);
+// A file's time likewise.
+std::string file_time_text(const struct FileTime& time);
+// The first eight digits of an id.
+std::string short_id(const std::string& hex);
+// A snapshot as JSON.
+nlohmann::json to_json(const struct Snapshot& snapshot);
+
+} // namespace holdfast

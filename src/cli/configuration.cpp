@@ -1,0 +1,160 @@
+#include "cli/configuration.h"
+
+#include "base/error.h"
+#include "base/file_descriptor.h"
+
+#include <fmt/format.h>
+#include <toml++/toml.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <functional>
+
+namespace holdfast {
+
+namespace {
+
+constexpr std::size_t most_bytes = 1u << 20;
+
+// One table of the file, of which every key must be asked for.
+class Table {
+  public:
+    Table(const toml::table& table, std::string name, const std::string& file)
+        : table_(table), name_(std::move(name)), file_(file) {}
+
+    void text(const char* key, std::string& out) {
+        read<std::string>(key, "a text in quotes", [&](const auto& value) { out = value; });
+    }
+    void flag(const char* key, bool& out) {
+        read<bool>(key, "true or false", [&](bool value) { out = value; });
+    }
+    void texts(const char* key, std::vector<std::string>& out) {
+        known_.emplace_back(key);
+        const toml::node* node = table_.get(key);
+        if (node == nullptr) return;
+        const toml::array* array = node->as_array();
+        if (array == nullptr) fail(*node, key, "a list of texts");
+        for (const toml::node& item : *array) {
+            const auto* value = item.as_string();
+            if (value == nullptr) fail(item, key, "a list of texts");
+            out.push_back(value->get());
+        }
+    }
+    void text_map(const char* key, std::map<std::string, std::string>& out) {
+        known_.emplace_back(key);
+        const toml::node* node = table_.get(key);
+        if (node == nullptr) return;
+        const toml::table* table = node->as_table();
+        if (table == nullptr) fail(*node, key, "a table of texts");
+        for (const auto& [name, item] : *table) {
+            const auto* value = item.as_string();
+            if (value == nullptr) fail(item, key, "a table of texts");
+            out[std::string(name.str())] = value->get();
+        }
+    }
+    void table(const char* key, const std::function<void(Table&)>& read_table) {
+        known_.emplace_back(key);
+        const toml::node* node = table_.get(key);
+        if (node == nullptr) return;
+        const toml::table* inner = node->as_table();
+        if (inner == nullptr) fail(*node, key, "a table");
+        Table sub(*inner, name_ + key + ".", file_);
+        read_table(sub);
+        sub.expect_no_more();
+    }
+    void expect_no_more() const {
+        for (const auto& [key, node] : table_) {
+            bool found = false;
+            for (const std::string& known : known_) found = found || known == key.str();
+            if (!found) {
+                throw Error(ErrorCode::usage,
+                            fmt::format("{}, line {}: there is no setting '{}{}'", file_, node.source().begin.line, name_,
+                                        key.str()),
+                            "see holdfast(1), CONFIGURATION, for the names");
+            }
+        }
+    }
+
+  private:
+    template <typename Value, typename Take>
+    void read(const char* key, const char* wanted, Take take) {
+        known_.emplace_back(key);
+        const toml::node* node = table_.get(key);
+        if (node == nullptr) return;
+        const auto* value = node->as<Value>();
+        if (value == nullptr) fail(*node, key, wanted);
+        take(value->get());
+    }
+    [[noreturn]] void fail(const toml::node& node, const char* key, const char* wanted) const {
+        throw Error(ErrorCode::usage,
+                    fmt::format("{}, line {}: '{}{}' must be {}", file_, node.source().begin.line, name_, key, wanted));
+    }
+    const toml::table& table_;
+    std::string name_;
+    const std::string& file_;
+    std::vector<std::string> known_;
+};
+
+} // namespace
+
+Configuration parse_configuration(const std::string& text, const std::string& file) {
+    toml::table parsed;
+    try {
+        parsed = toml::parse(text);
+    } catch (const toml::parse_error& error) {
+        throw Error(ErrorCode::usage, fmt::format("{}, line {}: {}", file, error.source().begin.line, error.description()));
+    }
+    Configuration configuration;
+    configuration.file = file;
+    Table top(parsed, "", file);
+    top.text("repository", configuration.repository);
+    top.text("key_file", configuration.key_file);
+    top.text("private_key", configuration.private_key);
+    top.text("passphrase_file", configuration.passphrase_file);
+    top.text("cache_directory", configuration.cache_directory);
+    top.text("limit_upload", configuration.limit_upload);
+    top.text("limit_download", configuration.limit_download);
+    top.table("s3", [&](Table& s3) {
+        s3.text("endpoint", configuration.s3.endpoint);
+        s3.text("region", configuration.s3.region);
+        s3.text("profile", configuration.s3.profile);
+        s3.text("ca_file", configuration.s3.ca_file);
+        s3.text("access_key", configuration.s3.access_key);
+        s3.text("secret_key_file", configuration.s3.secret_key_file);
+    });
+    top.table("backup", [&](Table& backup) {
+        backup.text("source", configuration.backup.source);
+        backup.texts("paths", configuration.backup.paths);
+        backup.texts("exclude", configuration.backup.exclude);
+        backup.texts("include", configuration.backup.include);
+        backup.text_map("tags", configuration.backup.tags);
+        backup.flag("one_file_system", configuration.backup.one_file_system);
+        backup.flag("exclude_caches", configuration.backup.exclude_caches);
+    });
+    top.expect_no_more();
+    return configuration;
+}
+
+Configuration load_configuration(const std::string& named) {
+    std::vector<std::string> candidates;
+    if (!named.empty()) {
+        candidates = {named};
+    } else {
+        const char* home = std::getenv("HOME");
+        const char* config = std::getenv("XDG_CONFIG_HOME");
+        if (config != nullptr && *config == '/') {
+            candidates.push_back(fmt::format("{}/holdfast/holdfast.toml", config));
+        } else if (home != nullptr && *home == '/') {
+            candidates.push_back(fmt::format("{}/.config/holdfast/holdfast.toml", home));
+        }
+        candidates.emplace_back("/etc/holdfast/holdfast.toml");
+    }
+    for (const std::string& candidate : candidates) {
+        if (named.empty() && ::access(candidate.c_str(), F_OK) != 0) continue;
+        const Bytes bytes = read_file(candidate, most_bytes);
+        return parse_configuration(std::string(as_text(bytes)), candidate);
+    }
+    return {};
+}
+
+} // namespace holdfast

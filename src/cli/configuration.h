@@ -1,0 +1,40 @@
+// holdfast.toml: what need not be typed.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace holdfast {
+
+// Absent members are empty. Command line and environment win over the file.
+struct Configuration {
+    std::string file; // where it came from; empty: there is none
+    std::string repository;
+    std::string key_file;
+    std::string private_key;
+    std::string passphrase_file;
+    std::string cache_directory;
+    std::string limit_upload;
+    std::string limit_download;
+    struct S3 {
+        std::string endpoint, region, profile, ca_file, access_key, secret_key_file;
+    } s3;
+    struct Backup {
+        std::string source;
+        std::vector<std::string> paths, exclude, include;
+        std::map<std::string, std::string> tags;
+        bool one_file_system = false;
+        bool exclude_caches = false;
+    } backup;
+};
+
+// Reads `named`, or if it is empty the first that exists of ~/.config/holdfast/holdfast.toml and
+// /etc/holdfast/holdfast.toml. Throws Error(usage) with line and key for what it does not understand, so that a mistyped
+// name is not silently without effect.
+Configuration load_configuration(const std::string& named);
+// The same from text, for tests. `file` is for messages.
+Configuration parse_configuration(const std::string& text, const std::string& file);
+
+} // namespace holdfast
