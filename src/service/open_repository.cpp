@@ -57,7 +57,7 @@ OpenRepository open_repository(const RepositoryAccess& access, Logger& logger) {
     directories.cache = fmt::format("{}/{}", root, config.repository.hex());
     directories.temporary = temporary_directory();
     UnlockOptions options;
-    options.cache = std::make_shared<RunSecretCache>(directories.cache + "/runs");
+    options.cache = std::make_shared<DirectoryRunSecretCache>(directories.cache + "/runs");
     Unlocked unlocked = unlock(*result.store.store, credential_of(access, logger), options);
     for (const IgnoredObject& ignored : unlocked.trust.ignored()) {
         logger.warning("key object passed over", {{"object", ignored.name}, {"reason", ignored.reason}});

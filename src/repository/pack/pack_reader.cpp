@@ -122,7 +122,7 @@ std::vector<PackId> PackReader::moved_to(const PackId& id) {
         if (auto* known = moved_.find(id)) return *known;
     }
     std::vector<PackId> targets;
-    for (const std::string& name : read_moved(store_, keys_, id)) {
+    for (const std::string& name : read_moved(store_, id)) {
         if (const std::optional<PackId> target = PackId::from_name(name)) targets.push_back(*target);
     }
     const std::scoped_lock lock(mutex_);

@@ -1,7 +1,7 @@
 // C7 to C9: the verdict, and carrying it out.
 
 #include "base/error.h"
-#include "repository/json_form.h"
+#include "repository/moved_pack.h"
 #include "repository/protocol/collection.h"
 #include "repository/protocol/protocol_object.h"
 
@@ -22,14 +22,6 @@ bool remove_unless_locked(Store& store, const std::string& name) {
         if (error.code() != ErrorCode::access_denied) throw;
         return false;
     }
-}
-
-Bytes encode_moved(const std::vector<PackId>& targets) {
-    std::vector<std::string> names;
-    for (const PackId& target : targets) names.push_back(target.name());
-    JsonWriter out;
-    out.texts("to", names);
-    return out.finish();
 }
 
 } // namespace

@@ -50,7 +50,7 @@ void PackCopier::put(OpenPack& pack) {
     const Bytes header = encode_pack_header({run_.writer(), pack.id, run_.envelope()});
     const Bytes tail = seal_pack_tail(pack.tail, run_.structure_secret().view(), pack.id);
     std::vector<ByteView> parts{header, pack.frames, tail};
-    const Bytes footer = make_pack_footer(parts, tail.size(), name, run_.signing_key());
+    const Bytes footer = make_pack_footer(parts, tail.size(), name, run_);
     parts.emplace_back(footer);
     context_.store.put(name, parts, {}, {});
 }

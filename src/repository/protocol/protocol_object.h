@@ -1,6 +1,7 @@
 // Putting and reading the small objects of the protocol.
 #pragma once
 
+#include "base/error.h"
 #include "repository/object.h"
 #include "repository/protocol/context.h"
 

@@ -1,7 +1,6 @@
 #include "repository/protocol/statement.h"
 
 #include "base/error.h"
-#include "crypto/hash.h"
 #include "repository/json_form.h"
 #include "repository/protocol/protocol_object.h"
 #include "repository/protocol/text_form.h"
@@ -20,9 +19,6 @@ constexpr std::size_t largest_statement_bytes = 1u << 20;
 constexpr std::size_t longest_text_bytes = 256u << 10;
 constexpr StatementType types[] = {StatementType::hold, StatementType::release, StatementType::tag,
                                    StatementType::mark, StatementType::verification};
-
-using StatementDigest = FixedBytes<32>;
-StatementDigest digest_of(ByteView object) { return derive_hash<32>("holdfast statement digest 1", object); }
 
 std::string id_text(const StatementId& id) { return statement_name(id.slot, id.number); }
 
@@ -111,7 +107,7 @@ Statement decode_statement(ByteView json, const StatementId& id) {
 
 StatementList list_statements(const RepositoryContext& context) {
     StatementList list;
-    std::optional<std::pair<StatementId, StatementDigest>> last;
+    std::optional<std::pair<StatementId, ObjectDigest>> last;
     for (const std::string& name : list_names(context.store, statements_prefix)) {
         const auto id = id_from_text(name);
         if (!id) {
@@ -126,7 +122,7 @@ StatementList list_statements(const RepositoryContext& context) {
             if (id->number > 0 && (!follows || last->second != *statement.previous)) {
                 list.problems.push_back(fmt::format("{}: a statement before it is missing or was replaced", name));
             }
-            last = {*id, digest_of(object->bytes)};
+            last = {*id, object->digest};
             list.statements.push_back(std::move(statement));
         } catch (const Error& error) {
             list.problems.push_back(fmt::format("{}: {}", name, error.message()));
@@ -145,16 +141,16 @@ StatementId put_statement(const RepositoryContext& context, Statement statement)
         statement.previous.reset();
         if (!names.empty()) {
             const auto last = id_from_text(names.back());
-            const auto bytes = context.store.get(names.back(), {}, {});
-            if (!last || !bytes) throw Error(ErrorCode::corrupt, names.back() + ": it cannot be read");
+            const auto object = read_protocol_object(context, names.back(), {ObjectKind::statement});
+            if (!last || !object) throw Error(ErrorCode::corrupt, names.back() + ": it cannot be read");
             statement.id.number = last->number + 1;
-            statement.previous = digest_of(*bytes);
+            statement.previous = object->digest;
         }
         if (const auto why = contradiction(statement)) throw Error(ErrorCode::usage, "a statement: " + *why);
         RunContext run = context.keys.begin_run(context.random);
         // Another program of the same slot may take the number first; then the next one is ours.
-        const Bytes object = seal_protocol_object(context, ObjectKind::statement, id_text(statement.id), run,
-                                                  encode_statement(statement));
+        const Bytes object =
+            seal_object(ObjectKind::statement, id_text(statement.id), encode_statement(statement), run);
         if (put_deciding(context, id_text(statement.id), object)) return statement.id;
     }
 }

@@ -13,6 +13,14 @@ constexpr std::size_t most_targets = 1u << 16;
 
 } // namespace
 
+Bytes encode_moved(const std::vector<PackId>& targets) {
+    std::vector<std::string> names;
+    for (const PackId& target : targets) names.push_back(target.name());
+    JsonWriter out;
+    out.texts("to", names);
+    return out.finish();
+}
+
 std::vector<std::string> decode_moved(ByteView json) {
     const JsonReader in = JsonReader::parse(json, "where a pack was moved", largest_moved_bytes);
     std::vector<std::string> names = in.texts("to", most_targets, 128);
