@@ -136,7 +136,6 @@ class PackContentCheck {
         keys_.clear();
         keys_.resize(pack.origins.size());
         const bool opens = pack.id.kind == metadata_pack || reads_content_;
-        bool all_open = opens;
         for (std::size_t first = 0; first < pack.tail.frames.size();) {
             hash_up_to(pack.offsets[first]);
             std::size_t last = first;
@@ -147,7 +146,7 @@ class PackContentCheck {
                 const ByteView stored =
                     group.subspan(pack.offsets[i] - pack.offsets[first], pack.tail.frames[i].stored_length);
                 digest_.update(stored);
-                if (opens) all_open = check_frame(pack, i, stored) && all_open;
+                if (opens) check_frame(pack, i, stored);
                 v_.progress_.add_done(stored.size());
             }
             hashed_bytes_ = end_of(last);
@@ -162,7 +161,7 @@ class PackContentCheck {
     }
     std::uint64_t group_bytes() const { return whole_ ? 0 : piece_bytes; }
 
-    bool check_frame(const LoadedPack& pack, std::size_t position, ByteView stored) {
+    void check_frame(const LoadedPack& pack, std::size_t position, ByteView stored) {
         const FrameRecord& frame = pack.tail.frames[position];
         const PackId& origin = pack.origins[frame.origin];
         try {
@@ -174,10 +173,8 @@ class PackContentCheck {
             ++v_.frames_opened_;
             v_.raw_bytes_ += raw.size();
             v_.blobs_ += frame.blobs.size();
-            return true;
         } catch (const Error& error) {
             if (v_.findings_.take(error, name_) && v_.is_holder(pack.id, origin)) v_.needs_.mark_bad({origin, frame.number});
-            return false;
         }
     }
 
