@@ -99,11 +99,16 @@ class AffectedFinder {
 
     void enter(std::vector<Judging>& stack, const NodeRef& reference) {
         Judging judging{place_of(reference), {}, 0, false};
-        if (const std::optional<Bytes> node = read(reference)) {
-            judging.links = links_of(*node);
-            judging.bad = judging.links.bad_content;
-        } else {
-            judging.bad = true;
+        try {
+            if (const std::optional<Bytes> node = read(reference)) {
+                judging.links = links_of(*node);
+                judging.bad = judging.links.bad_content;
+            } else {
+                judging.bad = true;
+            }
+        } catch (const Error& error) {
+            // Without a key for it, nothing is known to be bad.
+            if (error.code() != ErrorCode::wrong_key) throw;
         }
         stack.push_back(std::move(judging));
     }
@@ -114,8 +119,7 @@ class AffectedFinder {
         try {
             return v_.node_reader_.read(reference);
         } catch (const Error& error) {
-            // No key for it: not known to be bad. Everything else has been told when the tree was walked.
-            if (error.code() == ErrorCode::wrong_key) return std::nullopt;
+            if (error.code() == ErrorCode::wrong_key) throw;
             v_.findings_.take(error, reference.location.frame.pack.name());
             return std::nullopt;
         }

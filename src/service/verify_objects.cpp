@@ -65,16 +65,6 @@ void Verification::check_trust() {
         findings_.take(error, std::string(config_name));
     }
     context_.emplace(RepositoryContext{store, repository_.keys(), *trust, repository_.clock(), repository_.random()});
-    for (const SlotRecord* slot : trust->active_slots()) {
-        try {
-            if (!newest_grant(store, *trust, slot->slot)) {
-                findings_.damage(grant_name(slot->slot, 0), fmt::format("key slot {} has no keys", slot->label),
-                                 "run 'holdfast key rotate' with a key slot of role full, which grants them again");
-            }
-        } catch (const Error& error) {
-            findings_.take(error, grant_name(slot->slot, 0));
-        }
-    }
 }
 
 void Verification::choose_snapshots() {
@@ -167,6 +157,13 @@ void Verification::check_chains() {
     for (const std::string& problem : list_statements(*context_).problems) {
         const std::string name = problem.substr(0, problem.find(':'));
         findings_.damage(parse_name(name) ? name : std::string(statements_prefix), problem, std::string(restore_hint));
+    }
+    for (const SlotRecord* slot : context_->trust.active_slots()) {
+        const std::string prefix = std::string(grants_prefix) + slot->slot.hex();
+        // A grant that is there and does not count has been told.
+        if (std::ranges::any_of(names_, [&](const std::string& name) { return name.starts_with(prefix); })) continue;
+        findings_.damage(grant_name(slot->slot, 0), fmt::format("it is gone: key slot '{}' opens nothing without it", slot->label),
+                         "restore this object from a copy, or run 'holdfast key rotate', which grants the keys again");
     }
     std::set<RunId> known(list_.forgotten.begin(), list_.forgotten.end());
     for (const Snapshot& snapshot : list_.snapshots) known.insert(snapshot.id);
