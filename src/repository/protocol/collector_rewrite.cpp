@@ -37,9 +37,7 @@ void Collection::rewrite() {
         for (std::size_t i = 0; i < table->tail.frames.size(); ++i) {
             const FrameAddress address{table->origins[table->tail.frames[i].origin], table->tail.frames[i].number};
             if (!is_to_hold(pack, address.pack)) continue;
-            const bool reachable = scanner_.frames().contains(address);
-            const bool doomed = context_.steps.copy_uncondemned ? condemned_.doomed.dooms(address) : true;
-            if (doomed && !reachable) {
+            if (condemned_.doomed.dooms(address) && !scanner_.frames().contains(address)) {
                 dead.add_frame(address);
             } else {
                 positions.push_back(i);

@@ -21,7 +21,6 @@ struct ProtocolSteps {
     bool condemn_before_intents = true;  // C3 before C4
     bool wait_for_writers = true;        // C4
     bool mark_again = true;              // C5
-    bool copy_uncondemned = true;        // C6
     bool verdict_if_absent = true;       // C7
     bool moved_before_delete = true;     // C8
     bool keep_forgets = true;

@@ -42,10 +42,12 @@ std::set<RunId> runs_of(const std::vector<std::string>& names) {
     return runs;
 }
 
-Bytes encode_forget(const RepositoryContext& context) {
-    JsonWriter out;
-    out.time("time", context.clock.now());
-    return out.finish();
+void put_forget(const RepositoryContext& context, const RunId& id) {
+    const RunContext run = context.keys.begin_run(context.random);
+    const std::string name = forget_name(id);
+    JsonWriter body;
+    body.time("time", context.clock.now());
+    put_object(context, name, sign_object(ObjectKind::forget, name, body.finish(), run));
 }
 
 } // namespace
@@ -124,6 +126,12 @@ std::vector<Snapshot> list_checkpoints(const RepositoryContext& context, const s
 void forget_snapshot(const RepositoryContext& context, const RunId& id, bool even_the_last) {
     const SnapshotList list = list_snapshots(context);
     const auto found = std::ranges::find(list.snapshots, id, &Snapshot::id);
+    const bool damaged = std::ranges::find(list.damaged, commit_name(id)) != list.damaged.end();
+    if (damaged && even_the_last) return put_forget(context, id);
+    if (damaged) {
+        throw Error(ErrorCode::usage, fmt::format("{} is damaged, so that it is not known what it is", id.hex()),
+                    "restore it from a copy, or say explicitly that it may go even if it is the last of its source");
+    }
     if (found == list.snapshots.end()) {
         throw Error(ErrorCode::not_found, fmt::format("there is no snapshot {}", id.hex()),
                     "'holdfast snapshots' lists those that there are");
@@ -138,9 +146,7 @@ void forget_snapshot(const RepositoryContext& context, const RunId& id, bool eve
         throw Error(ErrorCode::usage, fmt::format("{} is held: {}", id.hex(), standing.holds.front().name),
                     "release the hold first");
     }
-    const RunContext run = context.keys.begin_run(context.random);
-    const std::string name = forget_name(id);
-    put_object(context, name, sign_object(ObjectKind::forget, name, encode_forget(context), run));
+    put_forget(context, id);
 }
 
 } // namespace holdfast

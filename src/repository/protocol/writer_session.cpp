@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "repository/protocol/pack_set.h"
 #include "repository/protocol/protocol_object.h"
+#include "repository/protocol/reachability.h"
 #include "repository/protocol/run_intent.h"
 #include "repository/protocol/standing_verdicts.h"
 
@@ -114,6 +115,22 @@ std::vector<Snapshot> WriterSession::checkpoints(const std::string& source) cons
         return checkpoint.source != source || checkpoint.id == state_->run.id();
     });
     return checkpoints;
+}
+
+bool WriterSession::may_build_on(const Snapshot& checkpoint, NodeReader& nodes) const {
+    ReachabilityScanner scanner(nodes);
+    try {
+        scanner.add_tree(checkpoint.root);
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::wrong_key) throw;
+        return false;
+    }
+    for (const auto& [pack, frames] : scanner.frames().packs()) {
+        for (std::uint32_t i = 0; i < frames.size(); ++i) {
+            if (frames[i] && !may_refer({pack, i})) return false;
+        }
+    }
+    return true;
 }
 
 void WriterSession::beat() { state_->intent.beat(); }

@@ -1,6 +1,7 @@
 // One run of a writer, from its intent to its commit (docs/format.md, section 10).
 #pragma once
 
+#include "repository/node/node_reader.h"
 #include "repository/protocol/context.h"
 #include "repository/protocol/snapshot.h"
 #include "repository/protocol/snapshot_list.h"
@@ -34,6 +35,9 @@ class WriterSession {
     const std::vector<std::string>& problems() const;
     // Checkpoints of runs that never committed, of this source, newest first.
     std::vector<Snapshot> checkpoints(const std::string& source) const;
+    // Whether every frame below a checkpoint may be referred to; to be asked before anything is taken from it. Unlike a
+    // snapshot, a checkpoint may have lost a part while the rest is still needed by others. Reads its nodes.
+    bool may_build_on(const Snapshot& checkpoint, NodeReader& nodes) const;
 
     void beat();
     // Puts a checkpoint of this run; `snapshot.state` must be unfinished. Everything that it refers to must be in the store.

@@ -1,0 +1,110 @@
+// One verification under way: what its steps share. Internal to verify_repository.
+#pragma once
+
+#include "base/task_group.h"
+#include "repository/pack/pack_reader.h"
+#include "repository/protocol/pack_set.h"
+#include "repository/protocol/snapshot_list.h"
+#include "service/damage_list.h"
+#include "service/frame_needs.h"
+#include "service/verify.h"
+
+#include <atomic>
+#include <map>
+#include <set>
+#include <unordered_set>
+
+namespace holdfast {
+
+// A node at its place, in 16 bytes.
+using NodePlace = FixedBytes<16>;
+NodePlace place_of(const NodeRef& reference);
+using NodePlaces = std::unordered_set<NodePlace, FixedBytesHash>;
+
+// Calls `work` for 0 to count - 1 on `threads` threads.
+void for_each_parallel(std::size_t count, unsigned threads, std::stop_token stop,
+                       const std::function<void(std::size_t)>& work);
+
+class Verification {
+  public:
+    Verification(Repository& repository, const VerifySettings& settings, Progress& progress, std::stop_token stop);
+
+    // All steps, one behind the other.
+    VerifyReport run();
+
+  private:
+    struct ListedPack {
+        PackId id;
+        std::uint64_t size_bytes = 0;
+        bool read_whole = false;
+    };
+
+    // verify_objects.cpp: config, keys, and every small object. Lists everything.
+    void check_trust();
+    void choose_snapshots();
+    void list_objects();
+    void check_objects();
+    void check_object_of(const std::string& name);
+    void check_chains();
+
+    // verify_structure.cpp
+    void walk_trees();
+
+    // verify_packs.cpp
+    void choose_packs_to_read();
+    void check_packs();
+    void check_pack_end(const ListedPack& listed);
+    void check_table(const LoadedPack& pack);
+    void check_signature(const std::string& name, const PackId& pack, const SlotId& writer, const FixedBytes<32>& digest,
+                         const Signature& signature);
+    bool is_holder(const PackId& pack, const PackId& origin) const;
+    void find_holders();
+    void find_missing();
+    std::string name_missing(const PackId& origin) const;
+
+    // verify_content.cpp
+    void read_packs();
+
+    // verify_index.cpp
+    void check_index();
+    void check_segment(const std::string& name, std::uint64_t size_bytes);
+
+    // verify_affected.cpp
+    void find_affected();
+
+    void next_phase(std::string_view phase);
+    friend class PackContentCheck;
+    friend class TreeWalk;
+    friend class AffectedFinder;
+
+    Repository& repository_;
+    const VerifySettings& settings_;
+    Progress& progress_;
+    std::stop_token stop_;
+    VerifyReport report_;
+    Findings findings_;
+
+    std::optional<Trust> fresh_trust_;
+    std::optional<RepositoryContext> context_; // with the trust of now
+    SnapshotList list_;
+    std::vector<Snapshot> chosen_;
+
+    std::vector<std::string> names_; // of small objects
+    std::vector<ListedPack> packs_;
+    PackSet listed_packs_;
+    std::vector<std::pair<std::string, std::uint64_t>> segments_;
+    std::mutex mutex_; // moves_, and the sets below while threads work
+    std::map<PackId, std::vector<PackId>> moves_;
+    std::map<PackId, std::set<PackId>> holders_; // of packs that were moved
+    std::set<PackId> unreadable_packs_;          // their tables are damaged
+    std::set<PackId> closed_packs_;              // no key for their tables
+    NodePlaces bad_nodes_;
+
+    PackReader pack_reader_;
+    NodeReader node_reader_;
+    FrameNeeds needs_;
+    std::atomic<std::uint64_t> nodes_{0}, objects_{0}, frames_{0}, orphan_packs_{0}, orphan_bytes_{0};
+    std::atomic<std::uint64_t> packs_read_{0}, bytes_read_{0}, frames_opened_{0}, raw_bytes_{0}, blobs_{0};
+};
+
+} // namespace holdfast

@@ -1,0 +1,90 @@
+// What the actors of a schedule share: the repository, and what the simulation knows about it that they do not.
+#pragma once
+
+#include "faults/simulation/simulated_store.h"
+#include "faults/simulation/tiny_backup.h"
+#include "repository/key_slots.h"
+#include "repository/protocol/collector.h"
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace holdfast::simulation {
+
+// Made once for all schedules: keys cost much more than a schedule.
+struct Keys {
+    Keys();
+    std::unique_ptr<Unlocked> writers;    // role full
+    std::unique_ptr<Unlocked> collectors; // role prune: no content key
+};
+
+// Where a cached index says that something is. Nothing is ever taken out: that it may be wrong is the point.
+struct CachedIndex {
+    std::map<BlobId, std::vector<FrameAddress>> places;
+};
+
+struct World {
+    World(const Keys& all_keys, std::uint64_t seed, const ProtocolSteps& protocol_steps);
+
+    const Keys& keys;
+    const ProtocolSteps steps;
+    Scheduler scheduler;
+    Objects objects;
+    CachedIndex index;
+
+    // What each run would have committed, or did.
+    std::map<RunId, Dataset> intended;
+    std::set<RunId> acknowledged; // whose commit was answered with success
+    std::set<RunId> forgotten;    // that somebody tried to forget
+    // Writers between their listing and their end: while there are any, nothing is lost by accident.
+    unsigned writers_at_work = 0;
+    std::uint64_t commits = 0, collections = 0, fenced = 0, resumed = 0, reused = 0;
+    // Nothing, or what went wrong first.
+    std::optional<std::string> violation;
+    void violated(const std::string& what) {
+        if (!violation) violation = what;
+    }
+    void trace(const std::string& actor, const std::string& what);
+};
+
+// One actor's connection, clock and keys.
+class Participant {
+  public:
+    Participant(World& world, const std::string& name, const Unlocked& holder, const Nastiness& nastiness, Duration skew,
+                std::int64_t dies_at);
+    const RepositoryContext& context() const { return context_; }
+    const std::string& name() const { return name_; }
+
+  private:
+    std::string name_;
+    ActorClock clock_;
+    SeededRandom random_;
+    std::shared_ptr<Store> store_;
+    RepositoryContext context_;
+};
+
+// One backup of `source`, whose documents are `dataset`, through the production WriterSession. Returns false when the run was
+// fenced or gave up.
+bool back_up(World& world, const Participant& writer, const std::string& source, const Dataset& dataset);
+
+// One collection. Errors are ordinary: whoever is stopped or loses a connection comes back later.
+void collect(World& world, const Participant& collector, const CollectorSettings& settings);
+
+// Forgets some snapshot.
+void forget_one(World& world, const Participant& actor);
+
+// Removes a pack that no snapshot needs, behind everybody's back, as a disk or a careless hand may. Does nothing while a
+// writer is at work: what it has listed it may refer to.
+void lose_unneeded_pack(World& world);
+
+// Whether every snapshot that counts can be read to its last byte and says what its writer meant, and every acknowledged one
+// is there.
+void check_snapshots(World& world, const std::string& when);
+// Whether nothing is left that a collection would delete.
+void check_collected(World& world);
+
+} // namespace holdfast::simulation
