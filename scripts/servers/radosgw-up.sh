@@ -99,15 +99,16 @@ trap 'status=$?; [ $status = 0 ] || { tail -n 5 out/*.log >&2 || true; stop "$di
     ceph-osd -i 0 --mkfs --osd-data "$directory/osd" -c ceph.conf --osd-uuid "$(uuidgen)"
     ceph -c ceph.conf osd crush add osd.0 1.0 root=default host=localhost || true
     ceph-osd -i 0 --osd-data "$directory/osd" -c ceph.conf --pid-file "$directory/run/osd.pid"
+    # This also makes the default zone, which the next commands change.
+    radosgw-admin -c ceph.conf user create --uid=holdfast --display-name=holdfast --access-key=holdfast-access \
+        --secret-key=holdfast-secret
     # A second storage class, COLD, in the same pool: enough to see that objects move.
     radosgw-admin -c ceph.conf zonegroup placement add --rgw-zonegroup default --placement-id default-placement \
         --storage-class COLD
     radosgw-admin -c ceph.conf zone placement add --rgw-zone default --placement-id default-placement \
         --storage-class COLD --data-pool default.rgw.buckets.data
-    radosgw-admin -c ceph.conf user create --uid=holdfast --display-name=holdfast --access-key=holdfast-access \
-        --secret-key=holdfast-secret
     radosgw -c ceph.conf -n client.rgw --pid-file "$directory/run/rgw.pid"
-} > out/start.log 2>&1 || { tail -n 20 out/start.log >&2; exit 1; }
+} > out/start.log 2>&1
 
 for _ in $(seq 150); do
     # Its number appears a moment after it has gone to the background.
