@@ -15,9 +15,9 @@ namespace holdfast {
 
 namespace {
 
-constexpr std::array<AddCommand, 10> commands = {
-    add_init,   add_backup, add_snapshots, add_ls,  add_cat,
-    add_restore, add_forget, add_prune,     add_key, add_version,
+constexpr std::array<AddCommand, 15> commands = {
+    add_init,   add_backup, add_snapshots, add_ls,    add_find,   add_cat, add_diff,    add_restore,
+    add_verify, add_forget, add_prune,     add_stats, add_repair, add_key, add_version,
 };
 
 void add_global_options(CLI::App& app, GlobalOptions& options) {

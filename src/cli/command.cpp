@@ -12,6 +12,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <filesystem>
 
 namespace holdfast {
 
@@ -48,6 +49,10 @@ RepositoryAccess CommandContext::access(const std::string& url, bool new_passphr
     if (access.url.empty()) {
         throw Error(ErrorCode::usage, "no repository is named",
                     "add --repo URL, set HOLDFAST_REPOSITORY, or write 'repository' in holdfast.toml");
+    }
+    // A path as people type it.
+    if (access.url.find("://") == std::string::npos && access.url[0] != '/') {
+        access.url = std::filesystem::absolute(access.url).lexically_normal().string();
     }
     access.cache_directory = first_of(options_.cache_directory, configuration_.cache_directory);
     const std::string& upload = first_of(options_.limit_upload, configuration_.limit_upload);

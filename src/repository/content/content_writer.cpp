@@ -8,6 +8,8 @@ namespace holdfast {
 
 namespace {
 
+// Pages that changed here and there are read again here and there.
+constexpr std::size_t page_frame_bytes = 1u << 20;
 // Nodes are read a few at a time, so their frames are kept small.
 constexpr std::size_t node_frame_bytes = 256u << 10;
 constexpr std::size_t remembered_bytes = 4u << 20;
@@ -43,7 +45,7 @@ Location ContentWriter::put_blob(const BlobId& id, ByteView data, std::size_t fr
 
 Location ContentWriter::put_anonymous(ByteView data) {
     totals_.new_bytes += data.size();
-    return append(data_frame_for(data), data, max_frame_bytes);
+    return append(data_frame_for(data), data, page_frame_bytes);
 }
 
 NodeRef ContentWriter::put_node(Bytes node, const NodeRef* before) {

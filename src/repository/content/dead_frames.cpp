@@ -10,6 +10,8 @@ namespace {
 
 // A frame with more live bytes than this is not worth looking its length up.
 constexpr std::uint64_t surely_live_bytes = max_frame_bytes / 8 * 7;
+// Each look-up may read the table of a pack; those with the fewest live bytes are looked up, the others taken for live.
+constexpr std::size_t most_lookups = 4096;
 
 struct Candidate {
     FrameAddress frame;
@@ -27,25 +29,36 @@ void DeadFrames::add(const std::vector<Extent>& map) {
     for (const Extent& extent : map) live_bytes_[extent.frame] += extent.length;
 }
 
+// 0 when the table is damaged or this key may not read it: the frame then stays where it is.
+std::uint64_t DeadFrames::raw_length(const FrameAddress& frame) {
+    try {
+        const std::shared_ptr<const LoadedPack> pack = packs_.holder_of(frame);
+        return pack->tail.frames[*pack->find(frame)].raw_length;
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::wrong_key) throw;
+        return 0;
+    }
+}
+
 FrameAddressSet DeadFrames::choose(double tolerated_part, double most_part) {
     std::uint64_t live = 0;
-    std::uint64_t raw = 0;
     std::vector<Candidate> candidates;
     for (const auto& [frame, live_bytes] : live_bytes_) {
-        Candidate candidate{frame, live_bytes, live_bytes};
-        if (live_bytes < surely_live_bytes) {
-            try {
-                const std::shared_ptr<const LoadedPack> pack = packs_.holder_of(frame);
-                candidate.raw_bytes = std::max<std::uint64_t>(live_bytes, pack->tail.frames[*pack->find(frame)].raw_length);
-            } catch (const Error& error) {
-                // A table that is damaged or that this key may not read: the frame stays where it is.
-                if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::wrong_key) throw;
-            }
-        }
-        live += candidate.live_bytes;
-        raw += candidate.raw_bytes;
-        if (candidate.raw_bytes > candidate.live_bytes) candidates.push_back(candidate);
+        live += live_bytes;
+        if (live_bytes < surely_live_bytes) candidates.push_back({frame, live_bytes, live_bytes});
     }
+    if (candidates.size() > most_lookups) {
+        const auto end = candidates.begin() + most_lookups;
+        std::nth_element(candidates.begin(), end, candidates.end(),
+                         [](const Candidate& a, const Candidate& b) { return a.live_bytes < b.live_bytes; });
+        candidates.erase(end, candidates.end());
+    }
+    std::uint64_t raw = live;
+    for (Candidate& candidate : candidates) {
+        candidate.raw_bytes = std::max(candidate.live_bytes, raw_length(candidate.frame));
+        raw += candidate.raw_bytes - candidate.live_bytes;
+    }
+    std::erase_if(candidates, [](const Candidate& c) { return c.raw_bytes == c.live_bytes; });
     std::sort(candidates.begin(), candidates.end(), deader);
 
     FrameAddressSet victims;

@@ -20,6 +20,8 @@ class DeadFrames {
     FrameAddressSet choose(double tolerated_part, double most_part);
 
   private:
+    std::uint64_t raw_length(const FrameAddress& frame);
+
     PackReader& packs_;
     std::unordered_map<FrameAddress, std::uint64_t, FrameAddressHash> live_bytes_;
 };

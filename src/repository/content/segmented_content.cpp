@@ -209,14 +209,14 @@ void SegmentedContentWriter::append_changed(std::uint64_t offset, ByteView bytes
         chunker_.begin(placed_to_);
         chunker_.append(run_);
         run_.clear();
-    } else if (run_.size() >= max_frame_bytes) {
+    } else if (run_.size() >= longest_chunk_bytes) {
         store_run();
     }
 }
 
 void SegmentedContentWriter::store_run() {
-    for (std::size_t at = 0; at < run_.size(); at += max_frame_bytes) {
-        const ByteView part = ByteView(run_).subspan(at, std::min<std::size_t>(max_frame_bytes, run_.size() - at));
+    for (std::size_t at = 0; at < run_.size(); at += longest_chunk_bytes) {
+        const ByteView part = ByteView(run_).subspan(at, std::min(longest_chunk_bytes, run_.size() - at));
         anonymous_bytes_ += part.size();
         place(placed_to_, tools_.writer.put_anonymous(part));
     }

@@ -9,7 +9,7 @@
 namespace holdfast {
 
 // The longest frame, in bytes before compression; nothing that lies in a frame is longer.
-inline constexpr std::uint32_t max_frame_bytes = 1U << 20;
+inline constexpr std::uint32_t max_frame_bytes = 2U << 20;
 
 // A frame by the pack that it was encrypted for. It may have been copied to another pack since; its address
 // stays.

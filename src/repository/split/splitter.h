@@ -7,7 +7,7 @@
 
 namespace holdfast {
 
-// No chunk of any splitter is longer; also the most that a frame holds.
+// No chunk of any splitter is longer.
 constexpr std::size_t longest_chunk_bytes = std::size_t{1} << 20;
 
 // Files up to this size are one blob and need no splitter.

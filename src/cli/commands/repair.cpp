@@ -1,0 +1,51 @@
+#include "cli/commands/repository_option.h"
+#include "service/repair_index.h"
+
+#include <fmt/format.h>
+
+namespace holdfast {
+
+namespace {
+
+struct Arguments {
+    std::string repository;
+};
+
+int run_repair_index(CommandContext& context, const Arguments& arguments) {
+    const OpenRepository open = context.open(arguments.repository);
+    Progress progress;
+    RepairReport report;
+    {
+        const ProgressDisplay display(progress, stderr, context.show_progress());
+        report = repair_index(*open.repository, progress, context.stop());
+    }
+    context.print({{"packs", report.packs},
+                   {"unreadable_packs", report.unreadable_packs},
+                   {"blobs", report.blobs},
+                   {"new_segments", report.new_segments},
+                   {"new_bytes", report.new_bytes},
+                   {"removed_segments", report.removed_segments},
+                   {"damaged_segments", report.damaged_segments},
+                   {"problems", report.problems}},
+                  [&] {
+                      fmt::print("Read the tables of {} packs: {} blobs, in {} new index segments ({})\n", report.packs,
+                                 report.blobs, report.new_segments, format_bytes(report.new_bytes));
+                      fmt::print("Removed {} segments, {} of them damaged\n", report.removed_segments,
+                                 report.damaged_segments.size());
+                      for (const std::string& problem : report.problems) fmt::print("  {}\n", problem);
+                  });
+    return report.unreadable_packs > 0 || !report.problems.empty() ? exit_incomplete : exit_done;
+}
+
+} // namespace
+
+void add_repair(CLI::App& app, RunCommand& run) {
+    auto a = std::make_shared<Arguments>();
+    CLI::App* repair = app.add_subcommand("repair", "Make anew what can be made from the rest");
+    repair->require_subcommand(1);
+    CLI::App* index = repair->add_subcommand("index", "Make the index from the packs");
+    add_repository_option(*index, a->repository);
+    index->callback([a, &run] { run = [a](CommandContext& context) { return run_repair_index(context, *a); }; });
+}
+
+} // namespace holdfast

@@ -1,0 +1,151 @@
+#include "base/error.h"
+#include "cli/commands/repository_option.h"
+#include "service/verify.h"
+
+#include <fmt/format.h>
+
+namespace holdfast {
+
+namespace {
+
+struct Arguments {
+    std::string repository;
+    std::vector<std::string> snapshots;
+    std::string sample;
+    bool read_data = false;
+    bool record = false;
+};
+
+// "5%" or "0.05".
+double parse_part(const std::string& text) {
+    try {
+        std::size_t end = 0;
+        const double number = std::stod(text, &end);
+        const bool percent = text.substr(end) == "%";
+        const double part = percent ? number / 100 : number;
+        if ((percent || end == text.size()) && part > 0 && part <= 1) return part;
+    } catch (const std::exception&) {
+        // Told below, like everything else that is no part.
+    }
+    throw Error(ErrorCode::usage, fmt::format("--sample: '{}' is not a part of the whole", text), "write it as 5%");
+}
+
+nlohmann::json damages_json(const std::vector<Damage>& damages) {
+    nlohmann::json value = nlohmann::json::array();
+    for (const Damage& damage : damages) {
+        value.push_back({{"object", damage.object}, {"what", damage.what}, {"hint", damage.hint}, {"more", damage.more}});
+    }
+    return value;
+}
+
+nlohmann::json result_json(const VerifyReport& report) {
+    nlohmann::json snapshots = nlohmann::json::array();
+    for (const RunId& id : report.snapshots) snapshots.push_back(id.hex());
+    nlohmann::json affected = nlohmann::json::array();
+    for (const RunId& id : report.affected_snapshots) affected.push_back(id.hex());
+    nlohmann::json paths = nlohmann::json::array();
+    for (const AffectedPath& path : report.affected_paths) {
+        paths.push_back({{"snapshot", path.snapshot.hex()}, {"path", path.path}});
+    }
+    return {{"intact", report.intact()},
+            {"content", to_string(report.content)},
+            {"snapshots", snapshots},
+            {"objects", report.objects},
+            {"nodes", report.nodes},
+            {"packs", report.packs},
+            {"pack_bytes", report.pack_bytes},
+            {"packs_read", report.packs_read},
+            {"bytes_read", report.bytes_read},
+            {"frames_opened", report.frames_opened},
+            {"raw_bytes", report.raw_bytes},
+            {"blobs_identified", report.blobs_identified},
+            {"index_segments", report.index_segments},
+            {"index_entries", report.index_entries},
+            {"orphan_packs", report.orphan_packs},
+            {"orphan_bytes", report.orphan_bytes},
+            {"damaged_objects", report.damaged_objects},
+            {"damages", damages_json(report.damages)},
+            {"unchecked", damages_json(report.unchecked)},
+            {"affected_snapshots", affected},
+            {"affected_paths", paths},
+            {"more_affected_paths", report.more_affected_paths}};
+}
+
+void print_result(const VerifyReport& report) {
+    fmt::print("{} snapshots, {} nodes, {} packs ({}), {} index segments\n", report.snapshots.size(), report.nodes,
+               report.packs, format_bytes(report.pack_bytes), report.index_segments);
+    switch (report.content) {
+    case ContentCheck::none: fmt::print("Structure checked; content was not read (--read-data does that)\n"); break;
+    case ContentCheck::digests:
+        fmt::print("Read {} packs ({}): digests compared, content not decrypted, for lack of a key\n", report.packs_read,
+                   format_bytes(report.bytes_read));
+        break;
+    case ContentCheck::decrypted:
+        fmt::print("Read {} packs ({}): {} of content decrypted and proven\n", report.packs_read,
+                   format_bytes(report.bytes_read), format_bytes(report.raw_bytes));
+        break;
+    }
+    if (report.orphan_packs > 0) {
+        fmt::print("{} packs ({}) belong to no snapshot; 'holdfast prune' deletes them\n", report.orphan_packs,
+                   format_bytes(report.orphan_bytes));
+    }
+    for (const Damage& unchecked : report.unchecked) {
+        fmt::print("Not checked: {}: {}\n", unchecked.object, unchecked.what);
+    }
+    if (report.intact()) {
+        fmt::print("Intact\n");
+        return;
+    }
+    fmt::print("\nDAMAGED: {} objects\n", report.damaged_objects);
+    for (const Damage& damage : report.damages) {
+        fmt::print("  {}: {}\n", damage.object, damage.what);
+        if (damage.more > 0) fmt::print("    and {} more findings in it\n", damage.more);
+        if (!damage.hint.empty()) fmt::print("    {}\n", damage.hint);
+    }
+    if (report.affected_snapshots.empty()) {
+        fmt::print("No snapshot needs them.\n");
+        return;
+    }
+    fmt::print("\nSnapshots that are not whole:\n");
+    for (const RunId& id : report.affected_snapshots) fmt::print("  {}\n", short_id(id.hex()));
+    fmt::print("Files that cannot be restored whole:\n");
+    for (const AffectedPath& path : report.affected_paths) {
+        fmt::print("  {} /{}\n", short_id(path.snapshot.hex()), path.path);
+    }
+    if (report.more_affected_paths) fmt::print("  …\n");
+}
+
+int run_verify(CommandContext& context, const Arguments& arguments) {
+    VerifySettings settings;
+    settings.read_data = arguments.read_data || !arguments.sample.empty();
+    if (!arguments.sample.empty()) settings.sample_part = parse_part(arguments.sample);
+    const OpenRepository open = context.open(arguments.repository);
+    for (const std::string& name : arguments.snapshots) {
+        settings.snapshots.push_back(open.repository->find_snapshot(name, "").id);
+    }
+    Progress progress;
+    VerifyReport report;
+    {
+        const ProgressDisplay display(progress, stderr, context.show_progress());
+        report = verify_repository(*open.repository, settings, progress, context.stop());
+    }
+    if (arguments.record) record_verification(*open.repository, settings, report);
+    context.print(result_json(report), [&] { print_result(report); });
+    if (!report.intact()) return exit_failed;
+    return report.unchecked.empty() ? exit_done : exit_incomplete;
+}
+
+} // namespace
+
+void add_verify(CLI::App& app, RunCommand& run) {
+    auto a = std::make_shared<Arguments>();
+    CLI::App* command = app.add_subcommand("verify", "Prove that the repository is whole");
+    add_repository_option(*command, a->repository);
+    command->add_option("SNAPSHOT", a->snapshots, "Only the trees of these (default: all)");
+    command->add_flag("--read-data", a->read_data, "Read all content, decrypt it and prove it");
+    command->add_option("--sample", a->sample, "Read only this part of the packs, chosen at random: 5%");
+    command->add_flag("--record", a->record, "Keep the result with the snapshots, as a signed statement");
+    command->callback([a, &run] { run = [a](CommandContext& context) { return run_verify(context, *a); }; });
+}
+
+} // namespace holdfast
