@@ -75,6 +75,18 @@ TEST_F(ConfigTest, MalformedBodiesAreCorrupt) {
               ErrorCode::corrupt);
 }
 
+TEST(JsonForm, TimesThatNoClockCanShowAreCorrupt) {
+    for (const std::string_view time :
+         {"1677-12-31T23:59:59Z", "2262-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "0000-01-01T00:00:00Z"}) {
+        JsonWriter json;
+        json.text("time", time);
+        const Bytes bytes = json.finish();
+        EXPECT_EQ(code_of([&] { static_cast<void>(JsonReader::parse(bytes, "test", 100).time("time")); }),
+                  ErrorCode::corrupt)
+            << time;
+    }
+}
+
 TEST(JsonForm, WrittenMembersComeBackSortedByName) {
     JsonWriter inner;
     inner.boolean("yes", true);
