@@ -149,6 +149,10 @@ void Verification::check_object_of(const std::string& name) {
         }
     } catch (const Error& error) {
         findings_.take(error.hint().empty() ? error.with_hint(std::string(restore_hint)) : error, name);
+        if (parsed.kind != NameKind::moved) return;
+        // What is to be blamed for frames of that pack that are not found has been told.
+        const std::scoped_lock lock(mutex_);
+        unreadable_packs_.insert(parsed.pack());
     }
 }
 
