@@ -56,7 +56,9 @@ class DocumentRepository {
     }
     std::filesystem::path source() const { return scratch.path() / "source"; }
     // As it stands in snapshots.
-    std::string path_in_snapshot(const std::string& path) const { return (source() / path).string().substr(1); }
+    std::string path_in_snapshot(const std::string& path) const {
+        return (source() / path).string().substr(1);
+    }
 
     Snapshot back_up(const std::string& name = "documents", std::uint64_t pack_bytes = 256u << 10) {
         DocumentsBackup backup;
@@ -70,7 +72,8 @@ class DocumentRepository {
     }
 
     // Restores into a new directory with a repository that has read nothing yet.
-    TreeRestoreResult restore(const Snapshot& snapshot, const std::vector<std::string>& paths, const std::string& target) {
+    TreeRestoreResult restore(const Snapshot& snapshot, const std::vector<std::string>& paths,
+                              const std::string& target) {
         reopen();
         TreeRestoreSettings settings;
         for (const std::string& path : paths) settings.paths.push_back(path_in_snapshot(path));

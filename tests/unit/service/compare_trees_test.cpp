@@ -1,9 +1,8 @@
 // Comparing, finding and counting, over one small repository.
 
-#include "service/compare_trees.h"
-
 #include "base/error.h"
 #include "repository/backup_run.h"
+#include "service/compare_trees.h"
 #include "service/find_entries.h"
 #include "service/repository_stats.h"
 #include "support/document_repository.h"
@@ -24,7 +23,8 @@ using testing::UnorderedElementsAre;
 class TreeQueriesTest : public testing::Test {
   protected:
     void SetUp() override {
-        for (int i = 0; i < 3000; ++i) files.write_file(fmt::format("many/file-{:05}.txt", i), fmt::format("{}", i));
+        for (int i = 0; i < 3000; ++i)
+            files.write_file(fmt::format("many/file-{:05}.txt", i), fmt::format("{}", i));
         files.write_file("docs/letter.txt", "dear");
         files.write_file("docs/photo.jpg", 5000, 1);
         files.write_file("old/deep/file", "x");
@@ -40,7 +40,8 @@ class TreeQueriesTest : public testing::Test {
             EXPECT_EQ(change.before == nullptr, change.kind == ChangeKind::added);
             EXPECT_EQ(change.after == nullptr, change.kind == ChangeKind::removed);
             if (change.path.size() > root.size() && change.kind != ChangeKind::metadata) {
-                found.push_back(fmt::format("{} {}", to_string(change.kind), change.path.substr(root.size())));
+                found.push_back(
+                    fmt::format("{} {}", to_string(change.kind), change.path.substr(root.size())));
             }
             return true;
         });
@@ -48,10 +49,12 @@ class TreeQueriesTest : public testing::Test {
     }
     std::vector<std::string> find(const FindSettings& settings) {
         std::vector<std::string> found;
-        find_entries(files.repository->nodes(), std::span(&before, 1), settings, [&](const FoundEntry& entry) {
-            found.push_back(entry.path.substr(entry.path.rfind('/') + 1));
-            return true;
-        }, {});
+        find_entries(files.repository->nodes(), std::span(&before, 1), settings,
+                     [&](const FoundEntry& entry) {
+                         found.push_back(entry.path.substr(entry.path.rfind('/') + 1));
+                         return true;
+                     },
+                     {});
         return found;
     }
 
@@ -72,14 +75,15 @@ TEST_F(TreeQueriesTest, ComparingTellsEveryDifferenceOnce) {
 
     EXPECT_THAT(changes(before.root, after.root),
                 ElementsAre("type becomes", "added becomes/inside", "modified docs/letter.txt",
-                            "modified many/file-01500.txt", "added many/file-01500a.txt", "removed many/file-02999.txt",
-                            "added new", "added new/deep", "added new/deep/file", "removed old", "removed old/deep",
+                            "modified many/file-01500.txt", "added many/file-01500a.txt",
+                            "removed many/file-02999.txt", "added new", "added new/deep",
+                            "added new/deep/file", "removed old", "removed old/deep",
                             "removed old/deep/file"));
     EXPECT_THAT(changes(after.root, before.root),
                 ElementsAre("type becomes", "removed becomes/inside", "modified docs/letter.txt",
-                            "modified many/file-01500.txt", "removed many/file-01500a.txt", "added many/file-02999.txt",
-                            "removed new", "removed new/deep", "removed new/deep/file", "added old", "added old/deep",
-                            "added old/deep/file"));
+                            "modified many/file-01500.txt", "removed many/file-01500a.txt",
+                            "added many/file-02999.txt", "removed new", "removed new/deep",
+                            "removed new/deep/file", "added old", "added old/deep", "added old/deep/file"));
     EXPECT_THAT(changes(before.root, before.root), IsEmpty());
 }
 
@@ -146,7 +150,8 @@ TEST_F(TreeQueriesTest, ComparingEndsWhenNoMoreIsWanted) {
     std::filesystem::remove_all(files.source() / "many");
     const Snapshot after = files.back_up();
     int told = 0;
-    compare_trees(files.repository->nodes(), before.root, after.root, [&](const Change&) { return ++told < 5; });
+    compare_trees(files.repository->nodes(), before.root, after.root,
+                  [&](const Change&) { return ++told < 5; });
     EXPECT_EQ(told, 5);
 }
 
@@ -159,17 +164,20 @@ TEST_F(TreeQueriesTest, FindsByNamePathTypeSizeAndTime) {
     EXPECT_THAT(find({.patterns = {"/" + files.path_in_snapshot("old/deep")}}), ElementsAre("deep"));
     EXPECT_THAT(find({.patterns = {"/deep"}}), IsEmpty());
     EXPECT_EQ(find({.patterns = {"file-00???.txt"}}).size(), 1000U);
-    EXPECT_THAT(find({.patterns = {"[do]*"}, .types = {EntryType::directory}}), UnorderedElementsAre("docs", "old", "deep"));
+    EXPECT_THAT(find({.patterns = {"[do]*"}, .types = {EntryType::directory}}),
+                UnorderedElementsAre("docs", "old", "deep"));
     EXPECT_THAT(find({.least_size = 4999}), ElementsAre("photo.jpg"));
     EXPECT_THAT(find({.patterns = {"docs/**"}, .most_size = 4}), ElementsAre("letter.txt"));
     EXPECT_THAT(find({.not_after = FileTime{1, 0}}), IsEmpty());
-    EXPECT_THAT(find({.patterns = {"*.jpg"}, .not_before = FileTime{1'000'000'000, 0}}), ElementsAre("photo.jpg"));
+    EXPECT_THAT(find({.patterns = {"*.jpg"}, .not_before = FileTime{1'000'000'000, 0}}),
+                ElementsAre("photo.jpg"));
     EXPECT_THROW(find({.patterns = {"!a"}}), Error);
 }
 
 TEST_F(TreeQueriesTest, FindingEndsWhenNoMoreIsWanted) {
     int told = 0;
-    find_entries(files.repository->nodes(), std::span(&before, 1), {}, [&](const FoundEntry&) { return ++told < 7; }, {});
+    find_entries(files.repository->nodes(), std::span(&before, 1), {},
+                 [&](const FoundEntry&) { return ++told < 7; }, {});
     EXPECT_EQ(told, 7);
 }
 
@@ -188,8 +196,10 @@ TEST_F(TreeQueriesTest, CountsWhatIsStoredAndWhatItStandsFor) {
     std::uint64_t bytes = 0;
     for (const ObjectInfo& info : files.store->list_all("")) bytes += info.size_bytes;
     EXPECT_EQ(plain.all.bytes, bytes);
-    EXPECT_EQ(plain.packs.at("data").bytes + plain.packs.at("metadata").bytes, plain.by_folder.at("packs").bytes);
-    EXPECT_DOUBLE_EQ(plain.deduplication_ratio(), static_cast<double>(plain.logical_bytes) / static_cast<double>(bytes));
+    EXPECT_EQ(plain.packs.at("data").bytes + plain.packs.at("metadata").bytes,
+              plain.by_folder.at("packs").bytes);
+    EXPECT_DOUBLE_EQ(plain.deduplication_ratio(),
+                     static_cast<double>(plain.logical_bytes) / static_cast<double>(bytes));
 
     const RepositoryStats detail = repository_stats(*files.repository, true, {});
     EXPECT_EQ(detail.compression.at("data").packs, plain.packs.at("data").objects);

@@ -1,8 +1,7 @@
-#include "service/repair_index.h"
-
 #include "base/error.h"
 #include "repository/protocol/collector.h"
 #include "repository/protocol/run_intent.h"
+#include "service/repair_index.h"
 #include "service/verify.h"
 #include "support/document_repository.h"
 

@@ -1,10 +1,9 @@
-#include "service/verify.h"
-
 #include "base/error.h"
 #include "repository/content/content_reader.h"
 #include "repository/node/directory_cursor.h"
 #include "repository/protocol/collector.h"
 #include "repository/protocol/statement.h"
+#include "service/verify.h"
 #include "support/document_repository.h"
 
 #include <algorithm>
@@ -60,7 +59,9 @@ class VerifyTest : public testing::Test {
         NodeReader& nodes = files.repository->nodes();
         const auto entry = find_path(nodes, snapshot.root, files.path_in_snapshot(path));
         std::string pack;
-        if (entry) for_each_extent(nodes, *entry, [&](const Extents& extents) { pack = extents.back().frame.pack.name(); });
+        if (entry)
+            for_each_extent(nodes, *entry,
+                            [&](const Extents& extents) { pack = extents.back().frame.pack.name(); });
         EXPECT_FALSE(pack.empty()) << path;
         return pack;
     }
@@ -96,10 +97,12 @@ TEST_F(VerifyTest, FindsNothingInAnIntactRepository) {
 TEST_F(VerifyTest, NamesTheOneObjectOfWhichABitIsWrong) {
     for (const std::string& name : files.names("")) {
         const Bytes intact = files.bytes_of(name);
-        for (const std::size_t position : {std::size_t{3}, std::size_t{40}, intact.size() / 2, intact.size() - 1}) {
+        for (const std::size_t position :
+             {std::size_t{3}, std::size_t{40}, intact.size() / 2, intact.size() - 1}) {
             files.flip_bit(name, position);
             Progress progress;
-            const VerifyReport report = verify_repository(*files.repository, {.read_data = true}, progress, {});
+            const VerifyReport report =
+                verify_repository(*files.repository, {.read_data = true}, progress, {});
             EXPECT_THAT(damaged(report), ElementsAre(name)) << "byte " << position << " of " << intact.size();
             files.store->corrupt(name, intact);
             files.repository = files.open(files.passphrase());
@@ -111,9 +114,11 @@ TEST_F(VerifyTest, NamesTheOneObjectThatWasCut) {
     for (const std::string& name : files.names("")) {
         const Bytes intact = files.bytes_of(name);
         for (const std::size_t size : {std::size_t{0}, intact.size() / 2, intact.size() - 1}) {
-            files.store->corrupt(name, Bytes(intact.begin(), intact.begin() + static_cast<std::ptrdiff_t>(size)));
+            files.store->corrupt(name,
+                                 Bytes(intact.begin(), intact.begin() + static_cast<std::ptrdiff_t>(size)));
             Progress progress;
-            const VerifyReport report = verify_repository(*files.repository, {.read_data = false}, progress, {});
+            const VerifyReport report =
+                verify_repository(*files.repository, {.read_data = false}, progress, {});
             EXPECT_THAT(damaged(report), ElementsAre(name)) << size << " bytes left";
             files.store->corrupt(name, intact);
             files.repository = files.open(files.passphrase());
@@ -194,7 +199,8 @@ TEST_F(VerifyTest, TellsWhichFilesDamageConcernsAndTheOthersCanBeRestored) {
     EXPECT_THAT(report.affected_snapshots, ElementsAre(newer_one.id));
     EXPECT_EQ(affected(report, newer_one.id), std::set<std::string>{files.path_in_snapshot("third.bin")});
 
-    const TreeRestoreResult others = files.restore(newer_one, {"small", "first.bin", "second.bin", "large.bin"}, "others");
+    const TreeRestoreResult others =
+        files.restore(newer_one, {"small", "first.bin", "second.bin", "large.bin"}, "others");
     EXPECT_EQ(others.failed, 0U);
     for (const char* path : {"small/a.txt", "small/b.txt", "first.bin", "second.bin", "large.bin"}) {
         EXPECT_TRUE(files.restored_right(path, "others")) << path;
@@ -262,7 +268,8 @@ TEST_F(VerifyTest, ReadsThePartOfThePacksThatWasAskedFor) {
     VerifySettings settings;
     settings.sample_part = 0.25;
     const VerifyReport report = verify(true, settings);
-    EXPECT_EQ(report.packs_read, static_cast<std::uint64_t>(std::ceil(0.25 * static_cast<double>(report.packs))));
+    EXPECT_EQ(report.packs_read,
+              static_cast<std::uint64_t>(std::ceil(0.25 * static_cast<double>(report.packs))));
     EXPECT_TRUE(report.intact());
     settings.sample_part = 0;
     EXPECT_THROW(verify(true, settings), Error);
@@ -352,7 +359,8 @@ TEST_F(VerifyTest, SaysOfEachSnapshotHowItCameOut) {
     EXPECT_EQ(bad.verifications[0].value, "damaged");
 }
 
-// An index whose child does not begin with the name it says: every node hashes right, and no decoder can tell.
+// An index whose child does not begin with the name it says: every node hashes right, and no decoder can
+// tell.
 TEST_F(VerifyTest, FindsATreeOfTheWrongShape) {
     Snapshot snapshot;
     {
