@@ -6,6 +6,7 @@
 #include "repository/signed_by.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -81,7 +82,7 @@ std::vector<SlotSummary> KeySlots::list() {
         slots.push_back({removed->slot, removed->label, removed->role, removed->domain, std::nullopt,
                          removed->time, true, removed->slot == unlocked_.ring.slot(), 0});
     }
-    std::ranges::stable_sort(slots, {}, &SlotSummary::time);
+    std::ranges::sort(slots, {}, [](const SlotSummary& slot) { return std::pair(slot.time, slot.slot); });
     return slots;
 }
 
@@ -191,7 +192,8 @@ std::uint32_t KeySlots::rotate() {
     // Full slots first, and in one order for everybody: the first name decides between two who rotate at
     // once, and whoever has a grant of the new epoch can complete what was left undone.
     std::vector<const SlotRecord*> slots = unlocked_.trust.active_slots();
-    std::ranges::stable_sort(slots, {}, [](const SlotRecord* slot) { return slot->role != Role::full; });
+    std::ranges::sort(slots, {},
+                      [](const SlotRecord* slot) { return std::pair(slot->role != Role::full, slot->slot); });
     for (const SlotRecord* slot : slots) {
         if (!put_grant(full, *slot)) fail_concurrent();
     }

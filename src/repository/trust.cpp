@@ -28,7 +28,8 @@ void load_folder(Store& store, std::string_view prefix, TrustBuilder& builder, c
             continue;
         }
         // One that went between listing and reading was removed: it no longer counts either.
-        if (const auto bytes = store.get(object.name, {}, options)) builder.add(object.name, *bytes);
+        if (const auto bytes = store.get(object.name, {}, options))
+            builder.add(object.name, object.modified, *bytes);
     }
 }
 

@@ -2,17 +2,20 @@
 
 #include "base/error.h"
 
+#include <vector>
+
 namespace holdfast {
 
 void TrustBuilder::ignore(const std::string& name, std::string reason) {
     trust_.ignored_.push_back({name, std::move(reason)});
 }
 
-void TrustBuilder::add(const std::string& name, ByteView object) {
+void TrustBuilder::add(const std::string& name, Timestamp modified, ByteView object) {
     try {
         const ObjectForm form = read_object_form(name, object);
         const auto fill = [&](auto candidate) {
             candidate.name = name;
+            candidate.modified = modified;
             candidate.kind = form.header.kind;
             candidate.writer = form.header.writer;
             candidate.digest = form.digest;
@@ -94,29 +97,24 @@ bool TrustBuilder::chain_counts(const SlotId& slot, const SlotSet& revoked, Slot
     return chained;
 }
 
-TrustBuilder::SlotSet TrustBuilder::effective(const SlotSet& sound, const SlotSet& revoked) const {
-    SlotSet result;
-    for (const SlotId& slot : sound) {
-        SlotSet visiting{slot};
-        if (counts(revocations_.at(slot), revoked, visiting)) result.insert(slot);
-    }
-    return result;
-}
-
 TrustBuilder::SlotSet TrustBuilder::find_revoked() const {
-    SlotSet sound;
+    std::map<Timestamp, std::vector<SlotId>> sound; // by the time at which they came
     for (const auto& [slot, revocation] : revocations_) {
         SlotSet visiting{slot};
-        if (revocation.writer != slot && signed_by_full(revocation, visiting)) sound.insert(slot);
+        if (revocation.writer != slot && signed_by_full(revocation, visiting)) {
+            sound[revocation.modified].push_back(slot);
+        }
     }
-    // `effective` turns more revocations into fewer and fewer into more, so applying it twice only ever
-    // shrinks the set, and it ends at the largest one that contains every revocation nobody can refute.
-    SlotSet revoked = sound;
-    for (;;) {
-        SlotSet next = effective(sound, effective(sound, revoked));
-        if (next == revoked) return revoked;
-        revoked = std::move(next);
+    SlotSet revoked;
+    for (const auto& [time, slots] : sound) {
+        SlotSet at_once;
+        for (const SlotId& slot : slots) {
+            SlotSet visiting{slot};
+            if (counts(revocations_.at(slot), revoked, visiting)) at_once.insert(slot);
+        }
+        revoked.merge(at_once);
     }
+    return revoked;
 }
 
 Trust TrustBuilder::build() && {

@@ -10,16 +10,17 @@
 namespace holdfast {
 
 // Signed statements about slots may contradict each other: a removed administrator can still write to the
-// store. So what counts is found in two steps. First, by signatures alone: which revocations were ever signed
-// by a full slot. Then, which of them still count once revocations take effect; that is a fixed point,
-// because revoking somebody can undo what he revoked. Two slots that revoke each other both lose: nobody can
-// prove who was first, and refusing is the safe side.
+// store, and remove who removed him. So revocations are replayed in the order in which they came to the
+// store, by its own clock: what a slot signed after its revocation does not count. Where two came at once,
+// both count; refusing is the safe side. A store that lies about the order could as well withhold the first
+// one.
 class TrustBuilder {
   public:
     explicit TrustBuilder(const RepositoryConfig& config) : config_(config) {}
 
-    // Takes an object of `keys/` or `revocations/`; a malformed one is ignored, with its reason.
-    void add(const std::string& name, ByteView object);
+    // Takes an object of `keys/` or `revocations/`, put at `modified`; a malformed one is ignored, with its
+    // reason.
+    void add(const std::string& name, Timestamp modified, ByteView object);
     void ignore(const std::string& name, std::string reason);
     Trust build() &&;
 
@@ -28,6 +29,7 @@ class TrustBuilder {
     struct Candidate {
         std::string name;
         Record record;
+        Timestamp modified{};
         ObjectKind kind = ObjectKind::slot;
         SlotId writer;
         ObjectDigest digest;
@@ -42,7 +44,6 @@ class TrustBuilder {
     template <typename Record>
     bool counts(const Candidate<Record>& candidate, const SlotSet& revoked, SlotSet& visiting) const;
     bool chain_counts(const SlotId& slot, const SlotSet& revoked, SlotSet& visiting) const;
-    SlotSet effective(const SlotSet& sound, const SlotSet& revoked) const;
     SlotSet find_revoked() const;
 
     const RepositoryConfig& config_;

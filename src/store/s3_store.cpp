@@ -26,9 +26,7 @@ std::string without_quotes(const std::string& etag) {
 }
 
 // S3 says so in buckets that were made without object lock.
-bool means_no_object_lock(const S3Answer& answer) {
-    return answer.is(400, "InvalidRequest") || answer.is(404, "ObjectLockConfigurationNotFoundError");
-}
+bool means_no_object_lock(const S3Answer& answer) { return answer.is(400, "InvalidRequest"); }
 
 Error no_object_lock(const S3Client& client) {
     return Error(ErrorCode::unsupported, client.place() + " cannot lock objects",
@@ -260,10 +258,19 @@ void S3Store::retain(const std::string& name, const Retention& wanted, const Cal
 std::optional<Retention> S3Store::retention(const std::string& name, const CallOptions& options) {
     require(capabilities_.object_lock, "lock objects");
     const S3Answer answer = client_.call({.key = key_of(name), .query = {{"retention", ""}}}, options);
-    if (answer.is(404, "NoSuchObjectLockConfiguration")) return std::nullopt;
+    // AWS says the first, radosgw the second.
+    if (answer.is(404, "NoSuchObjectLockConfiguration") || answer.is(404, "ObjectLockConfigurationNotFoundError")) {
+        return std::nullopt;
+    }
     if (means_no_object_lock(answer)) throw no_object_lock(client_);
     if (!answer.succeeded()) throw client_.error_of(answer, "asking for the lock of " + name);
-    return parse_retention(answer.http.body);
+    try {
+        return parse_retention(answer.http.body);
+    } catch (const Error&) {
+        // A server that does not know locks passes over ?retention and sends the object. It would as gladly overwrite
+        // it, which is why retain() always asks here first.
+        throw no_object_lock(client_);
+    }
 }
 
 bool S3Store::visit_page(const S3VersionPage& page,

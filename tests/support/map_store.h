@@ -14,6 +14,8 @@ namespace holdfast {
 class MapStore final : public Store {
   public:
     std::map<std::string, Bytes> objects;
+    // When each object was put, by a clock that moves a second with every put.
+    std::map<std::string, Timestamp> modified;
     bool has_put_if_absent = true;
     // Called before each write with its verb and name; what it throws, the call throws.
     std::function<void(std::string_view, const std::string&)> before_write;
@@ -37,6 +39,8 @@ class MapStore final : public Store {
         Bytes bytes;
         for (const ByteView part : parts) bytes.insert(bytes.end(), part.begin(), part.end());
         objects[name] = std::move(bytes);
+        now_ += std::chrono::seconds(1);
+        modified[name] = now_;
         return PutResult::stored;
     }
     std::optional<Bytes> get(const std::string& name, ByteRange range, const CallOptions&) override {
@@ -74,13 +78,16 @@ class MapStore final : public Store {
     }
 
   private:
-    static ObjectInfo info(const std::pair<const std::string, Bytes>& object) {
+    ObjectInfo info(const std::pair<const std::string, Bytes>& object) const {
         ObjectInfo result;
         result.name = object.first;
+        if (const auto found = modified.find(object.first); found != modified.end())
+            result.modified = found->second;
         result.size_bytes = object.second.size();
         return result;
     }
     std::mutex mutex_;
+    Timestamp now_{};
 };
 
 } // namespace holdfast

@@ -10,7 +10,7 @@
 #include <stdexcept>
 
 #include <fmt/format.h>
-#include <sys/wait.h>
+#include <unistd.h>
 
 namespace holdfast::test {
 
@@ -49,7 +49,8 @@ S3Server::S3Server(S3ServerKind kind)
     for (int attempt = 0; attempt < 3; ++attempt) {
         const std::string place = directory_ / fmt::format("s{}", attempt);
         log = place + ".log";
-        output = output_of(fmt::format("timeout 180 {} {} {} 2>{}", script_, place, directory_ / "tls", log));
+        output = output_of(
+            fmt::format("timeout 180 {} {} {} {} 2>{}", script_, place, directory_ / "tls", ::getpid(), log));
         if (output.find("endpoint=") != std::string::npos) break;
     }
     std::istringstream lines(output);
@@ -75,9 +76,17 @@ S3Server::~S3Server() {
 S3Server& S3Server::shared(S3ServerKind kind) {
     static std::mutex mutex;
     static std::map<S3ServerKind, std::unique_ptr<S3Server>> servers;
+    static std::map<S3ServerKind, std::string> failures;
     const std::scoped_lock lock(mutex);
+    if (const auto failure = failures.find(kind); failure != failures.end())
+        throw std::runtime_error(failure->second);
     std::unique_ptr<S3Server>& server = servers[kind];
-    if (!server) server = std::make_unique<S3Server>(kind);
+    try {
+        if (!server) server = std::make_unique<S3Server>(kind);
+    } catch (const std::exception& error) {
+        failures[kind] = error.what();
+        throw;
+    }
     return *server;
 }
 
@@ -114,8 +123,7 @@ void S3Server::make_certificates() const {
             "-keyout ca.key -out ca.pem && openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
             "-subj /CN=localhost -keyout server.key -out server.csr && openssl x509 -req -in server.csr "
             "-days 2 "
-            "-CA ca.pem -CAkey ca.key -CAcreateserial -extfile names -out server.crt && "
-            "cat server.key server.crt > server.pem",
+            "-CA ca.pem -CAkey ca.key -CAcreateserial -extfile names -out server.crt",
             tls),
         directory_ / "tls.log");
 }

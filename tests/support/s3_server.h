@@ -23,7 +23,8 @@ class S3Server {
     S3Server(const S3Server&) = delete;
     S3Server& operator=(const S3Server&) = delete;
 
-    // One server of each kind for the whole program, started when it is first asked for.
+    // One server of each kind for the whole program, started when it is first asked for. A start that
+    // failed is not tried again.
     static S3Server& shared(S3ServerKind kind);
 
     // What the script printed: endpoint, region, access_key, secret_key; tls_endpoint where there is one.

@@ -12,6 +12,8 @@ namespace holdfast::test {
 
 using testing::ElementsAreArray;
 
+void PrintTo(const StoreMaker& maker, std::ostream* out) { *out << maker.label; }
+
 std::string store_label(const testing::TestParamInfo<StoreMaker>& info) { return info.param.label; }
 
 Bytes patterned_bytes(std::size_t size, std::uint64_t seed) {

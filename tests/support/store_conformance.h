@@ -30,6 +30,8 @@ class StoreConformance : public testing::TestWithParam<StoreMaker> {
     std::shared_ptr<Store> store_;
 };
 
+// How GoogleTest shows the parameter.
+void PrintTo(const StoreMaker& maker, std::ostream* out);
 std::string store_label(const testing::TestParamInfo<StoreMaker>& info);
 // Bytes that depend on `seed`, and do not repeat.
 Bytes patterned_bytes(std::size_t size, std::uint64_t seed);

@@ -17,7 +17,7 @@ struct SegmentMergeOptions {
     // Equal ids with different locations are all kept, up to this many: a hostile writer could name one id a
     // million times.
     std::size_t most_locations = 64;
-    SegmentWriterOptions writer;
+    SegmentWriterOptions writer{};
 };
 
 struct SegmentMergeResult {

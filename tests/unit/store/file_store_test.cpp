@@ -140,8 +140,8 @@ TEST_F(FileStoreTest, TwoProcessesNeverBothWin) {
         int wins = 0;
         FileStore mine(root_);
         for (int i = 0; i < rounds; ++i) {
-            wins += mine.put("race/" + std::to_string(i), as_bytes("x"),
-                             {.only_if_absent = true}) == PutResult::stored;
+            wins += mine.put("race/" + std::to_string(i), as_bytes("x"), {.only_if_absent = true}) ==
+                    PutResult::stored;
         }
         return wins;
     };

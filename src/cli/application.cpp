@@ -1,0 +1,94 @@
+#include "cli/application.h"
+
+#include "base/error.h"
+#include "base/version.h"
+#include "cli/command.h"
+#include "cli/configuration.h"
+#include "cli/signals.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cstdio>
+
+namespace holdfast {
+
+namespace {
+
+constexpr std::array<AddCommand, 10> commands = {
+    add_init,   add_backup, add_snapshots, add_ls,  add_cat,
+    add_restore, add_forget, add_prune,     add_key, add_version,
+};
+
+void add_global_options(CLI::App& app, GlobalOptions& options) {
+    app.add_option("--key-file", options.key_file, "File with the key of a key-file slot, or with a recovery key")
+        ->envname("HOLDFAST_KEY_FILE");
+    app.add_option("--private-key", options.private_key, "File with the private key of a public-key slot")
+        ->envname("HOLDFAST_PRIVATE_KEY");
+    app.add_option("--config", options.configuration_file,
+                   "Configuration (default: ~/.config/holdfast/holdfast.toml, then /etc/holdfast/holdfast.toml)")
+        ->envname("HOLDFAST_CONFIG");
+    app.add_option("--cache-directory", options.cache_directory, "What this machine keeps to be faster; may be lost")
+        ->envname("HOLDFAST_CACHE_DIRECTORY");
+    app.add_option("--limit-upload", options.limit_upload, "Bytes a second to the repository, such as 20M");
+    app.add_option("--limit-download", options.limit_download, "Bytes a second from the repository");
+    app.add_flag("--json", options.json, "Print the result as JSON");
+    app.add_flag("-q,--quiet", options.quiet, "No progress and no warnings");
+    app.add_flag("-v,--verbose", options.verbose, "Say more");
+    app.add_option("--log-format", options.log_format, "Log lines as text or json")
+        ->check(CLI::IsMember({"text", "json"}));
+}
+
+int report(const Error& error, bool json) {
+    if (json) {
+        const nlohmann::json value = {{"error",
+                                       {{"code", to_string(error.code())},
+                                        {"message", error.message()},
+                                        {"hint", error.hint()}}}};
+        fmt::print("{}\n", value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    }
+    fmt::print(stderr, "holdfast: {}\n", error.message());
+    if (!error.hint().empty()) fmt::print(stderr, "          {}\n", error.hint());
+    return error.code() == ErrorCode::usage ? exit_usage : exit_failed;
+}
+
+int parse_and_run(int argc, char** argv, GlobalOptions& options) {
+    CLI::App app("Back up to your own storage, encrypted and deduplicated, and get it back.", "holdfast");
+    app.require_subcommand(1);
+    app.fallthrough();
+    app.set_help_all_flag("--help-all", "Help for all commands");
+    app.footer("Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but something was left out.\n"
+               "The manual page holdfast(1) says more.");
+    add_global_options(app, options);
+    RunCommand run;
+    for (const AddCommand add : commands) add(app, run);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        const int code = app.exit(error);
+        return code == 0 ? exit_done : exit_usage;
+    }
+    const Configuration configuration = load_configuration(options.configuration_file);
+    const StopOnSignal signals;
+    CommandContext context(options, configuration, signals.stop_token());
+    return run(context);
+}
+
+} // namespace
+
+int run_application(int argc, char** argv) {
+    GlobalOptions options;
+    try {
+        return parse_and_run(argc, argv, options);
+    } catch (const Error& error) {
+        return report(error, options.json);
+    } catch (const std::bad_alloc&) {
+        return report(Error(ErrorCode::internal, "there is not enough memory"), options.json);
+    } catch (const std::exception& error) {
+        return report(Error(ErrorCode::internal, fmt::format("a defect in holdfast: {}", error.what()),
+                            "please report it with the command you typed"),
+                      options.json);
+    }
+}
+
+} // namespace holdfast

@@ -1,0 +1,166 @@
+#include "cli/command.h"
+
+#include "base/error.h"
+#include "base/file_descriptor.h"
+#include "cli/configuration.h"
+#include "cli/terminal.h"
+#include "documents/entry_name.h"
+#include "repository/node/entry.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstdlib>
+
+namespace holdfast {
+
+namespace {
+
+std::string environment(const char* name) {
+    const char* value = std::getenv(name);
+    return value == nullptr ? "" : value;
+}
+
+const std::string& first_of(const std::string& a, const std::string& b) { return a.empty() ? b : a; }
+
+std::string trimmed_file(const std::string& path) {
+    const Bytes bytes = read_file(path, 65536);
+    std::string text(as_text(bytes));
+    while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
+    return text;
+}
+
+} // namespace
+
+CommandContext::CommandContext(const GlobalOptions& options, const Configuration& configuration, std::stop_token stop)
+    : options_(options), configuration_(configuration), stop_(std::move(stop)),
+      logger_(std::make_unique<StandardErrorLogger>(options.verbose ? LogLevel::debug
+                                                    : options.quiet ? LogLevel::error
+                                                                    : LogLevel::warning,
+                                                    options.log_format == "json" ? LogFormat::json : LogFormat::text)) {}
+
+CommandContext::~CommandContext() = default;
+
+RepositoryAccess CommandContext::access(const std::string& url, bool new_passphrase) {
+    RepositoryAccess access;
+    access.url = first_of(url, configuration_.repository);
+    if (access.url.empty()) {
+        throw Error(ErrorCode::usage, "no repository is named",
+                    "add --repo URL, set HOLDFAST_REPOSITORY, or write 'repository' in holdfast.toml");
+    }
+    access.cache_directory = first_of(options_.cache_directory, configuration_.cache_directory);
+    const std::string& upload = first_of(options_.limit_upload, configuration_.limit_upload);
+    const std::string& download = first_of(options_.limit_download, configuration_.limit_download);
+    if (!upload.empty()) access.store.throttle.upload_bytes_per_second = parse_size(upload, "--limit-upload");
+    if (!download.empty()) access.store.throttle.download_bytes_per_second = parse_size(download, "--limit-download");
+    access.store.s3_endpoint = configuration_.s3.endpoint;
+    access.store.s3_region = configuration_.s3.region;
+    access.store.s3_profile = configuration_.s3.profile;
+    access.store.s3_ca_file = configuration_.s3.ca_file;
+    access.store.s3_credentials.access_key = configuration_.s3.access_key;
+    if (!configuration_.s3.secret_key_file.empty()) {
+        access.store.s3_credentials.secret_key = trimmed_file(configuration_.s3.secret_key_file);
+    }
+
+    // What is typed wins over the environment, and that over the file.
+    if (!options_.key_file.empty()) {
+        access.key_file = options_.key_file;
+    } else if (!options_.private_key.empty()) {
+        access.private_key_file = options_.private_key;
+    } else if (const std::string passphrase = environment("HOLDFAST_PASSPHRASE"); !passphrase.empty()) {
+        access.passphrase = Secret::copy_of(as_bytes(passphrase));
+    } else if (!configuration_.key_file.empty()) {
+        access.key_file = configuration_.key_file;
+    } else if (!configuration_.private_key.empty()) {
+        access.private_key_file = configuration_.private_key;
+    } else if (!configuration_.passphrase_file.empty()) {
+        access.passphrase = Secret::copy_of(as_bytes(trimmed_file(configuration_.passphrase_file)));
+    } else {
+        access.passphrase = ask_passphrase(new_passphrase);
+    }
+    return access;
+}
+
+void CommandContext::print(const nlohmann::json& value, const std::function<void()>& text) const {
+    if (json()) {
+        fmt::print("{}\n", value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    } else {
+        text();
+    }
+}
+
+std::uint64_t parse_size(const std::string& text, const std::string& what) {
+    const auto fail = [&]() -> Error {
+        return Error(ErrorCode::usage, fmt::format("{}: '{}' is not a size", what, text), "write it as 500k, 20M or 1.5G");
+    };
+    char* end = nullptr;
+    const double number = std::strtod(text.c_str(), &end);
+    std::string unit(end);
+    if (end == text.c_str() || !std::isfinite(number) || number < 0) throw fail();
+    double factor = 1;
+    if (!unit.empty()) {
+        switch (unit[0]) {
+        case 'k':
+        case 'K': factor = 1024.0; break;
+        case 'M': factor = 1024.0 * 1024; break;
+        case 'G': factor = 1024.0 * 1024 * 1024; break;
+        case 'T': factor = 1024.0 * 1024 * 1024 * 1024; break;
+        default: throw fail();
+        }
+        const std::string rest = unit.substr(1);
+        if (!rest.empty() && rest != "B" && rest != "iB") throw fail();
+    }
+    if (number * factor >= 1e18) throw fail();
+    return static_cast<std::uint64_t>(number * factor);
+}
+
+std::string local_time(Timestamp time) {
+    const std::time_t seconds =
+        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::floor<std::chrono::seconds>(time).time_since_epoch()).count();
+    return fmt::format("{:%Y-%m-%d %H:%M:%S}", fmt::localtime(seconds));
+}
+
+std::string file_time_text(const FileTime& time) {
+    // Beyond these, calendars of the C library are of no help.
+    if (time.seconds < -62135596800 || time.seconds > 253402300799) return fmt::format("@{}", time.seconds);
+    return fmt::format("{:%Y-%m-%d %H:%M:%S}", fmt::localtime(static_cast<std::time_t>(time.seconds)));
+}
+
+std::string short_id(const std::string& hex) { return hex.substr(0, 8); }
+
+nlohmann::json to_json(const Snapshot& snapshot) {
+    nlohmann::json paths = nlohmann::json::array();
+    for (const std::string& path : snapshot.paths) paths.push_back(printable(path));
+    const SnapshotTotals& totals = snapshot.totals;
+    return {
+        {"id", snapshot.id.hex()},
+        {"source", snapshot.source},
+        {"kind", snapshot.kind},
+        {"sequence", snapshot.sequence},
+        {"parent", snapshot.parent ? nlohmann::json(snapshot.parent->hex()) : nlohmann::json()},
+        {"host", snapshot.host},
+        {"domain", snapshot.domain},
+        {"paths", paths},
+        {"time", to_rfc3339(snapshot.time)},
+        {"end", to_rfc3339(snapshot.end)},
+        {"duration_seconds", std::chrono::duration<double>(snapshot.end - snapshot.time).count()},
+        {"tags", snapshot.tags},
+        {"state", to_string(snapshot.state)},
+        {"size_bytes", totals.bytes},
+        {"added_bytes", totals.stored_bytes},
+        {"files", totals.files},
+        {"directories", totals.directories},
+        {"others", totals.others},
+        {"read_bytes", totals.read_bytes},
+        {"new_bytes", totals.new_bytes},
+        {"unchanged_files", totals.unchanged_files},
+        {"changed_files", totals.changed_files},
+        {"new_files", totals.new_files},
+        {"failed", totals.failed},
+        {"compression", snapshot.compression},
+        {"program", snapshot.program},
+    };
+}
+
+} // namespace holdfast

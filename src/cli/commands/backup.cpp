@@ -1,0 +1,170 @@
+#include "base/error.h"
+#include "base/file_descriptor.h"
+#include "cli/commands/repository_option.h"
+#include "cli/configuration.h"
+#include "service/backup_documents.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+
+namespace holdfast {
+
+namespace {
+
+struct Arguments {
+    std::string repository;
+    std::string source;
+    std::string kind = "documents";
+    std::string host;
+    std::vector<std::string> paths, tags, exclude, include, exclude_files, split_pages, split_content;
+    bool one_file_system = false;
+    bool exclude_caches = false;
+    bool read_everything = false;
+    bool ignore_inode = false;
+    bool ignore_ctime = false;
+    int compression_level = 0;
+    double checkpoint_seconds = 60;
+};
+
+std::string host_name() {
+    std::array<char, 256> name{};
+    return ::gethostname(name.data(), name.size() - 1) == 0 ? std::string(name.data()) : "unknown";
+}
+
+constexpr std::size_t most_pattern_bytes = 16u << 20;
+
+DocumentsBackup make_request(const CommandContext& context, const Arguments& arguments) {
+    const Configuration::Backup& configured = context.configuration().backup;
+    DocumentsBackup what;
+    what.run.source = arguments.source.empty() ? configured.source : arguments.source;
+    if (what.run.source.empty()) {
+        throw Error(ErrorCode::usage, "no source is named", "add --source NAME: it tells the snapshots of one tree from another's");
+    }
+    what.run.kind = arguments.kind;
+    what.run.host = arguments.host.empty() ? host_name() : arguments.host;
+    what.run.paths = arguments.paths.empty() ? configured.paths : arguments.paths;
+    if (what.run.paths.empty()) throw Error(ErrorCode::usage, "no path is named", "say what to back up");
+    what.run.tags = configured.tags;
+    for (const std::string& tag : arguments.tags) {
+        const std::size_t equals = tag.find('=');
+        if (equals == std::string::npos || equals == 0) {
+            throw Error(ErrorCode::usage, fmt::format("--tag: '{}' is not of the form KEY=VALUE", tag));
+        }
+        what.run.tags[tag.substr(0, equals)] = tag.substr(equals + 1);
+    }
+    if (arguments.compression_level != 0) {
+        what.run.pipeline.level = LevelSettings::fixed(arguments.compression_level);
+    }
+    what.run.checkpoint_interval =
+        std::chrono::duration_cast<Duration>(std::chrono::duration<double>(arguments.checkpoint_seconds));
+
+    for (const std::string& file : arguments.exclude_files) {
+        what.tree.filter.exclude_lines(as_text(read_file(file, most_pattern_bytes)), file);
+    }
+    for (const std::string& pattern : configured.exclude) what.tree.filter.exclude(pattern);
+    for (const std::string& pattern : arguments.exclude) what.tree.filter.exclude(pattern);
+    for (const std::string& pattern : configured.include) what.tree.filter.include(pattern);
+    for (const std::string& pattern : arguments.include) what.tree.filter.include(pattern);
+    what.tree.walk.one_file_system = arguments.one_file_system || configured.one_file_system;
+    what.tree.walk.exclude_caches = arguments.exclude_caches || configured.exclude_caches;
+    for (const std::string& pattern : arguments.split_pages) what.tree.split_rules.push_back({pattern, SplitMode::pages});
+    for (const std::string& pattern : arguments.split_content) {
+        what.tree.split_rules.push_back({pattern, SplitMode::content_defined});
+    }
+    what.tree.read_everything = arguments.read_everything;
+    what.tree.ignore_inode = arguments.ignore_inode;
+    what.tree.ignore_ctime = arguments.ignore_ctime;
+    return what;
+}
+
+nlohmann::json result_json(const DocumentsBackupResult& result) {
+    nlohmann::json value = to_json(result.report.snapshot);
+    value["snapshot"] = value["id"];
+    value["resumed"] = result.report.resumed;
+    value["checkpoints"] = result.report.checkpoints;
+    value["changed_while_read"] = result.tree.changed_while_read;
+    value["rewritten_bytes"] = result.tree.rewritten_bytes;
+    nlohmann::json levels = nlohmann::json::array();
+    for (const LevelUse& use : result.report.compression.levels) {
+        levels.push_back({{"level", use.level},
+                          {"raw_bytes", use.raw_bytes},
+                          {"stored_bytes", use.stored_bytes},
+                          {"seconds", std::chrono::duration<double>(use.time).count()}});
+    }
+    value["compression_levels"] = levels;
+    nlohmann::json problems = nlohmann::json::array();
+    for (const TreeProblem& problem : result.tree.problems) {
+        problems.push_back({{"path", problem.path}, {"reason", problem.what}});
+    }
+    value["problems"] = problems;
+    return value;
+}
+
+void print_result(const DocumentsBackupResult& result) {
+    const Snapshot& snapshot = result.report.snapshot;
+    const SnapshotTotals& totals = snapshot.totals;
+    fmt::print("Snapshot {} of '{}'{}\n", short_id(snapshot.id.hex()), snapshot.source,
+               snapshot.state == SnapshotState::partial ? ", partial" : "");
+    fmt::print("  {} files in {} directories, {}\n", totals.files, totals.directories, format_bytes(totals.bytes));
+    fmt::print("  {} new, {} changed, {} unchanged\n", totals.new_files, totals.changed_files, totals.unchanged_files);
+    fmt::print("  read {}, new content {}, added to the repository {}\n", format_bytes(totals.read_bytes),
+               format_bytes(totals.new_bytes), format_bytes(totals.stored_bytes));
+    if (!snapshot.compression.empty()) fmt::print("  compression: {}\n", snapshot.compression);
+    if (result.report.resumed) fmt::print("  went on from an interrupted backup\n");
+    if (result.tree.changed_while_read > 0) {
+        fmt::print("  {} files changed while they were read; they are marked\n", result.tree.changed_while_read);
+    }
+    fmt::print("  took {}\n", format_duration(std::chrono::duration<double>(snapshot.end - snapshot.time).count()));
+    if (totals.failed > 0) {
+        fmt::print("\n{} left out:\n", totals.failed);
+        for (const TreeProblem& problem : result.tree.problems) fmt::print("  {}: {}\n", problem.path, problem.what);
+        if (totals.failed > result.tree.problems.size()) fmt::print("  …\n");
+    }
+}
+
+int run_backup(CommandContext& context, const Arguments& arguments) {
+    const DocumentsBackup what = make_request(context, arguments);
+    const OpenRepository open = context.open(arguments.repository);
+    Progress progress;
+    DocumentsBackupResult result;
+    {
+        const ProgressDisplay display(progress, stderr, context.show_progress());
+        result = back_up_documents(*open.repository, what, progress, context.stop());
+    }
+    context.print(result_json(result), [&] { print_result(result); });
+    return result.report.snapshot.state == SnapshotState::partial ? exit_incomplete : exit_done;
+}
+
+} // namespace
+
+void add_backup(CLI::App& app, RunCommand& run) {
+    auto a = std::make_shared<Arguments>();
+    CLI::App* command = app.add_subcommand("backup", "Make a snapshot of files and directories");
+    add_repository_option(*command, a->repository);
+    command->add_option("--source", a->source, "Name of what is protected; snapshots of one source follow each other");
+    command->add_option("--kind", a->kind, "Kind of source")->check(CLI::IsMember({"documents"}))->capture_default_str();
+    command->add_option("--tag", a->tags, "KEY=VALUE, kept with the snapshot; may be repeated")->take_all();
+    command->add_option("--host", a->host, "Host to name in the snapshot (default: this one)");
+    command->add_option("--exclude", a->exclude, "Leave out what matches the pattern; may be repeated");
+    command->add_option("--include", a->include, "Take in again what a pattern left out; may be repeated");
+    command->add_option("--exclude-file", a->exclude_files, "File with one pattern a line");
+    command->add_flag("--one-file-system", a->one_file_system, "Do not cross into other file systems");
+    command->add_flag("--exclude-caches", a->exclude_caches, "Leave out directories with a CACHEDIR.TAG");
+    command->add_flag("--read-everything", a->read_everything, "Read all files, also those that look unchanged");
+    command->add_flag("--ignore-inode", a->ignore_inode, "An inode number that differs is no change (network file systems)");
+    command->add_flag("--ignore-ctime", a->ignore_ctime, "A status time that differs is no change");
+    command->add_option("--split-pages", a->split_pages, "Large files that match are cut in pages, whatever they look like");
+    command->add_option("--split-content", a->split_content, "Large files that match are cut by content");
+    command->add_option("--compression-level", a->compression_level, "Fixed zstd level (default: measured, 3 or higher)")
+        ->check(CLI::Range(1, 19));
+    command->add_option("--checkpoint-seconds", a->checkpoint_seconds, "How much work an interruption may cost")
+        ->check(CLI::Range(0.0, 86400.0))
+        ->capture_default_str();
+    command->add_option("PATH", a->paths, "What to back up");
+    command->callback([a, &run] { run = [a](CommandContext& context) { return run_backup(context, *a); }; });
+}
+
+} // namespace holdfast

@@ -1,0 +1,48 @@
+#include "base/error.h"
+#include "cli/commands/repository_option.h"
+
+#include <fmt/format.h>
+
+namespace holdfast {
+
+namespace {
+
+struct Arguments {
+    std::string repository;
+    std::vector<std::string> snapshots;
+    bool even_the_last = false;
+};
+
+int run_forget(CommandContext& context, const Arguments& arguments) {
+    const OpenRepository open = context.open(arguments.repository);
+    // All are looked up before the first is forgotten, so that a mistyped one changes nothing.
+    std::vector<Snapshot> chosen;
+    for (const std::string& name : arguments.snapshots) chosen.push_back(open.repository->find_snapshot(name, ""));
+    nlohmann::json value = nlohmann::json::array();
+    for (const Snapshot& snapshot : chosen) {
+        forget_snapshot(open.repository->context(), snapshot.id, arguments.even_the_last);
+        value.push_back(snapshot.id.hex());
+    }
+    context.print({{"forgotten", value}}, [&] {
+        for (const Snapshot& snapshot : chosen) {
+            fmt::print("Forgot {} of '{}' from {}\n", short_id(snapshot.id.hex()), snapshot.source, local_time(snapshot.time));
+        }
+        fmt::print("Its space is freed by 'holdfast prune'.\n");
+    });
+    return exit_done;
+}
+
+} // namespace
+
+void add_forget(CLI::App& app, RunCommand& run) {
+    auto arguments = std::make_shared<Arguments>();
+    CLI::App* command = app.add_subcommand("forget", "Say that snapshots are no longer wanted");
+    add_repository_option(*command, arguments->repository);
+    command->add_option("SNAPSHOT", arguments->snapshots, "Ids, or beginnings of ids")->required();
+    command->add_flag("--even-the-last", arguments->even_the_last, "Also the last snapshot of a source");
+    command->callback([arguments, &run] {
+        run = [arguments](CommandContext& context) { return run_forget(context, *arguments); };
+    });
+}
+
+} // namespace holdfast

@@ -1,0 +1,97 @@
+#include "base/error.h"
+#include "cli/commands/entry_output.h"
+#include "cli/commands/repository_option.h"
+#include "documents/entry_name.h"
+#include "repository/node/directory_cursor.h"
+
+#include <fmt/format.h>
+
+namespace holdfast {
+
+namespace {
+
+struct Arguments {
+    std::string repository;
+    std::string snapshot = "latest";
+    std::string path;
+    std::string source;
+    bool recursive = false;
+    bool long_form = false;
+};
+
+// A directory whose entries are being listed.
+struct Level {
+    DirectoryCursor cursor;
+    std::string path;
+};
+
+void list(Repository& repository, const NodeRef& directory, const std::string& path, bool recursive,
+          const std::function<void(const std::string&, const TreeEntry&)>& show) {
+    std::vector<Level> levels;
+    levels.push_back({DirectoryCursor(repository.nodes(), directory), path});
+    while (!levels.empty()) {
+        const TreeEntry* entry = levels.back().cursor.next();
+        if (entry == nullptr) {
+            levels.pop_back();
+            continue;
+        }
+        const std::string entry_path = levels.back().path + "/" + entry->name;
+        show(entry_path, *entry);
+        if (recursive && entry->type == EntryType::directory) {
+            const NodeRef children = entry->children;
+            levels.push_back({DirectoryCursor(repository.nodes(), children), entry_path});
+        }
+    }
+}
+
+int run_ls(CommandContext& context, const Arguments& arguments) {
+    const OpenRepository open = context.open(arguments.repository);
+    Repository& repository = *open.repository;
+    const Snapshot snapshot = repository.find_snapshot(arguments.snapshot, arguments.source);
+    std::string path = arguments.path;
+    while (path.starts_with('/')) path.erase(0, 1);
+    while (path.ends_with('/')) path.pop_back();
+
+    nlohmann::json value = nlohmann::json::array();
+    const auto show = [&](const std::string& entry_path, const TreeEntry& entry) {
+        if (context.json()) {
+            value.push_back(entry_json(entry_path, entry));
+        } else if (arguments.long_form) {
+            fmt::print("{}\n", entry_line(entry_path, entry));
+        } else {
+            fmt::print("{}{}\n", printable(entry_path), entry.type == EntryType::directory ? "/" : "");
+        }
+    };
+    if (path.empty()) {
+        list(repository, snapshot.root, "", arguments.recursive, show);
+    } else {
+        const std::optional<TreeEntry> entry = find_path(repository.nodes(), snapshot.root, path);
+        if (!entry) {
+            throw Error(ErrorCode::usage, fmt::format("the snapshot has no '{}'", printable(path)),
+                        "look for it with 'holdfast find'");
+        }
+        if (entry->type == EntryType::directory) {
+            list(repository, entry->children, "/" + path, arguments.recursive, show);
+        } else {
+            show("/" + path, *entry);
+        }
+    }
+    context.print(value, [] {});
+    return exit_done;
+}
+
+} // namespace
+
+void add_ls(CLI::App& app, RunCommand& run) {
+    auto a = std::make_shared<Arguments>();
+    CLI::App* command = app.add_subcommand("ls", "List a directory of a snapshot");
+    add_repository_option(*command, a->repository);
+    command->add_option("SNAPSHOT", a->snapshot, "Id, beginning of an id, or latest")->required();
+    command->add_option("PATH", a->path, "Directory or file in the snapshot (default: the top)");
+    command->add_option("--source", a->source, "With latest: of this source");
+    command->add_flag("--recursive,-R", a->recursive, "With all that is below");
+    command->add_flag("--long,-l", a->long_form, "With mode, owner, size and time");
+    command->callback([a, &run] { run = [a](CommandContext& context) { return run_ls(context, *a); }; });
+}
+
+} // namespace holdfast

@@ -1,0 +1,93 @@
+#include "base/error.h"
+#include "cli/commands/repository_option.h"
+#include "repository/protocol/collector.h"
+
+#include <fmt/format.h>
+
+namespace holdfast {
+
+namespace {
+
+struct Arguments {
+    std::string repository;
+    bool dry_run = false;
+    double wait_seconds = 0;
+    double patience_hours = 24;
+    double rewrite_dead_part = 0.4;
+    std::string rewrite_budget = "4G";
+};
+
+Duration from_seconds(double seconds) {
+    return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+}
+
+nlohmann::json result_json(const CollectorReport& report, bool dry_run) {
+    return {{"dry_run", dry_run},
+            {"postponed", report.postponed},
+            {"packs_before", report.packs_before},
+            {"bytes_before", report.bytes_before},
+            {"deleted_packs", report.deleted_packs},
+            {"deleted_bytes", report.deleted_bytes},
+            {"rewritten_packs", report.rewritten_packs},
+            {"copied_bytes", report.copied_bytes},
+            {"live_bytes", report.live_bytes},
+            {"dead_bytes_kept", report.dead_bytes_kept},
+            {"locked_packs", report.locked_packs},
+            {"deleted_index_segments", report.deleted_index_segments},
+            {"deleted_snapshots", report.deleted_snapshots},
+            {"waited_for", report.waited_for},
+            {"fenced", report.fenced},
+            {"problems", report.problems}};
+}
+
+int run_prune(CommandContext& context, const Arguments& arguments) {
+    CollectorSettings settings;
+    settings.dry_run = arguments.dry_run;
+    settings.wait = from_seconds(arguments.wait_seconds);
+    settings.patience = from_seconds(arguments.patience_hours * 3600);
+    settings.rewrite_dead_part = arguments.rewrite_dead_part;
+    settings.rewrite_budget_bytes = parse_size(arguments.rewrite_budget, "--rewrite-budget");
+    const OpenRepository open = context.open(arguments.repository);
+    settings.pack_bytes = open.repository->config().pack_bytes;
+    Progress progress;
+    CollectorReport report;
+    {
+        const ProgressDisplay display(progress, stderr, context.show_progress());
+        report = collect_garbage(open.repository->context(), settings, progress);
+    }
+    context.print(result_json(report, arguments.dry_run), [&] {
+        if (report.postponed) {
+            fmt::print("Nothing was deleted: {} runs have not ended.\n", report.waited_for.size());
+            for (const std::string& run : report.waited_for) fmt::print("  {}\n", run);
+            fmt::print("Prune again when they have, or give up those without a sign of life with --patience-hours.\n");
+            return;
+        }
+        fmt::print("{} {} of {} packs, {} of {}; rewrote {} ({} copied)\n", arguments.dry_run ? "Would delete" : "Deleted",
+                   report.deleted_packs, report.packs_before, format_bytes(report.deleted_bytes),
+                   format_bytes(report.bytes_before), report.rewritten_packs, format_bytes(report.copied_bytes));
+        fmt::print("{} live, {} dead but kept\n", format_bytes(report.live_bytes), format_bytes(report.dead_bytes_kept));
+        for (const std::string& run : report.fenced) fmt::print("Gave up the run {}: it showed no sign of life\n", run);
+        if (report.locked_packs > 0) fmt::print("{} packs are locked and stay for now\n", report.locked_packs);
+        for (const std::string& problem : report.problems) fmt::print("Left alone: {}\n", problem);
+    });
+    return report.postponed || !report.problems.empty() ? exit_incomplete : exit_done;
+}
+
+} // namespace
+
+void add_prune(CLI::App& app, RunCommand& run) {
+    auto a = std::make_shared<Arguments>();
+    CLI::App* command = app.add_subcommand("prune", "Delete what no snapshot needs");
+    add_repository_option(*command, a->repository);
+    command->add_flag("--dry-run", a->dry_run, "Say what would be deleted, and do nothing");
+    command->add_option("--wait", a->wait_seconds, "Seconds to wait for backups that are running")->capture_default_str();
+    command->add_option("--patience-hours", a->patience_hours, "A backup without a sign of life for so long is given up")
+        ->capture_default_str();
+    command->add_option("--rewrite-dead-part", a->rewrite_dead_part, "Packs with this part dead are rewritten")
+        ->check(CLI::Range(0.01, 1.0))
+        ->capture_default_str();
+    command->add_option("--rewrite-budget", a->rewrite_budget, "How much may be copied for that")->capture_default_str();
+    command->callback([a, &run] { run = [a](CommandContext& context) { return run_prune(context, *a); }; });
+}
+
+} // namespace holdfast

@@ -1,0 +1,137 @@
+#include "base/error.h"
+#include "base/file_descriptor.h"
+#include "cli/commands/repository_option.h"
+#include "service/backup_documents.h"
+
+#include <fmt/format.h>
+
+namespace holdfast {
+
+namespace {
+
+struct Arguments {
+    std::string repository;
+    std::string snapshot;
+    std::string target;
+    std::string source;
+    std::vector<std::string> paths, include, exclude;
+    bool in_place = false;
+    bool dry_run = false;
+    bool delete_extra = false;
+    bool trust_times = false;
+    bool sync = false;
+    bool numeric_owner = false;
+    bool no_owner = false;
+    bool no_attributes = false;
+};
+
+TreeRestoreSettings make_settings(const Arguments& arguments) {
+    TreeRestoreSettings settings;
+    settings.paths = arguments.paths;
+    if (!arguments.include.empty()) {
+        // Only what matches, wherever it is.
+        settings.filter.exclude("*");
+        for (const std::string& pattern : arguments.include) settings.filter.include(pattern);
+    }
+    for (const std::string& pattern : arguments.exclude) settings.filter.exclude(pattern);
+    if ((arguments.dry_run || arguments.delete_extra || arguments.trust_times) && !arguments.in_place) {
+        throw Error(ErrorCode::usage, "--dry-run, --delete and --trust-times say what to do with files that are there",
+                    "add --in-place");
+    }
+    settings.in_place = arguments.in_place;
+    settings.dry_run = arguments.dry_run;
+    settings.delete_extra = arguments.delete_extra;
+    settings.trust_times = arguments.trust_times;
+    settings.sync = arguments.sync;
+    settings.metadata.numeric_owner = arguments.numeric_owner;
+    settings.metadata.owner = !arguments.no_owner;
+    settings.metadata.attributes = !arguments.no_attributes;
+    return settings;
+}
+
+nlohmann::json result_json(const Snapshot& snapshot, const TreeRestoreResult& result, double seconds) {
+    nlohmann::json problems = nlohmann::json::array();
+    for (const RestoreProblem& problem : result.problems) {
+        problems.push_back({{"path", problem.path}, {"reason", problem.what}});
+    }
+    return {{"snapshot", snapshot.id.hex()},
+            {"files", result.files},
+            {"directories", result.directories},
+            {"others", result.others},
+            {"bytes", result.bytes},
+            {"written_bytes", result.written_bytes},
+            {"same_files", result.same_files},
+            {"deleted", result.deleted},
+            {"skipped", result.skipped},
+            {"failed", result.failed},
+            {"owner_failures", result.owner_failures},
+            {"seconds", seconds},
+            {"problems", problems}};
+}
+
+void print_result(const Arguments& arguments, const Snapshot& snapshot, const TreeRestoreResult& result, double seconds) {
+    fmt::print("{} snapshot {} {} {}\n", arguments.dry_run ? "Would restore" : "Restored", short_id(snapshot.id.hex()),
+               arguments.dry_run ? "to" : "into", arguments.target);
+    fmt::print("  {} files, {} directories, {} others, {}\n", result.files, result.directories, result.others,
+               format_bytes(result.bytes));
+    if (arguments.in_place) {
+        fmt::print("  {} files were right already; {} {}\n", result.same_files,
+                   arguments.dry_run ? "would write" : "wrote", format_bytes(result.written_bytes));
+    }
+    if (arguments.delete_extra) {
+        fmt::print("  {} {} entries that the snapshot does not have\n", arguments.dry_run ? "would delete" : "deleted",
+                   result.deleted);
+    }
+    if (result.skipped > 0) fmt::print("  {} sockets or devices passed over\n", result.skipped);
+    if (result.owner_failures > 0) {
+        fmt::print("  {} entries did not get their owner: run as root for that\n", result.owner_failures);
+    }
+    fmt::print("  took {}\n", format_duration(seconds));
+    if (result.failed > 0) {
+        fmt::print("\n{} failed:\n", result.failed);
+        for (const RestoreProblem& problem : result.problems) fmt::print("  {}: {}\n", problem.path, problem.what);
+        if (result.failed > result.problems.size()) fmt::print("  …\n");
+    }
+}
+
+int run_restore(CommandContext& context, const Arguments& arguments) {
+    const TreeRestoreSettings settings = make_settings(arguments);
+    const OpenRepository open = context.open(arguments.repository);
+    const Snapshot snapshot = open.repository->find_snapshot(arguments.snapshot, arguments.source);
+    const Duration started = system_clock().steady();
+    Progress progress;
+    TreeRestoreResult result;
+    {
+        const ProgressDisplay display(progress, stderr, context.show_progress());
+        result = restore_documents(*open.repository, snapshot, arguments.target, settings, progress, context.stop());
+    }
+    const double seconds = std::chrono::duration<double>(system_clock().steady() - started).count();
+    context.print(result_json(snapshot, result, seconds), [&] { print_result(arguments, snapshot, result, seconds); });
+    return result.failed > 0 ? exit_incomplete : exit_done;
+}
+
+} // namespace
+
+void add_restore(CLI::App& app, RunCommand& run) {
+    auto a = std::make_shared<Arguments>();
+    CLI::App* command = app.add_subcommand("restore", "Write a snapshot, or part of it, back");
+    add_repository_option(*command, a->repository);
+    command->add_option("SNAPSHOT", a->snapshot, "Id, beginning of an id, or latest")->required();
+    command->add_option("--to", a->target, "Directory to restore into; made if missing, must be empty without --in-place")
+        ->required();
+    command->add_option("--source", a->source, "With latest: of this source");
+    command->add_option("--path", a->paths, "Only this path of the snapshot and what is below; may be repeated");
+    command->add_option("--include", a->include, "Only what matches the pattern; may be repeated");
+    command->add_option("--exclude", a->exclude, "Not what matches the pattern; may be repeated");
+    command->add_flag("--in-place", a->in_place, "Write only what differs into what is there");
+    command->add_flag("--dry-run", a->dry_run, "With --in-place: say what would be written, and do nothing");
+    command->add_flag("--delete", a->delete_extra, "With --in-place: delete what the snapshot does not have");
+    command->add_flag("--trust-times", a->trust_times, "With --in-place: right size and time is right, unread");
+    command->add_flag("--sync", a->sync, "Return when everything is on disk");
+    command->add_flag("--numeric-owner", a->numeric_owner, "Owners by number, not by name");
+    command->add_flag("--no-owner", a->no_owner, "Do not set owners");
+    command->add_flag("--no-attributes", a->no_attributes, "Do not set extended attributes and ACLs");
+    command->callback([a, &run] { run = [a](CommandContext& context) { return run_restore(context, *a); }; });
+}
+
+} // namespace holdfast

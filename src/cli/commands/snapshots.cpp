@@ -1,0 +1,61 @@
+#include "cli/commands/repository_option.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace holdfast {
+
+namespace {
+
+struct Arguments {
+    std::string repository;
+    std::string source;
+};
+
+std::string tags_text(const Snapshot& snapshot) {
+    std::string text;
+    for (const auto& [key, value] : snapshot.tags) text += fmt::format("{}{}={}", text.empty() ? "" : " ", key, value);
+    return text;
+}
+
+int run_snapshots(CommandContext& context, const Arguments& arguments) {
+    const OpenRepository open = context.open(arguments.repository);
+    SnapshotList list = list_snapshots(open.repository->context());
+    std::erase_if(list.snapshots, [&](const Snapshot& snapshot) {
+        return !arguments.source.empty() && snapshot.source != arguments.source;
+    });
+    std::reverse(list.snapshots.begin(), list.snapshots.end());
+
+    nlohmann::json value = nlohmann::json::array();
+    for (const Snapshot& snapshot : list.snapshots) value.push_back(to_json(snapshot));
+    context.print(value, [&] {
+        fmt::print("{:<10}{:<21}{:<16}{:>10}  {:>10}  {:>8}  {:<10}{}\n", "ID", "TIME", "SOURCE", "SIZE", "ADDED", "TOOK",
+                   "STATE", "TAGS");
+        for (const Snapshot& snapshot : list.snapshots) {
+            fmt::print("{:<10}{:<21}{:<16}{:>10}  {:>10}  {:>8}  {:<10}{}\n", short_id(snapshot.id.hex()),
+                       local_time(snapshot.time), snapshot.source, format_bytes(snapshot.totals.bytes),
+                       format_bytes(snapshot.totals.stored_bytes),
+                       format_duration(std::chrono::duration<double>(snapshot.end - snapshot.time).count()),
+                       to_string(snapshot.state), tags_text(snapshot));
+        }
+        if (list.snapshots.empty()) fmt::print("(none)\n");
+        if (list.unreadable > 0) fmt::print("{} more that this key cannot read\n", list.unreadable);
+    });
+    for (const std::string& problem : list.problems) context.logger().warning("passed over", {{"reason", problem}});
+    return list.problems.empty() ? exit_done : exit_incomplete;
+}
+
+} // namespace
+
+void add_snapshots(CLI::App& app, RunCommand& run) {
+    auto arguments = std::make_shared<Arguments>();
+    CLI::App* command = app.add_subcommand("snapshots", "List snapshots, newest first");
+    add_repository_option(*command, arguments->repository);
+    command->add_option("--source", arguments->source, "Only of this source");
+    command->callback([arguments, &run] {
+        run = [arguments](CommandContext& context) { return run_snapshots(context, *arguments); };
+    });
+}
+
+} // namespace holdfast

@@ -1,0 +1,26 @@
+// Interrupt and termination as a request to stop.
+#pragma once
+
+#include <atomic>
+#include <stop_token>
+#include <thread>
+
+namespace holdfast {
+
+// While it lives, SIGINT and SIGTERM (and SIGHUP) request a stop instead of ending the process; a second one ends it at once.
+// To be made before other threads are.
+class StopOnSignal {
+  public:
+    StopOnSignal();
+    ~StopOnSignal();
+    StopOnSignal(const StopOnSignal&) = delete;
+    StopOnSignal& operator=(const StopOnSignal&) = delete;
+    std::stop_token stop_token() const { return stop_.get_token(); }
+
+  private:
+    std::stop_source stop_;
+    std::atomic<bool> ended_{false};
+    std::thread thread_;
+};
+
+} // namespace holdfast
