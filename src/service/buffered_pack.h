@@ -1,4 +1,5 @@
-// One pack in memory, as a store: so that what has been read once is judged by the same code as what is read in parts.
+// One pack in memory, as a store: so that what has been read once is judged by the same code as what is read
+// in parts.
 #pragma once
 
 #include "base/error.h"
@@ -19,7 +20,8 @@ class BufferedPack final : public Store {
 
     std::string url() const override { return "memory"; }
     StoreCapabilities capabilities() const override { return {}; }
-    PutResult put(const std::string& name, std::span<const ByteView>, const PutOptions&, const CallOptions&) override {
+    PutResult put(const std::string& name, std::span<const ByteView>, const PutOptions&,
+                  const CallOptions&) override {
         throw Error(ErrorCode::unsupported, name + ": a buffer takes no objects");
     }
     std::optional<Bytes> get(const std::string& name, ByteRange range, const CallOptions&) override {

@@ -139,7 +139,8 @@ class Comparison {
         levels_.push_back({Side(nodes_, before), Side(nodes_, after), path_.size()});
     }
 
-    // Does one thing at this level: passes over, opens, or tells; it may add a level. False when no more is wanted.
+    // Does one thing at this level: passes over, opens, or tells; it may add a level. False when no more is
+    // wanted.
     bool step(Level& level) {
         const DirectoryChild* before = level.before.unopened();
         const DirectoryChild* after = level.after.unopened();
@@ -167,14 +168,17 @@ class Comparison {
             levels_.pop_back();
             return true;
         }
-        const bool has_old = old_entry != nullptr && (new_entry == nullptr || old_entry->name <= new_entry->name);
-        const bool has_new = new_entry != nullptr && (old_entry == nullptr || new_entry->name <= old_entry->name);
+        const bool has_old =
+            old_entry != nullptr && (new_entry == nullptr || old_entry->name <= new_entry->name);
+        const bool has_new =
+            new_entry != nullptr && (old_entry == nullptr || new_entry->name <= old_entry->name);
         return tell(level, has_old ? old_entry : nullptr, has_new ? new_entry : nullptr);
     }
 
     bool tell(Level& level, const TreeEntry* before, const TreeEntry* after) {
         path_ += (before != nullptr ? before : after)->name;
-        if (const auto kind = kind_of(before, after); kind && !take_({path_, *kind, before, after})) return false;
+        if (const auto kind = kind_of(before, after); kind && !take_({path_, *kind, before, after}))
+            return false;
         const std::optional<NodeRef> old_children = children_of(before);
         const std::optional<NodeRef> new_children = children_of(after);
         if (before != nullptr) level.before.advance();

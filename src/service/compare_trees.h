@@ -27,14 +27,15 @@ struct Change {
     const TreeEntry* after;
 };
 
-// Calls `take` for each difference from tree `before` to tree `after`, until it returns false. Within a directory, entries come
-// in the order of names, and what is below a directory behind the directory itself; below a directory that was
-// added or removed every entry is told. What became something else is told as `type`, and what was or is below it as removed
-// or added.
+// Calls `take` for each difference from tree `before` to tree `after`, until it returns false. Within a
+// directory, entries come in the order of names, and what is below a directory behind the directory itself;
+// below a directory that was added or removed every entry is told. What became something else is told as
+// `type`, and what was or is below it as removed or added.
 //
-// Content is equal when digest and size are, which says something only within one domain. Inode numbers, link counts and change
-// times are no differences. Parts of equal node id are passed over unread, also within directories. Memory: a leaf
-// and its indexes for each level of directories, twice. Throws Error(cancelled), and what the node reader throws.
+// Content is equal when digest and size are, which says something only within one domain. Inode numbers, link
+// counts and change times are no differences. Parts of equal node id are passed over unread, also within
+// directories. Memory: a leaf and its indexes for each level of directories, twice. Throws Error(cancelled),
+// and what the node reader throws.
 void compare_trees(NodeReader& nodes, const NodeRef& before, const NodeRef& after,
                    const std::function<bool(const Change&)>& take, std::stop_token stop = {});
 

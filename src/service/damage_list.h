@@ -28,9 +28,9 @@ class DamageList {
 // The findings of one verification: damage, and what could not be looked at.
 class Findings {
   public:
-    // `error` came up while `object` was read. Returns when that says something about the repository, and throws the error
-    // again when it does not. When the message begins with the name of another object, that one is named.
-    // True for damage, false for what could not be looked at.
+    // `error` came up while `object` was read. Returns when that says something about the repository, and
+    // throws the error again when it does not. When the message begins with the name of another object, that
+    // one is named. True for damage, false for what could not be looked at.
     bool take(const Error& error, const std::string& object);
     void damage(const std::string& object, const std::string& what, const std::string& hint) {
         damages.add(object, what, hint);

@@ -15,7 +15,8 @@ struct Level {
 };
 
 bool fits(const TreeEntry& entry, const FindSettings& settings) {
-    if (!settings.types.empty() && std::ranges::find(settings.types, entry.type) == settings.types.end()) return false;
+    if (!settings.types.empty() && std::ranges::find(settings.types, entry.type) == settings.types.end())
+        return false;
     if (settings.least_size || settings.most_size) {
         if (entry.type != EntryType::file) return false;
         if (settings.least_size && entry.size < *settings.least_size) return false;
@@ -26,8 +27,9 @@ bool fits(const TreeEntry& entry, const FindSettings& settings) {
 }
 
 // False when `take` wants no more.
-bool find_in(NodeReader& nodes, const Snapshot& snapshot, const PathFilter& patterns, const FindSettings& settings,
-             const std::function<bool(const FoundEntry&)>& take, const std::stop_token& stop) {
+bool find_in(NodeReader& nodes, const Snapshot& snapshot, const PathFilter& patterns,
+             const FindSettings& settings, const std::function<bool(const FoundEntry&)>& take,
+             const std::stop_token& stop) {
     std::string path;
     std::vector<Level> levels;
     levels.push_back({DirectoryCursor(nodes, snapshot.root), patterns.start("/"), 0});
@@ -42,7 +44,8 @@ bool find_in(NodeReader& nodes, const Snapshot& snapshot, const PathFilter& patt
         path.resize(level.path_bytes);
         path += entry->name;
         const bool directory = entry->type == EntryType::directory;
-        const bool named = settings.patterns.empty() || patterns.judge(level.filter, entry->name, directory).excluded;
+        const bool named =
+            settings.patterns.empty() || patterns.judge(level.filter, entry->name, directory).excluded;
         if (named && fits(*entry, settings) && !take({snapshot, path, *entry})) return false;
         if (!directory) continue;
         PathFilter::Cursor below = patterns.enter(level.filter, entry->name);
@@ -61,7 +64,8 @@ void find_entries(NodeReader& nodes, std::span<const Snapshot> snapshots, const 
     PathFilter patterns;
     for (const std::string& pattern : settings.patterns) {
         if (pattern.starts_with('!')) {
-            throw Error(ErrorCode::usage, "a pattern to find cannot begin with !", "write \\! for a name that begins so");
+            throw Error(ErrorCode::usage, "a pattern to find cannot begin with !",
+                        "write \\! for a name that begins so");
         }
         patterns.exclude(pattern);
     }

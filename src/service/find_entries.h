@@ -15,12 +15,13 @@
 namespace holdfast {
 
 struct FindSettings {
-    // As for PathFilter, from the top of the snapshot: "*.txt" anywhere, "/srv/docs/a" there only, "cache/" directories
-    // only, "srv/**" all that is inside. An entry is found when one of them matches it itself; what lies in a directory that
-    // matches is not found by that. None: every entry.
+    // As for PathFilter, from the top of the snapshot: "*.txt" anywhere, "/srv/docs/a" there only, "cache/"
+    // directories only, "srv/**" all that is inside. An entry is found when one of them matches it itself;
+    // what lies in a directory that matches is not found by that. None: every entry.
     std::vector<std::string> patterns{};
-    std::vector<EntryType> types{};              // none: all
-    std::optional<std::uint64_t> least_size{};   // of files, in bytes; with a size asked for, only files are found
+    std::vector<EntryType> types{}; // none: all
+    std::optional<std::uint64_t>
+        least_size{}; // of files, in bytes; with a size asked for, only files are found
     std::optional<std::uint64_t> most_size{};
     std::optional<FileTime> not_before{}; // modification time
     std::optional<FileTime> not_after{};
@@ -32,9 +33,9 @@ struct FoundEntry {
     const TreeEntry& entry;
 };
 
-// Calls `take` for each entry that fits everything in `settings`, snapshot by snapshot, in the order of names, until it returns
-// false. Throws Error(usage) for a pattern that is none, Error(cancelled), and what the node reader throws. Memory: a leaf
-// for each level of directories.
+// Calls `take` for each entry that fits everything in `settings`, snapshot by snapshot, in the order of
+// names, until it returns false. Throws Error(usage) for a pattern that is none, Error(cancelled), and what
+// the node reader throws. Memory: a leaf for each level of directories.
 void find_entries(NodeReader& nodes, std::span<const Snapshot> snapshots, const FindSettings& settings,
                   const std::function<bool(const FoundEntry&)>& take, std::stop_token stop);
 

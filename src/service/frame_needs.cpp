@@ -14,7 +14,8 @@ constexpr std::uint32_t most_frames = max_tail_bytes / 4;
 } // namespace
 
 bool FrameNeeds::need(std::span<const FrameNeed> needs) {
-    const bool possible = std::ranges::all_of(needs, [](const FrameNeed& need) { return need.frame.frame < most_frames; });
+    const bool possible =
+        std::ranges::all_of(needs, [](const FrameNeed& need) { return need.frame.frame < most_frames; });
     if (!possible) return false;
     const std::scoped_lock lock(mutex_);
     for (const auto& [frame, end] : needs) {
@@ -70,7 +71,8 @@ void FrameNeeds::for_each_missing(const std::function<void(const FrameAddress&)>
         const std::scoped_lock lock(mutex_);
         for (const auto& [id, pack] : packs_) {
             for (std::uint32_t frame = 0; frame < pack.ends.size(); ++frame) {
-                if (pack.ends[frame] > 0 && pack.states[frame] == State::unknown) missing.push_back({id, frame});
+                if (pack.ends[frame] > 0 && pack.states[frame] == State::unknown)
+                    missing.push_back({id, frame});
             }
         }
     }

@@ -17,8 +17,8 @@ namespace holdfast {
 
 namespace {
 
-constexpr std::size_t run_entries = 500'000;              // gathered in memory before they go to a file
-constexpr std::uint64_t segment_entries = 1'000'000;      // 40 MB, so that a segment can be signed in memory
+constexpr std::size_t run_entries = 500'000;         // gathered in memory before they go to a file
+constexpr std::uint64_t segment_entries = 1'000'000; // 40 MB, so that a segment can be signed in memory
 constexpr std::size_t read_ahead_bytes = std::size_t{16} << 20;
 constexpr std::uint64_t piece_bytes = std::uint64_t{8} << 20;
 constexpr std::size_t most_problems = 1000;
@@ -33,13 +33,16 @@ struct SortedRun {
 class IndexRepair {
   public:
     IndexRepair(Repository& repository, Progress& progress, std::stop_token stop)
-        : repository_(repository), progress_(progress), stop_(std::move(stop)),
-          domain_(domain_id(repository.keys().domain())), run_(repository.keys().begin_run(repository.random())) {
+        : repository_(repository),
+          progress_(progress),
+          stop_(std::move(stop)),
+          domain_(domain_id(repository.keys().domain())),
+          run_(repository.keys().begin_run(repository.random())) {
         writer_options_.temporary_directory = repository.directories().temporary;
     }
 
-    // Segments are listed before packs: every pack that one of them names is then in the listing of packs, so that the new
-    // index has all that theirs had.
+    // Segments are listed before packs: every pack that one of them names is then in the listing of packs, so
+    // that the new index has all that theirs had.
     RepairReport run() {
         session_ = WriterSession::begin(repository_.context(), run_, "repair of the index", beat_interval);
         const std::vector<std::string> old = list_names(repository_.store(), prefix());
@@ -101,13 +104,13 @@ class IndexRepair {
 
     void read_packs() {
         std::vector<PackId> packs;
-        repository_.store().list(
-            std::string(packs_prefix), "",
-            [&](const ObjectInfo& info) {
-                if (const auto pack = PackId::from_name(info.name)) packs.push_back(*pack);
-                return true;
-            },
-            {});
+        repository_.store().list(std::string(packs_prefix), "",
+                                 [&](const ObjectInfo& info) {
+                                     if (const auto pack = PackId::from_name(info.name))
+                                         packs.push_back(*pack);
+                                     return true;
+                                 },
+                                 {});
         progress_.set_phase("reading the tables of packs");
         progress_.set_done(0, 0);
         progress_.set_total(0, packs.size());
@@ -131,7 +134,8 @@ class IndexRepair {
 
     // What nobody enrolled has written is not named: its blobs could be anything.
     void add_pack(const LoadedPack& pack) {
-        repository_.trust().require({pack.name, ObjectKind::pack, pack.writer, pack.id.run, pack.digest, pack.signature});
+        repository_.trust().require(
+            {pack.name, ObjectKind::pack, pack.writer, pack.id.run, pack.digest, pack.signature});
         ++report_.packs;
         for (const FrameRecord& frame : pack.tail.frames) {
             const PackId& origin = pack.origins[frame.origin];
@@ -152,9 +156,9 @@ class IndexRepair {
         entries_.clear();
         SortedRun run{Spool(writer_options_.temporary_directory, 0), nullptr};
         for (const ByteView piece : body.pieces()) run.file.append(piece);
-        run.reader = std::make_shared<SegmentReader>(std::make_shared<ViewSource>(run.file.view(), name),
-                                                     SegmentIdentity{std::move(key), name},
-                                                     SegmentReaderOptions{.load_filter = false, .cached_blocks = 1});
+        run.reader = std::make_shared<SegmentReader>(
+            std::make_shared<ViewSource>(run.file.view(), name), SegmentIdentity{std::move(key), name},
+            SegmentReaderOptions{.load_filter = false, .cached_blocks = 1});
         runs_.push_back(std::move(run));
     }
 
@@ -174,7 +178,8 @@ class IndexRepair {
             inputs, [](const IndexEntry&) { return true; },
             [&] {
                 name = index_segment_name(domain_, run_.id(), number++);
-                return SegmentIdentity{object_key(run_.structure_secret().view(), ObjectKind::index_segment, name), name};
+                return SegmentIdentity{
+                    object_key(run_.structure_secret().view(), ObjectKind::index_segment, name), name};
             },
             [&](SegmentBody body) {
                 const Bytes object = sign_parts(ObjectKind::index_segment, name, body.joined(), run_);

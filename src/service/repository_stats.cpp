@@ -24,22 +24,22 @@ void add(StoredObjects& to, std::uint64_t bytes) {
 
 std::vector<PackId> count_objects(Repository& repository, bool detail, RepositoryStats& stats) {
     std::vector<PackId> packs;
-    repository.store().list(
-        "", "",
-        [&](const ObjectInfo& info) {
-            const auto name = parse_name(info.name);
-            if (!name) {
-                add(stats.by_folder["other"], info.size_bytes);
-                return true;
-            }
-            add(stats.by_folder[info.name.substr(0, info.name.find('/'))], info.size_bytes);
-            add(stats.all, info.size_bytes);
-            if (name->kind != NameKind::pack) return true;
-            add(stats.packs[kind_name(name->pack_kind)], info.size_bytes);
-            if (detail) packs.push_back(name->pack());
-            return true;
-        },
-        {});
+    repository.store().list("", "",
+                            [&](const ObjectInfo& info) {
+                                const auto name = parse_name(info.name);
+                                if (!name) {
+                                    add(stats.by_folder["other"], info.size_bytes);
+                                    return true;
+                                }
+                                add(stats.by_folder[info.name.substr(0, info.name.find('/'))],
+                                    info.size_bytes);
+                                add(stats.all, info.size_bytes);
+                                if (name->kind != NameKind::pack) return true;
+                                add(stats.packs[kind_name(name->pack_kind)], info.size_bytes);
+                                if (detail) packs.push_back(name->pack());
+                                return true;
+                            },
+                            {});
     return packs;
 }
 
@@ -55,7 +55,8 @@ void count_snapshots(Repository& repository, RepositoryStats& stats) {
         if (latest == nullptr || newer(snapshot, *latest)) latest = &snapshot;
         stats.logical_bytes += snapshot.totals.bytes;
     }
-    for (const auto& [source, snapshot] : newest) stats.sources[source].newest_logical_bytes = snapshot->totals.bytes;
+    for (const auto& [source, snapshot] : newest)
+        stats.sources[source].newest_logical_bytes = snapshot->totals.bytes;
     stats.snapshots = list.snapshots.size();
     stats.unreadable_snapshots = list.unreadable + list.damaged.size();
 }

@@ -50,8 +50,8 @@ struct RepositoryStats {
     }
 };
 
-// Lists everything and reads the commits; with `detail` also the tables of all packs. Throws what the store throws, and
-// Error(cancelled).
+// Lists everything and reads the commits; with `detail` also the tables of all packs. Throws what the store
+// throws, and Error(cancelled).
 RepositoryStats repository_stats(Repository& repository, bool detail, std::stop_token stop);
 
 } // namespace holdfast

@@ -27,7 +27,8 @@ void for_each_parallel(std::size_t count, unsigned threads, std::stop_token stop
 
 class Verification {
   public:
-    Verification(Repository& repository, const VerifySettings& settings, Progress& progress, std::stop_token stop);
+    Verification(Repository& repository, const VerifySettings& settings, Progress& progress,
+                 std::stop_token stop);
 
     // All steps, one behind the other.
     VerifyReport run();
@@ -55,8 +56,8 @@ class Verification {
     void check_packs();
     void check_pack_end(const ListedPack& listed);
     void check_table(const LoadedPack& pack);
-    void check_signature(const std::string& name, const PackId& pack, const SlotId& writer, const FixedBytes<32>& digest,
-                         const Signature& signature);
+    void check_signature(const std::string& name, const PackId& pack, const SlotId& writer,
+                         const FixedBytes<32>& digest, const Signature& signature);
     bool is_holder(const PackId& pack, const PackId& origin) const;
     void find_holders();
     void find_missing();

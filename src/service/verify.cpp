@@ -51,8 +51,12 @@ void for_each_parallel(std::size_t count, unsigned threads, std::stop_token stop
 
 Verification::Verification(Repository& repository, const VerifySettings& settings, Progress& progress,
                            std::stop_token stop)
-    : repository_(repository), settings_(settings), progress_(progress), stop_(std::move(stop)),
-      pack_reader_(repository.store(), repository.keys()), node_reader_(pack_reader_) {}
+    : repository_(repository),
+      settings_(settings),
+      progress_(progress),
+      stop_(std::move(stop)),
+      pack_reader_(repository.store(), repository.keys()),
+      node_reader_(pack_reader_) {}
 
 void Verification::next_phase(std::string_view phase) {
     if (stop_.stop_requested()) throw Error(ErrorCode::cancelled, "verifying was stopped");
@@ -61,8 +65,8 @@ void Verification::next_phase(std::string_view phase) {
     progress_.set_done(0, 0);
 }
 
-// Snapshots are listed before packs: what they refer to was put before them, so that every pack that is needed is in the
-// listing, whatever other programs are writing meanwhile.
+// Snapshots are listed before packs: what they refer to was put before them, so that every pack that is
+// needed is in the listing, whatever other programs are writing meanwhile.
 VerifyReport Verification::run() {
     check_trust();
     choose_snapshots();
@@ -117,7 +121,8 @@ void record_verification(Repository& repository, const VerifySettings& settings,
         what += fmt::format(" of {:.0f}% of the packs", settings.sample_part * 100);
     }
     for (const RunId& snapshot : report.snapshots) {
-        const bool affected = std::ranges::find(report.affected_snapshots, snapshot) != report.affected_snapshots.end();
+        const bool affected =
+            std::ranges::find(report.affected_snapshots, snapshot) != report.affected_snapshots.end();
         Statement statement;
         statement.snapshot = snapshot;
         statement.type = StatementType::verification;

@@ -1,4 +1,5 @@
-// Proving that what a repository holds is whole: its objects, the trees of its snapshots, its packs and its index.
+// Proving that what a repository holds is whole: its objects, the trees of its snapshots, its packs and its
+// index.
 #pragma once
 
 #include "base/progress.h"
@@ -12,8 +13,8 @@
 namespace holdfast {
 
 struct VerifySettings {
-    // Reads packs whole: compares digests, and opens every frame that the keys open. Otherwise the content of data packs
-    // is taken on trust, and all that describes it is checked.
+    // Reads packs whole: compares digests, and opens every frame that the keys open. Otherwise the content of
+    // data packs is taken on trust, and all that describes it is checked.
     bool read_data = false;
     // With read_data: which part of the packs, chosen at random; above 0, at most 1.
     double sample_part = 1;
@@ -32,8 +33,8 @@ struct Damage {
     std::uint64_t more = 0; // further findings of the same object, which are not told
 };
 
-// A file (or a directory, then with a slash behind it: some or all of its entries are not known) that cannot be restored
-// whole. The path has its bytes made printable.
+// A file (or a directory, then with a slash behind it: some or all of its entries are not known) that cannot
+// be restored whole. The path has its bytes made printable.
 struct AffectedPath {
     RunId snapshot;
     std::string path;
@@ -57,13 +58,13 @@ struct VerifyReport {
     std::uint64_t index_segments = 0, index_entries = 0;
     // Packs that an index names and that are gone: it is a hint only, so this is no damage.
     std::uint64_t index_packs_gone = 0;
-    // Packs to which no snapshot refers: of unfinished runs, or waiting for a collection. Known only when the trees of all
-    // snapshots were walked; no damage.
+    // Packs to which no snapshot refers: of unfinished runs, or waiting for a collection. Known only when the
+    // trees of all snapshots were walked; no damage.
     std::uint64_t orphan_packs = 0, orphan_bytes = 0;
     std::uint64_t foreign_objects = 0; // whose names are not ours
     ContentCheck content = ContentCheck::none;
 
-    std::vector<Damage> damages;     // by name of object; the first ten thousand
+    std::vector<Damage> damages;       // by name of object; the first ten thousand
     std::uint64_t damaged_objects = 0; // all of them
     // What could not be looked at, because this holder has no key for it or the store has it in a cold tier.
     std::vector<Damage> unchecked;
@@ -74,15 +75,15 @@ struct VerifyReport {
     bool intact() const { return damaged_objects == 0; }
 };
 
-// Checks everything that `settings` asks for and changes nothing. Damage is in the report; what is thrown are errors that say
-// nothing about the repository: a store that does not answer, Error(usage) for a snapshot that does not exist or a bad
-// setting, Error(cancelled). Memory: about 32 bytes a distinct node, 5 bytes a frame that is referred to, 64 bytes a pack,
-// and with read_data about 128 MiB and two packs a worker.
+// Checks everything that `settings` asks for and changes nothing. Damage is in the report; what is thrown are
+// errors that say nothing about the repository: a store that does not answer, Error(usage) for a snapshot
+// that does not exist or a bad setting, Error(cancelled). Memory: about 32 bytes a distinct node, 5 bytes a
+// frame that is referred to, 64 bytes a pack, and with read_data about 128 MiB and two packs a worker.
 VerifyReport verify_repository(Repository& repository, const VerifySettings& settings, Progress& progress,
                                std::stop_token stop);
 
-// Says of every snapshot that was checked how that came out: a `verification` statement. Throws Error(access_denied) when
-// this holder may write none.
+// Says of every snapshot that was checked how that came out: a `verification` statement. Throws
+// Error(access_denied) when this holder may write none.
 void record_verification(Repository& repository, const VerifySettings& settings, const VerifyReport& report);
 
 } // namespace holdfast

@@ -23,7 +23,8 @@ struct Links {
 
 } // namespace
 
-// Every node is judged once, from the leaves up; then the bad parts of each tree are walked for paths. One thread.
+// Every node is judged once, from the leaves up; then the bad parts of each tree are walked for paths. One
+// thread.
 class AffectedFinder {
   public:
     explicit AffectedFinder(Verification& verification) : v_(verification) {}
@@ -115,7 +116,8 @@ class AffectedFinder {
 
     // Nothing when the node is one that a restore stops at.
     std::optional<Bytes> read(const NodeRef& reference) {
-        if (v_.bad_nodes_.contains(place_of(reference)) || v_.needs_.is_bad(reference.location.frame)) return std::nullopt;
+        if (v_.bad_nodes_.contains(place_of(reference)) || v_.needs_.is_bad(reference.location.frame))
+            return std::nullopt;
         try {
             return v_.node_reader_.read(reference);
         } catch (const Error& error) {
@@ -126,8 +128,9 @@ class AffectedFinder {
     }
 
     bool any_bad(const std::vector<Extent>& extents) const {
-        return std::ranges::any_of(
-            extents, [&](const Extent& extent) { return !extent.is_hole() && v_.needs_.is_bad(extent.frame); });
+        return std::ranges::any_of(extents, [&](const Extent& extent) {
+            return !extent.is_hole() && v_.needs_.is_bad(extent.frame);
+        });
     }
 
     bool is_bad(const TreeEntry& entry) {
@@ -156,7 +159,8 @@ class AffectedFinder {
             break;
         }
         case NodeKind::directory_index:
-            for (const DirectoryChild& child : decode_directory_index(node)) links.nodes.push_back(child.node);
+            for (const DirectoryChild& child : decode_directory_index(node))
+                links.nodes.push_back(child.node);
             break;
         case NodeKind::segment_group:
             for (const Segment& segment : decode_segment_group(node)) {

@@ -17,7 +17,8 @@ namespace holdfast {
 
 namespace {
 
-// Larger packs than any that is written are read in pieces, so that what somebody puts there cannot fill the memory.
+// Larger packs than any that is written are read in pieces, so that what somebody puts there cannot fill the
+// memory.
 constexpr std::uint64_t largest_whole_bytes = std::uint64_t{128} << 20;
 constexpr std::uint64_t piece_bytes = std::uint64_t{4} << 20;
 constexpr std::size_t waiting_bytes = std::size_t{128} << 20;
@@ -45,14 +46,18 @@ Error damaged(std::string_view what) {
 
 } // namespace
 
-// One a thread: its buffers and contexts serve all packs. What lies in a frame is hashed while it is in the processor's
-// cache: first as a part of the pack, then opened, then blob by blob.
+// One a thread: its buffers and contexts serve all packs. What lies in a frame is hashed while it is in the
+// processor's cache: first as a part of the pack, then opened, then blob by blob.
 class PackContentCheck {
   public:
     explicit PackContentCheck(Verification& verification)
-        : v_(verification), reads_content_(verification.repository_.keys().reads_content()),
-          digest_(Hasher::derive("holdfast pack digest 1")), node_(Hasher::derive("holdfast node 1")),
-          buffer_(std::make_unique<BufferedPack>()), plain_(max_frame_bytes), raw_(max_frame_bytes) {
+        : v_(verification),
+          reads_content_(verification.repository_.keys().reads_content()),
+          digest_(Hasher::derive("holdfast pack digest 1")),
+          node_(Hasher::derive("holdfast node 1")),
+          buffer_(std::make_unique<BufferedPack>()),
+          plain_(max_frame_bytes),
+          raw_(max_frame_bytes) {
         const KeyRing& keys = v_.repository_.keys();
         for (const std::string& domain : domains_of(v_.context_->trust, v_.list_)) {
             try {
@@ -71,7 +76,8 @@ class PackContentCheck {
         hashed_bytes_ = 0;
         if (whole_) buffer_->hold(fetched.name, std::move(*fetched.bytes));
         try {
-            if (size_bytes_ > max_pack_bytes || size_bytes_ < pack_footer_bytes) throw damaged("its size is not that of a pack");
+            if (size_bytes_ > max_pack_bytes || size_bytes_ < pack_footer_bytes)
+                throw damaged("its size is not that of a pack");
             Store& store = whole_ ? static_cast<Store&>(*buffer_) : v_.repository_.store();
             PackReader reader(store, v_.repository_.keys(), 0);
             std::shared_ptr<const LoadedPack> pack;
@@ -127,7 +133,8 @@ class PackContentCheck {
             parse_pack_header(range(0, std::min<std::uint64_t>(size_bytes_, max_pack_header_bytes)));
         const SlotId writer = header.header.writer;
         const PackFooter footer = parse_pack_footer(range(size_bytes_ - pack_footer_bytes, size_bytes_));
-        if (!digest_matches(footer.digest)) throw damaged("its bytes do not have the digest that its writer signed");
+        if (!digest_matches(footer.digest))
+            throw damaged("its bytes do not have the digest that its writer signed");
         v_.check_signature(name_, id, writer, footer.digest, footer.signature);
     }
 
@@ -139,8 +146,12 @@ class PackContentCheck {
         for (std::size_t first = 0; first < pack.tail.frames.size();) {
             hash_up_to(pack.offsets[first]);
             std::size_t last = first;
-            const auto end_of = [&](std::size_t i) { return pack.offsets[i] + pack.tail.frames[i].stored_length; };
-            while (last + 1 < pack.tail.frames.size() && end_of(last + 1) - pack.offsets[first] <= group_bytes()) ++last;
+            const auto end_of = [&](std::size_t i) {
+                return pack.offsets[i] + pack.tail.frames[i].stored_length;
+            };
+            while (last + 1 < pack.tail.frames.size() &&
+                   end_of(last + 1) - pack.offsets[first] <= group_bytes())
+                ++last;
             const ByteView group = range(pack.offsets[first], end_of(last));
             for (std::size_t i = first; i <= last; ++i) {
                 const ByteView stored =
@@ -157,7 +168,8 @@ class PackContentCheck {
         v_.findings_.damage(name_, "its bytes do not have the digest that its writer signed",
                             "restore this pack from a copy of the repository");
         if (opens) return; // which frames are damaged is known
-        for (const FrameRecord& frame : pack.tail.frames) v_.needs_.mark_bad({pack.origins[frame.origin], frame.number});
+        for (const FrameRecord& frame : pack.tail.frames)
+            v_.needs_.mark_bad({pack.origins[frame.origin], frame.number});
     }
     std::uint64_t group_bytes() const { return whole_ ? 0 : piece_bytes; }
 
@@ -174,7 +186,8 @@ class PackContentCheck {
             v_.raw_bytes_ += raw.size();
             v_.blobs_ += frame.blobs.size();
         } catch (const Error& error) {
-            if (v_.findings_.take(error, name_) && v_.is_holder(pack.id, origin)) v_.needs_.mark_bad({origin, frame.number});
+            if (v_.findings_.take(error, name_) && v_.is_holder(pack.id, origin))
+                v_.needs_.mark_bad({origin, frame.number});
         }
     }
 
@@ -189,13 +202,15 @@ class PackContentCheck {
                             origin);
         }
         const MutableByteView plain = MutableByteView(plain_).first(frame.stored_length - aead_tag_bytes);
-        if (!key->open(frame.number, frame_associated_data(origin, frame.number, frame.raw_length, frame.codec), stored,
+        if (!key->open(frame.number,
+                       frame_associated_data(origin, frame.number, frame.raw_length, frame.codec), stored,
                        plain)) {
             throw damaged(fmt::format("frame {} is not what its writer sealed", frame.number));
         }
         if (frame.codec == Codec::stored) return plain;
         const MutableByteView raw = MutableByteView(raw_).first(frame.raw_length);
-        in_context(fmt::format("frame {}", frame.number), [&] { decompressor_.decompress(frame.codec, plain, raw); });
+        in_context(fmt::format("frame {}", frame.number),
+                   [&] { decompressor_.decompress(frame.codec, plain, raw); });
         return raw;
     }
 

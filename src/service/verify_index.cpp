@@ -4,8 +4,8 @@
 #include "repository/index/segment_reader.h"
 #include "repository/index/spool.h"
 #include "repository/object.h"
-#include "service/view_source.h"
 #include "service/verification.h"
+#include "service/view_source.h"
 
 namespace holdfast {
 
@@ -24,9 +24,11 @@ void Verification::check_index() {
         try {
             check_segment(name, size_bytes);
         } catch (const Error& error) {
-            findings_.take(error.with_hint("no snapshot needs it: run 'holdfast repair index', or let the next backups store "
-                                           "again what it named"),
-                           name);
+            findings_.take(
+                error.with_hint(
+                    "no snapshot needs it: run 'holdfast repair index', or let the next backups store "
+                    "again what it named"),
+                name);
         }
         progress_.add_done(size_bytes, 1);
     }
@@ -43,7 +45,8 @@ void Verification::check_segment(const std::string& name, std::uint64_t size_byt
     ++report_.index_segments;
     const ObjectForm form = read_object_form(name, spool.view());
     context_->trust.require(name, form);
-    const std::shared_ptr<const Secret> secret = repository_.keys().structure_secret_for(*form.header.envelope);
+    const std::shared_ptr<const Secret> secret =
+        repository_.keys().structure_secret_for(*form.header.envelope);
     SegmentReader reader(std::make_shared<ViewSource>(form.body, name),
                          {object_key(secret->view(), ObjectKind::index_segment, name), name});
     for (const PackId& pack : reader.packs()) {

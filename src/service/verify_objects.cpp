@@ -53,31 +53,37 @@ void Verification::check_trust() {
     const Trust* trust = &repository_.trust();
     try {
         const RepositoryConfig config = load_config(store);
-        if (config.repository != repository_.config().repository || config.root != repository_.config().root) {
-            throw Error(ErrorCode::corrupt, "config: it is that of another repository", std::string(restore_hint));
+        if (config.repository != repository_.config().repository ||
+            config.root != repository_.config().root) {
+            throw Error(ErrorCode::corrupt, "config: it is that of another repository",
+                        std::string(restore_hint));
         }
         fresh_trust_ = Trust::load(store, config);
         trust = &*fresh_trust_;
         for (const IgnoredObject& ignored : fresh_trust_->ignored()) {
-            findings_.damage(ignored.name, ignored.reason, "a key slot that does not count cannot open the repository");
+            findings_.damage(ignored.name, ignored.reason,
+                             "a key slot that does not count cannot open the repository");
         }
     } catch (const Error& error) {
         findings_.take(error, std::string(config_name));
     }
-    context_.emplace(RepositoryContext{store, repository_.keys(), *trust, repository_.clock(), repository_.random()});
+    context_.emplace(
+        RepositoryContext{store, repository_.keys(), *trust, repository_.clock(), repository_.random()});
 }
 
 void Verification::choose_snapshots() {
     next_phase("reading snapshots");
     list_ = list_snapshots(*context_);
     for (const Snapshot& snapshot : list_.snapshots) {
-        if (settings_.snapshots.empty() || std::ranges::find(settings_.snapshots, snapshot.id) != settings_.snapshots.end())
+        if (settings_.snapshots.empty() ||
+            std::ranges::find(settings_.snapshots, snapshot.id) != settings_.snapshots.end())
             chosen_.push_back(snapshot);
     }
     for (const RunId& id : settings_.snapshots) {
         if (std::ranges::find(chosen_, id, &Snapshot::id) != chosen_.end()) continue;
         const std::string name = commit_name(id);
-        if (std::ranges::find(list_.damaged, name) != list_.damaged.end()) continue; // told with the other objects
+        if (std::ranges::find(list_.damaged, name) != list_.damaged.end())
+            continue; // told with the other objects
         throw Error(ErrorCode::usage, fmt::format("there is no snapshot {}", id.hex()),
                     "'holdfast snapshots' lists those that there are");
     }
@@ -86,25 +92,24 @@ void Verification::choose_snapshots() {
 
 void Verification::list_objects() {
     next_phase("listing");
-    repository_.store().list(
-        "", "",
-        [&](const ObjectInfo& info) {
-            const auto name = parse_name(info.name);
-            if (!name) {
-                ++report_.foreign_objects;
-            } else if (name->kind == NameKind::pack) {
-                packs_.push_back({name->pack(), info.size_bytes, false});
-                listed_packs_.insert(name->pack());
-                ++report_.packs;
-                report_.pack_bytes += info.size_bytes;
-            } else if (name->kind == NameKind::index_segment) {
-                segments_.emplace_back(info.name, info.size_bytes);
-            } else if (name->kind != NameKind::probe) {
-                names_.push_back(info.name);
-            }
-            return !stop_.stop_requested();
-        },
-        {});
+    repository_.store().list("", "",
+                             [&](const ObjectInfo& info) {
+                                 const auto name = parse_name(info.name);
+                                 if (!name) {
+                                     ++report_.foreign_objects;
+                                 } else if (name->kind == NameKind::pack) {
+                                     packs_.push_back({name->pack(), info.size_bytes, false});
+                                     listed_packs_.insert(name->pack());
+                                     ++report_.packs;
+                                     report_.pack_bytes += info.size_bytes;
+                                 } else if (name->kind == NameKind::index_segment) {
+                                     segments_.emplace_back(info.name, info.size_bytes);
+                                 } else if (name->kind != NameKind::probe) {
+                                     names_.push_back(info.name);
+                                 }
+                                 return !stop_.stop_requested();
+                             },
+                             {});
 }
 
 void Verification::check_objects() {
@@ -119,7 +124,8 @@ void Verification::check_objects() {
 void Verification::check_object_of(const std::string& name) {
     const ObjectName parsed = *parse_name(name);
     // These were checked with the keys.
-    if (parsed.kind == NameKind::config || parsed.kind == NameKind::slot || parsed.kind == NameKind::revocation) {
+    if (parsed.kind == NameKind::config || parsed.kind == NameKind::slot ||
+        parsed.kind == NameKind::revocation) {
         ++objects_;
         return;
     }
@@ -149,6 +155,10 @@ void Verification::check_object_of(const std::string& name) {
         }
     } catch (const Error& error) {
         findings_.take(error.hint().empty() ? error.with_hint(std::string(restore_hint)) : error, name);
+        if (parsed.kind != NameKind::moved) return;
+        // What is to be blamed for frames of that pack that are not found has been told.
+        const std::scoped_lock lock(mutex_);
+        unreadable_packs_.insert(parsed.pack());
     }
 }
 
@@ -156,14 +166,18 @@ void Verification::check_object_of(const std::string& name) {
 void Verification::check_chains() {
     for (const std::string& problem : list_statements(*context_).problems) {
         const std::string name = problem.substr(0, problem.find(':'));
-        findings_.damage(parse_name(name) ? name : std::string(statements_prefix), problem, std::string(restore_hint));
+        findings_.damage(parse_name(name) ? name : std::string(statements_prefix), problem,
+                         std::string(restore_hint));
     }
     for (const SlotRecord* slot : context_->trust.active_slots()) {
         const std::string prefix = std::string(grants_prefix) + slot->slot.hex();
         // A grant that is there and does not count has been told.
-        if (std::ranges::any_of(names_, [&](const std::string& name) { return name.starts_with(prefix); })) continue;
-        findings_.damage(grant_name(slot->slot, 0), fmt::format("it is gone: key slot '{}' opens nothing without it", slot->label),
-                         "restore this object from a copy, or run 'holdfast key rotate', which grants the keys again");
+        if (std::ranges::any_of(names_, [&](const std::string& name) { return name.starts_with(prefix); }))
+            continue;
+        findings_.damage(
+            grant_name(slot->slot, 0),
+            fmt::format("it is gone: key slot '{}' opens nothing without it", slot->label),
+            "restore this object from a copy, or run 'holdfast key rotate', which grants the keys again");
     }
     std::set<RunId> known(list_.forgotten.begin(), list_.forgotten.end());
     for (const Snapshot& snapshot : list_.snapshots) known.insert(snapshot.id);
@@ -172,8 +186,10 @@ void Verification::check_chains() {
         Store& store = repository_.store();
         const std::string name = commit_name(*snapshot.parent);
         if (store.head(name, {}) || store.head(forget_name(*snapshot.parent), {})) continue;
-        findings_.damage(name, fmt::format("it is gone although nobody forgot it; snapshot {} followed it", snapshot.id.hex()),
-                         std::string(restore_hint));
+        findings_.damage(
+            name,
+            fmt::format("it is gone although nobody forgot it; snapshot {} followed it", snapshot.id.hex()),
+            std::string(restore_hint));
     }
 }
 

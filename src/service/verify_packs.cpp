@@ -122,7 +122,8 @@ void Verification::check_table(const LoadedPack& pack) {
         needed = needed || finding != FrameNeeds::Finding::not_needed;
         if (finding != FrameNeeds::Finding::too_short) continue;
         needs_.mark_bad(address);
-        findings_.damage(pack.name, fmt::format("frame {} is shorter than snapshots that refer to it say", frame.number),
+        findings_.damage(pack.name,
+                         fmt::format("frame {} is shorter than snapshots that refer to it say", frame.number),
                          "its writer is broken; do not trust snapshots that need it");
     }
     frames_ += pack.tail.frames.size();
@@ -143,8 +144,10 @@ std::string Verification::name_missing(const PackId& origin) const {
 
 void Verification::find_missing() {
     next_phase("looking for frames");
+    std::optional<PackId> gone; // the last pack that was asked for and is not there: its other frames follow
     needs_.for_each_missing([&](const FrameAddress& frame) {
-        std::set<PackId> places = holders_.contains(frame.pack) ? holders_.at(frame.pack) : std::set<PackId>{};
+        std::set<PackId> places =
+            holders_.contains(frame.pack) ? holders_.at(frame.pack) : std::set<PackId>{};
         places.insert(frame.pack);
         const auto any_in = [&](const std::set<PackId>& packs) {
             return std::ranges::any_of(places, [&](const PackId& place) { return packs.contains(place); });
@@ -153,17 +156,24 @@ void Verification::find_missing() {
         if (any_in(closed_packs_)) return;
         try {
             // A collection may have moved it while this ran.
-            repository_.packs().holder_of(frame);
-            return;
+            if (gone != frame.pack) {
+                repository_.packs().holder_of(frame);
+                return;
+            }
         } catch (const Error& error) {
-            if (error.code() != ErrorCode::corrupt) throw;
+            if (error.code() != ErrorCode::corrupt) {
+                if (findings_.take(error, frame.pack.name())) needs_.mark_bad(frame);
+                return;
+            }
+            if (!listed_packs_.contains(frame.pack)) gone = frame.pack;
         }
         needs_.mark_bad(frame);
         const std::string name = name_missing(frame.pack);
         findings_.damage(name,
                          listed_packs_.contains(frame.pack)
                              ? fmt::format("it does not hold frame {}, which a snapshot needs", frame.frame)
-                             : fmt::format("it is gone, and a snapshot needs frame {} of {}", frame.frame, frame.pack.name()),
+                             : fmt::format("it is gone, and a snapshot needs frame {} of {}", frame.frame,
+                                           frame.pack.name()),
                          std::string(copy_hint));
     });
 }

@@ -1,4 +1,5 @@
-// The trees of the snapshots: every node is there, is what its reference says, and has the shape that its place asks for.
+// The trees of the snapshots: every node is there, is what its reference says, and has the shape that its
+// place asks for.
 
 #include "base/error.h"
 #include "crypto/hash.h"
@@ -16,7 +17,17 @@ namespace {
 
 // What a node must be where it is referred to. The decoders check all that a node says by itself.
 struct Expected {
-    enum class Role : std::uint8_t { directory, part, leaf, index, group, map, map_overlay, signatures, signature_overlay };
+    enum class Role : std::uint8_t {
+        directory,
+        part,
+        leaf,
+        index,
+        group,
+        map,
+        map_overlay,
+        signatures,
+        signature_overlay
+    };
     Role role = Role::directory;
     std::string first_name; // of a child of an index: its smallest name
     std::string end_name;   // and where the next child begins; empty: nowhere
@@ -30,7 +41,8 @@ struct Step {
 };
 
 [[noreturn]] void wrong(std::string_view what) {
-    throw Error(ErrorCode::corrupt, std::string(what), "its writer is broken; do not trust snapshots that need it");
+    throw Error(ErrorCode::corrupt, std::string(what),
+                "its writer is broken; do not trust snapshots that need it");
 }
 
 bool fits(Expected::Role role, NodeKind kind) {
@@ -99,7 +111,8 @@ class TreeWalk {
             const FrameAddress& frame = step->reference.location.frame;
             const FrameNeed need{frame, step->reference.location.offset + step->reference.location.length};
             if (!v_.needs_.need(std::span(&need, 1))) {
-                v_.findings_.damage(frame.pack.name(), fmt::format("no pack can have a frame {}", frame.frame), "");
+                v_.findings_.damage(frame.pack.name(),
+                                    fmt::format("no pack can have a frame {}", frame.frame), "");
                 const std::scoped_lock bad_lock(v_.mutex_);
                 v_.bad_nodes_.insert(place_of(step->reference));
                 continue;
@@ -173,9 +186,11 @@ class TreeWalk {
     }
 
     static void check_names(const Expected& expected, std::string_view first, std::string_view last) {
-        if (expected.role == Expected::Role::directory) return; // the root of a directory: nothing stands above it
+        if (expected.role == Expected::Role::directory)
+            return; // the root of a directory: nothing stands above it
         if (first != expected.first_name) wrong("its first name is not the one that the index above it says");
-        if (!expected.end_name.empty() && last >= expected.end_name) wrong("it has names that belong to its neighbour");
+        if (!expected.end_name.empty() && last >= expected.end_name)
+            wrong("it has names that belong to its neighbour");
     }
 
     std::vector<Step> children_of_leaf(ByteView node, const Expected& expected) {
@@ -199,12 +214,14 @@ class TreeWalk {
                 below.push_back({(*groups)[i], group});
             }
         }
-        if (!any && expected.role != Expected::Role::directory) wrong("it is a part of a directory without entries");
+        if (!any && expected.role != Expected::Role::directory)
+            wrong("it is a part of a directory without entries");
         if (any) check_names(expected, first, last);
         return below;
     }
 
-    // The first child of an index says what all of them must be. When it cannot be read, that is told when it is visited.
+    // The first child of an index says what all of them must be. When it cannot be read, that is told when it
+    // is visited.
     Expected::Role role_of(const NodeRef& first_child) {
         try {
             const NodeKind kind = node_kind(v_.node_reader_.read(first_child));
@@ -234,7 +251,8 @@ class TreeWalk {
 
     std::vector<Step> children_of_group(ByteView node, const Expected& expected) {
         const std::vector<Segment> segments = decode_segment_group(node);
-        if (segments.size() > expected.segments || (segments.size() < expected.segments && !expected.incomplete)) {
+        if (segments.size() > expected.segments ||
+            (segments.size() < expected.segments && !expected.incomplete)) {
             wrong(fmt::format("it has {} segments, and its file {}", segments.size(), expected.segments));
         }
         std::vector<Step> below;
@@ -247,7 +265,8 @@ class TreeWalk {
             refer(segment.map, Expected::Role::map);
             if (segment.map_overlay) refer(*segment.map_overlay, Expected::Role::map_overlay);
             refer(segment.signatures, Expected::Role::signatures);
-            if (segment.signature_overlay) refer(*segment.signature_overlay, Expected::Role::signature_overlay);
+            if (segment.signature_overlay)
+                refer(*segment.signature_overlay, Expected::Role::signature_overlay);
         }
         return below;
     }

@@ -1,0 +1,130 @@
+#include "base/error.h"
+#include "repository/protocol/collector.h"
+#include "repository/protocol/run_intent.h"
+#include "service/repair_index.h"
+#include "service/verify.h"
+#include "support/document_repository.h"
+
+#include <gmock/gmock.h>
+
+namespace holdfast {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+class RepairIndexTest : public testing::Test {
+  protected:
+    void SetUp() override {
+        files.write_file("first.bin", 1'500'000, 1);
+        files.write_file("second.bin", 700'000, 2);
+        files.back_up();
+        files.reopen();
+    }
+    RepairReport repair() {
+        files.reopen();
+        Progress progress;
+        return repair_index(*files.repository, progress, {});
+    }
+    std::uint64_t index_entries() {
+        files.reopen();
+        Progress progress;
+        const VerifyReport report = verify_repository(*files.repository, {}, progress, {});
+        EXPECT_TRUE(report.intact());
+        EXPECT_EQ(report.index_packs_gone, 0U);
+        return report.index_entries;
+    }
+    // What a backup of the same files under another name stores, apart from its own tree.
+    std::uint64_t new_bytes_of_another_backup() {
+        files.reopen();
+        return files.back_up("another").totals.new_bytes;
+    }
+
+    test::DocumentRepository files;
+};
+
+TEST_F(RepairIndexTest, MakesALostIndexAnew) {
+    const std::uint64_t entries = index_entries();
+    ASSERT_GT(entries, 0U);
+    for (const std::string& name : files.names("index/")) files.store->remove(name, {});
+    const RepairReport report = repair();
+    EXPECT_EQ(report.packs, files.names("packs/").size());
+    EXPECT_EQ(report.unreadable_packs, 0U);
+    EXPECT_EQ(report.blobs, entries);
+    EXPECT_EQ(report.new_segments, 1U);
+    EXPECT_EQ(index_entries(), entries);
+    EXPECT_EQ(new_bytes_of_another_backup(), 0U) << "every blob is found again";
+}
+
+TEST_F(RepairIndexTest, WithoutAnIndexBlobsAreStoredAgain) {
+    for (const std::string& name : files.names("index/")) files.store->remove(name, {});
+    EXPECT_EQ(new_bytes_of_another_backup(), 2'200'000U) << "otherwise the test above proves nothing";
+}
+
+TEST_F(RepairIndexTest, ReplacesWhatWasThereAndRemovesWhatIsDamaged) {
+    files.write_file("third.bin", 600'000, 3);
+    files.back_up();
+    const std::uint64_t entries = index_entries();
+    const std::vector<std::string> old = files.names("index/");
+    ASSERT_EQ(old.size(), 2U);
+    files.flip_bit(old[0], files.bytes_of(old[0]).size() / 2);
+    const RepairReport report = repair();
+    EXPECT_THAT(report.damaged_segments, ElementsAre(old[0]));
+    EXPECT_EQ(report.removed_segments, 2U);
+    EXPECT_EQ(files.names("index/").size(), 1U);
+    EXPECT_EQ(index_entries(), entries);
+    EXPECT_EQ(repair().blobs, entries) << "once more changes nothing";
+}
+
+TEST_F(RepairIndexTest, KeepsIntactSegmentsWhenAPackCannotBeRead) {
+    files.write_file("third.bin", 600'000, 3);
+    files.back_up();
+    const std::vector<std::string> old = files.names("index/");
+    ASSERT_EQ(old.size(), 2U);
+    files.flip_bit(old[0], files.bytes_of(old[0]).size() - 1);
+    const std::string pack = files.names("packs/d").front();
+    files.flip_bit(pack, files.bytes_of(pack).size() - 110); // in its tail
+    const RepairReport report = repair();
+    EXPECT_EQ(report.unreadable_packs, 1U);
+    EXPECT_THAT(report.damaged_segments, ElementsAre(old[0]));
+    EXPECT_EQ(report.removed_segments, 1U);
+    const std::vector<std::string> now = files.names("index/");
+    EXPECT_THAT(now, testing::Contains(old[1]));
+    EXPECT_EQ(now.size(), 2U);
+}
+
+TEST_F(RepairIndexTest, CollectorsNeitherWaitForItNorTakeItsSegments) {
+    repair();
+    const std::vector<std::string> segments = files.names("index/");
+    CollectorSettings settings;
+    settings.beat_interval = Duration::zero();
+    Progress progress;
+    const CollectorReport report = collect_garbage(files.repository->context(), settings, progress);
+    EXPECT_FALSE(report.postponed);
+    EXPECT_THAT(report.waited_for, IsEmpty());
+    EXPECT_EQ(report.deleted_packs, 0U);
+    EXPECT_EQ(files.names("index/"), segments);
+    EXPECT_THAT(files.names("intents/"), IsEmpty()) << "those of ended runs go";
+    EXPECT_EQ(new_bytes_of_another_backup(), 0U);
+}
+
+TEST_F(RepairIndexTest, AHolderWhoMayOnlyReadIsRefused) {
+    const Credential credential = Credential::key_file(key_file_of(5));
+    {
+        Unlocked admin = unlock(*files.store, files.passphrase());
+        KeySlots slots(*files.store, system_clock(), files.random, admin);
+        NewSlot slot;
+        slot.label = "reader";
+        slot.role = Role::read;
+        slot.credential = &credential;
+        slots.add(slot);
+    }
+    const std::vector<std::string> before = files.names("");
+    const auto reader = files.open(credential);
+    Progress progress;
+    EXPECT_EQ(code_of([&] { repair_index(*reader, progress, {}); }), ErrorCode::access_denied);
+    EXPECT_EQ(files.names(""), before);
+}
+
+} // namespace
+} // namespace holdfast
