@@ -4,6 +4,8 @@
 
 #include <thread>
 
+#include <sys/mount.h>
+
 namespace holdfast {
 namespace {
 
@@ -130,9 +132,16 @@ TEST(FileWriter, ATerabyteOfHoleTakesNoSpace) {
 
 TEST(FileWriter, ReportsADiskThatIsTooSmall) {
     const TemporaryTree tree;
-    FileWriter writer = FileWriter::open(tree.fd(), "f", Existing::refuse);
-    EXPECT_EQ(thrown_code([&] { writer.preallocate(1ULL << 45U); }), ErrorCode::no_space);
-    EXPECT_EQ(tree.status("f").st_size, 0);
+    tree.directory("small");
+    ASSERT_EQ(::mount("none", tree.path("small").c_str(), "tmpfs", 0, "size=1m"), 0)
+        << "this test must run as root";
+    {
+        const FileDescriptor small = open_file(tree.path("small"), O_RDONLY | O_DIRECTORY);
+        FileWriter writer = FileWriter::open(small.get(), "f", Existing::refuse);
+        EXPECT_EQ(thrown_code([&] { writer.preallocate(8U << 20U); }), ErrorCode::no_space);
+        EXPECT_EQ(thrown_code([&] { writer.write(0, Bytes(2U << 20U, 1)); }), ErrorCode::no_space);
+    }
+    ASSERT_EQ(::umount(tree.path("small").c_str()), 0);
 }
 
 TEST(FileWriter, SeveralThreadsWriteOneFile) {

@@ -4,6 +4,8 @@
 #include "documents/metadata_writer.h"
 #include "temporary_tree.h"
 
+#include <thread>
+
 #include <gmock/gmock.h>
 #include <sys/xattr.h>
 
@@ -214,6 +216,30 @@ TEST(MetadataWriter, WithoutRootOwnersAreNotedOnceAndSetIdBitsDropped) {
     EXPECT_EQ(tree.status("2").st_mode & 07777U, 0755U);
     EXPECT_EQ(tree.status("1").st_mode & 07777U, 0444U);
     EXPECT_EQ(details(tree, "1").attributes, (std::vector<ExtendedAttribute>{{"user.other", "y"}}));
+}
+
+TEST(MetadataWriter, SeveralThreadsShareOne) {
+    const TemporaryTree tree;
+    for (int i = 0; i < 40; ++i) tree.file(std::to_string(i));
+    OwnerNames owners;
+    MetadataWriter writer({}, owners);
+    FileMetadata wanted = sample(FileType::regular);
+    wanted.size_bytes = 7;
+    wanted.user = "root";
+    wanted.group = "root";
+    {
+        std::vector<std::jthread> threads;
+        for (int t = 0; t < 4; ++t) {
+            threads.emplace_back([&, t] {
+                for (int i = t; i < 40; i += 4) {
+                    EXPECT_THAT(writer.apply(tree.fd(), std::to_string(i), wanted), IsEmpty());
+                    EXPECT_THAT(compare_entry(tree.fd(), std::to_string(i), wanted, {}, owners).value(),
+                                IsEmpty());
+                }
+            });
+        }
+    }
+    EXPECT_EQ(tree.status("39").st_uid, 0U);
 }
 
 TEST(MetadataCompare, ListsWhatDiffers) {
