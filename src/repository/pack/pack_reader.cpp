@@ -29,6 +29,23 @@ Decompressor& decompressor() {
     return instance;
 }
 
+// The key of a pack's frames. Deriving one costs as much as opening a small frame, and frames are mostly read pack by pack, so
+// each thread keeps the last one; a pack's id commits to its key, so it can be no other's.
+Aead& key_of(const KeyRing& keys, const PackId& origin, const Envelope& envelope) {
+    struct Last {
+        const KeyRing* keys;
+        PackId pack;
+        Aead key;
+    };
+    thread_local std::optional<Last> last;
+    if (!last || last->keys != &keys || last->pack != origin) {
+        const std::shared_ptr<const Secret> secret =
+            origin.kind == metadata_pack ? keys.structure_secret_for(envelope) : keys.content_secret_for(envelope);
+        last.emplace(Last{&keys, origin, frame_key(secret->view(), origin)});
+    }
+    return last->key;
+}
+
 } // namespace
 
 std::optional<std::size_t> LoadedPack::find(const FrameAddress& address) const {
@@ -151,12 +168,9 @@ std::shared_ptr<const LoadedPack> PackReader::holder_of(const FrameAddress& addr
 Bytes PackReader::open_frame(const LoadedPack& pack, std::size_t position, ByteView stored) const {
     const FrameRecord& frame = pack.tail.frames[position];
     const PackId& origin = pack.origins[frame.origin];
-    const Envelope& envelope = pack.envelopes[frame.origin];
-    const std::shared_ptr<const Secret> secret = origin.kind == metadata_pack ? keys_.structure_secret_for(envelope)
-                                                                              : keys_.content_secret_for(envelope);
     Bytes plain(frame.stored_length - aead_tag_bytes);
     if (stored.size() != frame.stored_length ||
-        !frame_key(secret->view(), origin)
+        !key_of(keys_, origin, pack.envelopes[frame.origin])
              .open(frame.number, frame_associated_data(origin, frame.number, frame.raw_length, frame.codec), stored,
                    plain)) {
         throw pack_error(pack.name, fmt::format("frame {} is not what its writer sealed", frame.number));
