@@ -43,6 +43,16 @@ Location ContentWriter::put_blob(const BlobId& id, ByteView data, std::size_t fr
     return location;
 }
 
+std::optional<Location> ContentWriter::find_blob(const BlobId& id, ByteView data) {
+    const std::optional<Location> found = known_.find(id, static_cast<std::uint32_t>(data.size()));
+    if (found) {
+        totals_.known_bytes += data.size();
+    } else {
+        known_.abandon(id);
+    }
+    return found;
+}
+
 Location ContentWriter::put_anonymous(ByteView data) {
     totals_.new_bytes += data.size();
     return append(data_frame_for(data), data, page_frame_bytes);

@@ -27,6 +27,8 @@ class ContentWriter {
     // Where the blob lies: found, or stored now. At most max_frame_bytes, at least 1 byte. Frames of small blobs end at
     // `frame_bytes`, so that fetching one blob does not fetch much else.
     Location put_blob(const BlobId& id, ByteView data, std::size_t frame_bytes = max_frame_bytes);
+    // Where the blob lies, if it is known.
+    std::optional<Location> find_blob(const BlobId& id, ByteView data);
     // Stores bytes that nobody will look up: their place in the file identifies them.
     Location put_anonymous(ByteView data);
     // Where the node lies: at `before` if it is the same node, or found, or stored now. `before` must be referable.

@@ -30,6 +30,7 @@ class IndexedBlobs final : public KnownBlobs {
     ~IndexedBlobs() override;
 
     std::optional<Location> find(const BlobId& id, std::uint32_t length) override;
+    void abandon(const BlobId& id) override { index_.abandon(id); }
     void add(const BlobId& id, const Location& location) override;
 
     // The pack is in the store: what lies in it may be named by a segment.

@@ -24,11 +24,10 @@ SegmentedContentWriter::SegmentedContentWriter(const ContentTools& tools, ByteVi
     : tools_(tools), source_(source), options_(options),
       known_before_(previous != nullptr && std::holds_alternative<SegmentGroups>(previous->content)),
       previous_(tools.nodes, previous, tools.usable), segments_(tools.writer, previous_),
-      chunker_(tools.gear,
-               [this](std::uint64_t offset, ByteView chunk) {
-                   place(offset, tools_.writer.put_blob(tools_.writer.identify(chunk), chunk));
-               }),
-      digest_(Hasher::keyed(domain_key)) {}
+      chunker_(tools.gear, [this](std::uint64_t offset, ByteView chunk) { store_chunk(offset, chunk); }),
+      digest_(Hasher::keyed(domain_key)) {
+    if (known_before_) shift_ = static_cast<std::int64_t>(source.size_bytes()) - static_cast<std::int64_t>(previous->size);
+}
 
 FileContentResult SegmentedContentWriter::write() {
     const std::uint64_t size = source_.size_bytes();
@@ -156,37 +155,87 @@ void SegmentedContentWriter::write_block(std::uint64_t offset, ByteView block) {
     }
 }
 
-// Refers to the bytes [begin, end) of the file where the earlier snapshot has them. False, and nothing is done, when they
-// cannot or should not be referred to.
-bool SegmentedContentWriter::keep_pages(std::uint64_t begin, std::uint64_t end) {
+// Where the earlier snapshot has its bytes [begin, begin + length), which lie in one segment; offsets in `extents` are of the
+// earlier file. False when they cannot or (with `leave_victims`) should not be referred to.
+bool SegmentedContentWriter::previous_extents(std::uint64_t begin, std::uint64_t length, bool leave_victims,
+                                              Extents& extents) {
     const std::uint64_t start = begin / segment_bytes * segment_bytes;
     const std::shared_ptr<const PreviousSegment> before = previous_.segment(begin / segment_bytes);
     const std::uint64_t from = begin - start;
-    const std::uint64_t to = end - start;
+    const std::uint64_t to = from + length;
     auto extent = std::partition_point(before->map.begin(), before->map.end(),
                                        [&](const Extent& candidate) { return candidate.end() <= from; });
-    const auto first = extent;
     std::uint64_t covered = from;
-    const bool budget_left = static_cast<double>(result_.rewritten_bytes) <
-                             static_cast<double>(changed_bytes_) * tools_.settings.rewrite_per_changed_byte;
     for (; extent != before->map.end() && covered < to; ++extent) {
         if (extent->file_offset > covered || !tools_.usable(extent->frame)) return false;
-        if (budget_left && victims_.contains(extent->frame)) {
-            result_.rewritten_bytes += to - from;
+        if (leave_victims && victims_.contains(extent->frame)) {
+            result_.rewritten_bytes += length;
             return false;
         }
-        covered = extent->end();
+        const std::uint64_t end = std::min(extent->end(), to);
+        extents.push_back({start + covered, end - covered, extent->frame,
+                           extent->frame_offset + static_cast<std::uint32_t>(covered - extent->file_offset)});
+        covered = end;
     }
-    if (covered < to) return false;
+    return covered == to;
+}
 
+// Refers to the bytes [begin, end) of the file where the earlier snapshot has them, if that is possible.
+bool SegmentedContentWriter::keep_pages(std::uint64_t begin, std::uint64_t end) {
+    const bool budget_left = static_cast<double>(result_.rewritten_bytes) <
+                             static_cast<double>(changed_bytes_) * tools_.settings.rewrite_per_changed_byte;
+    Extents extents;
+    if (!previous_extents(begin, end - begin, budget_left, extents)) return false;
     end_run();
-    for (extent = first; extent != before->map.end() && extent->file_offset < to; ++extent) {
-        const std::uint64_t at = std::max(extent->file_offset, from);
-        segments_.add_extent(start + at, std::min(extent->end(), to) - at, extent->frame,
-                             extent->frame_offset + static_cast<std::uint32_t>(at - extent->file_offset));
+    for (const Extent& extent : extents) {
+        segments_.add_extent(extent.file_offset, extent.length, extent.frame, extent.frame_offset);
     }
     placed_to_ = end;
     return true;
+}
+
+void SegmentedContentWriter::store_chunk(std::uint64_t offset, ByteView chunk) {
+    const BlobId id = tools_.writer.identify(chunk);
+    if (shift_ == 0) return place(offset, tools_.writer.put_blob(id, chunk));
+    if (const std::optional<Location> found = tools_.writer.find_blob(id, chunk)) return place(offset, *found);
+    if (!store_shifted(offset, chunk)) place(offset, tools_.writer.put_blob(id, chunk));
+}
+
+// A chunk that nobody knows, in a file whose length has changed: it may be an old stretch with some pages written in place. Those
+// that are as they were, where they would be after one insertion, are referred to. False when there are none.
+bool SegmentedContentWriter::store_shifted(std::uint64_t offset, ByteView chunk) {
+    const auto old_offset = static_cast<std::int64_t>(offset) - shift_;
+    const std::uint64_t first_page = old_offset <= 0 ? 0 : (static_cast<std::uint64_t>(old_offset) + page_bytes - 1) / page_bytes;
+    std::uint64_t stored_to = offset;
+    for (std::uint64_t page = first_page;; ++page) {
+        const auto begin = static_cast<std::uint64_t>(static_cast<std::int64_t>(page * page_bytes) + shift_);
+        if (begin + page_bytes > offset + chunk.size()) break;
+        const std::shared_ptr<const PreviousSegment> before = previous_.segment(page / pages_per_segment);
+        const std::size_t index = page % pages_per_segment;
+        if (!before || index >= before->signatures.size()) break;
+        const ByteView bytes = chunk.subspan(begin - offset, page_bytes);
+        PageSignature signature;
+        tools_.signer.sign(bytes, std::span(&signature, 1));
+        Extents extents;
+        if (signature != before->signatures[index] ||
+            !previous_extents(page * page_bytes, page_bytes, false, extents)) {
+            continue;
+        }
+        if (begin > stored_to) store_anonymous(stored_to, chunk.subspan(stored_to - offset, begin - stored_to));
+        for (const Extent& extent : extents) {
+            segments_.add_extent(begin + (extent.file_offset - page * page_bytes), extent.length, extent.frame,
+                                 extent.frame_offset);
+        }
+        placed_to_ = stored_to = begin + page_bytes;
+    }
+    if (stored_to == offset) return false;
+    if (stored_to < offset + chunk.size()) store_anonymous(stored_to, chunk.subspan(stored_to - offset));
+    return true;
+}
+
+void SegmentedContentWriter::store_anonymous(std::uint64_t offset, ByteView bytes) {
+    anonymous_bytes_ += bytes.size();
+    place(offset, tools_.writer.put_anonymous(bytes));
 }
 
 void SegmentedContentWriter::append_changed(std::uint64_t offset, ByteView bytes, Run kind) {
@@ -217,8 +266,7 @@ void SegmentedContentWriter::append_changed(std::uint64_t offset, ByteView bytes
 void SegmentedContentWriter::store_run() {
     for (std::size_t at = 0; at < run_.size(); at += longest_chunk_bytes) {
         const ByteView part = ByteView(run_).subspan(at, std::min(longest_chunk_bytes, run_.size() - at));
-        anonymous_bytes_ += part.size();
-        place(placed_to_, tools_.writer.put_anonymous(part));
+        store_anonymous(placed_to_, part);
     }
     run_.clear();
 }
