@@ -16,6 +16,8 @@
 
 namespace holdfast {
 
+class SegmentReader;
+
 // A pack as the inventory found it.
 struct PackSummary {
     PackId id;
@@ -70,6 +72,12 @@ class Collection {
     void give_up();
     void carry_out(const RunId& collector, const Verdict& verdict, bool ours);
     void put_moved(const Verdict& verdict);
+    // Also C8 (collector_index.cpp).
+    void maintain_index();
+    void look_at_segment(const ObjectInfo& info, const ObjectName& name, const DoomedPacks& gone,
+                         std::vector<std::shared_ptr<SegmentReader>>& to_rewrite);
+    void rewrite_segments(const DomainId& domain, const std::vector<std::shared_ptr<SegmentReader>>& segments,
+                          const DoomedPacks& gone, std::uint32_t& next_segment);
     void delete_doomed(const Verdict& verdict, bool ours);
     void drop_moved(const Verdict& verdict);
     void drop_old_verdicts();

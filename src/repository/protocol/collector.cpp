@@ -67,6 +67,7 @@ CollectorReport Collection::run() {
     rewrite();
     put_verdict();
     progress_.set_phase("deleting");
+    maintain_index();
     carry_out(own_run_->id(), verdict_, true);
     drop_old_verdicts();
     drop_ended_runs();
