@@ -46,12 +46,12 @@ FrameAddress address_of(const IndexEntry& entry) { return {entry.location.pack, 
 void Collection::maintain_index() {
     DoomedPacks gone = verdict_.earlier;
     gone.merge(verdict_.doomed);
-    std::map<DomainId, std::vector<std::shared_ptr<SegmentReader>>> to_rewrite;
+    std::uint32_t next_segment = 0;
     for (const ObjectInfo& info : context_.store.list_all(std::string(index_prefix))) {
         const auto name = parse_name(info.name);
         if (!name || name->kind != NameKind::index_segment) continue;
         try {
-            look_at_segment(info, *name, gone, to_rewrite[name->domain]);
+            look_at_segment(info, *name, gone, next_segment);
         } catch (const Error& error) {
             if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::incompatible &&
                 error.code() != ErrorCode::wrong_key && error.code() != ErrorCode::access_denied) {
@@ -60,14 +60,10 @@ void Collection::maintain_index() {
             report_.problems.push_back(error.message());
         }
     }
-    std::uint32_t next_segment = 0;
-    for (const auto& [domain, segments] : to_rewrite) {
-        if (!segments.empty()) rewrite_segments(domain, segments, gone, next_segment);
-    }
 }
 
 void Collection::look_at_segment(const ObjectInfo& info, const ObjectName& name, const DoomedPacks& gone,
-                                 std::vector<std::shared_ptr<SegmentReader>>& to_rewrite) {
+                                 std::uint32_t& next_segment) {
     const auto source = std::make_shared<StoredSource>(context_.store, info.name, info.size_bytes);
     Bytes beginning(std::min<std::uint64_t>(info.size_bytes, object_header_limit_bytes));
     source->read(0, beginning);
@@ -93,13 +89,14 @@ void Collection::look_at_segment(const ObjectInfo& info, const ObjectName& name,
     if (!object) return;
     check_object(info.name, *object, context_.trust);
     const auto whole = std::make_shared<MemorySource>(*object, info.name);
-    to_rewrite.push_back(std::make_shared<SegmentReader>(
+    const auto signed_segment = std::make_shared<SegmentReader>(
         std::make_shared<WindowSource>(whole, header.body_offset, header.body_bytes),
-        identity_of(secret->view(), info.name), SegmentReaderOptions{.load_filter = false, .cached_blocks = 1}));
+        identity_of(secret->view(), info.name), SegmentReaderOptions{.load_filter = false, .cached_blocks = 1});
+    rewrite_segment(name.domain, signed_segment, gone, next_segment);
 }
 
-void Collection::rewrite_segments(const DomainId& domain, const std::vector<std::shared_ptr<SegmentReader>>& segments,
-                                  const DoomedPacks& gone, std::uint32_t& next_segment) {
+void Collection::rewrite_segment(const DomainId& domain, const std::shared_ptr<SegmentReader>& segment,
+                                 const DoomedPacks& gone, std::uint32_t& next_segment) {
     std::string name;
     const auto next_identity = [&] {
         name = index_segment_name(domain, own_run_->id(), next_segment++);
@@ -111,11 +108,9 @@ void Collection::rewrite_segments(const DomainId& domain, const std::vector<std:
     SegmentMergeOptions options;
     options.writer.temporary_directory = settings_.temporary_directory;
     merge_segments(
-        segments, [&](const IndexEntry& entry) { return !gone.dooms(address_of(entry)); }, next_identity, put, options);
-    for (const auto& segment : segments) {
-        context_.store.remove(segment->name(), {});
-        ++report_.deleted_index_segments;
-    }
+        {segment}, [&](const IndexEntry& entry) { return !gone.dooms(address_of(entry)); }, next_identity, put, options);
+    context_.store.remove(segment->name(), {});
+    ++report_.deleted_index_segments;
 }
 
 } // namespace holdfast
