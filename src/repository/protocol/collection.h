@@ -16,6 +16,8 @@
 
 namespace holdfast {
 
+class SegmentReader;
+
 // A pack as the inventory found it.
 struct PackSummary {
     PackId id;
@@ -35,7 +37,8 @@ class Collection {
   private:
     // C1 (collector_others.cpp): false when another collection lives and is not to be waited for.
     bool end_other_collectors();
-    std::vector<ListedRun> open_collectors();
+    // Nothing when a run ended while it was looked at.
+    std::optional<std::vector<ListedRun>> open_collectors();
     void abandon(const RunId& collector);
     void finish_decided();
 
@@ -70,6 +73,12 @@ class Collection {
     void give_up();
     void carry_out(const RunId& collector, const Verdict& verdict, bool ours);
     void put_moved(const Verdict& verdict);
+    // Also C8 (collector_index.cpp).
+    void maintain_index();
+    void look_at_segment(const ObjectInfo& info, const ObjectName& name, const DoomedPacks& gone,
+                         std::uint32_t& next_segment);
+    void rewrite_segment(const DomainId& domain, const std::shared_ptr<SegmentReader>& segment,
+                         const DoomedPacks& gone, std::uint32_t& next_segment);
     void delete_doomed(const Verdict& verdict, bool ours);
     void drop_moved(const Verdict& verdict);
     void drop_old_verdicts();
@@ -78,8 +87,9 @@ class Collection {
     // Puts a beat and returns all runs with intents. Afterwards store_now_ is the store's time.
     std::vector<ListedRun> beat_and_list_runs();
     bool is_ours(const RunId& id) const { return own_run_ && own_run_->id() == id; }
-    // The role that a run's intents claim; nothing when nobody trusted signed them.
-    std::optional<RunRole> role_of(const ListedRun& run);
+    // What a run's newest intent says of it.
+    enum class Claim { writer, collector, untrusted, gone };
+    Claim claim_of(const ListedRun& run);
     // Runs whose commit name is taken or that were forgotten.
     std::set<RunId> ended_writers();
 

@@ -67,6 +67,7 @@ CollectorReport Collection::run() {
     rewrite();
     put_verdict();
     progress_.set_phase("deleting");
+    maintain_index();
     carry_out(own_run_->id(), verdict_, true);
     drop_old_verdicts();
     drop_ended_runs();
@@ -84,14 +85,15 @@ std::vector<ListedRun> Collection::beat_and_list_runs() {
     return runs;
 }
 
-std::optional<RunRole> Collection::role_of(const ListedRun& run) {
-    std::optional<RunRole> role;
-    bool trusted = true;
+Collection::Claim Collection::claim_of(const ListedRun& run) {
+    Claim claim = Claim::gone;
+    // One that cannot be read may be anybody's: to wait for a writer that is none costs only time.
     read_names(context_, {run.names.back()}, NameKind::intent, {ObjectKind::intent},
                {.object =
                     [&](const ObjectName& name, const OpenedObject& object) {
+                        claim = Claim::writer;
                         try {
-                            role = decode_intent(object.body).role;
+                            if (decode_intent(object.body).role == RunRole::collector) claim = Claim::collector;
                         } catch (const Error& error) {
                             report_.problems.push_back(object_name(name) + ": " + error.message());
                         }
@@ -99,11 +101,9 @@ std::optional<RunRole> Collection::role_of(const ListedRun& run) {
                 .problem =
                     [&](const std::string&, const Error& error) {
                         report_.problems.push_back(error.message());
-                        trusted = error.code() != ErrorCode::access_denied;
+                        claim = error.code() == ErrorCode::access_denied ? Claim::untrusted : Claim::writer;
                     }});
-    // One that cannot be read may be anybody's: to wait for a writer that is none costs only time.
-    if (trusted && !role) role = RunRole::writer;
-    return role;
+    return claim;
 }
 
 std::set<RunId> Collection::ended_writers() {

@@ -27,6 +27,8 @@ struct CollectorSettings {
     std::uint64_t rewrite_budget_bytes = 4ull << 30;
     // New packs end near this size.
     std::uint64_t pack_bytes = 16ull << 20;
+    // Where what is too large for memory waits.
+    std::string temporary_directory = "/tmp";
     bool dry_run = false;
 };
 

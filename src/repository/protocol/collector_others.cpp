@@ -15,7 +15,9 @@ namespace holdfast {
 bool Collection::end_other_collectors() {
     const Duration started = context_.clock.steady();
     for (;;) {
-        const std::vector<ListedRun> open = open_collectors();
+        const std::optional<std::vector<ListedRun>> found = open_collectors();
+        if (!found) continue;
+        const std::vector<ListedRun>& open = *found;
         if (open.empty() || settings_.dry_run || !context_.steps.end_other_collectors) break;
         bool somebody_lives = false;
         for (const ListedRun& other : open) {
@@ -37,8 +39,10 @@ bool Collection::end_other_collectors() {
     return true;
 }
 
-// Those with an intent or a condemned list, and no verdict.
-std::vector<ListedRun> Collection::open_collectors() {
+// Those with an intent or a condemned list, and no verdict. Verdicts are read after intents were listed: a collection that is
+// not in the list has ended before, and its verdict is seen, or it began after us, and sees us. One that ends between the
+// two has to be looked at again.
+std::optional<std::vector<ListedRun>> Collection::open_collectors() {
     const std::vector<ListedRun> runs = beat_and_list_runs();
     standing_ = read_verdicts(context_);
     if (!standing_.damaged.empty()) {
@@ -53,7 +57,9 @@ std::vector<ListedRun> Collection::open_collectors() {
     for (const ListedRun& run : runs) {
         seen.insert(run.run);
         if (is_ours(run.run) || ended.contains(run.run) || standing_.has_ended(run.run)) continue;
-        if (role_of(run) == RunRole::collector) open.push_back(run);
+        const Claim claim = claim_of(run);
+        if (claim == Claim::gone) return std::nullopt;
+        if (claim == Claim::collector) open.push_back(run);
     }
     for (const auto& [collector, _] : standing_.condemned) {
         if (!seen.contains(collector) && !standing_.has_ended(collector)) {

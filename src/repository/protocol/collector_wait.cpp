@@ -44,7 +44,7 @@ std::vector<ListedRun> Collection::open_writers(const std::vector<ListedRun>& ru
     std::vector<ListedRun> open;
     for (const ListedRun& run : runs) {
         if (is_ours(run.run) || ended.contains(run.run) || standing_.has_ended(run.run)) continue;
-        if (role_of(run) == RunRole::writer) open.push_back(run);
+        if (claim_of(run) == Claim::writer) open.push_back(run);
     }
     return open;
 }

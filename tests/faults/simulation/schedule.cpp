@@ -178,7 +178,11 @@ ScheduleResult run_schedule(const Keys& keys, std::uint64_t seed, const Protocol
                             const std::function<void(const std::string&)>& trace) {
     World world(keys, seed, steps);
     world.objects.trace = trace;
-    Schedule(world).run();
+    try {
+        Schedule(world).run();
+    } catch (const Error& error) {
+        world.violated("at the end: " + error.message());
+    }
     ScheduleResult result;
     result.violation = world.violation;
     result.operations = world.objects.operations;

@@ -9,6 +9,7 @@ Scheduler::~Scheduler() {
     for (const auto& actor : actors_) {
         if (!actor->ended) give_turn(*actor);
     }
+    actors_.clear(); // joined while everything that their threads touch is still there
 }
 
 void Scheduler::add(const std::string& name, Duration start, std::function<void()> body) {

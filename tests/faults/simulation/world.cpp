@@ -66,8 +66,9 @@ Participant::Participant(World& world, const std::string& name, const Unlocked& 
                          Duration skew, std::int64_t dies_at)
     : name_(name), clock_(world.scheduler, skew), random_(world.scheduler.random().u64()),
       store_(std::make_shared<RetryStore>(
-          std::make_shared<Connection>(world.objects, world.scheduler, name, nastiness, dies_at), retries(), clock_,
-          random_)),
+          world.connections.emplace_back(
+              std::make_shared<Connection>(world.objects, world.scheduler, name, nastiness, dies_at)),
+          retries(), clock_, random_)),
       context_{*store_, holder.ring, holder.trust, clock_, random_, world.steps} {}
 
 void collect(World& world, const Participant& collector, const CollectorSettings& settings) {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "faults/simulation/simulated_store.h"
-#include "faults/simulation/tiny_backup.h"
+#include "support/tiny_backup.h"
 #include "repository/key_slots.h"
 #include "repository/protocol/collector.h"
 
@@ -14,6 +14,8 @@
 #include <vector>
 
 namespace holdfast::simulation {
+
+using namespace tiny;
 
 // Made once for all schedules: keys cost much more than a schedule.
 struct Keys {
@@ -35,6 +37,8 @@ struct World {
     Scheduler scheduler;
     Objects objects;
     CachedIndex index;
+    // Operations of actors that are gone may still be under way on their connections.
+    std::vector<std::shared_ptr<Connection>> connections;
 
     // What each run would have committed, or did.
     std::map<RunId, Dataset> intended;

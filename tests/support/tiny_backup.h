@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-namespace holdfast::simulation {
+namespace holdfast::tiny {
 
 using Content = std::uint32_t;
 using Directory = std::map<std::string, Content>;
@@ -48,4 +48,4 @@ Dataset read_tree(NodeReader& nodes, PackReader& packs, const NodeRef& root);
 // The directories that the root names, without reading them.
 std::map<std::string, NodeRef> read_root(NodeReader& nodes, const NodeRef& root);
 
-} // namespace holdfast::simulation
+} // namespace holdfast::tiny

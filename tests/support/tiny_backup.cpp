@@ -1,4 +1,4 @@
-#include "faults/simulation/tiny_backup.h"
+#include "support/tiny_backup.h"
 
 #include "base/error.h"
 #include "repository/node/node.h"
@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-namespace holdfast::simulation {
+namespace holdfast::tiny {
 
 Bytes bytes_of(Content content) {
     const std::string text = fmt::format("document {}", content);
@@ -21,7 +21,7 @@ FrameAddress TinyPack::add(ByteView bytes, BlobType type, const BlobId& id) {
     FrameRecord record;
     record.number = static_cast<std::uint32_t>(frames_.size());
     record.raw_length = static_cast<std::uint32_t>(bytes.size());
-    record.codec = FrameCodec::stored;
+    record.codec = Codec::stored;
     record.blobs.push_back({type, id, 0, record.raw_length});
     const Secret& secret = id_.kind == metadata_pack ? run_.structure_secret() : run_.content_secret();
     Bytes frame = frame_key(secret.view(), id_)
@@ -87,4 +87,4 @@ Dataset read_tree(NodeReader& nodes, PackReader& packs, const NodeRef& root) {
     return dataset;
 }
 
-} // namespace holdfast::simulation
+} // namespace holdfast::tiny
