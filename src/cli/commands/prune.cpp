@@ -13,7 +13,7 @@ struct Arguments {
     bool dry_run = false;
     double wait_seconds = 0;
     double patience_hours = 24;
-    double rewrite_dead_part = 0.4;
+    double rewrite_dead_part = 0.25;
     std::string rewrite_budget = "4G";
 };
 

@@ -20,9 +20,9 @@ struct FileContentSettings {
     // end up as a mosaic of mostly dead frames.
     double rewrite_per_changed_byte = 1.2;
     // … and as part of the whole file,
-    double rewrite_part_per_backup = 0.01;
+    double rewrite_part_per_backup = 0.0115;
     // but only while more than this part of the frames that the file lies in is dead.
-    double tolerated_dead_part = 0.15;
+    double tolerated_dead_part = 0.05;
 };
 
 struct FileContentResult;

@@ -13,6 +13,7 @@ constexpr std::uint64_t block_bytes = 1u << 20;
 constexpr std::size_t longest_page_run_bytes = 128u << 10;
 // Scattered pages of one segment share frames that end with the segment, unless they would be tiny.
 constexpr std::uint64_t least_page_frame_bytes = 64u << 10;
+constexpr double rewrite_credit_bytes = 4u << 20;
 
 constexpr std::uint64_t round_down(std::uint64_t value) { return value / page_bytes * page_bytes; }
 constexpr std::uint64_t round_up(std::uint64_t value) { return round_down(value + page_bytes - 1); }
@@ -182,8 +183,9 @@ bool SegmentedContentWriter::previous_extents(std::uint64_t begin, std::uint64_t
 
 // Refers to the bytes [begin, end) of the file where the earlier snapshot has them, if that is possible.
 bool SegmentedContentWriter::keep_pages(std::uint64_t begin, std::uint64_t end) {
+    // Changes are not told in advance, so a file's first pages have some credit.
     const bool budget_left = static_cast<double>(result_.rewritten_bytes) <
-                             static_cast<double>(changed_bytes_) * tools_.settings.rewrite_per_changed_byte;
+                             rewrite_credit_bytes + static_cast<double>(changed_bytes_) * tools_.settings.rewrite_per_changed_byte;
     Extents extents;
     if (!previous_extents(begin, end - begin, budget_left, extents)) return false;
     end_run();

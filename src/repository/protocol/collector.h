@@ -22,7 +22,7 @@ struct CollectorSettings {
     // What checkpoints refer to is kept this long.
     Duration keep_checkpoints = std::chrono::hours(24 * 7);
     // Packs with at least this part of dead bytes are rewritten, worst first …
-    double rewrite_dead_part = 0.4;
+    double rewrite_dead_part = 0.25;
     // … until this much has been copied.
     std::uint64_t rewrite_budget_bytes = 4ull << 30;
     // New packs end near this size.

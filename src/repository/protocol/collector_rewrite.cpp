@@ -16,9 +16,8 @@ namespace {
 std::optional<Bytes> intact_bytes(Store& store, const LoadedPack& pack) {
     std::optional<Bytes> bytes = store.get(pack.name, {}, {});
     if (!bytes || bytes->size() != pack.size_bytes) return std::nullopt;
-    const ByteView digested = ByteView(*bytes).first(bytes->size() - pack_footer_bytes + 4);
-    const ByteView before_footer = digested.first(digested.size() - 4);
-    if (pack_digest(std::span(&before_footer, 1)) != pack.digest) return std::nullopt;
+    const ByteView digested = ByteView(*bytes).first(bytes->size() - pack_footer_bytes + sizeof(std::uint32_t));
+    if (pack_digest(std::span(&digested, 1)) != pack.digest) return std::nullopt;
     return bytes;
 }
 
