@@ -74,7 +74,7 @@ TEST(Snapshot, RefusesWhatIsMalformed) {
     EXPECT_EQ(refused(changed("\"sequence\":7", "\"sequence\":-7")), ErrorCode::corrupt);
     EXPECT_EQ(refused(changed("packs/m00/", "packs/d00/")), ErrorCode::corrupt);
     EXPECT_EQ(refused(changed("\"length\":200", "\"length\":0")), ErrorCode::corrupt);
-    EXPECT_EQ(refused(changed("\"length\":200", "\"length\":1048570")), ErrorCode::corrupt);
+    EXPECT_EQ(refused(changed("\"length\":200", "\"length\":2097150")), ErrorCode::corrupt);
     EXPECT_EQ(refused(changed("\"partial\"", "\"perfect\"")), ErrorCode::corrupt);
     EXPECT_EQ(refused(changed("\"source\":\"home\"", "\"source\":\"\"")), ErrorCode::corrupt);
     EXPECT_EQ(refused(changed("2023-", "x023-")), ErrorCode::corrupt);
