@@ -128,7 +128,8 @@ void lose_unneeded_pack(World& world) {
     std::vector<std::string> unneeded;
     for (const std::string& name : list_names(self.context().store, packs_prefix)) {
         const auto pack = PackId::from_name(name);
-        if (pack && !needed.contains(*pack)) unneeded.push_back(name);
+        // What a collector made it may be about to need.
+        if (pack && world.intended.contains(pack->run) && !needed.contains(*pack)) unneeded.push_back(name);
     }
     if (unneeded.empty()) return;
     const std::string& lost = unneeded[world.scheduler.random().below(unneeded.size())];
