@@ -1,4 +1,5 @@
-// The content of a file of 16 MiB or more: page signatures throughout, what has changed stored anew, the rest referred to.
+// The content of a file of 16 MiB or more: page signatures throughout, what has changed stored anew, the rest
+// referred to.
 #pragma once
 
 #include "repository/content/file_content.h"
@@ -50,7 +51,8 @@ class SegmentedContentWriter {
     ContentSource& source_;
     const FileWriteOptions& options_;
     bool known_before_;
-    // By how much the file grew or shrank: after one insertion or deletion, what lies behind it has moved that far.
+    // By how much the file grew or shrank: after one insertion or deletion, what lies behind it has moved
+    // that far.
     std::int64_t shift_ = 0;
     PreviousSegments previous_;
     SegmentWriter segments_;

@@ -61,7 +61,8 @@ Scheduler::Actor* Scheduler::choose() {
         if (actor->wake <= now_) ready.push_back(actor.get());
         if (first == nullptr || actor->wake < first->wake) first = actor.get();
     }
-    if (first == nullptr || !ready.empty()) return ready.empty() ? nullptr : ready[random_.below(ready.size())];
+    if (first == nullptr || !ready.empty())
+        return ready.empty() ? nullptr : ready[random_.below(ready.size())];
     if (!planned_.empty() && planned_.begin()->first < first->wake) {
         now_ = planned_.begin()->first;
         run_due();
@@ -99,10 +100,12 @@ void Scheduler::run_planned() {
 Duration Scheduler::random_duration(Duration longest) {
     // The magnitude is uniform, so that every order of it happens.
     const std::uint64_t shift = random_.below(12);
-    return Duration(static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(longest.count() >> shift) + 1)));
+    return Duration(
+        static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(longest.count() >> shift) + 1)));
 }
 
-// A turn is handed over here too: whoever asks for the time must expect it to be old when the answer is there.
+// A turn is handed over here too: whoever asks for the time must expect it to be old when the answer is
+// there.
 Timestamp ActorClock::now() const { return start_of_time() + scheduler_.now() + skew_; }
 
 bool ActorClock::sleep_for(Duration duration, std::stop_token stop) {

@@ -101,7 +101,8 @@ TEST(TextForm, Utf8IsKeptAndAllElseIsHexadecimal) {
         EXPECT_EQ(to_text_form(text), text);
     }
     // A lone continuation, overlong, a surrogate, beyond Unicode, cut short.
-    for (const std::string_view text : {"\x80", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "hex:"}) {
+    for (const std::string_view text :
+         {"\x80", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "hex:"}) {
         EXPECT_EQ(to_text_form(text), "hex:" + to_hex(as_bytes(text)));
         EXPECT_EQ(from_text_form(to_text_form(text)), text);
     }

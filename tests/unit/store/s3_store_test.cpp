@@ -125,7 +125,8 @@ TEST_F(ScriptedS3, ChecksThatARangeIsTheOneItAskedFor) {
 
 TEST_F(ScriptedS3, DoesNotOverwriteAnObjectWhereLocksAreUnknown) {
     const auto store = store_answering(http_answer("200 OK", "", "the bytes of the object"));
-    EXPECT_EQ(error_code_of([&] { store->retain("a", {.until = system_clock().now()}, {}); }), ErrorCode::unsupported);
+    EXPECT_EQ(error_code_of([&] { store->retain("a", {.until = system_clock().now()}, {}); }),
+              ErrorCode::unsupported);
     ASSERT_EQ(server_->requests().size(), 1U);
     EXPECT_TRUE(server_->requests()[0].starts_with("GET "));
 }
