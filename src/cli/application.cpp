@@ -7,6 +7,7 @@
 #include "cli/signals.h"
 
 #include <array>
+#include <cerrno>
 #include <cstdio>
 
 #include <fmt/format.h>
@@ -81,7 +82,10 @@ int parse_and_run(int argc, char** argv, GlobalOptions& options) {
 int run_application(int argc, char** argv) {
     GlobalOptions options;
     try {
-        return parse_and_run(argc, argv, options);
+        const int code = parse_and_run(argc, argv, options);
+        // A recovery key that went nowhere, or a result that a script never got, is no success.
+        if (std::fflush(stdout) != 0) throw system_error(errno, "writing to standard output");
+        return code;
     } catch (const Error& error) {
         return report(error, options.json);
     } catch (const std::bad_alloc&) {

@@ -64,4 +64,22 @@ RootNode merge_roots(const std::vector<std::string>& paths) {
     return tree;
 }
 
+namespace {
+
+void collect_root_paths(const RootNode& node, const std::string& path, std::vector<std::string>& paths) {
+    if (node.is_root) {
+        paths.push_back(path.empty() ? "/" : path);
+        return;
+    }
+    for (const auto& [name, child] : node.children) collect_root_paths(child, path + "/" + name, paths);
+}
+
+} // namespace
+
+std::vector<std::string> root_paths(const RootNode& roots) {
+    std::vector<std::string> paths;
+    collect_root_paths(roots, "", paths);
+    return paths;
+}
+
 } // namespace holdfast

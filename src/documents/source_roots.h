@@ -25,4 +25,7 @@ struct RootNode {
 // with ".." leads nowhere.
 RootNode merge_roots(const std::vector<std::string>& paths);
 
+// The absolute paths at which roots lie in the tree, in its order: what a snapshot says it is of.
+std::vector<std::string> root_paths(const RootNode& roots);
+
 } // namespace holdfast

@@ -67,7 +67,7 @@ void BackupRun::choose_previous() {
     if (settings_.ignore_previous) return;
     for (const Snapshot& checkpoint : session_->checkpoints(settings_.source)) {
         if (checkpoint.domain != domain || (parent_ && checkpoint.sequence <= parent_->sequence)) continue;
-        if (!may_refer(checkpoint.root.location.frame)) continue;
+        if (!session_->may_build_on(checkpoint, repository_.nodes())) continue;
         previous_.push_back(checkpoint.root);
         resumed_ = true;
         break;

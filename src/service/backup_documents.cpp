@@ -1,13 +1,34 @@
 #include "service/backup_documents.h"
 
 #include "base/error.h"
+#include "documents/source_roots.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
 
 namespace holdfast {
+
+namespace {
+
+// A disk that is not mounted must not become an empty snapshot that is then the latest.
+void require_something(const std::vector<std::string>& paths) {
+    for (const std::string& path : paths) {
+        struct stat status {};
+        if (::lstat(path.c_str(), &status) == 0) return;
+    }
+    throw Error(ErrorCode::usage, fmt::format("nothing is at {}", fmt::join(paths, ", ")),
+                "check the paths, and that the file system is mounted");
+}
+
+} // namespace
 
 DocumentsBackupResult back_up_documents(Repository& repository, const DocumentsBackup& what,
                                         Progress& progress, std::stop_token stop) {
     progress.set_phase("backing up");
-    BackupRun run(repository, what.run, stop);
+    BackupRunSettings settings = what.run;
+    settings.paths = root_paths(merge_roots(what.paths));
+    require_something(settings.paths);
+    BackupRun run(repository, std::move(settings), stop);
     if (run.parent()) progress.set_total(run.parent()->totals.bytes, run.parent()->totals.files);
     const CaptureTools tools{
         run.writer(),
@@ -21,7 +42,7 @@ DocumentsBackupResult back_up_documents(Repository& repository, const DocumentsB
         progress,
     };
     DocumentsBackupResult result;
-    result.tree = capture_tree(what.run.paths, run.previous_roots(), what.tree, tools, stop);
+    result.tree = capture_tree(what.paths, run.previous_roots(), what.tree, tools, stop);
     progress.set_phase("committing");
     const SnapshotState state =
         result.tree.totals.failed > 0 ? SnapshotState::partial : SnapshotState::complete;
@@ -41,9 +62,11 @@ TreeRestoreResult restore_documents(Repository& repository, const Snapshot& snap
         // Without it files that are there cannot be compared, and are written whole.
         if (error.code() != ErrorCode::wrong_key) throw;
     }
+    TreeRestoreSettings complete = settings;
+    complete.roots = snapshot.paths;
     const RestoreTools tools{repository.nodes(), repository.packs(), domain_key.view(), repository.logger(),
                              progress};
-    return restore_tree(snapshot.root, target, settings, tools, stop);
+    return restore_tree(snapshot.root, target, complete, tools, stop);
 }
 
 } // namespace holdfast

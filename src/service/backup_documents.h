@@ -12,7 +12,8 @@
 namespace holdfast {
 
 struct DocumentsBackup {
-    BackupRunSettings run; // its paths are what is captured
+    BackupRunSettings run;          // its paths are filled in from those below
+    std::vector<std::string> paths; // to capture, as typed
     TreeBackupSettings tree;
 };
 

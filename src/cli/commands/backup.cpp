@@ -46,8 +46,8 @@ DocumentsBackup make_request(const CommandContext& context, const Arguments& arg
     }
     what.run.kind = arguments.kind;
     what.run.host = arguments.host.empty() ? host_name() : arguments.host;
-    what.run.paths = arguments.paths.empty() ? configured.paths : arguments.paths;
-    if (what.run.paths.empty()) throw Error(ErrorCode::usage, "no path is named", "say what to back up");
+    what.paths = arguments.paths.empty() ? configured.paths : arguments.paths;
+    if (what.paths.empty()) throw Error(ErrorCode::usage, "no path is named", "say what to back up");
     what.run.tags = configured.tags;
     for (const std::string& tag : arguments.tags) {
         const std::size_t equals = tag.find('=');
@@ -156,13 +156,13 @@ void add_backup(CLI::App& app, RunCommand& run) {
     command->add_option("--kind", a->kind, "Kind of source")
         ->check(CLI::IsMember({"documents"}))
         ->capture_default_str();
-    command->add_option("--tag", a->tags, "KEY=VALUE, kept with the snapshot
-        ->allow_extra_args(false); may be repeated")->take_all();
+    command->add_option("--tag", a->tags, "KEY=VALUE, kept with the snapshot; may be repeated")
+        ->allow_extra_args(false);
     command->add_option("--host", a->host, "Host to name in the snapshot (default: this one)");
-    command->add_option("--exclude", a->exclude, "Leave out what matches the pattern
-        ->allow_extra_args(false); may be repeated");
-    command->add_option("--include", a->include, "Take in again what a pattern left out
-        ->allow_extra_args(false); may be repeated");
+    command->add_option("--exclude", a->exclude, "Leave out what matches the pattern; may be repeated")
+        ->allow_extra_args(false);
+    command->add_option("--include", a->include, "Take in again what a pattern left out; may be repeated")
+        ->allow_extra_args(false);
     command->add_option("--exclude-file", a->exclude_files, "File with one pattern a line")
         ->allow_extra_args(false);
     command->add_flag("--one-file-system", a->one_file_system, "Do not cross into other file systems");

@@ -72,6 +72,12 @@ int run_cat(CommandContext& context, const Arguments& arguments) {
         throw Error(ErrorCode::usage, fmt::format("'{}' is not a file", printable(path)),
                     "list it with 'holdfast ls'");
     }
+    if ((entry->flags & entry_flag::unreadable) != 0 && entry->size > 0 &&
+        std::holds_alternative<std::monostate>(entry->content)) {
+        throw Error(ErrorCode::not_found,
+                    fmt::format("'{}' could not be read when it was backed up", printable(path)),
+                    "its content is not in this snapshot; try an earlier one");
+    }
     InOrder out(repository.packs());
     for_each_extent(repository.nodes(), *entry, [&](const Extents& extents) { out.write(extents); });
     out.fill_hole(entry->size);

@@ -81,8 +81,8 @@ void add_find(CLI::App& app, RunCommand& run) {
     command->add_option("PATTERN", a->patterns, "As for --exclude: *.txt, /srv/docs/a, cache/")->required();
     command->add_option("--snapshot", a->snapshot, "Only in this snapshot (default: in all)");
     command->add_option("--source", a->source, "Only in snapshots of this source");
-    command->add_option("--type", a->types, "regular, directory, symlink …
-        ->allow_extra_args(false); may be repeated");
+    command->add_option("--type", a->types, "regular, directory, symlink …; may be repeated")
+        ->allow_extra_args(false);
     command->add_option("--larger", a->larger, "Files of at least this size");
     command->add_option("--smaller", a->smaller, "Files of at most this size");
     command->add_option("--newer", a->newer,

@@ -188,8 +188,8 @@ void add_key(CLI::App& app, RunCommand& run) {
     CLI::App* remove = key->add_subcommand("remove", "Take somebody's keys away");
     add_repository_option(*remove, for_remove->repository);
     remove->add_option("SLOT", for_remove->slot, "Id, beginning of an id, or label")->required();
-    remove->add_option("--distrust", for_remove->distrusted, "Snapshots of this slot that shall not count
-        ->allow_extra_args(false); whole ids");
+    remove->add_option("--distrust", for_remove->distrusted, "Snapshots of this slot that shall not count; whole ids")
+        ->allow_extra_args(false);
     on_call(remove, for_remove, run, run_remove);
 
     auto for_rotate = std::make_shared<Arguments>();
@@ -197,6 +197,7 @@ void add_key(CLI::App& app, RunCommand& run) {
     add_repository_option(*rotate, for_rotate->repository);
     on_call(rotate, for_rotate, run, run_rotate);
 
+    auto for_identity = std::make_shared<Arguments>();
     CLI::App* identity =
         key->add_subcommand("identity", "Make a private key, print the public identity for 'key add'");
     identity->add_option("FILE", for_identity->private_key_path, "Private key; made if it does not exist")->required();

@@ -86,10 +86,12 @@ void add_prune(CLI::App& app, RunCommand& run) {
     add_repository_option(*command, a->repository);
     command->add_flag("--dry-run", a->dry_run, "Say what would be deleted, and do nothing");
     command->add_option("--wait", a->wait_seconds, "Seconds to wait for backups that are running")
+        ->check(CLI::Range(0.0, 604800.0))
         ->capture_default_str();
     command
         ->add_option("--patience-hours", a->patience_hours,
                      "A backup without a sign of life for so long is given up")
+        ->check(CLI::Range(0.0, 87600.0))
         ->capture_default_str();
     command
         ->add_option("--rewrite-dead-part", a->rewrite_dead_part, "Packs with this part dead are rewritten")

@@ -128,12 +128,12 @@ void add_restore(CLI::App& app, RunCommand& run) {
         ->required();
     command->add_option("--source", a->source, "With latest: of this source");
     command->add_option("--path", a->paths,
-                        "Only this path of the snapshot and what is below
-        ->allow_extra_args(false); may be repeated");
-    command->add_option("--include", a->include, "Only what matches the pattern
-        ->allow_extra_args(false); may be repeated");
-    command->add_option("--exclude", a->exclude, "Not what matches the pattern
-        ->allow_extra_args(false); may be repeated");
+                        "Only this path of the snapshot and what is below; may be repeated")
+        ->allow_extra_args(false);
+    command->add_option("--include", a->include, "Only what matches the pattern; may be repeated")
+        ->allow_extra_args(false);
+    command->add_option("--exclude", a->exclude, "Not what matches the pattern; may be repeated")
+        ->allow_extra_args(false);
     command->add_flag("--in-place", a->in_place, "Write only what differs into what is there");
     command->add_flag("--dry-run", a->dry_run, "With --in-place: say what would be written, and do nothing");
     command->add_flag("--delete", a->delete_extra, "With --in-place: delete what the snapshot does not have");

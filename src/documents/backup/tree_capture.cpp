@@ -89,7 +89,7 @@ bool TreeCapture::enter_directory(const WalkedEntry& walked) {
     PreviousDirectory directory(tools_.nodes, previous, [this](const NodeRef& node) {
         if (tools_.usable(node.location.frame)) tools_.writer.remember_node(node);
     });
-    open_.push_back(Open{std::move(entry), DirectoryBuilder(store_node()), std::move(directory), 0, 0});
+    open_.push_back(Open{std::string(walked.path), std::move(entry), DirectoryBuilder(store_node()), std::move(directory), 0, 0});
     return true;
 }
 
@@ -219,7 +219,8 @@ void TreeCapture::read_content(const WalkedEntry& walked, TreeEntry& entry, cons
         }
         problem(walked.path, error.message());
         entry.flags |= entry_flag::unreadable;
-        if (before != nullptr && before->type == EntryType::file && content_usable(*before)) {
+        if (before != nullptr && before->type == EntryType::file && content_usable(*before) &&
+            (before->flags & entry_flag::incomplete) == 0) {
             entry.content = before->content;
             entry.digest = before->digest;
             entry.size = before->size;
@@ -242,6 +243,7 @@ void TreeCapture::read_content(const WalkedEntry& walked, TreeEntry& entry, cons
     FileContentResult content;
     const TreeEntry* base = before != nullptr && before->type == EntryType::file ? before : nullptr;
     const bool resume = base != nullptr && (base->flags & entry_flag::incomplete) != 0 &&
+                        (base->flags & entry_flag::fresh_times) == 0 &&
                         base->mtime == entry.mtime && base->ctime == entry.ctime &&
                         base->inode == entry.inode;
     FileWriteOptions options;
@@ -252,6 +254,7 @@ void TreeCapture::read_content(const WalkedEntry& walked, TreeEntry& entry, cons
         FileContentResult part = so_far();
         TreeEntry unfinished = entry;
         unfinished.flags |= entry_flag::incomplete;
+        if (times_are_fresh(entry, opened)) unfinished.flags |= entry_flag::fresh_times;
         unfinished.size = part.size_bytes;
         unfinished.content = std::move(part.content);
         checkpoint(&unfinished);
@@ -317,7 +320,11 @@ SplitMode TreeCapture::split_mode(std::string_view path) const {
 
 void TreeCapture::vanished(std::string_view path) { problem(path, "it vanished before it could be read"); }
 
-void TreeCapture::error(std::string_view path, const Error& error) { problem(path, error.message()); }
+void TreeCapture::error(std::string_view path, const Error& error) {
+    // What a directory holds is then not known to be all.
+    if (!open_.empty() && open_.back().path == path) open_.back().entry.flags |= entry_flag::unreadable;
+    problem(path, error.message());
+}
 
 void TreeCapture::problem(std::string_view path, std::string what) {
     ++result_.totals.failed;

@@ -24,6 +24,7 @@ class TreeCapture final : public TreeVisitor {
   private:
     // A directory that was entered and not left yet.
     struct Open {
+        std::string path;
         TreeEntry entry;
         DirectoryBuilder builder;
         PreviousDirectory previous;

@@ -47,6 +47,7 @@ class TreeRestorer {
           tools_(tools),
           stop_(std::move(stop)),
           selection_(settings.paths),
+          roots_(settings.roots),
           metadata_(settings.metadata, owners_),
           report_(tools.logger, tools.progress),
           content_(tools.packs, settings.content, stop_),
@@ -68,6 +69,7 @@ class TreeRestorer {
         if (!settings_.in_place) require_empty();
         walk(Pass::contents);
         content_.wait();
+        for (const FurtherName& name : further_names_) make_link(name);
         if (!settings_.dry_run) {
             walk(Pass::directories);
             if (settings_.sync && ::syncfs(base_.get()) != 0) throw system_error(errno, "syncing " + target_);
@@ -79,6 +81,15 @@ class TreeRestorer {
 
   private:
     enum class Pass { contents, directories };
+    // A file with several names: the one that was restored, and those that become links to it.
+    struct FirstName {
+        std::string path;
+        TreeEntry entry;
+    };
+    struct FurtherName {
+        std::string path;
+        std::string first_path;
+    };
     // A directory that is being walked.
     struct Level {
         DirectoryCursor cursor;
@@ -86,7 +97,7 @@ class TreeRestorer {
         TreeEntry entry;
         std::string path;
         PathFilter::Cursor filter;
-        bool on_the_way = false; // only some of it is wanted
+        bool on_the_way = false; // only some of it is wanted, or it lies above what was backed up
     };
 
     void require_empty() {
@@ -136,8 +147,19 @@ class TreeRestorer {
     void enter(Pass pass, DirectoryStack& directories, std::vector<Level>& levels, const TreeEntry& entry,
                const std::string& path, PathSelection::Answer answer) {
         const SharedDirectory parent = value_of(directories.top());
+        const bool above_roots = roots_.judge(path) == PathSelection::Answer::on_the_way;
+        FollowLinks follow = FollowLinks::no;
         FileDescriptor directory;
-        if (pass == Pass::contents && !settings_.dry_run) {
+        if (settings_.in_place && above_roots) {
+            if (Result<FileDescriptor> there = open_directory(parent->get(), entry.name, FollowLinks::yes)) {
+                directory = std::move(*there);
+                follow = FollowLinks::yes;
+            }
+        }
+        if (directory.open()) {
+            // It is not ours, and it is there.
+        } else if (pass == Pass::contents && !settings_.dry_run) {
+            refuse_to_replace(*parent, entry);
             directory = make_directory(parent->get(), entry.name,
                                        settings_.in_place ? Existing::update : Existing::refuse);
             tools_.progress.add_done(0, 1);
@@ -154,8 +176,8 @@ class TreeRestorer {
                     entry,
                     path,
                     settings_.filter.enter(levels.back().filter, entry.name),
-                    answer == PathSelection::Answer::on_the_way};
-        value_of(directories.push(entry.name, std::move(directory)));
+                    answer == PathSelection::Answer::on_the_way || above_roots};
+        value_of(directories.push(entry.name, std::move(directory), follow));
         levels.push_back(std::move(level));
     }
 
@@ -168,8 +190,8 @@ class TreeRestorer {
             if (pass == Pass::contents && settings_.delete_extra && !level.on_the_way && !top) {
                 delete_extra(*directory, level);
             }
-            // A directory above what was asked for stays as it is found.
-            if (pass == Pass::directories && !top && !level.on_the_way) {
+            // A directory above what was asked for stays as it is found; in an empty place we have made it.
+            if (pass == Pass::directories && !top && (!level.on_the_way || !settings_.in_place)) {
                 for (const MetadataProblem& problem :
                      metadata_.apply(directory->get(), to_metadata(level.entry))) {
                     report_.problem(level.path, problem.error.message());
@@ -188,11 +210,13 @@ class TreeRestorer {
                 result.bytes += entry.size;
             });
             if (settings_.dry_run) return count_difference(directory, entry);
-            if (!link_to_first(directory, entry, path)) files_.restore(directory.get(), entry, path);
+            refuse_to_replace(directory, entry);
+            if (!is_further_name(entry, path)) files_.restore(directory.get(), entry, path);
             return;
         }
         report_.add([](TreeRestoreResult& result) { ++result.others; });
         if (settings_.dry_run) return;
+        refuse_to_replace(directory, entry);
         const Existing existing = settings_.in_place ? Existing::update : Existing::refuse;
         const FileMetadata metadata = to_metadata(entry);
         const CreateOutcome outcome = entry.type == EntryType::symlink
@@ -209,18 +233,47 @@ class TreeRestorer {
         }
     }
 
-    // True when the entry is a further name of a file that this restore has made.
-    bool link_to_first(const FileDescriptor& directory, const TreeEntry& entry, const std::string& path) {
+    // In place, a directory with something in it gives way to a file, or a file to a directory, only where deleting was asked for.
+    void refuse_to_replace(const FileDescriptor& directory, const TreeEntry& entry) {
+        if (!settings_.in_place || settings_.delete_extra) return;
+        FileMetadata present;
+        if (!stat_entry(directory.get(), entry.name, present)) return;
+        const bool was_directory = present.is_directory();
+        if (was_directory == (entry.type == EntryType::directory)) return;
+        throw Error(ErrorCode::already_exists,
+                    was_directory ? "a directory is in its place; it is replaced only with --delete"
+                                  : "something that is no directory is in its place; it is replaced only with --delete");
+    }
+
+    // True when a file that this restore has made is the same one: the entry becomes a name of it when its content is there. Numbers
+    // of inodes are used again and differ between mounts, so the rest must be equal too.
+    bool is_further_name(const TreeEntry& entry, const std::string& path) {
         if (entry.links < 2) return false;
-        const auto [first, is_first] = linked_.try_emplace({entry.device, entry.inode}, path);
-        if (is_first) return false;
-        const std::size_t slash = first->second.rfind('/');
-        const std::string parent = slash == std::string::npos ? "" : first->second.substr(0, slash);
-        const FileDescriptor from = value_of(open_directory_path(base_.get(), parent));
-        make_hard_link(
-            from.get(), slash == std::string::npos ? first->second : first->second.substr(slash + 1),
-            directory.get(), entry.name, settings_.in_place ? Existing::replace : Existing::refuse);
+        const auto [first, is_first] = linked_.try_emplace({entry.device, entry.inode}, FirstName{path, entry});
+        const TreeEntry& same = first->second.entry;
+        if (is_first || same.size != entry.size || same.mtime != entry.mtime || same.digest != entry.digest ||
+            same.content != entry.content) {
+            return false;
+        }
+        further_names_.push_back({path, first->second.path});
         return true;
+    }
+
+    void make_link(const FurtherName& name) {
+        const auto parent = [](const std::string& path) {
+            const std::size_t slash = path.rfind('/');
+            return slash == std::string::npos ? std::string() : path.substr(0, slash);
+        };
+        const auto last = [](const std::string& path) { return path.substr(path.rfind('/') + 1); };
+        try {
+            const FileDescriptor from = value_of(open_directory_path(base_.get(), parent(name.first_path)));
+            const FileDescriptor to = value_of(open_directory_path(base_.get(), parent(name.path)));
+            make_hard_link(from.get(), last(name.first_path), to.get(), last(name.path),
+                           settings_.in_place ? Existing::replace : Existing::refuse);
+            report_.finished_file();
+        } catch (const Error& error) {
+            report_.problem(name.path, error.message());
+        }
     }
 
     void count_difference(const FileDescriptor& directory, const TreeEntry& entry) {
@@ -239,6 +292,8 @@ class TreeRestorer {
     }
 
     void delete_extra(const FileDescriptor& directory, const Level& level) {
+        // What the backup could not list is not known to be extra.
+        if ((level.entry.flags & entry_flag::unreadable) != 0) return;
         std::vector<std::string> extra;
         {
             SpillFile spill;
@@ -272,13 +327,15 @@ class TreeRestorer {
     const RestoreTools& tools_;
     std::stop_token stop_;
     PathSelection selection_;
+    PathSelection roots_;
     OwnerNames owners_;
     MetadataWriter metadata_;
     RestoreReport report_;
     ContentReader content_;
     FileRestorer files_;
     FileDescriptor base_;
-    std::map<std::pair<std::uint64_t, std::uint64_t>, std::string> linked_;
+    std::map<std::pair<std::uint64_t, std::uint64_t>, FirstName> linked_;
+    std::vector<FurtherName> further_names_;
 };
 
 } // namespace

@@ -20,6 +20,9 @@ struct TreeRestoreSettings {
     // None: everything.
     std::vector<std::string> paths;
     PathFilter filter;
+    // The paths that were backed up. Directories above them are not the snapshot's: in place they keep their metadata and
+    // everything else in them, and a link that leads to one is followed.
+    std::vector<std::string> roots;
     // The target may hold something already: only what differs is written. Otherwise it must be empty or
     // missing.
     bool in_place = false;

@@ -72,12 +72,14 @@ void IndexedBlobs::load_segment(const std::string& name) {
         const ObjectHeader header = read_object_header(name, beginning);
         const std::shared_ptr<const Secret> secret =
             parts_.context.keys.structure_secret_for(*header.envelope);
-        index_.add_segment(std::make_shared<WindowSource>(object, header.body_offset, header.body_bytes),
+        const bool whole_segment = index_.add_segment(std::make_shared<WindowSource>(object, header.body_offset, header.body_bytes),
                            {object_key(secret->view(), ObjectKind::index_segment, name), name},
                            header.writer == parts_.context.keys.slot() ? SegmentAuthor::own
                                                                        : SegmentAuthor::other);
+        if (!whole_segment) cache_.remove(name);
     } catch (const Error& error) {
         if (error.retryable() || error.code() == ErrorCode::cancelled) throw;
+        if (error.code() == ErrorCode::wrong_key) return; // a machine's that this one cannot read
         cache_.remove(name);
         parts_.logger.warning("index segment passed over", {{"object", name}, {"reason", error.message()}});
     }
@@ -85,7 +87,8 @@ void IndexedBlobs::load_segment(const std::string& name) {
 
 bool IndexedBlobs::accept(const BlobId& id, std::uint32_t length, const IndexHit& hit) {
     if (hit.location.length != length) return false;
-    if (hit.location.pack.run == parts_.run.id()) return true;
+    // Nobody else can know what this run has placed.
+    if (hit.location.pack.run == parts_.run.id()) return hit.author == SegmentAuthor::own;
     if (!parts_.session.in_listed_pack({hit.location.pack, hit.location.frame})) return false;
     return hit.author == SegmentAuthor::own || prove(id, hit.location);
 }
@@ -129,14 +132,17 @@ void IndexedBlobs::put_segment() {
     const ByteView piece(object);
     cache_.insert(name, std::span(&piece, 1));
 
-    // From here on it is searched like any other, on disk and not in memory.
-    const std::shared_ptr<const ByteSource> kept = cache_.open(name, [](const ByteSource&) {}, {});
+    // From here on it is searched like any other, on disk if this machine can keep it there.
+    std::shared_ptr<const ByteSource> kept;
+    try {
+        kept = cache_.open(name, [](const ByteSource&) {}, {});
+    } catch (const Error& error) {
+        parts_.logger.warning("cache not usable", {{"reason", error.message()}});
+    }
     const ObjectHeader header =
         read_object_header(name, ByteView(object).first(std::min(object.size(), object_header_limit_bytes)));
-    if (kept) {
-        index_.spilled(entries, std::make_shared<WindowSource>(kept, header.body_offset, header.body_bytes),
-                       identity());
-    }
+    if (!kept) kept = std::make_shared<MemorySource>(object, name);
+    index_.spilled(entries, std::make_shared<WindowSource>(kept, header.body_offset, header.body_bytes), identity());
 }
 
 } // namespace holdfast

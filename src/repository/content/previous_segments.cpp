@@ -58,6 +58,7 @@ std::shared_ptr<const PreviousSegment> PreviousSegments::load(std::uint64_t numb
     segment->references = group_segments_[number % segments_per_group];
     const Segment& references = segment->references;
     const std::uint64_t length = std::min(segment_bytes, size_bytes_ - number * segment_bytes);
+    segment->length = length;
     segment->usable = usable_(references.map.location.frame) && usable_(references.signatures.location.frame);
 
     const Bytes map = nodes_.read(references.map);

@@ -26,6 +26,7 @@ struct PreviousSegment {
     std::vector<Extent> map; // base and overlay resolved
     std::vector<PageSignature> base_signatures;
     std::vector<PageSignature> signatures;
+    std::uint64_t length = 0; // of the segment in that file; its base may say more
     std::size_t base_map_bytes = 0;
     std::size_t base_signature_bytes = 0;
     // Whether all its nodes may be referred to by the run.

@@ -163,7 +163,8 @@ Segment SegmentWriter::encode(std::uint64_t length, const std::vector<Extent>& e
     bool fold_signatures = true;
     if (before && before->usable) {
         segment = before->references;
-        const bool same_map = extents == before->map;
+        // A base may hold more than the shorter file that was resolved from it.
+        const bool same_map = length <= before->length && extents == before->map;
         const bool same_signatures = pages == before->signatures;
         fold_map = fold_signatures = false;
         if (!same_map) {

@@ -82,6 +82,10 @@ std::uint64_t SegmentedContentWriter::keep_trusted() {
     for (; (number + 1) * segment_bytes <= std::min(options_.trusted_bytes, source_.size_bytes()); ++number) {
         const std::shared_ptr<const PreviousSegment> before = previous_.segment(number);
         if (!before || !before->usable) break;
+        if (!std::all_of(before->map.begin(), before->map.end(),
+                         [&](const Extent& extent) { return tools_.usable(extent.frame); })) {
+            break;
+        }
         for (const Extent& extent : before->map) {
             segments_.add_extent(number * segment_bytes + extent.file_offset, extent.length, extent.frame,
                                  extent.frame_offset);
@@ -171,6 +175,7 @@ bool SegmentedContentWriter::previous_extents(std::uint64_t begin, std::uint64_t
                                               Extents& extents) {
     const std::uint64_t start = begin / segment_bytes * segment_bytes;
     const std::shared_ptr<const PreviousSegment> before = previous_.segment(begin / segment_bytes);
+    if (!before) return false;
     const std::uint64_t from = begin - start;
     const std::uint64_t to = from + length;
     auto extent = std::partition_point(before->map.begin(), before->map.end(),
