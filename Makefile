@@ -9,7 +9,7 @@ BENCH_ARGUMENTS ?=
 LAUNCHER := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 INSTALL := scripts/install-dependencies.sh
 # $(call compile,PRESET[,MORE ARGUMENTS])
-compile = cmake --preset $(1) $(LAUNCHER) $(2) >/dev/null && cmake --build --preset $(1) -j$(JOBS)
+compile = cmake --preset $(1) $(LAUNCHER) $(if $(2),$(2),-DHOLDFAST_TESTS=ON) >/dev/null && cmake --build --preset $(1) -j$(JOBS)
 
 .PHONY: help run build demo test test-sanitizers check format tidy asan tsan bench soak fuzz clean
 
@@ -19,21 +19,21 @@ help: ## list these targets
 
 run: ## install what is missing, build, protect a sample tree and get it back
 	@$(INSTALL) build
-	@$(call compile,release)
+	@$(call compile,release,-DHOLDFAST_TESTS=OFF)
 	@scripts/demo.sh
 
 build: ## build the program: build/holdfast
 	@$(INSTALL) build
-	@$(call compile,release)
+	@$(call compile,release,-DHOLDFAST_TESTS=OFF)
 
 demo:
 	@scripts/demo.sh
 
-test: ## install what is missing, then everything: the main job, sanitizers, all tests
+test: ## install what is missing, then: the main job, the unit tests under asan and ubsan, all tests
 	@$(INSTALL) build test
 	@$(call compile,release)
 	@scripts/demo.sh
-	@$(MAKE) --no-print-directory test-sanitizers
+	@$(MAKE) --no-print-directory asan
 	@ctest --test-dir build --output-on-failure -j$(JOBS) -LE soak --no-tests=error
 
 test-sanitizers: asan tsan ## the unit tests under address, undefined-behaviour and thread sanitizers

@@ -15,7 +15,7 @@ key=$place/key
 
 [ -x "$program" ] || { echo "demo: $program is not there: run 'make build' first" >&2; exit 1; }
 # Nothing of the user's own configuration may reach the demonstration.
-unset HOLDFAST_REPOSITORY HOLDFAST_PASSPHRASE
+unset HOLDFAST_REPOSITORY HOLDFAST_PASSPHRASE HOLDFAST_KEY_FILE HOLDFAST_PRIVATE_KEY HOLDFAST_CONFIG HOLDFAST_CACHE_DIRECTORY
 export HOME=$place/home XDG_CONFIG_HOME=$place/home/.config XDG_CACHE_HOME=$place/home/.cache LC_ALL=C.UTF-8
 
 step() { printf '\n\033[1m== %s\033[0m\n' "$1"; }
@@ -95,7 +95,7 @@ cp -a "$documents" "$place/documents-first"
 
 step "change a few files, and back up again: only what changed is stored"
 change_sample_tree
-holdfast backup --repo "$repository" --key-file "$key" --source sample --tag occasion=demo "$documents"
+holdfast backup --repo "$repository" --key-file "$key" --source sample "$documents" --tag occasion=demo
 
 step "what is in the repository"
 holdfast snapshots --repo "$repository" --key-file "$key" --source sample

@@ -102,8 +102,6 @@ class TimeParser {
         const minutes offset = parse_offset();
         const year_month_day date{year(year_number), month(static_cast<unsigned>(month_number)),
                                   day(static_cast<unsigned>(day_number))};
-        // Nanoseconds since 1970 in 64 bits reach from 1677 to 2262.
-        if (year_number < 1678 || year_number > 2261) fail();
         if (!date.ok() || hour > 23 || minute > 59 || second > 60 || position_ != text_.size()) fail();
         const sys_seconds whole = sys_days(date) + hours(hour) + minutes(minute) + seconds(second) - offset;
         // A leap second is the last of a day in UTC; it is taken as the first second of the next day.

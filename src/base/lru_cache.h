@@ -22,7 +22,8 @@ class LruCache {
         return &found->second->value;
     }
 
-    // Keeps `value`, even when it alone is larger than the capacity, and drops the oldest until the rest fits.
+    // Keeps `value`, even when it alone is larger than the capacity, and drops the oldest until the rest
+    // fits.
     Value& put(const Key& key, Value value, std::size_t size_bytes) {
         if (const auto found = places_.find(key); found != places_.end()) {
             held_bytes_ -= found->second->size_bytes;

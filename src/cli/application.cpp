@@ -6,10 +6,10 @@
 #include "cli/configuration.h"
 #include "cli/signals.h"
 
-#include <fmt/format.h>
-
 #include <array>
 #include <cstdio>
+
+#include <fmt/format.h>
 
 namespace holdfast {
 
@@ -21,14 +21,17 @@ constexpr std::array<AddCommand, 15> commands = {
 };
 
 void add_global_options(CLI::App& app, GlobalOptions& options) {
-    app.add_option("--key-file", options.key_file, "File with the key of a key-file slot, or with a recovery key")
+    app.add_option("--key-file", options.key_file,
+                   "File with the key of a key-file slot, or with a recovery key")
         ->envname("HOLDFAST_KEY_FILE");
     app.add_option("--private-key", options.private_key, "File with the private key of a public-key slot")
         ->envname("HOLDFAST_PRIVATE_KEY");
-    app.add_option("--config", options.configuration_file,
-                   "Configuration (default: ~/.config/holdfast/holdfast.toml, then /etc/holdfast/holdfast.toml)")
+    app.add_option(
+           "--config", options.configuration_file,
+           "Configuration (default: ~/.config/holdfast/holdfast.toml, then /etc/holdfast/holdfast.toml)")
         ->envname("HOLDFAST_CONFIG");
-    app.add_option("--cache-directory", options.cache_directory, "What this machine keeps to be faster; may be lost")
+    app.add_option("--cache-directory", options.cache_directory,
+                   "What this machine keeps to be faster; may be lost")
         ->envname("HOLDFAST_CACHE_DIRECTORY");
     app.add_option("--limit-upload", options.limit_upload, "Bytes a second to the repository, such as 20M");
     app.add_option("--limit-download", options.limit_download, "Bytes a second from the repository");
@@ -41,10 +44,9 @@ void add_global_options(CLI::App& app, GlobalOptions& options) {
 
 int report(const Error& error, bool json) {
     if (json) {
-        const nlohmann::json value = {{"error",
-                                       {{"code", to_string(error.code())},
-                                        {"message", error.message()},
-                                        {"hint", error.hint()}}}};
+        const nlohmann::json value = {
+            {"error",
+             {{"code", to_string(error.code())}, {"message", error.message()}, {"hint", error.hint()}}}};
         fmt::print("{}\n", value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
     }
     fmt::print(stderr, "holdfast: {}\n", error.message());

@@ -7,12 +7,12 @@
 #include "documents/entry_name.h"
 #include "repository/node/entry.h"
 
-#include <fmt/chrono.h>
-#include <fmt/format.h>
-
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
 
 namespace holdfast {
 
@@ -34,12 +34,16 @@ std::string trimmed_file(const std::string& path) {
 
 } // namespace
 
-CommandContext::CommandContext(const GlobalOptions& options, const Configuration& configuration, std::stop_token stop)
-    : options_(options), configuration_(configuration), stop_(std::move(stop)),
+CommandContext::CommandContext(const GlobalOptions& options, const Configuration& configuration,
+                               std::stop_token stop)
+    : options_(options),
+      configuration_(configuration),
+      stop_(std::move(stop)),
       logger_(std::make_unique<StandardErrorLogger>(options.verbose ? LogLevel::debug
                                                     : options.quiet ? LogLevel::error
                                                                     : LogLevel::warning,
-                                                    options.log_format == "json" ? LogFormat::json : LogFormat::text)) {}
+                                                    options.log_format == "json" ? LogFormat::json
+                                                                                 : LogFormat::text)) {}
 
 CommandContext::~CommandContext() = default;
 
@@ -58,7 +62,8 @@ RepositoryAccess CommandContext::access(const std::string& url, bool new_passphr
     const std::string& upload = first_of(options_.limit_upload, configuration_.limit_upload);
     const std::string& download = first_of(options_.limit_download, configuration_.limit_download);
     if (!upload.empty()) access.store.throttle.upload_bytes_per_second = parse_size(upload, "--limit-upload");
-    if (!download.empty()) access.store.throttle.download_bytes_per_second = parse_size(download, "--limit-download");
+    if (!download.empty())
+        access.store.throttle.download_bytes_per_second = parse_size(download, "--limit-download");
     access.store.s3_endpoint = configuration_.s3.endpoint;
     access.store.s3_region = configuration_.s3.region;
     access.store.s3_profile = configuration_.s3.profile;
@@ -97,7 +102,8 @@ void CommandContext::print(const nlohmann::json& value, const std::function<void
 
 std::uint64_t parse_size(const std::string& text, const std::string& what) {
     const auto fail = [&]() -> Error {
-        return Error(ErrorCode::usage, fmt::format("{}: '{}' is not a size", what, text), "write it as 500k, 20M or 1.5G");
+        return Error(ErrorCode::usage, fmt::format("{}: '{}' is not a size", what, text),
+                     "write it as 500k, 20M or 1.5G");
     };
     char* end = nullptr;
     const double number = std::strtod(text.c_str(), &end);
@@ -107,11 +113,20 @@ std::uint64_t parse_size(const std::string& text, const std::string& what) {
     if (!unit.empty()) {
         switch (unit[0]) {
         case 'k':
-        case 'K': factor = 1024.0; break;
-        case 'M': factor = 1024.0 * 1024; break;
-        case 'G': factor = 1024.0 * 1024 * 1024; break;
-        case 'T': factor = 1024.0 * 1024 * 1024 * 1024; break;
-        default: throw fail();
+        case 'K':
+            factor = 1024.0;
+            break;
+        case 'M':
+            factor = 1024.0 * 1024;
+            break;
+        case 'G':
+            factor = 1024.0 * 1024 * 1024;
+            break;
+        case 'T':
+            factor = 1024.0 * 1024 * 1024 * 1024;
+            break;
+        default:
+            throw fail();
         }
         const std::string rest = unit.substr(1);
         if (!rest.empty() && rest != "B" && rest != "iB") throw fail();
@@ -121,8 +136,9 @@ std::uint64_t parse_size(const std::string& text, const std::string& what) {
 }
 
 std::string local_time(Timestamp time) {
-    const std::time_t seconds =
-        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::floor<std::chrono::seconds>(time).time_since_epoch()).count();
+    const std::time_t seconds = std::chrono::duration_cast<std::chrono::seconds>(
+                                    std::chrono::floor<std::chrono::seconds>(time).time_since_epoch())
+                                    .count();
     return fmt::format("{:%Y-%m-%d %H:%M:%S}", fmt::localtime(seconds));
 }
 

@@ -5,13 +5,13 @@
 #include "base/progress.h"
 #include "service/open_repository.h"
 
-#include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
-
 #include <functional>
 #include <optional>
 #include <stop_token>
 #include <string>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 
 namespace holdfast {
 
@@ -28,7 +28,7 @@ struct GlobalOptions {
     std::string private_key;
     std::string configuration_file;
     std::string cache_directory;
-    std::string limit_upload;   // "20M": bytes a second
+    std::string limit_upload; // "20M": bytes a second
     std::string limit_download;
     bool json = false;
     bool quiet = false;
@@ -51,8 +51,8 @@ class CommandContext {
     std::stop_token stop() const { return stop_; }
     bool json() const { return options_.json; }
 
-    // `url` is what the command line names; empty: what the environment or the configuration names. A passphrase is
-    // asked for on the terminal when no other key is named; twice with `new_passphrase`.
+    // `url` is what the command line names; empty: what the environment or the configuration names. A
+    // passphrase is asked for on the terminal when no other key is named; twice with `new_passphrase`.
     RepositoryAccess access(const std::string& url, bool new_passphrase = false);
     OpenRepository open(const std::string& url) { return open_repository(access(url), logger()); }
 

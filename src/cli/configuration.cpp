@@ -3,12 +3,12 @@
 #include "base/error.h"
 #include "base/file_descriptor.h"
 
+#include <cstdlib>
+#include <functional>
+
 #include <fmt/format.h>
 #include <toml++/toml.h>
 #include <unistd.h>
-
-#include <cstdlib>
-#include <functional>
 
 namespace holdfast {
 
@@ -68,8 +68,8 @@ class Table {
             for (const std::string& known : known_) found = found || known == key.str();
             if (!found) {
                 throw Error(ErrorCode::usage,
-                            fmt::format("{}, line {}: there is no setting '{}{}'", file_, node.source().begin.line, name_,
-                                        key.str()),
+                            fmt::format("{}, line {}: there is no setting '{}{}'", file_,
+                                        node.source().begin.line, name_, key.str()),
                             "see holdfast(1), CONFIGURATION, for the names");
             }
         }
@@ -86,8 +86,8 @@ class Table {
         take(value->get());
     }
     [[noreturn]] void fail(const toml::node& node, const char* key, const char* wanted) const {
-        throw Error(ErrorCode::usage,
-                    fmt::format("{}, line {}: '{}{}' must be {}", file_, node.source().begin.line, name_, key, wanted));
+        throw Error(ErrorCode::usage, fmt::format("{}, line {}: '{}{}' must be {}", file_,
+                                                  node.source().begin.line, name_, key, wanted));
     }
     const toml::table& table_;
     std::string name_;
@@ -102,7 +102,8 @@ Configuration parse_configuration(const std::string& text, const std::string& fi
     try {
         parsed = toml::parse(text);
     } catch (const toml::parse_error& error) {
-        throw Error(ErrorCode::usage, fmt::format("{}, line {}: {}", file, error.source().begin.line, error.description()));
+        throw Error(ErrorCode::usage,
+                    fmt::format("{}, line {}: {}", file, error.source().begin.line, error.description()));
     }
     Configuration configuration;
     configuration.file = file;

@@ -31,8 +31,8 @@ struct Configuration {
 };
 
 // Reads `named`, or if it is empty the first that exists of ~/.config/holdfast/holdfast.toml and
-// /etc/holdfast/holdfast.toml. Throws Error(usage) with line and key for what it does not understand, so that a mistyped
-// name is not silently without effect.
+// /etc/holdfast/holdfast.toml. Throws Error(usage) with line and key for what it does not understand, so that
+// a mistyped name is not silently without effect.
 Configuration load_configuration(const std::string& named);
 // The same from text, for tests. `file` is for messages.
 Configuration parse_configuration(const std::string& text, const std::string& file);

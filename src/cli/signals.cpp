@@ -1,9 +1,9 @@
 #include "cli/signals.h"
 
+#include <csignal>
+
 #include <pthread.h>
 #include <unistd.h>
-
-#include <csignal>
 
 namespace holdfast {
 

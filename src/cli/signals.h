@@ -7,8 +7,8 @@
 
 namespace holdfast {
 
-// While it lives, SIGINT and SIGTERM (and SIGHUP) request a stop instead of ending the process; a second one ends it at once.
-// To be made before other threads are.
+// While it lives, SIGINT and SIGTERM (and SIGHUP) request a stop instead of ending the process; a second one
+// ends it at once. To be made before other threads are.
 class StopOnSignal {
   public:
     StopOnSignal();

@@ -3,12 +3,12 @@
 #include "base/error.h"
 #include "base/file_descriptor.h"
 
+#include <cerrno>
+#include <string>
+
 #include <fcntl.h>
 #include <termios.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <string>
 
 namespace holdfast {
 

@@ -4,26 +4,40 @@ namespace holdfast {
 
 EntryType entry_type(FileType type) {
     switch (type) {
-    case FileType::regular: return EntryType::file;
-    case FileType::directory: return EntryType::directory;
-    case FileType::symlink: return EntryType::symlink;
-    case FileType::fifo: return EntryType::fifo;
-    case FileType::socket: return EntryType::socket;
-    case FileType::char_device: return EntryType::character_device;
-    case FileType::block_device: return EntryType::block_device;
+    case FileType::regular:
+        return EntryType::file;
+    case FileType::directory:
+        return EntryType::directory;
+    case FileType::symlink:
+        return EntryType::symlink;
+    case FileType::fifo:
+        return EntryType::fifo;
+    case FileType::socket:
+        return EntryType::socket;
+    case FileType::char_device:
+        return EntryType::character_device;
+    case FileType::block_device:
+        return EntryType::block_device;
     }
     return EntryType::file;
 }
 
 FileType file_type(EntryType type) {
     switch (type) {
-    case EntryType::file: return FileType::regular;
-    case EntryType::directory: return FileType::directory;
-    case EntryType::symlink: return FileType::symlink;
-    case EntryType::fifo: return FileType::fifo;
-    case EntryType::socket: return FileType::socket;
-    case EntryType::character_device: return FileType::char_device;
-    case EntryType::block_device: return FileType::block_device;
+    case EntryType::file:
+        return FileType::regular;
+    case EntryType::directory:
+        return FileType::directory;
+    case EntryType::symlink:
+        return FileType::symlink;
+    case EntryType::fifo:
+        return FileType::fifo;
+    case EntryType::socket:
+        return FileType::socket;
+    case EntryType::character_device:
+        return FileType::char_device;
+    case EntryType::block_device:
+        return FileType::block_device;
     }
     return FileType::regular;
 }

@@ -12,24 +12,40 @@ namespace {
 std::string describe_compression(const CompressionReport& report) {
     if (report.levels.empty()) return report.skipped_bytes > 0 ? "nothing was compressible" : "";
     return fmt::format("zstd {}, {:.2f} to 1; {} not compressible", report.last_level,
-                       report.stored_bytes() > 0 ? 1 / report.ratio() : 1.0, format_bytes(report.skipped_bytes));
+                       report.stored_bytes() > 0 ? 1 / report.ratio() : 1.0,
+                       format_bytes(report.skipped_bytes));
+}
+
+// What a holder may not commit would be stored, and then be passed over by every reader.
+RunContext begin_run(Repository& repository) {
+    if (!role_may_write(repository.keys().role(), ObjectKind::commit)) {
+        throw Error(ErrorCode::access_denied,
+                    fmt::format("a key of role '{}' may not back up", to_string(repository.keys().role())),
+                    "use a key of role full or write");
+    }
+    return repository.keys().begin_run(repository.random());
 }
 
 } // namespace
 
 BackupRun::BackupRun(Repository& repository, BackupRunSettings settings, std::stop_token stop)
-    : repository_(repository), settings_(std::move(settings)), started_(repository.clock().now()),
-      run_(repository.keys().begin_run(repository.random())),
+    : repository_(repository),
+      settings_(std::move(settings)),
+      started_(repository.clock().now()),
+      run_(begin_run(repository)),
       session_(WriterSession::begin(repository.context(), run_, "backup of " + settings_.source,
                                     settings_.beat_interval)) {
     const Secret domain_key = repository.keys().identity_key();
-    known_ = std::make_unique<IndexedBlobs>(IndexedBlobs::Parts{
-        repository.context(), run_, *session_, repository.packs(), repository.logger(), repository.keys().domain(),
-        repository.directories().cache + "/index", repository.directories().temporary});
+    known_ = std::make_unique<IndexedBlobs>(
+        IndexedBlobs::Parts{repository.context(), run_, *session_, repository.packs(), repository.logger(),
+                            repository.keys().domain(), repository.directories().cache + "/index",
+                            repository.directories().temporary});
     PackPipelineSettings pipeline = settings_.pipeline;
     pipeline.stored = [this](const PackId& pack) { known_->pack_stored(pack); };
-    pipeline_ = std::make_unique<PackPipeline>(repository.store(), run_, repository.clock(), pipeline, std::move(stop));
-    writer_ = std::make_unique<ContentWriter>(*pipeline_, *known_, domain_key.view(), settings_.retention_class);
+    pipeline_ = std::make_unique<PackPipeline>(repository.store(), run_, repository.clock(), pipeline,
+                                               std::move(stop));
+    writer_ =
+        std::make_unique<ContentWriter>(*pipeline_, *known_, domain_key.view(), settings_.retention_class);
     files_ = std::make_unique<FileContentWriter>(
         *writer_, repository.nodes(), repository.packs(), domain_key.view(),
         [this](const FrameAddress& frame) { return may_refer(frame); }, settings_.content);
@@ -60,7 +76,8 @@ void BackupRun::choose_previous() {
 }
 
 bool BackupRun::checkpoint_due() {
-    return known_->segment_due() || repository_.clock().steady() - last_checkpoint_ >= settings_.checkpoint_interval;
+    return known_->segment_due() ||
+           repository_.clock().steady() - last_checkpoint_ >= settings_.checkpoint_interval;
 }
 
 void BackupRun::flush() {
@@ -91,12 +108,21 @@ BackupRunReport BackupRun::commit(const NodeRef& root, SnapshotTotals totals, Sn
     return report;
 }
 
+// A write-only machine that lost its cache cannot see how far its source has come; a number by the clock is above all that were
+// counted, so that what it makes now is the latest.
+std::uint64_t BackupRun::next_sequence() const {
+    if (parent_) return parent_->sequence + 1;
+    if (session_->snapshots().unreadable == 0) return 1;
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(started_.time_since_epoch()).count();
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(1, seconds));
+}
+
 Snapshot BackupRun::describe(const NodeRef& root, const SnapshotTotals& totals, SnapshotState state) const {
     Snapshot snapshot;
     snapshot.id = run_.id();
     snapshot.source = settings_.source;
     snapshot.kind = settings_.kind;
-    snapshot.sequence = parent_ ? parent_->sequence + 1 : 1;
+    snapshot.sequence = next_sequence();
     if (parent_) snapshot.parent = parent_->id;
     snapshot.host = settings_.host;
     snapshot.domain = repository_.keys().domain();

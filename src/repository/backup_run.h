@@ -40,8 +40,8 @@ struct BackupRunReport {
     bool resumed = false; // from a checkpoint of an interrupted run
 };
 
-// One thread captures. The repository must outlive it. Destroyed before commit(), it leaves an unfinished run that the next
-// backup of the source goes on from.
+// One thread captures. The repository must outlive it. Destroyed before commit(), it leaves an unfinished run
+// that the next backup of the source goes on from.
 class BackupRun {
   public:
     BackupRun(Repository& repository, BackupRunSettings settings, std::stop_token stop);
@@ -64,6 +64,7 @@ class BackupRun {
   private:
     Snapshot describe(const NodeRef& root, const SnapshotTotals& totals, SnapshotState state) const;
     void choose_previous();
+    std::uint64_t next_sequence() const;
     void flush();
 
     Repository& repository_;

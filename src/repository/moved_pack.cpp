@@ -36,7 +36,8 @@ std::vector<std::string> read_moved(Store& store, const PackId& pack) {
     if (!bytes) return {};
     return in_context(name, [&] {
         const ObjectForm form = read_object_form(name, *bytes);
-        if (form.header.kind != ObjectKind::moved) throw Error(ErrorCode::corrupt, "it is an object of another kind");
+        if (form.header.kind != ObjectKind::moved)
+            throw Error(ErrorCode::corrupt, "it is an object of another kind");
         return decode_moved(form.body);
     });
 }

@@ -13,8 +13,8 @@ namespace holdfast {
 Bytes encode_moved(const std::vector<PackId>& targets);
 std::vector<std::string> decode_moved(ByteView json);
 
-// The names of the packs, none when the pack was not moved. Throws Error(corrupt) when what says so is malformed. Its
-// signature is not looked at: frames prove themselves, wherever they are found.
+// The names of the packs, none when the pack was not moved. Throws Error(corrupt) when what says so is
+// malformed. Its signature is not looked at: frames prove themselves, wherever they are found.
 std::vector<std::string> read_moved(Store& store, const PackId& pack);
 
 } // namespace holdfast

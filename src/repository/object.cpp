@@ -23,7 +23,7 @@ struct KindRule {
     std::string_view text;
     NameKind name;
     bool encrypted;
-    enum class Run { none, that_of_the_name, any } run;
+    enum class Run { none, that_of_the_name, another, any } run;
 };
 
 // Which name each kind stands under, and how its run relates to the run in the name.
@@ -36,7 +36,7 @@ constexpr std::array rules{
              KindRule::Run::that_of_the_name},
     KindRule{ObjectKind::intent, "intent", NameKind::intent, false, KindRule::Run::that_of_the_name},
     KindRule{ObjectKind::commit, "commit", NameKind::commit, true, KindRule::Run::that_of_the_name},
-    KindRule{ObjectKind::fence, "fence", NameKind::commit, false, KindRule::Run::any},
+    KindRule{ObjectKind::fence, "fence", NameKind::commit, false, KindRule::Run::another},
     KindRule{ObjectKind::checkpoint, "checkpoint", NameKind::checkpoint, true,
              KindRule::Run::that_of_the_name},
     KindRule{ObjectKind::forget, "forget", NameKind::forget, false, KindRule::Run::any},
@@ -75,6 +75,7 @@ void check_name(std::string_view name, const ObjectHeader& header) {
     const bool same_run = header.run == parsed->owner;
     const bool run_fits = rule.run == KindRule::Run::none               ? header.run == RunId{}
                           : rule.run == KindRule::Run::that_of_the_name ? same_run
+                          : rule.run == KindRule::Run::another          ? !same_run && header.run != RunId{}
                                                                         : header.run != RunId{};
     if (!run_fits) fail(name, "names a run that cannot have written it");
     if (header.kind == ObjectKind::statement && header.writer != parsed->owner) {

@@ -2,18 +2,24 @@
 
 #include "base/error.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <set>
 
+#include <fmt/format.h>
+
 namespace holdfast {
 
-Repository::Repository(std::shared_ptr<Store> store, Unlocked unlocked, LocalDirectories directories, Clock& clock,
-                       Random& random, Logger& logger)
-    : store_(std::move(store)), unlocked_(std::move(unlocked)), directories_(std::move(directories)), clock_(clock),
-      random_(random), logger_(logger), context_{*store_, unlocked_.ring, unlocked_.trust, clock_, random_},
-      packs_(*store_, unlocked_.ring), nodes_(packs_) {}
+Repository::Repository(std::shared_ptr<Store> store, Unlocked unlocked, LocalDirectories directories,
+                       Clock& clock, Random& random, Logger& logger)
+    : store_(std::move(store)),
+      unlocked_(std::move(unlocked)),
+      directories_(std::move(directories)),
+      clock_(clock),
+      random_(random),
+      logger_(logger),
+      context_{*store_, unlocked_.ring, unlocked_.trust, clock_, random_},
+      packs_(*store_, unlocked_.ring),
+      nodes_(packs_) {}
 
 Repository::~Repository() = default;
 
@@ -30,7 +36,8 @@ Snapshot newest(const std::vector<Snapshot>& snapshots, const std::string& sourc
         if (found == nullptr || newer(snapshot, *found)) found = &snapshot;
     }
     if (sources.size() > 1) {
-        throw Error(ErrorCode::usage, fmt::format("'latest' is ambiguous: there are snapshots of {} sources", sources.size()),
+        throw Error(ErrorCode::usage,
+                    fmt::format("'latest' is ambiguous: there are snapshots of {} sources", sources.size()),
                     "add --source NAME, or name a snapshot by its id");
     }
     if (found != nullptr) return *found;
@@ -44,12 +51,14 @@ Snapshot newest(const std::vector<Snapshot>& snapshots, const std::string& sourc
 
 Snapshot Repository::find_snapshot(const std::string& name, const std::string& source) const {
     const SnapshotList list = list_snapshots(context_);
-    for (const std::string& problem : list.problems) logger_.warning("snapshot passed over", {{"reason", problem}});
+    for (const std::string& problem : list.problems)
+        logger_.warning("snapshot passed over", {{"reason", problem}});
     if (name == "latest") return newest(list.snapshots, source);
     const Snapshot* found = nullptr;
     if (name.size() >= shortest_prefix) {
         for (const Snapshot& snapshot : list.snapshots) {
-            if (!snapshot.id.hex().starts_with(name) || (!source.empty() && snapshot.source != source)) continue;
+            if (!snapshot.id.hex().starts_with(name) || (!source.empty() && snapshot.source != source))
+                continue;
             if (found != nullptr) {
                 throw Error(ErrorCode::usage, fmt::format("'{}' is the beginning of several snapshots", name),
                             "type more digits of the id");

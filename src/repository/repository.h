@@ -40,8 +40,8 @@ class Repository {
     PackReader& packs() { return packs_; }
     NodeReader& nodes() { return nodes_; }
 
-    // The snapshot that `name` means: an id or an unambiguous beginning of one (4 digits or more), or "latest", of
-    // `source` if it is not empty. Throws Error(usage) when there is none, or more than one.
+    // The snapshot that `name` means: an id or an unambiguous beginning of one (4 digits or more), or
+    // "latest", of `source` if it is not empty. Throws Error(usage) when there is none, or more than one.
     Snapshot find_snapshot(const std::string& name, const std::string& source) const;
 
   private:

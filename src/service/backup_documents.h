@@ -21,12 +21,14 @@ struct DocumentsBackupResult {
     TreeBackupResult tree;
 };
 
-// Captures and commits. The snapshot is partial when something was left out. Throws when nothing could be committed.
-DocumentsBackupResult back_up_documents(Repository& repository, const DocumentsBackup& what, Progress& progress,
-                                        std::stop_token stop);
+// Captures and commits. The snapshot is partial when something was left out. Throws when nothing could be
+// committed.
+DocumentsBackupResult back_up_documents(Repository& repository, const DocumentsBackup& what,
+                                        Progress& progress, std::stop_token stop);
 
 // Restores a snapshot's tree into `target`.
-TreeRestoreResult restore_documents(Repository& repository, const Snapshot& snapshot, const std::string& target,
-                                    const TreeRestoreSettings& settings, Progress& progress, std::stop_token stop);
+TreeRestoreResult restore_documents(Repository& repository, const Snapshot& snapshot,
+                                    const std::string& target, const TreeRestoreSettings& settings,
+                                    Progress& progress, std::stop_token stop);
 
 } // namespace holdfast

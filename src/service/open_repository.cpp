@@ -5,9 +5,9 @@
 #include "repository/key_file.h"
 #include "repository/run_secret_cache.h"
 
-#include <fmt/format.h>
-
 #include <cstdlib>
+
+#include <fmt/format.h>
 
 namespace holdfast {
 
@@ -30,7 +30,8 @@ std::string temporary_directory() {
 
 KeyFile checked_key_file(const std::string& path, Logger& logger) {
     KeyFile file = read_key_file(path);
-    if (file.exposed) logger.warning("key file can be read by others", {{"file", path}, {"remedy", "chmod 600"}});
+    if (file.exposed)
+        logger.warning("key file can be read by others", {{"file", path}, {"remedy", "chmod 600"}});
     return file;
 }
 
@@ -38,7 +39,8 @@ KeyFile checked_key_file(const std::string& path, Logger& logger) {
 
 Credential credential_of(const RepositoryAccess& access, Logger& logger) {
     if (access.key_file) return Credential::key_file(checked_key_file(*access.key_file, logger));
-    if (access.private_key_file) return Credential::private_key(checked_key_file(*access.private_key_file, logger));
+    if (access.private_key_file)
+        return Credential::private_key(checked_key_file(*access.private_key_file, logger));
     if (!access.passphrase.empty()) return Credential::passphrase(access.passphrase.copy());
     throw Error(ErrorCode::usage, "there is no key",
                 "name one with --key-file or --private-key, or set HOLDFAST_PASSPHRASE");
@@ -62,12 +64,14 @@ OpenRepository open_repository(const RepositoryAccess& access, Logger& logger) {
     for (const IgnoredObject& ignored : unlocked.trust.ignored()) {
         logger.warning("key object passed over", {{"object", ignored.name}, {"reason", ignored.reason}});
     }
-    result.repository = std::make_unique<Repository>(result.store.store, std::move(unlocked), std::move(directories),
-                                                     system_clock(), system_random(), logger);
+    result.repository =
+        std::make_unique<Repository>(result.store.store, std::move(unlocked), std::move(directories),
+                                     system_clock(), system_random(), logger);
     return result;
 }
 
-CreateResult create_repository_at(const RepositoryAccess& access, const CreateSettings& settings, Logger& logger) {
+CreateResult create_repository_at(const RepositoryAccess& access, const CreateSettings& settings,
+                                  Logger& logger) {
     const Credential credential = credential_of(access, logger);
     const OpenStore store = open_store(access.url, access.store);
     InitOptions options;
@@ -76,11 +80,13 @@ CreateResult create_repository_at(const RepositoryAccess& access, const CreateSe
     options.recovery_key = settings.recovery_key;
     options.pack_bytes = settings.pack_bytes;
     if (store.store->get(std::string(config_name), {}, {})) {
-        throw Error(ErrorCode::already_exists, fmt::format("there is a repository at {} already", store.store->url()),
+        throw Error(ErrorCode::already_exists,
+                    fmt::format("there is a repository at {} already", store.store->url()),
                     "use it as it is, or choose another place");
     }
     options.capabilities = probe_capabilities(*store.store);
-    CreatedRepository created = create_repository(*store.store, system_clock(), system_random(), credential, options);
+    CreatedRepository created =
+        create_repository(*store.store, system_clock(), system_random(), credential, options);
     CreateResult result;
     result.repository = created.unlocked.config.repository;
     result.capabilities = options.capabilities;

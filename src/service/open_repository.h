@@ -48,6 +48,7 @@ struct CreateResult {
 };
 
 // Probes the store and creates a repository in it. Throws Error(already_exists) when there is one.
-CreateResult create_repository_at(const RepositoryAccess& access, const CreateSettings& settings, Logger& logger);
+CreateResult create_repository_at(const RepositoryAccess& access, const CreateSettings& settings,
+                                  Logger& logger);
 
 } // namespace holdfast

@@ -206,14 +206,15 @@ class IndexRepair {
         }
     }
 
-    // Nobody has to wait for this run.
+    // Nobody has to wait for this run. A fence counts only from another run than the one it ends.
     void end_run() {
         session_.reset();
         if (!repository_.trust().may_write(repository_.keys().slot(), ObjectKind::fence, run_.id())) return;
+        const RunContext other = repository_.keys().begin_run(repository_.random());
         const std::string name = commit_name(run_.id());
         JsonWriter body;
         body.time("time", repository_.clock().now());
-        put_deciding(repository_.context(), name, sign_object(ObjectKind::fence, name, body.finish(), run_));
+        put_deciding(repository_.context(), name, sign_object(ObjectKind::fence, name, body.finish(), other));
     }
 
     Repository& repository_;

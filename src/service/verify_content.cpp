@@ -120,7 +120,7 @@ class PackContentCheck {
         hash_up_to(digested_bytes());
         return digest_.finish<32>() == expected;
     }
-    std::uint64_t digested_bytes() const { return size_bytes_ - pack_footer_bytes; }
+    std::uint64_t digested_bytes() const { return size_bytes_ - pack_footer_bytes + sizeof(std::uint32_t); }
 
     // Without the key to its table.
     void check_closed(const Error& why, const PackId& id) {

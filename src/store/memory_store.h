@@ -17,7 +17,7 @@ struct MemoryStoreSettings {
                                       .object_lock = true,
                                       .versions = true,
                                       .server_copy = true,
-                                     
+
                                       .largest_object_bytes = UINT64_MAX};
     // How many times thaw answers `pending` for an object before it is ready.
     unsigned pending_thaws = 1;

@@ -259,7 +259,8 @@ std::optional<Retention> S3Store::retention(const std::string& name, const CallO
     require(capabilities_.object_lock, "lock objects");
     const S3Answer answer = client_.call({.key = key_of(name), .query = {{"retention", ""}}}, options);
     // AWS says the first, radosgw the second.
-    if (answer.is(404, "NoSuchObjectLockConfiguration") || answer.is(404, "ObjectLockConfigurationNotFoundError")) {
+    if (answer.is(404, "NoSuchObjectLockConfiguration") ||
+        answer.is(404, "ObjectLockConfigurationNotFoundError")) {
         return std::nullopt;
     }
     if (means_no_object_lock(answer)) throw no_object_lock(client_);
@@ -267,8 +268,8 @@ std::optional<Retention> S3Store::retention(const std::string& name, const CallO
     try {
         return parse_retention(answer.http.body);
     } catch (const Error&) {
-        // A server that does not know locks passes over ?retention and sends the object. It would as gladly overwrite
-        // it, which is why retain() always asks here first.
+        // A server that does not know locks passes over ?retention and sends the object. It would as gladly
+        // overwrite it, which is why retain() always asks here first.
         throw no_object_lock(client_);
     }
 }

@@ -1,5 +1,5 @@
-// The bodies of the protocol's objects: whatever is refused is refused as an Error, and what is accepted is written again as
-// it was. The first byte chooses the decoder.
+// The bodies of the protocol's objects: whatever is refused is refused as an Error, and what is accepted is
+// written again as it was. The first byte chooses the decoder.
 #include "base/error.h"
 #include "repository/moved_pack.h"
 #include "repository/protocol/run_intent.h"
@@ -20,7 +20,8 @@ void expect(bool condition) {
     if (!condition) std::abort();
 }
 
-// Binary forms have one encoding; JSON may be written in many ways, but what it means survives being written again.
+// Binary forms have one encoding; JSON may be written in many ways, but what it means survives being written
+// again.
 void decode(std::uint8_t kind, ByteView body) {
     switch (kind % 6) {
     case 0: {

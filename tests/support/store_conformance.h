@@ -37,6 +37,6 @@ std::string store_label(const testing::TestParamInfo<StoreMaker>& info);
 Bytes patterned_bytes(std::size_t size, std::uint64_t seed);
 // The code of the Error that `body` throws; fails the test when it throws none.
 ErrorCode error_code_of(const std::function<void()>& body);
-Error error_of(const std::function<void()>& body);
+Error thrown_error(const std::function<void()>& body);
 
 } // namespace holdfast::test

@@ -24,9 +24,10 @@ FrameAddress TinyPack::add(ByteView bytes, BlobType type, const BlobId& id) {
     record.codec = Codec::stored;
     record.blobs.push_back({type, id, 0, record.raw_length});
     const Secret& secret = id_.kind == metadata_pack ? run_.structure_secret() : run_.content_secret();
-    Bytes frame = frame_key(secret.view(), id_)
-                      .seal(record.number, frame_associated_data(id_, record.number, record.raw_length, record.codec),
-                            bytes);
+    Bytes frame =
+        frame_key(secret.view(), id_)
+            .seal(record.number, frame_associated_data(id_, record.number, record.raw_length, record.codec),
+                  bytes);
     record.stored_length = static_cast<std::uint32_t>(frame.size());
     tail_.frames.push_back(std::move(record));
     frames_.push_back(std::move(frame));
@@ -80,7 +81,8 @@ Dataset read_tree(NodeReader& nodes, PackReader& packs, const NodeRef& root) {
         while (leaf.next(entry)) {
             const Bytes bytes = packs.read_frame(std::get<Extents>(entry.content).at(0).frame);
             const std::string text(as_text(bytes));
-            if (!text.starts_with("document ")) throw Error(ErrorCode::corrupt, entry.name + ": not what was written");
+            if (!text.starts_with("document "))
+                throw Error(ErrorCode::corrupt, entry.name + ": not what was written");
             directory[entry.name] = static_cast<Content>(std::stoul(text.substr(9)));
         }
     }

@@ -1,4 +1,5 @@
-// The smallest backup that is one: real packs, frames and nodes, written with the calls that real backups use.
+// The smallest backup that is one: real packs, frames and nodes, written with the calls that real backups
+// use.
 //
 // A source has directories, a directory has documents, and what is in a document is known by a number.
 #pragma once

@@ -4,11 +4,11 @@
 #include "cli/configuration.h"
 #include "service/backup_documents.h"
 
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <array>
 #include <cstdlib>
+
+#include <fmt/format.h>
+#include <unistd.h>
 
 namespace holdfast {
 
@@ -41,7 +41,8 @@ DocumentsBackup make_request(const CommandContext& context, const Arguments& arg
     DocumentsBackup what;
     what.run.source = arguments.source.empty() ? configured.source : arguments.source;
     if (what.run.source.empty()) {
-        throw Error(ErrorCode::usage, "no source is named", "add --source NAME: it tells the snapshots of one tree from another's");
+        throw Error(ErrorCode::usage, "no source is named",
+                    "add --source NAME: it tells the snapshots of one tree from another's");
     }
     what.run.kind = arguments.kind;
     what.run.host = arguments.host.empty() ? host_name() : arguments.host;
@@ -70,7 +71,8 @@ DocumentsBackup make_request(const CommandContext& context, const Arguments& arg
     for (const std::string& pattern : arguments.include) what.tree.filter.include(pattern);
     what.tree.walk.one_file_system = arguments.one_file_system || configured.one_file_system;
     what.tree.walk.exclude_caches = arguments.exclude_caches || configured.exclude_caches;
-    for (const std::string& pattern : arguments.split_pages) what.tree.split_rules.push_back({pattern, SplitMode::pages});
+    for (const std::string& pattern : arguments.split_pages)
+        what.tree.split_rules.push_back({pattern, SplitMode::pages});
     for (const std::string& pattern : arguments.split_content) {
         what.tree.split_rules.push_back({pattern, SplitMode::content_defined});
     }
@@ -108,19 +110,24 @@ void print_result(const DocumentsBackupResult& result) {
     const SnapshotTotals& totals = snapshot.totals;
     fmt::print("Snapshot {} of '{}'{}\n", short_id(snapshot.id.hex()), snapshot.source,
                snapshot.state == SnapshotState::partial ? ", partial" : "");
-    fmt::print("  {} files in {} directories, {}\n", totals.files, totals.directories, format_bytes(totals.bytes));
-    fmt::print("  {} new, {} changed, {} unchanged\n", totals.new_files, totals.changed_files, totals.unchanged_files);
+    fmt::print("  {} files in {} directories, {}\n", totals.files, totals.directories,
+               format_bytes(totals.bytes));
+    fmt::print("  {} new, {} changed, {} unchanged\n", totals.new_files, totals.changed_files,
+               totals.unchanged_files);
     fmt::print("  read {}, new content {}, added to the repository {}\n", format_bytes(totals.read_bytes),
                format_bytes(totals.new_bytes), format_bytes(totals.stored_bytes));
     if (!snapshot.compression.empty()) fmt::print("  compression: {}\n", snapshot.compression);
     if (result.report.resumed) fmt::print("  went on from an interrupted backup\n");
     if (result.tree.changed_while_read > 0) {
-        fmt::print("  {} files changed while they were read; they are marked\n", result.tree.changed_while_read);
+        fmt::print("  {} files changed while they were read; they are marked\n",
+                   result.tree.changed_while_read);
     }
-    fmt::print("  took {}\n", format_duration(std::chrono::duration<double>(snapshot.end - snapshot.time).count()));
+    fmt::print("  took {}\n",
+               format_duration(std::chrono::duration<double>(snapshot.end - snapshot.time).count()));
     if (totals.failed > 0) {
         fmt::print("\n{} left out:\n", totals.failed);
-        for (const TreeProblem& problem : result.tree.problems) fmt::print("  {}: {}\n", problem.path, problem.what);
+        for (const TreeProblem& problem : result.tree.problems)
+            fmt::print("  {}: {}\n", problem.path, problem.what);
         if (totals.failed > result.tree.problems.size()) fmt::print("  …\n");
     }
 }
@@ -144,23 +151,38 @@ void add_backup(CLI::App& app, RunCommand& run) {
     auto a = std::make_shared<Arguments>();
     CLI::App* command = app.add_subcommand("backup", "Make a snapshot of files and directories");
     add_repository_option(*command, a->repository);
-    command->add_option("--source", a->source, "Name of what is protected; snapshots of one source follow each other");
-    command->add_option("--kind", a->kind, "Kind of source")->check(CLI::IsMember({"documents"}))->capture_default_str();
-    command->add_option("--tag", a->tags, "KEY=VALUE, kept with the snapshot; may be repeated")->take_all();
+    command->add_option("--source", a->source,
+                        "Name of what is protected; snapshots of one source follow each other");
+    command->add_option("--kind", a->kind, "Kind of source")
+        ->check(CLI::IsMember({"documents"}))
+        ->capture_default_str();
+    command->add_option("--tag", a->tags, "KEY=VALUE, kept with the snapshot
+        ->allow_extra_args(false); may be repeated")->take_all();
     command->add_option("--host", a->host, "Host to name in the snapshot (default: this one)");
-    command->add_option("--exclude", a->exclude, "Leave out what matches the pattern; may be repeated");
-    command->add_option("--include", a->include, "Take in again what a pattern left out; may be repeated");
-    command->add_option("--exclude-file", a->exclude_files, "File with one pattern a line");
+    command->add_option("--exclude", a->exclude, "Leave out what matches the pattern
+        ->allow_extra_args(false); may be repeated");
+    command->add_option("--include", a->include, "Take in again what a pattern left out
+        ->allow_extra_args(false); may be repeated");
+    command->add_option("--exclude-file", a->exclude_files, "File with one pattern a line")
+        ->allow_extra_args(false);
     command->add_flag("--one-file-system", a->one_file_system, "Do not cross into other file systems");
     command->add_flag("--exclude-caches", a->exclude_caches, "Leave out directories with a CACHEDIR.TAG");
-    command->add_flag("--read-everything", a->read_everything, "Read all files, also those that look unchanged");
-    command->add_flag("--ignore-inode", a->ignore_inode, "An inode number that differs is no change (network file systems)");
+    command->add_flag("--read-everything", a->read_everything,
+                      "Read all files, also those that look unchanged");
+    command->add_flag("--ignore-inode", a->ignore_inode,
+                      "An inode number that differs is no change (network file systems)");
     command->add_flag("--ignore-ctime", a->ignore_ctime, "A status time that differs is no change");
-    command->add_option("--split-pages", a->split_pages, "Large files that match are cut in pages, whatever they look like");
-    command->add_option("--split-content", a->split_content, "Large files that match are cut by content");
-    command->add_option("--compression-level", a->compression_level, "Fixed zstd level (default: measured, 3 or higher)")
+    command->add_option("--split-pages", a->split_pages,
+                        "Large files that match are cut in pages, whatever they look like")
+        ->allow_extra_args(false);
+    command->add_option("--split-content", a->split_content, "Large files that match are cut by content")
+        ->allow_extra_args(false);
+    command
+        ->add_option("--compression-level", a->compression_level,
+                     "Fixed zstd level (default: measured, 3 or higher)")
         ->check(CLI::Range(1, 19));
-    command->add_option("--checkpoint-seconds", a->checkpoint_seconds, "How much work an interruption may cost")
+    command
+        ->add_option("--checkpoint-seconds", a->checkpoint_seconds, "How much work an interruption may cost")
         ->check(CLI::Range(0.0, 86400.0))
         ->capture_default_str();
     command->add_option("PATH", a->paths, "What to back up");

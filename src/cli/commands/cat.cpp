@@ -5,10 +5,10 @@
 #include "repository/content/content_reader.h"
 #include "repository/node/directory_cursor.h"
 
+#include <array>
+
 #include <fmt/format.h>
 #include <unistd.h>
-
-#include <array>
 
 namespace holdfast {
 
@@ -36,7 +36,8 @@ class InOrder {
             if (extent.frame_offset > raw_.size() || extent.length > raw_.size() - extent.frame_offset) {
                 throw Error(ErrorCode::corrupt, "the file refers to bytes behind the end of a frame");
             }
-            write_all(STDOUT_FILENO, ByteView(raw_).subspan(extent.frame_offset, extent.length), "standard output");
+            write_all(STDOUT_FILENO, ByteView(raw_).subspan(extent.frame_offset, extent.length),
+                      "standard output");
             position_ = extent.end();
         }
     }
@@ -68,7 +69,8 @@ int run_cat(CommandContext& context, const Arguments& arguments) {
                     "look for it with 'holdfast find'");
     }
     if (entry->type != EntryType::file) {
-        throw Error(ErrorCode::usage, fmt::format("'{}' is not a file", printable(path)), "list it with 'holdfast ls'");
+        throw Error(ErrorCode::usage, fmt::format("'{}' is not a file", printable(path)),
+                    "list it with 'holdfast ls'");
     }
     InOrder out(repository.packs());
     for_each_extent(repository.nodes(), *entry, [&](const Extents& extents) { out.write(extents); });

@@ -3,9 +3,9 @@
 #include "documents/entry_name.h"
 #include "service/compare_trees.h"
 
-#include <fmt/format.h>
-
 #include <map>
+
+#include <fmt/format.h>
 
 namespace holdfast {
 
@@ -19,11 +19,16 @@ struct Arguments {
 
 char letter(ChangeKind kind) {
     switch (kind) {
-    case ChangeKind::added: return '+';
-    case ChangeKind::removed: return '-';
-    case ChangeKind::modified: return 'M';
-    case ChangeKind::metadata: return 'm';
-    case ChangeKind::type: return 'T';
+    case ChangeKind::added:
+        return '+';
+    case ChangeKind::removed:
+        return '-';
+    case ChangeKind::modified:
+        return 'M';
+    case ChangeKind::metadata:
+        return 'm';
+    case ChangeKind::type:
+        return 'T';
     }
     return '?';
 }
@@ -52,12 +57,15 @@ int run_diff(CommandContext& context, const Arguments& arguments) {
             return true;
         },
         context.stop());
-    context.print({{"before", before.id.hex()}, {"after", after.id.hex()}, {"counts", counts}, {"changes", changes}}, [&] {
-        std::string summary;
-        for (const auto& [kind, count] : counts) summary += fmt::format("{}{} {}", summary.empty() ? "" : ", ", count, kind);
-        fmt::print("{} to {}: {}\n", short_id(before.id.hex()), short_id(after.id.hex()),
-                   summary.empty() ? "no differences" : summary);
-    });
+    context.print(
+        {{"before", before.id.hex()}, {"after", after.id.hex()}, {"counts", counts}, {"changes", changes}},
+        [&] {
+            std::string summary;
+            for (const auto& [kind, count] : counts)
+                summary += fmt::format("{}{} {}", summary.empty() ? "" : ", ", count, kind);
+            fmt::print("{} to {}: {}\n", short_id(before.id.hex()), short_id(after.id.hex()),
+                       summary.empty() ? "no differences" : summary);
+        });
     return exit_done;
 }
 
@@ -70,7 +78,8 @@ void add_diff(CLI::App& app, RunCommand& run) {
     command->add_option("A", a->before, "The earlier snapshot")->required();
     command->add_option("B", a->after, "The later snapshot")->required();
     command->add_option("--source", a->source, "With latest: of this source");
-    command->footer("+ added, - removed, M content changed, m only metadata changed, T became something else");
+    command->footer(
+        "+ added, - removed, M content changed, m only metadata changed, T became something else");
     command->callback([a, &run] { run = [a](CommandContext& context) { return run_diff(context, *a); }; });
 }
 

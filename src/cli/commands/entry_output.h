@@ -3,9 +3,9 @@
 
 #include "repository/node/entry.h"
 
-#include <nlohmann/json.hpp>
-
 #include <string>
+
+#include <nlohmann/json.hpp>
 
 namespace holdfast {
 

@@ -48,7 +48,8 @@ int run_find(CommandContext& context, const Arguments& arguments) {
         snapshots.push_back(repository.find_snapshot(arguments.snapshot, arguments.source));
     } else {
         for (Snapshot& snapshot : list_snapshots(repository.context()).snapshots) {
-            if (arguments.source.empty() || snapshot.source == arguments.source) snapshots.push_back(std::move(snapshot));
+            if (arguments.source.empty() || snapshot.source == arguments.source)
+                snapshots.push_back(std::move(snapshot));
         }
     }
     nlohmann::json value = nlohmann::json::array();
@@ -80,10 +81,12 @@ void add_find(CLI::App& app, RunCommand& run) {
     command->add_option("PATTERN", a->patterns, "As for --exclude: *.txt, /srv/docs/a, cache/")->required();
     command->add_option("--snapshot", a->snapshot, "Only in this snapshot (default: in all)");
     command->add_option("--source", a->source, "Only in snapshots of this source");
-    command->add_option("--type", a->types, "regular, directory, symlink …; may be repeated");
+    command->add_option("--type", a->types, "regular, directory, symlink …
+        ->allow_extra_args(false); may be repeated");
     command->add_option("--larger", a->larger, "Files of at least this size");
     command->add_option("--smaller", a->smaller, "Files of at most this size");
-    command->add_option("--newer", a->newer, "Modified at this time or later: 2026-11-20 or 2026-11-20T10:00:00Z");
+    command->add_option("--newer", a->newer,
+                        "Modified at this time or later: 2026-11-20 or 2026-11-20T10:00:00Z");
     command->add_option("--older", a->older, "Modified at this time or earlier");
     command->add_flag("--long,-l", a->long_form, "With mode, owner, size and time");
     command->callback([a, &run] { run = [a](CommandContext& context) { return run_find(context, *a); }; });

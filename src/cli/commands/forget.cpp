@@ -17,7 +17,8 @@ int run_forget(CommandContext& context, const Arguments& arguments) {
     const OpenRepository open = context.open(arguments.repository);
     // All are looked up before the first is forgotten, so that a mistyped one changes nothing.
     std::vector<Snapshot> chosen;
-    for (const std::string& name : arguments.snapshots) chosen.push_back(open.repository->find_snapshot(name, ""));
+    for (const std::string& name : arguments.snapshots)
+        chosen.push_back(open.repository->find_snapshot(name, ""));
     nlohmann::json value = nlohmann::json::array();
     for (const Snapshot& snapshot : chosen) {
         forget_snapshot(open.repository->context(), snapshot.id, arguments.even_the_last);
@@ -25,7 +26,8 @@ int run_forget(CommandContext& context, const Arguments& arguments) {
     }
     context.print({{"forgotten", value}}, [&] {
         for (const Snapshot& snapshot : chosen) {
-            fmt::print("Forgot {} of '{}' from {}\n", short_id(snapshot.id.hex()), snapshot.source, local_time(snapshot.time));
+            fmt::print("Forgot {} of '{}' from {}\n", short_id(snapshot.id.hex()), snapshot.source,
+                       local_time(snapshot.time));
         }
         fmt::print("Its space is freed by 'holdfast prune'.\n");
     });

@@ -56,16 +56,19 @@ int run_init(CommandContext& context, const Arguments& arguments) {
     if (made_key_file) value["key_file_made"] = *access.key_file;
     context.print(value, [&] {
         fmt::print("Created repository {} at {}\n", short_id(result.repository.hex()), access.url);
-        if (made_key_file) fmt::print("Made the key file {}. Keep a copy of it elsewhere.\n", *access.key_file);
+        if (made_key_file)
+            fmt::print("Made the key file {}. Keep a copy of it elsewhere.\n", *access.key_file);
         fmt::print("The store: put-if-absent {}, consistent {}, object lock {}, versions {}\n",
                    yes_or_no(can.put_if_absent), yes_or_no(can.consistent), yes_or_no(can.object_lock),
                    yes_or_no(can.versions));
         if (!collects) {
-            fmt::print("It is append-only for Holdfast: backups work, pruning will be refused, because two writers could\n"
+            fmt::print("It is append-only for Holdfast: backups work, pruning will be refused, because two "
+                       "writers could\n"
                        "not be kept apart safely.\n");
         }
         if (!result.recovery_text.empty()) {
-            fmt::print("\nRecovery key. It opens the repository when every other key is lost, and it is shown only now:\n"
+            fmt::print("\nRecovery key. It opens the repository when every other key is lost, and it is "
+                       "shown only now:\n"
                        "print it, keep it where no computer is.\n\n{}\n",
                        result.recovery_text);
         }
@@ -78,10 +81,13 @@ int run_init(CommandContext& context, const Arguments& arguments) {
 void add_init(CLI::App& app, RunCommand& run) {
     auto arguments = std::make_shared<Arguments>();
     CLI::App* command = app.add_subcommand("init", "Create a repository");
-    command->add_option("REPOSITORY,--repo", arguments->repository, "file:///path, /path, or s3://bucket/prefix?endpoint=…")
+    command
+        ->add_option("REPOSITORY,--repo", arguments->repository,
+                     "file:///path, /path, or s3://bucket/prefix?endpoint=…")
         ->envname("HOLDFAST_REPOSITORY");
     command->add_option("--label", arguments->label, "Name of the first key slot")->capture_default_str();
-    command->add_option("--domain", arguments->domain, "Machines of one domain deduplicate against each other")
+    command
+        ->add_option("--domain", arguments->domain, "Machines of one domain deduplicate against each other")
         ->capture_default_str();
     command->add_flag("--no-recovery-key", arguments->no_recovery_key, "Make no recovery key");
     command->footer("With --key-file, a file that does not exist is made.");

@@ -27,7 +27,8 @@ struct OpenKeys {
     Unlocked unlocked;
     KeySlots slots;
     OpenKeys(OpenStore opened, Unlocked keys)
-        : store(std::move(opened)), unlocked(std::move(keys)),
+        : store(std::move(opened)),
+          unlocked(std::move(keys)),
           slots(*store.store, system_clock(), system_random(), unlocked) {}
 };
 
@@ -55,8 +56,9 @@ int run_list(CommandContext& context, const Arguments& arguments) {
     context.print(value, [&] {
         fmt::print("{:<11}{:<18}{:<7}{:<12}{:<12}{}\n", "SLOT", "LABEL", "ROLE", "DOMAIN", "KIND", "SINCE");
         for (const SlotSummary& slot : slots) {
-            fmt::print("{:<11}{:<18}{:<7}{:<12}{:<12}{}{}\n", short_id(slot.slot.hex()) + (slot.own ? "*" : ""), slot.label,
-                       to_string(slot.role), slot.domain, slot.kind ? to_string(*slot.kind) : "-", local_time(slot.time),
+            fmt::print("{:<11}{:<18}{:<7}{:<12}{:<12}{}{}\n",
+                       short_id(slot.slot.hex()) + (slot.own ? "*" : ""), slot.label, to_string(slot.role),
+                       slot.domain, slot.kind ? to_string(*slot.kind) : "-", local_time(slot.time),
                        slot.removed ? " (removed)" : "");
         }
     });
@@ -66,7 +68,9 @@ int run_list(CommandContext& context, const Arguments& arguments) {
 int run_add(CommandContext& context, const Arguments& arguments) {
     const std::optional<Role> role = role_from(arguments.role);
     if (!role) throw Error(ErrorCode::usage, fmt::format("there is no role '{}'", arguments.role));
-    if ((arguments.new_key_file.empty() ? 0 : 1) + (arguments.identity.empty() ? 0 : 1) + (arguments.new_passphrase ? 1 : 0) != 1) {
+    if ((arguments.new_key_file.empty() ? 0 : 1) + (arguments.identity.empty() ? 0 : 1) +
+            (arguments.new_passphrase ? 1 : 0) !=
+        1) {
         throw Error(ErrorCode::usage, "say how the new holder proves himself",
                     "one of --new-key-file FILE, --new-passphrase, --identity TEXT");
     }
@@ -90,9 +94,12 @@ int run_add(CommandContext& context, const Arguments& arguments) {
     }
     slot.credential = credential ? &*credential : nullptr;
     const SlotId added = keys->slots.add(slot);
-    context.print({{"slot", added.hex()}, {"label", slot.label}, {"role", to_string(*role)}, {"domain", slot.domain}}, [&] {
-        fmt::print("Added slot {} '{}' of role {}\n", short_id(added.hex()), slot.label, to_string(*role));
-    });
+    context.print(
+        {{"slot", added.hex()}, {"label", slot.label}, {"role", to_string(*role)}, {"domain", slot.domain}},
+        [&] {
+            fmt::print("Added slot {} '{}' of role {}\n", short_id(added.hex()), slot.label,
+                       to_string(*role));
+        });
     return exit_done;
 }
 
@@ -101,7 +108,9 @@ int run_remove(CommandContext& context, const Arguments& arguments) {
     RemoveOptions options;
     for (const std::string& run : arguments.distrusted) {
         const std::optional<RunId> id = id_from_hex<16>(run);
-        if (!id) throw Error(ErrorCode::usage, fmt::format("--distrust: '{}' is not the whole id of a snapshot", run));
+        if (!id)
+            throw Error(ErrorCode::usage,
+                        fmt::format("--distrust: '{}' is not the whole id of a snapshot", run));
         options.distrusted.insert(*id);
     }
     const RemovedSlot removed = keys->slots.remove(keys->slots.find(arguments.slot), options);
@@ -110,8 +119,9 @@ int run_remove(CommandContext& context, const Arguments& arguments) {
                    {"runs", removed.runs},
                    {"remains_readable", removed.remains_readable}},
                   [&] {
-                      fmt::print("Removed slot {} '{}'. {} of its runs count still.\n{}\n", short_id(removed.slot.hex()),
-                                 removed.label, removed.runs, removed.remains_readable);
+                      fmt::print("Removed slot {} '{}'. {} of its runs count still.\n{}\n",
+                                 short_id(removed.slot.hex()), removed.label, removed.runs,
+                                 removed.remains_readable);
                   });
     return exit_done;
 }
@@ -134,7 +144,8 @@ int run_identity(CommandContext& context, const Arguments& arguments) {
         write_key_file(arguments.private_key_path, seed);
     }
     const std::string text = to_identity_text(read_key_file(arguments.private_key_path).key);
-    context.print({{"identity", text}, {"private_key", arguments.private_key_path}}, [&] { fmt::print("{}\n", text); });
+    context.print({{"identity", text}, {"private_key", arguments.private_key_path}},
+                  [&] { fmt::print("{}\n", text); });
     return exit_done;
 }
 
@@ -149,39 +160,47 @@ void on_call(CLI::App* command, const std::shared_ptr<Arguments>& arguments, Run
 } // namespace
 
 void add_key(CLI::App& app, RunCommand& run) {
-    auto a = std::make_shared<Arguments>();
     CLI::App* key = app.add_subcommand("key", "Who holds keys to the repository");
     key->require_subcommand(1);
 
+    auto for_list = std::make_shared<Arguments>();
     CLI::App* list = key->add_subcommand("list", "List key slots");
-    add_repository_option(*list, a->repository);
-    on_call(list, a, run, run_list);
+    add_repository_option(*list, for_list->repository);
+    on_call(list, for_list, run, run_list);
 
+    auto for_add = std::make_shared<Arguments>();
     CLI::App* add = key->add_subcommand("add", "Give somebody keys");
-    add_repository_option(*add, a->repository);
-    add->add_option("--label", a->label, "Name of the slot")->required();
-    add->add_option("--role", a->role, "full; read: restore; write: back up only, can read no content; prune: no content")
+    add_repository_option(*add, for_add->repository);
+    add->add_option("--label", for_add->label, "Name of the slot")->required();
+    add->add_option("--role", for_add->role,
+                    "full; read: restore; write: back up only, can read no content; prune: no content")
         ->check(CLI::IsMember({"full", "read", "write", "prune"}))
         ->capture_default_str();
-    add->add_option("--domain", a->domain, "Deduplicates within this domain")->capture_default_str();
-    add->add_option("--new-key-file", a->new_key_file, "The new holder's key file; made if it does not exist");
-    add->add_flag("--new-passphrase", a->new_passphrase, "Ask for the new holder's passphrase");
-    add->add_option("--identity", a->identity, "What 'holdfast key identity' printed on the new holder's machine");
-    on_call(add, a, run, run_add);
+    add->add_option("--domain", for_add->domain, "Deduplicates within this domain")->capture_default_str();
+    add->add_option("--new-key-file", for_add->new_key_file,
+                    "The new holder's key file; made if it does not exist");
+    add->add_flag("--new-passphrase", for_add->new_passphrase, "Ask for the new holder's passphrase");
+    add->add_option("--identity", for_add->identity,
+                    "What 'holdfast key identity' printed on the new holder's machine");
+    on_call(add, for_add, run, run_add);
 
+    auto for_remove = std::make_shared<Arguments>();
     CLI::App* remove = key->add_subcommand("remove", "Take somebody's keys away");
-    add_repository_option(*remove, a->repository);
-    remove->add_option("SLOT", a->slot, "Id, beginning of an id, or label")->required();
-    remove->add_option("--distrust", a->distrusted, "Snapshots of this slot that shall not count; whole ids");
-    on_call(remove, a, run, run_remove);
+    add_repository_option(*remove, for_remove->repository);
+    remove->add_option("SLOT", for_remove->slot, "Id, beginning of an id, or label")->required();
+    remove->add_option("--distrust", for_remove->distrusted, "Snapshots of this slot that shall not count
+        ->allow_extra_args(false); whole ids");
+    on_call(remove, for_remove, run, run_remove);
 
+    auto for_rotate = std::make_shared<Arguments>();
     CLI::App* rotate = key->add_subcommand("rotate", "Make new keys for what is written from now on");
-    add_repository_option(*rotate, a->repository);
-    on_call(rotate, a, run, run_rotate);
+    add_repository_option(*rotate, for_rotate->repository);
+    on_call(rotate, for_rotate, run, run_rotate);
 
-    CLI::App* identity = key->add_subcommand("identity", "Make a private key, print the public identity for 'key add'");
-    identity->add_option("FILE", a->private_key_path, "Private key; made if it does not exist")->required();
-    on_call(identity, a, run, run_identity);
+    CLI::App* identity =
+        key->add_subcommand("identity", "Make a private key, print the public identity for 'key add'");
+    identity->add_option("FILE", for_identity->private_key_path, "Private key; made if it does not exist")->required();
+    on_call(identity, for_identity, run, run_identity);
 }
 
 } // namespace holdfast

@@ -13,7 +13,7 @@ struct Arguments {
     bool dry_run = false;
     double wait_seconds = 0;
     double patience_hours = 24;
-    double rewrite_dead_part = 0.4;
+    double rewrite_dead_part = 0.25;
     std::string rewrite_budget = "4G";
 };
 
@@ -59,15 +59,20 @@ int run_prune(CommandContext& context, const Arguments& arguments) {
         if (report.postponed) {
             fmt::print("Nothing was deleted: {} runs have not ended.\n", report.waited_for.size());
             for (const std::string& run : report.waited_for) fmt::print("  {}\n", run);
-            fmt::print("Prune again when they have, or give up those without a sign of life with --patience-hours.\n");
+            fmt::print("Prune again when they have, or give up those without a sign of life with "
+                       "--patience-hours.\n");
             return;
         }
-        fmt::print("{} {} of {} packs, {} of {}; rewrote {} ({} copied)\n", arguments.dry_run ? "Would delete" : "Deleted",
-                   report.deleted_packs, report.packs_before, format_bytes(report.deleted_bytes),
-                   format_bytes(report.bytes_before), report.rewritten_packs, format_bytes(report.copied_bytes));
-        fmt::print("{} live, {} dead but kept\n", format_bytes(report.live_bytes), format_bytes(report.dead_bytes_kept));
-        for (const std::string& run : report.fenced) fmt::print("Gave up the run {}: it showed no sign of life\n", run);
-        if (report.locked_packs > 0) fmt::print("{} packs are locked and stay for now\n", report.locked_packs);
+        fmt::print("{} {} of {} packs, {} of {}; rewrote {} ({} copied)\n",
+                   arguments.dry_run ? "Would delete" : "Deleted", report.deleted_packs, report.packs_before,
+                   format_bytes(report.deleted_bytes), format_bytes(report.bytes_before),
+                   report.rewritten_packs, format_bytes(report.copied_bytes));
+        fmt::print("{} live, {} dead but kept\n", format_bytes(report.live_bytes),
+                   format_bytes(report.dead_bytes_kept));
+        for (const std::string& run : report.fenced)
+            fmt::print("Gave up the run {}: it showed no sign of life\n", run);
+        if (report.locked_packs > 0)
+            fmt::print("{} packs are locked and stay for now\n", report.locked_packs);
         for (const std::string& problem : report.problems) fmt::print("Left alone: {}\n", problem);
     });
     return report.postponed || !report.problems.empty() ? exit_incomplete : exit_done;
@@ -80,13 +85,18 @@ void add_prune(CLI::App& app, RunCommand& run) {
     CLI::App* command = app.add_subcommand("prune", "Delete what no snapshot needs");
     add_repository_option(*command, a->repository);
     command->add_flag("--dry-run", a->dry_run, "Say what would be deleted, and do nothing");
-    command->add_option("--wait", a->wait_seconds, "Seconds to wait for backups that are running")->capture_default_str();
-    command->add_option("--patience-hours", a->patience_hours, "A backup without a sign of life for so long is given up")
+    command->add_option("--wait", a->wait_seconds, "Seconds to wait for backups that are running")
         ->capture_default_str();
-    command->add_option("--rewrite-dead-part", a->rewrite_dead_part, "Packs with this part dead are rewritten")
+    command
+        ->add_option("--patience-hours", a->patience_hours,
+                     "A backup without a sign of life for so long is given up")
+        ->capture_default_str();
+    command
+        ->add_option("--rewrite-dead-part", a->rewrite_dead_part, "Packs with this part dead are rewritten")
         ->check(CLI::Range(0.01, 1.0))
         ->capture_default_str();
-    command->add_option("--rewrite-budget", a->rewrite_budget, "How much may be copied for that")->capture_default_str();
+    command->add_option("--rewrite-budget", a->rewrite_budget, "How much may be copied for that")
+        ->capture_default_str();
     command->callback([a, &run] { run = [a](CommandContext& context) { return run_prune(context, *a); }; });
 }
 

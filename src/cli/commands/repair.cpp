@@ -28,8 +28,9 @@ int run_repair_index(CommandContext& context, const Arguments& arguments) {
                    {"damaged_segments", report.damaged_segments},
                    {"problems", report.problems}},
                   [&] {
-                      fmt::print("Read the tables of {} packs: {} blobs, in {} new index segments ({})\n", report.packs,
-                                 report.blobs, report.new_segments, format_bytes(report.new_bytes));
+                      fmt::print("Read the tables of {} packs: {} blobs, in {} new index segments ({})\n",
+                                 report.packs, report.blobs, report.new_segments,
+                                 format_bytes(report.new_bytes));
                       fmt::print("Removed {} segments, {} of them damaged\n", report.removed_segments,
                                  report.damaged_segments.size());
                       for (const std::string& problem : report.problems) fmt::print("  {}\n", problem);
@@ -45,7 +46,8 @@ void add_repair(CLI::App& app, RunCommand& run) {
     repair->require_subcommand(1);
     CLI::App* index = repair->add_subcommand("index", "Make the index from the packs");
     add_repository_option(*index, a->repository);
-    index->callback([a, &run] { run = [a](CommandContext& context) { return run_repair_index(context, *a); }; });
+    index->callback(
+        [a, &run] { run = [a](CommandContext& context) { return run_repair_index(context, *a); }; });
 }
 
 } // namespace holdfast

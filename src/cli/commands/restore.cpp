@@ -35,7 +35,8 @@ TreeRestoreSettings make_settings(const Arguments& arguments) {
     }
     for (const std::string& pattern : arguments.exclude) settings.filter.exclude(pattern);
     if ((arguments.dry_run || arguments.delete_extra || arguments.trust_times) && !arguments.in_place) {
-        throw Error(ErrorCode::usage, "--dry-run, --delete and --trust-times say what to do with files that are there",
+        throw Error(ErrorCode::usage,
+                    "--dry-run, --delete and --trust-times say what to do with files that are there",
                     "add --in-place");
     }
     settings.in_place = arguments.in_place;
@@ -69,9 +70,10 @@ nlohmann::json result_json(const Snapshot& snapshot, const TreeRestoreResult& re
             {"problems", problems}};
 }
 
-void print_result(const Arguments& arguments, const Snapshot& snapshot, const TreeRestoreResult& result, double seconds) {
-    fmt::print("{} snapshot {} {} {}\n", arguments.dry_run ? "Would restore" : "Restored", short_id(snapshot.id.hex()),
-               arguments.dry_run ? "to" : "into", arguments.target);
+void print_result(const Arguments& arguments, const Snapshot& snapshot, const TreeRestoreResult& result,
+                  double seconds) {
+    fmt::print("{} snapshot {} {} {}\n", arguments.dry_run ? "Would restore" : "Restored",
+               short_id(snapshot.id.hex()), arguments.dry_run ? "to" : "into", arguments.target);
     fmt::print("  {} files, {} directories, {} others, {}\n", result.files, result.directories, result.others,
                format_bytes(result.bytes));
     if (arguments.in_place) {
@@ -79,8 +81,8 @@ void print_result(const Arguments& arguments, const Snapshot& snapshot, const Tr
                    arguments.dry_run ? "would write" : "wrote", format_bytes(result.written_bytes));
     }
     if (arguments.delete_extra) {
-        fmt::print("  {} {} entries that the snapshot does not have\n", arguments.dry_run ? "would delete" : "deleted",
-                   result.deleted);
+        fmt::print("  {} {} entries that the snapshot does not have\n",
+                   arguments.dry_run ? "would delete" : "deleted", result.deleted);
     }
     if (result.skipped > 0) fmt::print("  {} sockets or devices passed over\n", result.skipped);
     if (result.owner_failures > 0) {
@@ -89,7 +91,8 @@ void print_result(const Arguments& arguments, const Snapshot& snapshot, const Tr
     fmt::print("  took {}\n", format_duration(seconds));
     if (result.failed > 0) {
         fmt::print("\n{} failed:\n", result.failed);
-        for (const RestoreProblem& problem : result.problems) fmt::print("  {}: {}\n", problem.path, problem.what);
+        for (const RestoreProblem& problem : result.problems)
+            fmt::print("  {}: {}\n", problem.path, problem.what);
         if (result.failed > result.problems.size()) fmt::print("  …\n");
     }
 }
@@ -103,10 +106,12 @@ int run_restore(CommandContext& context, const Arguments& arguments) {
     TreeRestoreResult result;
     {
         const ProgressDisplay display(progress, stderr, context.show_progress());
-        result = restore_documents(*open.repository, snapshot, arguments.target, settings, progress, context.stop());
+        result = restore_documents(*open.repository, snapshot, arguments.target, settings, progress,
+                                   context.stop());
     }
     const double seconds = std::chrono::duration<double>(system_clock().steady() - started).count();
-    context.print(result_json(snapshot, result, seconds), [&] { print_result(arguments, snapshot, result, seconds); });
+    context.print(result_json(snapshot, result, seconds),
+                  [&] { print_result(arguments, snapshot, result, seconds); });
     return result.failed > 0 ? exit_incomplete : exit_done;
 }
 
@@ -117,16 +122,23 @@ void add_restore(CLI::App& app, RunCommand& run) {
     CLI::App* command = app.add_subcommand("restore", "Write a snapshot, or part of it, back");
     add_repository_option(*command, a->repository);
     command->add_option("SNAPSHOT", a->snapshot, "Id, beginning of an id, or latest")->required();
-    command->add_option("--to", a->target, "Directory to restore into; made if missing, must be empty without --in-place")
+    command
+        ->add_option("--to", a->target,
+                     "Directory to restore into; made if missing, must be empty without --in-place")
         ->required();
     command->add_option("--source", a->source, "With latest: of this source");
-    command->add_option("--path", a->paths, "Only this path of the snapshot and what is below; may be repeated");
-    command->add_option("--include", a->include, "Only what matches the pattern; may be repeated");
-    command->add_option("--exclude", a->exclude, "Not what matches the pattern; may be repeated");
+    command->add_option("--path", a->paths,
+                        "Only this path of the snapshot and what is below
+        ->allow_extra_args(false); may be repeated");
+    command->add_option("--include", a->include, "Only what matches the pattern
+        ->allow_extra_args(false); may be repeated");
+    command->add_option("--exclude", a->exclude, "Not what matches the pattern
+        ->allow_extra_args(false); may be repeated");
     command->add_flag("--in-place", a->in_place, "Write only what differs into what is there");
     command->add_flag("--dry-run", a->dry_run, "With --in-place: say what would be written, and do nothing");
     command->add_flag("--delete", a->delete_extra, "With --in-place: delete what the snapshot does not have");
-    command->add_flag("--trust-times", a->trust_times, "With --in-place: right size and time is right, unread");
+    command->add_flag("--trust-times", a->trust_times,
+                      "With --in-place: right size and time is right, unread");
     command->add_flag("--sync", a->sync, "Return when everything is on disk");
     command->add_flag("--numeric-owner", a->numeric_owner, "Owners by number, not by name");
     command->add_flag("--no-owner", a->no_owner, "Do not set owners");

@@ -1,8 +1,8 @@
 #include "cli/commands/repository_option.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 namespace holdfast {
 
@@ -15,7 +15,8 @@ struct Arguments {
 
 std::string tags_text(const Snapshot& snapshot) {
     std::string text;
-    for (const auto& [key, value] : snapshot.tags) text += fmt::format("{}{}={}", text.empty() ? "" : " ", key, value);
+    for (const auto& [key, value] : snapshot.tags)
+        text += fmt::format("{}{}={}", text.empty() ? "" : " ", key, value);
     return text;
 }
 
@@ -30,8 +31,8 @@ int run_snapshots(CommandContext& context, const Arguments& arguments) {
     nlohmann::json value = nlohmann::json::array();
     for (const Snapshot& snapshot : list.snapshots) value.push_back(to_json(snapshot));
     context.print(value, [&] {
-        fmt::print("{:<10}{:<21}{:<16}{:>10}  {:>10}  {:>8}  {:<10}{}\n", "ID", "TIME", "SOURCE", "SIZE", "ADDED", "TOOK",
-                   "STATE", "TAGS");
+        fmt::print("{:<10}{:<21}{:<16}{:>10}  {:>10}  {:>8}  {:<10}{}\n", "ID", "TIME", "SOURCE", "SIZE",
+                   "ADDED", "TOOK", "STATE", "TAGS");
         for (const Snapshot& snapshot : list.snapshots) {
             fmt::print("{:<10}{:<21}{:<16}{:>10}  {:>10}  {:>8}  {:<10}{}\n", short_id(snapshot.id.hex()),
                        local_time(snapshot.time), snapshot.source, format_bytes(snapshot.totals.bytes),
@@ -42,7 +43,8 @@ int run_snapshots(CommandContext& context, const Arguments& arguments) {
         if (list.snapshots.empty()) fmt::print("(none)\n");
         if (list.unreadable > 0) fmt::print("{} more that this key cannot read\n", list.unreadable);
     });
-    for (const std::string& problem : list.problems) context.logger().warning("passed over", {{"reason", problem}});
+    for (const std::string& problem : list.problems)
+        context.logger().warning("passed over", {{"reason", problem}});
     return list.problems.empty() ? exit_done : exit_incomplete;
 }
 

@@ -14,7 +14,8 @@ struct Arguments {
 
 nlohmann::json stored_json(const std::map<std::string, StoredObjects>& stored) {
     nlohmann::json value = nlohmann::json::object();
-    for (const auto& [name, objects] : stored) value[name] = {{"objects", objects.objects}, {"bytes", objects.bytes}};
+    for (const auto& [name, objects] : stored)
+        value[name] = {{"objects", objects.objects}, {"bytes", objects.bytes}};
     return value;
 }
 
@@ -51,23 +52,26 @@ int run_stats(CommandContext& context, const Arguments& arguments) {
     const OpenRepository open = context.open(arguments.repository);
     const RepositoryStats stats = repository_stats(*open.repository, arguments.detail, context.stop());
     context.print(result_json(stats), [&] {
-        fmt::print("{} snapshots of {}, stored in {}: {:.2f} to 1\n", stats.snapshots, format_bytes(stats.logical_bytes),
-                   format_bytes(stats.all.bytes), stats.deduplication_ratio());
+        fmt::print("{} snapshots of {}, stored in {}: {:.2f} to 1\n", stats.snapshots,
+                   format_bytes(stats.logical_bytes), format_bytes(stats.all.bytes),
+                   stats.deduplication_ratio());
         for (const auto& [name, objects] : stats.packs) {
             fmt::print("  {:<14}{:>8} packs  {:>10}\n", name, objects.objects, format_bytes(objects.bytes));
         }
         for (const auto& [name, objects] : stats.by_folder) {
-            if (name != "packs") fmt::print("  {:<14}{:>8} objects{:>10}\n", name, objects.objects, format_bytes(objects.bytes));
+            if (name != "packs")
+                fmt::print("  {:<14}{:>8} objects{:>10}\n", name, objects.objects,
+                           format_bytes(objects.bytes));
         }
         for (const auto& [name, kind] : stats.compression) {
-            fmt::print("{} packs: {} frames, {} blobs, {} in {}, {:.2f} to 1; {} not compressible\n", name, kind.frames,
-                       kind.blobs, format_bytes(kind.raw_bytes), format_bytes(kind.stored_bytes), kind.ratio(),
-                       format_bytes(kind.incompressible_bytes));
+            fmt::print("{} packs: {} frames, {} blobs, {} in {}, {:.2f} to 1; {} not compressible\n", name,
+                       kind.frames, kind.blobs, format_bytes(kind.raw_bytes), format_bytes(kind.stored_bytes),
+                       kind.ratio(), format_bytes(kind.incompressible_bytes));
         }
         fmt::print("\n{:<20}{:>10}{:>14}{:>14}\n", "SOURCE", "SNAPSHOTS", "NEWEST SIZE", "ADDED IN ALL");
         for (const auto& [name, source] : stats.sources) {
-            fmt::print("{:<20}{:>10}{:>14}{:>14}\n", name, source.snapshots, format_bytes(source.newest_logical_bytes),
-                       format_bytes(source.added_bytes));
+            fmt::print("{:<20}{:>10}{:>14}{:>14}\n", name, source.snapshots,
+                       format_bytes(source.newest_logical_bytes), format_bytes(source.added_bytes));
         }
     });
     return exit_done;

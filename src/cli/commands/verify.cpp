@@ -1,6 +1,7 @@
+#include "service/verify.h"
+
 #include "base/error.h"
 #include "cli/commands/repository_option.h"
-#include "service/verify.h"
 
 #include <fmt/format.h>
 
@@ -27,13 +28,15 @@ double parse_part(const std::string& text) {
     } catch (const std::exception&) {
         // Told below, like everything else that is no part.
     }
-    throw Error(ErrorCode::usage, fmt::format("--sample: '{}' is not a part of the whole", text), "write it as 5%");
+    throw Error(ErrorCode::usage, fmt::format("--sample: '{}' is not a part of the whole", text),
+                "write it as 5%");
 }
 
 nlohmann::json damages_json(const std::vector<Damage>& damages) {
     nlohmann::json value = nlohmann::json::array();
     for (const Damage& damage : damages) {
-        value.push_back({{"object", damage.object}, {"what", damage.what}, {"hint", damage.hint}, {"more", damage.more}});
+        value.push_back(
+            {{"object", damage.object}, {"what", damage.what}, {"hint", damage.hint}, {"more", damage.more}});
     }
     return value;
 }
@@ -72,13 +75,15 @@ nlohmann::json result_json(const VerifyReport& report) {
 }
 
 void print_result(const VerifyReport& report) {
-    fmt::print("{} snapshots, {} nodes, {} packs ({}), {} index segments\n", report.snapshots.size(), report.nodes,
-               report.packs, format_bytes(report.pack_bytes), report.index_segments);
+    fmt::print("{} snapshots, {} nodes, {} packs ({}), {} index segments\n", report.snapshots.size(),
+               report.nodes, report.packs, format_bytes(report.pack_bytes), report.index_segments);
     switch (report.content) {
-    case ContentCheck::none: fmt::print("Structure checked; content was not read (--read-data does that)\n"); break;
+    case ContentCheck::none:
+        fmt::print("Structure checked; content was not read (--read-data does that)\n");
+        break;
     case ContentCheck::digests:
-        fmt::print("Read {} packs ({}): digests compared, content not decrypted, for lack of a key\n", report.packs_read,
-                   format_bytes(report.bytes_read));
+        fmt::print("Read {} packs ({}): digests compared, content not decrypted, for lack of a key\n",
+                   report.packs_read, format_bytes(report.bytes_read));
         break;
     case ContentCheck::decrypted:
         fmt::print("Read {} packs ({}): {} of content decrypted and proven\n", report.packs_read,
@@ -86,8 +91,8 @@ void print_result(const VerifyReport& report) {
         break;
     }
     if (report.orphan_packs > 0) {
-        fmt::print("{} packs ({}) belong to no snapshot; 'holdfast prune' deletes them\n", report.orphan_packs,
-                   format_bytes(report.orphan_bytes));
+        fmt::print("{} packs ({}) belong to no snapshot; 'holdfast prune' deletes them\n",
+                   report.orphan_packs, format_bytes(report.orphan_bytes));
     }
     for (const Damage& unchecked : report.unchecked) {
         fmt::print("Not checked: {}: {}\n", unchecked.object, unchecked.what);

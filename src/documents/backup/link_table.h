@@ -6,8 +6,8 @@
 
 namespace holdfast {
 
-// Remembers the files with hard links that were captured last. One that was forgotten is read again, which costs time but
-// no space. Not thread-safe.
+// Remembers the files with hard links that were captured last. One that was forgotten is read again, which
+// costs time but no space. Not thread-safe.
 class LinkTable {
   public:
     LinkTable() : files_(capacity_bytes) {}
@@ -16,7 +16,8 @@ class LinkTable {
     const TreeEntry* find(std::uint64_t device, std::uint64_t inode) { return files_.find({device, inode}); }
     void add(const TreeEntry& entry) {
         std::size_t size = sizeof entry + 64 + entry.name.size();
-        if (const auto* extents = std::get_if<Extents>(&entry.content)) size += extents->size() * sizeof(Extent);
+        if (const auto* extents = std::get_if<Extents>(&entry.content))
+            size += extents->size() * sizeof(Extent);
         files_.put({entry.device, entry.inode}, entry, size);
     }
 

@@ -8,13 +8,13 @@
 
 namespace holdfast {
 
-// Not thread-safe. A tree that cannot be read is passed over from there on: its files are read again, and the damage is for
-// verification to tell.
+// Not thread-safe. A tree that cannot be read is passed over from there on: its files are read again, and the
+// damage is for verification to tell.
 class PreviousDirectory {
   public:
     PreviousDirectory() = default;
-    // `directories` are the children references of the same directory in several snapshots; `observe` is told of every
-    // node that is read.
+    // `directories` are the children references of the same directory in several snapshots; `observe` is told
+    // of every node that is read.
     PreviousDirectory(NodeReader& nodes, const std::vector<NodeRef>& directories,
                       const std::function<void(const NodeRef&)>& observe) {
         for (const NodeRef& directory : directories) {
@@ -22,8 +22,8 @@ class PreviousDirectory {
         }
     }
 
-    // The entries of this name, the most recent snapshot first. Names must be asked for in ascending order. Valid until the
-    // next call.
+    // The entries of this name, the most recent snapshot first. Names must be asked for in ascending order.
+    // Valid until the next call.
     std::vector<const TreeEntry*> find(std::string_view name) {
         std::vector<const TreeEntry*> found;
         for (std::size_t i = 0; i < cursors_.size(); ++i) {

@@ -57,8 +57,8 @@ struct CaptureTools {
     NodeReader& nodes;
     FileContentWriter& files;
     FileContentWriter::Usable usable;
-    // Asked between files and between segments of large ones; when it says yes, save_checkpoint gets the root of what
-    // has been captured so far.
+    // Asked between files and between segments of large ones; when it says yes, save_checkpoint gets the root
+    // of what has been captured so far.
     std::function<bool()> checkpoint_due;
     std::function<void(const NodeRef& root)> save_checkpoint;
     Clock& clock;
@@ -66,10 +66,11 @@ struct CaptureTools {
     Progress& progress;
 };
 
-// Captures `paths`. `previous` are the roots of earlier trees of the same source, the most recent first: a file whose
-// metadata are those of one of them is taken from there unread. Throws only what ends the whole capture; what happens to
-// single files is in the result.
+// Captures `paths`. `previous` are the roots of earlier trees of the same source, the most recent first: a
+// file whose metadata are those of one of them is taken from there unread. Throws only what ends the whole
+// capture; what happens to single files is in the result.
 TreeBackupResult capture_tree(const std::vector<std::string>& paths, const std::vector<NodeRef>& previous,
-                              const TreeBackupSettings& settings, const CaptureTools& tools, std::stop_token stop);
+                              const TreeBackupSettings& settings, const CaptureTools& tools,
+                              std::stop_token stop);
 
 } // namespace holdfast

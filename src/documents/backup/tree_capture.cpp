@@ -4,9 +4,9 @@
 #include "documents/entry_name.h"
 #include "documents/file_reader.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 namespace holdfast {
 
@@ -180,8 +180,8 @@ TreeEntry TreeCapture::describe(const WalkedEntry& walked, const TreeEntry* befo
 bool TreeCapture::is_unchanged(const FileMetadata& now, const TreeEntry& before) const {
     constexpr std::uint8_t untrusted =
         entry_flag::fresh_times | entry_flag::incomplete | entry_flag::unreadable | entry_flag::changed;
-    return (before.flags & untrusted) == 0 && before.type == entry_type(now.type) && before.mtime == now.mtime &&
-           (settings_.ignore_ctime || before.ctime == now.ctime) &&
+    return (before.flags & untrusted) == 0 && before.type == entry_type(now.type) &&
+           before.mtime == now.mtime && (settings_.ignore_ctime || before.ctime == now.ctime) &&
            (settings_.ignore_inode || before.inode == now.inode) &&
            (now.type == FileType::directory || before.size == now.size_bytes) && content_usable(before);
 }
@@ -192,7 +192,8 @@ bool TreeCapture::content_usable(const TreeEntry& entry) const {
                            [&](const Extent& extent) { return tools_.usable(extent.frame); });
     }
     if (const auto* groups = std::get_if<SegmentGroups>(&entry.content)) {
-        // What lies below a group is reachable from a snapshot that still stands, or is found when it is read.
+        // What lies below a group is reachable from a snapshot that still stands, or is found when it is
+        // read.
         return std::all_of(groups->begin(), groups->end(),
                            [&](const NodeRef& group) { return tools_.usable(group.location.frame); });
     }
@@ -240,8 +241,9 @@ void TreeCapture::read_content(const WalkedEntry& walked, TreeEntry& entry, cons
     ReaderSource source(*reader, stop_, tools_.progress);
     FileContentResult content;
     const TreeEntry* base = before != nullptr && before->type == EntryType::file ? before : nullptr;
-    const bool resume = base != nullptr && (base->flags & entry_flag::incomplete) != 0 && base->mtime == entry.mtime &&
-                        base->ctime == entry.ctime && base->inode == entry.inode;
+    const bool resume = base != nullptr && (base->flags & entry_flag::incomplete) != 0 &&
+                        base->mtime == entry.mtime && base->ctime == entry.ctime &&
+                        base->inode == entry.inode;
     FileWriteOptions options;
     options.mode = split_mode(walked.path);
     options.trusted_bytes = resume ? base->size : 0;
@@ -275,7 +277,8 @@ void TreeCapture::read_content(const WalkedEntry& walked, TreeEntry& entry, cons
     if (entry.links > 1) links_.add(entry);
 }
 
-// A file that is written to in the same tick in which it was read keeps its time stamps, and the next backup would not see it.
+// A file that is written to in the same tick in which it was read keeps its time stamps, and the next backup
+// would not see it.
 bool TreeCapture::times_are_fresh(const TreeEntry& entry, Timestamp opened) const {
     const FileTime& newest = std::max(entry.mtime, entry.ctime);
     const bool coarse = entry.mtime.nanoseconds == 0 && entry.ctime.nanoseconds == 0;
@@ -319,7 +322,8 @@ void TreeCapture::error(std::string_view path, const Error& error) { problem(pat
 void TreeCapture::problem(std::string_view path, std::string what) {
     ++result_.totals.failed;
     tools_.logger.warning("left out", {{"path", printable(path)}, {"reason", what}});
-    if (result_.problems.size() < most_problems) result_.problems.push_back({"/" + printable(path), std::move(what)});
+    if (result_.problems.size() < most_problems)
+        result_.problems.push_back({"/" + printable(path), std::move(what)});
 }
 
 // The tree as far as it has come: the open directories are ended in copies, from the deepest up.
@@ -339,7 +343,8 @@ void TreeCapture::checkpoint(const TreeEntry* unfinished) {
 TreeBackupResult TreeCapture::take_result() { return std::move(result_); }
 
 TreeBackupResult capture_tree(const std::vector<std::string>& paths, const std::vector<NodeRef>& previous,
-                              const TreeBackupSettings& settings, const CaptureTools& tools, std::stop_token stop) {
+                              const TreeBackupSettings& settings, const CaptureTools& tools,
+                              std::stop_token stop) {
     TreeCapture capture(previous, settings, tools, stop);
     walk_trees(paths, settings.filter, settings.walk, capture, stop);
     TreeBackupResult result = capture.take_result();

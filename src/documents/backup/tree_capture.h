@@ -9,8 +9,8 @@ namespace holdfast {
 // For one walk, once. Not thread-safe.
 class TreeCapture final : public TreeVisitor {
   public:
-    TreeCapture(const std::vector<NodeRef>& previous, const TreeBackupSettings& settings, const CaptureTools& tools,
-                std::stop_token stop);
+    TreeCapture(const std::vector<NodeRef>& previous, const TreeBackupSettings& settings,
+                const CaptureTools& tools, std::stop_token stop);
 
     bool enter_directory(const WalkedEntry& entry) override;
     void leave_directory(std::string_view path) override;

@@ -8,10 +8,10 @@
 #include "repository/content/file_content.h"
 #include "repository/node/file_map_node.h"
 
+#include <algorithm>
+
 #include <fcntl.h>
 #include <unistd.h>
-
-#include <algorithm>
 
 namespace holdfast {
 
@@ -21,7 +21,8 @@ constexpr std::size_t most_problems = 1000;
 constexpr std::size_t block_bytes = 1u << 20;
 
 // Appends what `map` says of [from, to). `next` is where the last call stopped; ranges must ascend.
-void append_range(Extents& out, const std::vector<Extent>& map, std::size_t& next, std::uint64_t from, std::uint64_t to) {
+void append_range(Extents& out, const std::vector<Extent>& map, std::size_t& next, std::uint64_t from,
+                  std::uint64_t to) {
     while (next < map.size() && map[next].end() <= from) ++next;
     for (std::size_t i = next; i < map.size() && map[i].file_offset < to; ++i) {
         const std::uint64_t begin = std::max(from, map[i].file_offset);
@@ -59,8 +60,12 @@ TreeRestoreResult RestoreReport::take() {
 class FileRestorer::Sink final : public ContentSink {
   public:
     Sink(FileWriter file, TreeEntry entry, std::string path, FileDescriptor directory, FileRestorer& restorer)
-        : file_(std::move(file)), entry_(std::move(entry)), path_(std::move(path)), directory_(std::move(directory)),
-          metadata_(restorer.metadata_), report_(restorer.report_) {}
+        : file_(std::move(file)),
+          entry_(std::move(entry)),
+          path_(std::move(path)),
+          directory_(std::move(directory)),
+          metadata_(restorer.metadata_),
+          report_(restorer.report_) {}
 
     void write(std::uint64_t file_offset, ByteView bytes) override {
         file_.write(file_offset, bytes);
@@ -104,8 +109,8 @@ class FileRestorer::Sink final : public ContentSink {
     RestoreReport& report_;
 };
 
-FileRestorer::FileRestorer(const TreeRestoreSettings& settings, const RestoreTools& tools, ContentReader& content,
-                           MetadataWriter& metadata, RestoreReport& report)
+FileRestorer::FileRestorer(const TreeRestoreSettings& settings, const RestoreTools& tools,
+                           ContentReader& content, MetadataWriter& metadata, RestoreReport& report)
     : settings_(settings), tools_(tools), content_(content), metadata_(metadata), report_(report) {
     if (!tools.domain_key.empty()) signer_.emplace(tools.domain_key);
 }
@@ -141,15 +146,17 @@ bool FileRestorer::is_right(const Present& present, const TreeEntry& entry) {
 }
 
 void FileRestorer::restore(int directory_fd, const TreeEntry& entry, const std::string& path) {
-    if ((entry.flags & entry_flag::unreadable) != 0 && std::holds_alternative<std::monostate>(entry.content) &&
-        entry.size > 0) {
-        throw Error(ErrorCode::not_found, "it could not be read when it was backed up, so its content is not in the snapshot",
+    if ((entry.flags & entry_flag::unreadable) != 0 &&
+        std::holds_alternative<std::monostate>(entry.content) && entry.size > 0) {
+        throw Error(ErrorCode::not_found,
+                    "it could not be read when it was backed up, so its content is not in the snapshot",
                     "restore it from an earlier snapshot");
     }
     const std::optional<Present> present = look_at(directory_fd, entry);
     if (present && present->metadata.link_count == 1) {
         if (is_right(*present, entry)) {
-            for (const MetadataProblem& problem : metadata_.apply(directory_fd, entry.name, to_metadata(entry))) {
+            for (const MetadataProblem& problem :
+                 metadata_.apply(directory_fd, entry.name, to_metadata(entry))) {
                 report_.problem(path, problem.error.message());
             }
             report_.add([](TreeRestoreResult& result) { ++result.same_files; });
@@ -158,11 +165,13 @@ void FileRestorer::restore(int directory_fd, const TreeEntry& entry, const std::
         }
         return update(FileWriter::open(directory_fd, entry.name, Existing::update), entry, path);
     }
-    restore_new(FileWriter::open(directory_fd, entry.name, settings_.in_place ? Existing::replace : Existing::refuse),
-                entry, path, directory_fd);
+    restore_new(
+        FileWriter::open(directory_fd, entry.name, settings_.in_place ? Existing::replace : Existing::refuse),
+        entry, path, directory_fd);
 }
 
-void FileRestorer::restore_new(FileWriter file, const TreeEntry& entry, const std::string& path, int directory_fd) {
+void FileRestorer::restore_new(FileWriter file, const TreeEntry& entry, const std::string& path,
+                               int directory_fd) {
     FileDescriptor directory(::fcntl(directory_fd, F_DUPFD_CLOEXEC, 0));
     content_.begin_file(std::make_shared<Sink>(std::move(file), entry, path, std::move(directory), *this));
     try {
@@ -179,9 +188,10 @@ void FileRestorer::update(FileWriter file, const TreeEntry& entry, const std::st
     FileWriter& target = sink->file();
     content_.begin_file(sink);
     try {
-        for_each_difference([&](std::uint64_t offset, MutableByteView out) { return target.read(offset, out); }, entry,
-                            [&](const Extents& extents) { content_.add(extents); },
-                            [&](std::uint64_t offset, std::uint64_t length) { target.make_hole(offset, length); });
+        for_each_difference(
+            [&](std::uint64_t offset, MutableByteView out) { return target.read(offset, out); }, entry,
+            [&](const Extents& extents) { content_.add(extents); },
+            [&](std::uint64_t offset, std::uint64_t length) { target.make_hole(offset, length); });
     } catch (const Error& error) {
         content_.fail_file(error);
     }
@@ -208,7 +218,8 @@ std::uint64_t FileRestorer::bytes_that_differ(int directory_fd, const TreeEntry&
 
 // Without signatures the whole file counts as different.
 void FileRestorer::for_each_difference(const ReadPresent& read, const TreeEntry& entry,
-                                       const std::function<void(const Extents&)>& take, const TakeHole& hole) {
+                                       const std::function<void(const Extents&)>& take,
+                                       const TakeHole& hole) {
     const auto* groups = std::get_if<SegmentGroups>(&entry.content);
     if (groups == nullptr || !signer_) {
         std::uint64_t position = 0;

@@ -29,7 +29,8 @@ class RestoreReport {
     std::atomic<std::uint64_t> written_bytes_{0};
 };
 
-// Restores files into directories that the caller holds open. Not thread-safe; the content reader writes behind it.
+// Restores files into directories that the caller holds open. Not thread-safe; the content reader writes
+// behind it.
 class FileRestorer {
   public:
     FileRestorer(const TreeRestoreSettings& settings, const RestoreTools& tools, ContentReader& content,
@@ -51,8 +52,9 @@ class FileRestorer {
     using TakeHole = std::function<void(std::uint64_t offset, std::uint64_t length)>;
     void for_each_difference(const ReadPresent& read, const TreeEntry& entry,
                              const std::function<void(const Extents&)>& take, const TakeHole& hole);
-    void compare_segment(const ReadPresent& read, const Segment& segment, std::uint64_t start, std::uint64_t length,
-                         const std::function<void(const Extents&)>& take, const TakeHole& hole);
+    void compare_segment(const ReadPresent& read, const Segment& segment, std::uint64_t start,
+                         std::uint64_t length, const std::function<void(const Extents&)>& take,
+                         const TakeHole& hole);
 
     const TreeRestoreSettings& settings_;
     const RestoreTools& tools_;

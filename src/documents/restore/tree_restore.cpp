@@ -9,14 +9,14 @@
 #include "documents/restore/file_restore.h"
 #include "documents/restore/path_selection.h"
 
+#include <map>
+#include <set>
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <map>
-#include <set>
 
 namespace holdfast {
 
@@ -34,15 +34,23 @@ std::string join(std::string_view directory, std::string_view name) {
     return directory.empty() ? std::string(name) : fmt::format("{}/{}", directory, name);
 }
 
-// One restore, once. The first pass makes everything; the second, when all content is there, gives directories their
-// metadata, since making something in a directory changes its times and may need rights that it will not have.
+// One restore, once. The first pass makes everything; the second, when all content is there, gives
+// directories their metadata, since making something in a directory changes its times and may need rights
+// that it will not have.
 class TreeRestorer {
   public:
     TreeRestorer(const NodeRef& root, const std::string& target, const TreeRestoreSettings& settings,
                  const RestoreTools& tools, std::stop_token stop)
-        : root_(root), target_(target), settings_(settings), tools_(tools), stop_(std::move(stop)),
-          selection_(settings.paths), metadata_(settings.metadata, owners_), report_(tools.logger, tools.progress),
-          content_(tools.packs, settings.content, stop_), files_(settings, tools, content_, metadata_, report_) {}
+        : root_(root),
+          target_(target),
+          settings_(settings),
+          tools_(tools),
+          stop_(std::move(stop)),
+          selection_(settings.paths),
+          metadata_(settings.metadata, owners_),
+          report_(tools.logger, tools.progress),
+          content_(tools.packs, settings.content, stop_),
+          files_(settings, tools, content_, metadata_, report_) {}
 
     TreeRestoreResult run() {
         for (const std::string& path : selection_.paths()) {
@@ -53,7 +61,8 @@ class TreeRestorer {
         }
         allow_many_open_files();
         if (settings_.dry_run && ::access(target_.c_str(), F_OK) != 0) {
-            throw Error(ErrorCode::usage, fmt::format("{} does not exist, so everything would be restored", target_));
+            throw Error(ErrorCode::usage,
+                        fmt::format("{} does not exist, so everything would be restored", target_));
         }
         base_ = open_restore_target(target_);
         if (!settings_.in_place) require_empty();
@@ -82,7 +91,8 @@ class TreeRestorer {
 
     void require_empty() {
         SpillFile spill;
-        DirectoryListing listing(::fcntl(base_.get(), F_DUPFD_CLOEXEC, 0) >= 0 ? base_.get() : -1, 65536, spill);
+        DirectoryListing listing(::fcntl(base_.get(), F_DUPFD_CLOEXEC, 0) >= 0 ? base_.get() : -1, 65536,
+                                 spill);
         if (listing.next()) {
             throw Error(ErrorCode::usage, fmt::format("{} is not empty", target_),
                         "name an empty or new directory, or add --in-place to write only what differs");
@@ -92,8 +102,8 @@ class TreeRestorer {
     void walk(Pass pass) {
         DirectoryStack directories(FileDescriptor(::fcntl(base_.get(), F_DUPFD_CLOEXEC, 0)));
         std::vector<Level> levels;
-        levels.push_back({DirectoryCursor(tools_.nodes, root_), root_, TreeEntry{}, "", settings_.filter.start("/"),
-                          selection_.judge("") != PathSelection::Answer::yes});
+        levels.push_back({DirectoryCursor(tools_.nodes, root_), root_, TreeEntry{}, "",
+                          settings_.filter.start("/"), selection_.judge("") != PathSelection::Answer::yes});
         while (!levels.empty()) {
             if (stop_.stop_requested()) throw Error(ErrorCode::cancelled, "stopped before it was done");
             const TreeEntry* entry = levels.back().cursor.next();
@@ -104,8 +114,11 @@ class TreeRestorer {
             const std::string path = join(levels.back().path, entry->name);
             const PathSelection::Answer answer = selection_.judge(path);
             const bool directory = entry->type == EntryType::directory;
-            if (answer == PathSelection::Answer::no || (answer == PathSelection::Answer::on_the_way && !directory)) continue;
-            const PathFilter::Verdict verdict = settings_.filter.judge(levels.back().filter, entry->name, directory);
+            if (answer == PathSelection::Answer::no ||
+                (answer == PathSelection::Answer::on_the_way && !directory))
+                continue;
+            const PathFilter::Verdict verdict =
+                settings_.filter.judge(levels.back().filter, entry->name, directory);
             if (verdict.excluded && !(directory && verdict.descend)) continue;
             try {
                 if (directory) {
@@ -125,7 +138,8 @@ class TreeRestorer {
         const SharedDirectory parent = value_of(directories.top());
         FileDescriptor directory;
         if (pass == Pass::contents && !settings_.dry_run) {
-            directory = make_directory(parent->get(), entry.name, settings_.in_place ? Existing::update : Existing::refuse);
+            directory = make_directory(parent->get(), entry.name,
+                                       settings_.in_place ? Existing::update : Existing::refuse);
             tools_.progress.add_done(0, 1);
         } else {
             Result<FileDescriptor> opened = open_directory(parent->get(), entry.name);
@@ -135,7 +149,10 @@ class TreeRestorer {
             directory = std::move(*opened);
         }
         if (pass == Pass::contents) report_.add([](TreeRestoreResult& result) { ++result.directories; });
-        Level level{DirectoryCursor(tools_.nodes, entry.children), entry.children, entry, path,
+        Level level{DirectoryCursor(tools_.nodes, entry.children),
+                    entry.children,
+                    entry,
+                    path,
                     settings_.filter.enter(levels.back().filter, entry.name),
                     answer == PathSelection::Answer::on_the_way};
         value_of(directories.push(entry.name, std::move(directory)));
@@ -153,7 +170,8 @@ class TreeRestorer {
             }
             // A directory above what was asked for stays as it is found.
             if (pass == Pass::directories && !top && !level.on_the_way) {
-                for (const MetadataProblem& problem : metadata_.apply(directory->get(), to_metadata(level.entry))) {
+                for (const MetadataProblem& problem :
+                     metadata_.apply(directory->get(), to_metadata(level.entry))) {
                     report_.problem(level.path, problem.error.message());
                 }
             }
@@ -182,7 +200,8 @@ class TreeRestorer {
                                           : make_special(directory.get(), entry.name, metadata, existing);
         if (outcome == CreateOutcome::skipped || outcome == CreateOutcome::not_permitted) {
             report_.add([](TreeRestoreResult& result) { ++result.skipped; });
-            if (outcome == CreateOutcome::not_permitted) report_.problem(path, "a device can only be made by root");
+            if (outcome == CreateOutcome::not_permitted)
+                report_.problem(path, "a device can only be made by root");
             return;
         }
         for (const MetadataProblem& problem : metadata_.apply(directory.get(), entry.name, metadata)) {
@@ -198,8 +217,9 @@ class TreeRestorer {
         const std::size_t slash = first->second.rfind('/');
         const std::string parent = slash == std::string::npos ? "" : first->second.substr(0, slash);
         const FileDescriptor from = value_of(open_directory_path(base_.get(), parent));
-        make_hard_link(from.get(), slash == std::string::npos ? first->second : first->second.substr(slash + 1),
-                       directory.get(), entry.name, settings_.in_place ? Existing::replace : Existing::refuse);
+        make_hard_link(
+            from.get(), slash == std::string::npos ? first->second : first->second.substr(slash + 1),
+            directory.get(), entry.name, settings_.in_place ? Existing::replace : Existing::refuse);
         return true;
     }
 
@@ -229,7 +249,8 @@ class TreeRestorer {
                 // What the patterns leave out is none of our business.
                 FileMetadata metadata;
                 const Result<void> found = stat_entry(directory.get(), std::string(*name), metadata);
-                if (!found || settings_.filter.judge(level.filter, *name, metadata.is_directory()).excluded) continue;
+                if (!found || settings_.filter.judge(level.filter, *name, metadata.is_directory()).excluded)
+                    continue;
                 extra.emplace_back(*name);
             }
         }
@@ -262,8 +283,9 @@ class TreeRestorer {
 
 } // namespace
 
-TreeRestoreResult restore_tree(const NodeRef& root, const std::string& target, const TreeRestoreSettings& settings,
-                               const RestoreTools& tools, std::stop_token stop) {
+TreeRestoreResult restore_tree(const NodeRef& root, const std::string& target,
+                               const TreeRestoreSettings& settings, const RestoreTools& tools,
+                               std::stop_token stop) {
     return TreeRestorer(root, target, settings, tools, std::move(stop)).run();
 }
 

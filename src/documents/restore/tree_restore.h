@@ -16,10 +16,12 @@
 namespace holdfast {
 
 struct TreeRestoreSettings {
-    // Paths in the snapshot ("srv/docs", a slash in front does not matter): these and what is below them. None: everything.
+    // Paths in the snapshot ("srv/docs", a slash in front does not matter): these and what is below them.
+    // None: everything.
     std::vector<std::string> paths;
     PathFilter filter;
-    // The target may hold something already: only what differs is written. Otherwise it must be empty or missing.
+    // The target may hold something already: only what differs is written. Otherwise it must be empty or
+    // missing.
     bool in_place = false;
     // With in_place: says what would be done and does nothing.
     bool dry_run = false;
@@ -54,17 +56,19 @@ struct TreeRestoreResult {
 struct RestoreTools {
     NodeReader& nodes;
     PackReader& packs;
-    // The identity key of the snapshot's domain, for comparing what is there; empty when the key ring has none: then
-    // files are compared by times or written whole.
+    // The identity key of the snapshot's domain, for comparing what is there; empty when the key ring has
+    // none: then files are compared by times or written whole.
     ByteView domain_key;
     Logger& logger;
     Progress& progress;
 };
 
-// Restores the tree under `root` into `target`. Throws Error(usage) when the target is not empty without in_place, or a path
-// is not in the snapshot. What fails for single entries is in the result; a file of which a byte cannot be proven is
-// removed again (kept as it was found where it was updated in place) and counted as failed.
-TreeRestoreResult restore_tree(const NodeRef& root, const std::string& target, const TreeRestoreSettings& settings,
-                               const RestoreTools& tools, std::stop_token stop);
+// Restores the tree under `root` into `target`. Throws Error(usage) when the target is not empty without
+// in_place, or a path is not in the snapshot. What fails for single entries is in the result; a file of which
+// a byte cannot be proven is removed again (kept as it was found where it was updated in place) and counted
+// as failed.
+TreeRestoreResult restore_tree(const NodeRef& root, const std::string& target,
+                               const TreeRestoreSettings& settings, const RestoreTools& tools,
+                               std::stop_token stop);
 
 } // namespace holdfast

@@ -16,7 +16,8 @@ constexpr std::size_t waiting_groups = 64;
 
 } // namespace
 
-void for_each_extent(NodeReader& nodes, const TreeEntry& file, const std::function<void(const Extents&)>& take) {
+void for_each_extent(NodeReader& nodes, const TreeEntry& file,
+                     const std::function<void(const Extents&)>& take) {
     if (const auto* extents = std::get_if<Extents>(&file.content)) return take(*extents);
     const auto* groups = std::get_if<SegmentGroups>(&file.content);
     if (groups == nullptr) return;
@@ -109,11 +110,12 @@ void ContentReader::dispatch() {
         std::uint64_t bytes = 0;
         std::size_t end = first;
         // A frame is never shared by two groups, so that it is decompressed once.
-        while (end < pieces_.size() && (bytes < group_bytes || pieces_[end].frame == pieces_[end - 1].frame)) {
+        while (end < pieces_.size() &&
+               (bytes < group_bytes || pieces_[end].frame == pieces_[end - 1].frame)) {
             bytes += pieces_[end++].length;
         }
-        std::move(pieces_.begin() + static_cast<std::ptrdiff_t>(first), pieces_.begin() + static_cast<std::ptrdiff_t>(end),
-                  std::back_inserter(group->pieces));
+        std::move(pieces_.begin() + static_cast<std::ptrdiff_t>(first),
+                  pieces_.begin() + static_cast<std::ptrdiff_t>(end), std::back_inserter(group->pieces));
         first = end;
         {
             const std::scoped_lock lock(mutex_);
@@ -160,7 +162,8 @@ void ContentReader::write_group(const Group& group) {
                 if (piece.frame_offset > raw.size() || piece.length > raw.size() - piece.frame_offset) {
                     throw Error(ErrorCode::corrupt, "a file refers to bytes behind the end of a frame");
                 }
-                piece.file->sink->write(piece.file_offset, ByteView(raw).subspan(piece.frame_offset, piece.length));
+                piece.file->sink->write(piece.file_offset,
+                                        ByteView(raw).subspan(piece.frame_offset, piece.length));
             } catch (const Error& error) {
                 piece.file->fail(error);
             }
@@ -173,14 +176,16 @@ void ContentReader::write_group(const Group& group) {
             packs_.read_frames(std::span(frames).subspan(first), take);
             return;
         } catch (const Error& error) {
-            // Frames before the bad one were written. It fails the files that need it, and the rest goes on behind it.
+            // Frames before the bad one were written. It fails the files that need it, and the rest goes on
+            // behind it.
             if (next == group.pieces.size()) throw;
             const FrameAddress bad = group.pieces[next].frame;
             while (next < group.pieces.size() && group.pieces[next].frame == bad) {
                 group.pieces[next].file->fail(error);
                 group.pieces[next++].file->piece_ended();
             }
-            first = static_cast<std::size_t>(std::upper_bound(frames.begin(), frames.end(), bad) - frames.begin());
+            first = static_cast<std::size_t>(std::upper_bound(frames.begin(), frames.end(), bad) -
+                                             frames.begin());
         }
     }
 }

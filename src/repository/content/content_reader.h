@@ -1,4 +1,5 @@
-// The content of files on its way out of a repository: which frames, fetched together, each piece to its place.
+// The content of files on its way out of a repository: which frames, fetched together, each piece to its
+// place.
 #pragma once
 
 #include "base/bounded_queue.h"
@@ -15,12 +16,13 @@
 
 namespace holdfast {
 
-// Calls `take` with the extents of a file, offsets from the start of the file, in ascending portions: all of a small file,
-// one segment of a large one at a time.
-void for_each_extent(NodeReader& nodes, const TreeEntry& file, const std::function<void(const Extents&)>& take);
+// Calls `take` with the extents of a file, offsets from the start of the file, in ascending portions: all of
+// a small file, one segment of a large one at a time.
+void for_each_extent(NodeReader& nodes, const TreeEntry& file,
+                     const std::function<void(const Extents&)>& take);
 
-// Where pieces of one file go. write() is called by several threads at once, for different ranges. Exactly one of done() and
-// failed() is called, once, when no more pieces will come.
+// Where pieces of one file go. write() is called by several threads at once, for different ranges. Exactly
+// one of done() and failed() is called, once, when no more pieces will come.
 class ContentSink {
   public:
     virtual ~ContentSink() = default;
@@ -32,12 +34,14 @@ class ContentSink {
 
 struct ContentReaderSettings {
     unsigned workers = worker_count();
-    // Pieces are gathered until they cover this much and then fetched in the order in which they lie in packs.
+    // Pieces are gathered until they cover this much and then fetched in the order in which they lie in
+    // packs.
     std::uint64_t batch_bytes = 64u << 20;
     std::size_t batch_files = 1024;
 };
 
-// One thread adds; workers fetch, prove and write. Errors of one frame fail the files that need it and nothing else.
+// One thread adds; workers fetch, prove and write. Errors of one frame fail the files that need it and
+// nothing else.
 class ContentReader {
   public:
     ContentReader(PackReader& packs, const ContentReaderSettings& settings, std::stop_token stop = {});

@@ -18,9 +18,13 @@ constexpr std::size_t remembered_node_bytes = 200; // with what the cache spends
 } // namespace
 
 ContentWriter::ContentWriter(PackPipeline& pipeline, KnownBlobs& known, ByteView domain_key, std::uint8_t cls)
-    : pipeline_(pipeline), known_(known), domain_key_(Secret::copy_of(domain_key)),
-      compressible_{data_pack, cls, true, false, {}, {}, {}}, incompressible_{data_pack, cls, false, false, {}, {}, {}},
-      nodes_{metadata_pack, cls, true, false, {}, {}, {}}, remembered_nodes_(remembered_bytes) {}
+    : pipeline_(pipeline),
+      known_(known),
+      domain_key_(Secret::copy_of(domain_key)),
+      compressible_{data_pack, cls, true, false, {}, {}, {}},
+      incompressible_{data_pack, cls, false, false, {}, {}, {}},
+      nodes_{metadata_pack, cls, true, false, {}, {}, {}},
+      remembered_nodes_(remembered_bytes) {}
 
 ContentWriter::~ContentWriter() = default;
 
@@ -43,6 +47,16 @@ Location ContentWriter::put_blob(const BlobId& id, ByteView data, std::size_t fr
     return location;
 }
 
+std::optional<Location> ContentWriter::find_blob(const BlobId& id, ByteView data) {
+    const std::optional<Location> found = known_.find(id, static_cast<std::uint32_t>(data.size()));
+    if (found) {
+        totals_.known_bytes += data.size();
+    } else {
+        known_.abandon(id);
+    }
+    return found;
+}
+
 Location ContentWriter::put_anonymous(ByteView data) {
     totals_.new_bytes += data.size();
     return append(data_frame_for(data), data, page_frame_bytes);
@@ -56,12 +70,14 @@ NodeRef ContentWriter::put_node(Bytes node, const NodeRef* before) {
         reference.location = *remembered;
         return reference;
     }
-    if (const std::optional<Location> found = known_.find(reference.id, static_cast<std::uint32_t>(node.size()))) {
+    if (const std::optional<Location> found =
+            known_.find(reference.id, static_cast<std::uint32_t>(node.size()))) {
         reference.location = *found;
         return reference;
     }
     reference.location = append(nodes_, node, std::max(node_frame_bytes, node.size()));
-    nodes_.blobs.push_back({BlobType::node, reference.id, reference.location.offset, reference.location.length});
+    nodes_.blobs.push_back(
+        {BlobType::node, reference.id, reference.location.offset, reference.location.length});
     known_.add(reference.id, reference.location);
     return reference;
 }
@@ -88,7 +104,8 @@ Location ContentWriter::append(OpenFrame& frame, ByteView data, std::size_t fram
 void ContentWriter::end_frame(OpenFrame& frame) {
     if (!frame.begun) return;
     frame.begun = false;
-    pipeline_.submit(frame.address, std::exchange(frame.raw, {}), std::exchange(frame.blobs, {}), frame.compressible);
+    pipeline_.submit(frame.address, std::exchange(frame.raw, {}), std::exchange(frame.blobs, {}),
+                     frame.compressible);
 }
 
 void ContentWriter::end_data_frames() {

@@ -7,7 +7,6 @@
 #include "repository/node/location.h"
 #include "repository/pack/pack_pipeline.h"
 
-
 namespace holdfast {
 
 struct ContentTotals {
@@ -15,8 +14,8 @@ struct ContentTotals {
     std::uint64_t known_bytes = 0; // raw bytes that were found where they already lie
 };
 
-// Blobs that follow each other share frames, so that small ones compress as well as large ones. What will not compress
-// is kept apart from what will. Not thread-safe: one thread captures; the pipeline works behind it.
+// Blobs that follow each other share frames, so that small ones compress as well as large ones. What will not
+// compress is kept apart from what will. Not thread-safe: one thread captures; the pipeline works behind it.
 class ContentWriter {
   public:
     // `domain_key` is copied. The pipeline and the known blobs must outlive it.
@@ -24,16 +23,19 @@ class ContentWriter {
     ~ContentWriter();
 
     BlobId identify(ByteView data) const;
-    // Where the blob lies: found, or stored now. At most max_frame_bytes, at least 1 byte. Frames of small blobs end at
-    // `frame_bytes`, so that fetching one blob does not fetch much else.
+    // Where the blob lies: found, or stored now. At most max_frame_bytes, at least 1 byte. Frames of small
+    // blobs end at `frame_bytes`, so that fetching one blob does not fetch much else.
     Location put_blob(const BlobId& id, ByteView data, std::size_t frame_bytes = max_frame_bytes);
+    // Where the blob lies, if it is known.
+    std::optional<Location> find_blob(const BlobId& id, ByteView data);
     // Stores bytes that nobody will look up: their place in the file identifies them.
     Location put_anonymous(ByteView data);
-    // Where the node lies: at `before` if it is the same node, or found, or stored now. `before` must be referable.
+    // Where the node lies: at `before` if it is the same node, or found, or stored now. `before` must be
+    // referable.
     NodeRef put_node(Bytes node, const NodeRef* before = nullptr);
 
-    // Tells of a node that an earlier snapshot has and that may be referred to: when it is put again soon, it is not
-    // looked up and not stored.
+    // Tells of a node that an earlier snapshot has and that may be referred to: when it is put again soon, it
+    // is not looked up and not stored.
     void remember_node(const NodeRef& node);
 
     // Ends the frames that are being gathered.

@@ -10,7 +10,8 @@ namespace {
 
 // A frame with more live bytes than this is not worth looking its length up.
 constexpr std::uint64_t surely_live_bytes = max_frame_bytes / 8 * 7;
-// Each look-up may read the table of a pack; those with the fewest live bytes are looked up, the others taken for live.
+// Each look-up may read the table of a pack; those with the fewest live bytes are looked up, the others taken
+// for live.
 constexpr std::size_t most_lookups = 4096;
 
 struct Candidate {

@@ -15,8 +15,8 @@ class DeadFrames {
 
     // Counts the bytes that live in each frame of a map.
     void add(const std::vector<Extent>& map);
-    // The frames to leave behind, the deadest first, until no more than `tolerated_part` of all that is left in
-    // frames is dead, or `most_part` of the live bytes would have to be stored anew.
+    // The frames to leave behind, the deadest first, until no more than `tolerated_part` of all that is left
+    // in frames is dead, or `most_part` of the live bytes would have to be stored anew.
     FrameAddressSet choose(double tolerated_part, double most_part);
 
   private:

@@ -23,11 +23,12 @@ ContentDigest digest_of(const BlobId& id) {
 
 } // namespace
 
-void append_extent(Extents& extents, std::uint64_t file_offset, std::uint64_t length, const FrameAddress& frame,
-                   std::uint32_t frame_offset) {
+void append_extent(Extents& extents, std::uint64_t file_offset, std::uint64_t length,
+                   const FrameAddress& frame, std::uint32_t frame_offset) {
     if (!extents.empty()) {
         Extent& last = extents.back();
-        if (last.end() == file_offset && last.frame == frame && last.frame_offset + last.length == frame_offset) {
+        if (last.end() == file_offset && last.frame == frame &&
+            last.frame_offset + last.length == frame_offset) {
             last.length += length;
             return;
         }
@@ -35,10 +36,16 @@ void append_extent(Extents& extents, std::uint64_t file_offset, std::uint64_t le
     extents.push_back({file_offset, length, frame, frame_offset});
 }
 
-FileContentWriter::FileContentWriter(ContentWriter& writer, NodeReader& nodes, PackReader& packs, ByteView domain_key,
-                                     Usable usable, FileContentSettings settings)
-    : writer_(writer), nodes_(nodes), packs_(packs), domain_key_(Secret::copy_of(domain_key)),
-      gear_(gear_table(domain_key)), signer_(domain_key), usable_(std::move(usable)), settings_(settings) {}
+FileContentWriter::FileContentWriter(ContentWriter& writer, NodeReader& nodes, PackReader& packs,
+                                     ByteView domain_key, Usable usable, FileContentSettings settings)
+    : writer_(writer),
+      nodes_(nodes),
+      packs_(packs),
+      domain_key_(Secret::copy_of(domain_key)),
+      gear_(gear_table(domain_key)),
+      signer_(domain_key),
+      usable_(std::move(usable)),
+      settings_(settings) {}
 
 FileContentWriter::~FileContentWriter() = default;
 
@@ -75,7 +82,8 @@ FileContentResult FileContentWriter::write_whole(Bytes data) {
     return result;
 }
 
-FileContentResult FileContentWriter::write_chunked(ContentSource& source, std::optional<SourceExtent> extent) {
+FileContentResult FileContentWriter::write_chunked(ContentSource& source,
+                                                   std::optional<SourceExtent> extent) {
     FileContentResult result;
     Extents extents;
     RunChunker chunker(gear_, [&](std::uint64_t offset, ByteView chunk) {

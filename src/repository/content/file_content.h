@@ -12,7 +12,8 @@
 
 namespace holdfast {
 
-// Which splitter serves the parts of a large file that are new. `automatic` finds it from how the file changed.
+// Which splitter serves the parts of a large file that are new. `automatic` finds it from how the file
+// changed.
 enum class SplitMode { automatic, content_defined, pages };
 
 struct FileContentSettings {
@@ -20,9 +21,9 @@ struct FileContentSettings {
     // end up as a mosaic of mostly dead frames.
     double rewrite_per_changed_byte = 1.2;
     // … and as part of the whole file,
-    double rewrite_part_per_backup = 0.01;
+    double rewrite_part_per_backup = 0.0115;
     // but only while more than this part of the frames that the file lies in is dead.
-    double tolerated_dead_part = 0.15;
+    double tolerated_dead_part = 0.05;
 };
 
 struct FileContentResult;
@@ -44,8 +45,8 @@ struct FileContentResult {
 };
 
 // Appends to ascending extents; joins with the last one what continues it in the same frame.
-void append_extent(Extents& extents, std::uint64_t file_offset, std::uint64_t length, const FrameAddress& frame,
-                   std::uint32_t frame_offset);
+void append_extent(Extents& extents, std::uint64_t file_offset, std::uint64_t length,
+                   const FrameAddress& frame, std::uint32_t frame_offset);
 
 // Not thread-safe. What it refers to must outlive it.
 class FileContentWriter {
@@ -53,12 +54,13 @@ class FileContentWriter {
     // Whether a frame of an earlier snapshot may be referred to by this run.
     using Usable = std::function<bool(const FrameAddress&)>;
 
-    FileContentWriter(ContentWriter& writer, NodeReader& nodes, PackReader& packs, ByteView domain_key, Usable usable,
-                      FileContentSettings settings = {});
+    FileContentWriter(ContentWriter& writer, NodeReader& nodes, PackReader& packs, ByteView domain_key,
+                      Usable usable, FileContentSettings settings = {});
     ~FileContentWriter();
 
     // Reads all of `source`. `previous` is the same file in an earlier snapshot (of the same domain) or null.
-    FileContentResult write(ContentSource& source, const TreeEntry* previous, const FileWriteOptions& options);
+    FileContentResult write(ContentSource& source, const TreeEntry* previous,
+                            const FileWriteOptions& options);
 
   private:
     FileContentResult write_whole(Bytes data);

@@ -23,9 +23,12 @@ Location to_location(const BlobLocation& location) {
 } // namespace
 
 IndexedBlobs::IndexedBlobs(const Parts& parts)
-    : parts_(parts), domain_id_(domain_id(parts.domain)), domain_key_(parts.context.keys.identity_key_of(parts.domain)),
+    : parts_(parts),
+      domain_id_(domain_id(parts.domain)),
+      domain_key_(parts.context.keys.identity_key_of(parts.domain)),
       index_(IndexLimits{}, parts.logger),
-      cache_(parts.cache_directory, SegmentCacheLimits{}, parts.context.store, parts.context.clock, parts.logger) {}
+      cache_(parts.cache_directory, SegmentCacheLimits{}, parts.context.store, parts.context.clock,
+             parts.logger) {}
 
 IndexedBlobs::~IndexedBlobs() = default;
 
@@ -34,9 +37,12 @@ std::optional<Location> IndexedBlobs::find(const BlobId& id, std::uint32_t lengt
     const IndexSet::Claim claim =
         index_.claim(id, [&](const IndexHit& hit) { return accept(id, length, hit); });
     switch (claim.result) {
-    case IndexSet::ClaimResult::known: return to_location(claim.location);
-    case IndexSet::ClaimResult::ours: return std::nullopt;
-    case IndexSet::ClaimResult::in_flight: break;
+    case IndexSet::ClaimResult::known:
+        return to_location(claim.location);
+    case IndexSet::ClaimResult::ours:
+        return std::nullopt;
+    case IndexSet::ClaimResult::in_flight:
+        break;
     }
     throw Error(ErrorCode::internal, "a blob was asked for twice before it was placed");
 }
@@ -56,16 +62,20 @@ void IndexedBlobs::load_segment(const std::string& name) {
     const auto name_parts = parse_name(name);
     if (!name_parts || name_parts->kind != NameKind::index_segment) return;
     try {
-        const auto check = [&](const ByteSource& object) { check_object(name, whole(object), parts_.context.trust); };
+        const auto check = [&](const ByteSource& object) {
+            check_object(name, whole(object), parts_.context.trust);
+        };
         const std::shared_ptr<const ByteSource> object = cache_.open(name, check, {});
         if (!object) return; // removed since it was listed
         Bytes beginning(std::min<std::uint64_t>(object->size(), object_header_limit_bytes));
         object->read(0, beginning);
         const ObjectHeader header = read_object_header(name, beginning);
-        const std::shared_ptr<const Secret> secret = parts_.context.keys.structure_secret_for(*header.envelope);
+        const std::shared_ptr<const Secret> secret =
+            parts_.context.keys.structure_secret_for(*header.envelope);
         index_.add_segment(std::make_shared<WindowSource>(object, header.body_offset, header.body_bytes),
                            {object_key(secret->view(), ObjectKind::index_segment, name), name},
-                           header.writer == parts_.context.keys.slot() ? SegmentAuthor::own : SegmentAuthor::other);
+                           header.writer == parts_.context.keys.slot() ? SegmentAuthor::own
+                                                                       : SegmentAuthor::other);
     } catch (const Error& error) {
         if (error.retryable() || error.code() == ErrorCode::cancelled) throw;
         cache_.remove(name);
@@ -89,14 +99,17 @@ bool IndexedBlobs::prove(const BlobId& id, const BlobLocation& location) {
             proven_bytes_ = parts_.packs.read_frame(frame);
         } catch (const Error& error) {
             if (error.retryable() || error.code() == ErrorCode::cancelled) throw;
-            parts_.logger.warning("index entry does not hold", {{"pack", location.pack.name()}, {"reason", error.message()}});
+            parts_.logger.warning("index entry does not hold",
+                                  {{"pack", location.pack.name()}, {"reason", error.message()}});
             return false;
         }
         proven_frame_ = frame;
     }
-    if (location.offset > proven_bytes_.size() || location.length > proven_bytes_.size() - location.offset) return false;
+    if (location.offset > proven_bytes_.size() || location.length > proven_bytes_.size() - location.offset)
+        return false;
     const ByteView bytes = ByteView(proven_bytes_).subspan(location.offset, location.length);
-    return location.pack.kind == metadata_pack ? node_id(bytes) == id : keyed_hash<24>(domain_key_.view(), bytes) == id;
+    return location.pack.kind == metadata_pack ? node_id(bytes) == id
+                                               : keyed_hash<24>(domain_key_.view(), bytes) == id;
 }
 
 void IndexedBlobs::put_segment() {
@@ -106,10 +119,11 @@ void IndexedBlobs::put_segment() {
     SegmentWriterOptions options;
     options.temporary_directory = parts_.temporary_directory;
     const auto identity = [&] {
-        return SegmentIdentity{object_key(parts_.run.structure_secret().view(), ObjectKind::index_segment, name), name};
+        return SegmentIdentity{
+            object_key(parts_.run.structure_secret().view(), ObjectKind::index_segment, name), name};
     };
-    const Bytes object =
-        sign_parts(ObjectKind::index_segment, name, encode_segment(identity(), entries, options).joined(), parts_.run);
+    const Bytes object = sign_parts(ObjectKind::index_segment, name,
+                                    encode_segment(identity(), entries, options).joined(), parts_.run);
     parts_.context.store.put(name, object);
     stored_bytes_ += object.size();
     const ByteView piece(object);
@@ -117,9 +131,11 @@ void IndexedBlobs::put_segment() {
 
     // From here on it is searched like any other, on disk and not in memory.
     const std::shared_ptr<const ByteSource> kept = cache_.open(name, [](const ByteSource&) {}, {});
-    const ObjectHeader header = read_object_header(name, ByteView(object).first(std::min(object.size(), object_header_limit_bytes)));
+    const ObjectHeader header =
+        read_object_header(name, ByteView(object).first(std::min(object.size(), object_header_limit_bytes)));
     if (kept) {
-        index_.spilled(entries, std::make_shared<WindowSource>(kept, header.body_offset, header.body_bytes), identity());
+        index_.spilled(entries, std::make_shared<WindowSource>(kept, header.body_offset, header.body_bytes),
+                       identity());
     }
 }
 

@@ -12,8 +12,8 @@
 
 namespace holdfast {
 
-// Segments are looked at when the first blob is asked for, so a backup that finds nothing changed does not read them.
-// One thread asks; pack_stored() may come from any. Everything it refers to must outlive it.
+// Segments are looked at when the first blob is asked for, so a backup that finds nothing changed does not
+// read them. One thread asks; pack_stored() may come from any. Everything it refers to must outlive it.
 class IndexedBlobs final : public KnownBlobs {
   public:
     struct Parts {
@@ -30,6 +30,7 @@ class IndexedBlobs final : public KnownBlobs {
     ~IndexedBlobs() override;
 
     std::optional<Location> find(const BlobId& id, std::uint32_t length) override;
+    void abandon(const BlobId& id) override { index_.abandon(id); }
     void add(const BlobId& id, const Location& location) override;
 
     // The pack is in the store: what lies in it may be named by a segment.
@@ -55,7 +56,8 @@ class IndexedBlobs final : public KnownBlobs {
     bool loaded_ = false;
     std::uint32_t next_segment_ = 0;
     std::uint64_t stored_bytes_ = 0;
-    // The frame that was read last to prove a blob of another writer: its neighbours are usually asked for next.
+    // The frame that was read last to prove a blob of another writer: its neighbours are usually asked for
+    // next.
     std::optional<FrameAddress> proven_frame_;
     Bytes proven_bytes_;
 };

@@ -13,6 +13,8 @@ class KnownBlobs {
     virtual ~KnownBlobs() = default;
     // Where a blob of this id and length lies, if the run may refer to it there.
     virtual std::optional<Location> find(const BlobId& id, std::uint32_t length) = 0;
+    // After find() found nothing: the blob will not be placed after all.
+    virtual void abandon(const BlobId& id) = 0;
     // A blob that the run has just placed.
     virtual void add(const BlobId& id, const Location& location) = 0;
 };

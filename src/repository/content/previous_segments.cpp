@@ -8,7 +8,8 @@ namespace holdfast {
 
 namespace {
 
-constexpr std::size_t kept_segments = 3;
+// The segment at the same place, and those where content that has shifted comes from.
+constexpr std::size_t kept_segments = 6;
 
 } // namespace
 

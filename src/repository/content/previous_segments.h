@@ -32,8 +32,8 @@ struct PreviousSegment {
     bool usable = false;
 };
 
-// Not thread-safe. Holds the segments that were asked for last. A node that cannot be read makes its segment unknown, so that
-// it is stored again; the damage itself is for verification to tell.
+// Not thread-safe. Holds the segments that were asked for last. A node that cannot be read makes its segment
+// unknown, so that it is stored again; the damage itself is for verification to tell.
 class PreviousSegments {
   public:
     using Usable = std::function<bool(const FrameAddress&)>;

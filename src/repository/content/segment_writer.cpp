@@ -17,7 +17,8 @@ struct Stretch {
 // Walks a map from offset to offset. `extents` must outlive it.
 class MapCursor {
   public:
-    MapCursor(const std::vector<Extent>& extents, std::uint64_t length) : extents_(extents), length_(length) {}
+    MapCursor(const std::vector<Extent>& extents, std::uint64_t length)
+        : extents_(extents), length_(length) {}
     Stretch at(std::uint64_t offset) {
         while (next_ < extents_.size() && extents_[next_].end() <= offset) ++next_;
         if (next_ == extents_.size()) return {nullptr, length_};
@@ -64,7 +65,8 @@ std::vector<Extent> map_difference(const std::vector<Extent>& base, const std::v
         const std::uint64_t end = std::min(before.end, after.end);
         if (!same_place(before.extent, after.extent, offset)) {
             if (after.extent != nullptr) {
-                append_extent(overlay, offset, end - offset, after.extent->frame, frame_offset_at(*after.extent, offset));
+                append_extent(overlay, offset, end - offset, after.extent->frame,
+                              frame_offset_at(*after.extent, offset));
             } else if (!overlay.empty() && overlay.back().is_hole() && overlay.back().end() == offset) {
                 overlay.back().length += end - offset;
             } else {
@@ -88,7 +90,8 @@ void SegmentWriter::add_signatures(std::span<const PageSignature> signatures) {
 void SegmentWriter::add_hole_pages(std::uint64_t count) {
     while (count > 0) {
         // Segment by segment, so that a hole of any size takes no memory.
-        const std::uint64_t room = pages_per_segment - std::min<std::uint64_t>(pages_.size(), pages_per_segment - 1);
+        const std::uint64_t room =
+            pages_per_segment - std::min<std::uint64_t>(pages_.size(), pages_per_segment - 1);
         const std::uint64_t now = std::min(count, room);
         pages_.resize(pages_.size() + now);
         count -= now;
@@ -97,7 +100,8 @@ void SegmentWriter::add_hole_pages(std::uint64_t count) {
 }
 
 void SegmentWriter::complete_to(std::uint64_t offset) {
-    while (offset >= (number_ + 1) * segment_bytes && pages_.size() >= pages_per_segment) write_segment(segment_bytes);
+    while (offset >= (number_ + 1) * segment_bytes && pages_.size() >= pages_per_segment)
+        write_segment(segment_bytes);
 }
 
 SegmentGroups SegmentWriter::so_far() {
@@ -136,7 +140,8 @@ std::vector<Extent> SegmentWriter::take_extents(std::uint64_t end) {
 void SegmentWriter::write_segment(std::uint64_t length) {
     const std::vector<Extent> extents = take_extents(number_ * segment_bytes + length);
     const auto pages = std::min<std::size_t>(pages_.size(), pages_of(length));
-    const std::vector<PageSignature> signatures(pages_.begin(), pages_.begin() + static_cast<std::ptrdiff_t>(pages));
+    const std::vector<PageSignature> signatures(pages_.begin(),
+                                                pages_.begin() + static_cast<std::ptrdiff_t>(pages));
     pages_.erase(pages_.begin(), pages_.begin() + static_cast<std::ptrdiff_t>(pages));
 
     const bool all_hole = extents.empty() && length == segment_bytes;
@@ -167,18 +172,20 @@ Segment SegmentWriter::encode(std::uint64_t length, const std::vector<Extent>& e
             if (!fold_map) segment.map_overlay = writer_.put_node(overlay);
         }
         if (!same_signatures) {
-            const Bytes overlay = encode_signature_overlay(signature_difference(before->base_signatures, pages));
+            const Bytes overlay =
+                encode_signature_overlay(signature_difference(before->base_signatures, pages));
             fold_signatures = wants_folding(before->base_signature_bytes, overlay.size());
             if (!fold_signatures) segment.signature_overlay = writer_.put_node(overlay);
         }
     }
     if (fold_map) {
-        segment.map = writer_.put_node(encode_map(extents), before && before->usable ? &before->references.map : nullptr);
+        segment.map = writer_.put_node(encode_map(extents),
+                                       before && before->usable ? &before->references.map : nullptr);
         segment.map_overlay.reset();
     }
     if (fold_signatures) {
-        segment.signatures =
-            writer_.put_node(encode_signatures(pages), before && before->usable ? &before->references.signatures : nullptr);
+        segment.signatures = writer_.put_node(
+            encode_signatures(pages), before && before->usable ? &before->references.signatures : nullptr);
         segment.signature_overlay.reset();
     }
     return segment;

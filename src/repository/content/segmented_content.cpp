@@ -13,22 +13,27 @@ constexpr std::uint64_t block_bytes = 1u << 20;
 constexpr std::size_t longest_page_run_bytes = 128u << 10;
 // Scattered pages of one segment share frames that end with the segment, unless they would be tiny.
 constexpr std::uint64_t least_page_frame_bytes = 64u << 10;
+constexpr double rewrite_credit_bytes = 4u << 20;
 
 constexpr std::uint64_t round_down(std::uint64_t value) { return value / page_bytes * page_bytes; }
 constexpr std::uint64_t round_up(std::uint64_t value) { return round_down(value + page_bytes - 1); }
 
 } // namespace
 
-SegmentedContentWriter::SegmentedContentWriter(const ContentTools& tools, ByteView domain_key, ContentSource& source,
-                                               const TreeEntry* previous, const FileWriteOptions& options)
-    : tools_(tools), source_(source), options_(options),
+SegmentedContentWriter::SegmentedContentWriter(const ContentTools& tools, ByteView domain_key,
+                                               ContentSource& source, const TreeEntry* previous,
+                                               const FileWriteOptions& options)
+    : tools_(tools),
+      source_(source),
+      options_(options),
       known_before_(previous != nullptr && std::holds_alternative<SegmentGroups>(previous->content)),
-      previous_(tools.nodes, previous, tools.usable), segments_(tools.writer, previous_),
-      chunker_(tools.gear,
-               [this](std::uint64_t offset, ByteView chunk) {
-                   place(offset, tools_.writer.put_blob(tools_.writer.identify(chunk), chunk));
-               }),
-      digest_(Hasher::keyed(domain_key)) {}
+      previous_(tools.nodes, previous, tools.usable),
+      segments_(tools.writer, previous_),
+      chunker_(tools.gear, [this](std::uint64_t offset, ByteView chunk) { store_chunk(offset, chunk); }),
+      digest_(Hasher::keyed(domain_key)) {
+    if (known_before_)
+        shift_ = static_cast<std::int64_t>(source.size_bytes()) - static_cast<std::int64_t>(previous->size);
+}
 
 FileContentResult SegmentedContentWriter::write() {
     const std::uint64_t size = source_.size_bytes();
@@ -81,7 +86,8 @@ std::uint64_t SegmentedContentWriter::keep_trusted() {
             segments_.add_extent(number * segment_bytes + extent.file_offset, extent.length, extent.frame,
                                  extent.frame_offset);
         }
-        digest_.update({before->signatures.front().bytes.data(), before->signatures.size() * sizeof(PageSignature)});
+        digest_.update(
+            {before->signatures.front().bytes.data(), before->signatures.size() * sizeof(PageSignature)});
         segments_.add_signatures(before->signatures);
         placed_to_ = result_.size_bytes = (number + 1) * segment_bytes;
         segments_.complete_to(placed_to_);
@@ -127,12 +133,14 @@ void SegmentedContentWriter::write_block(std::uint64_t offset, ByteView block) {
     segments_.add_signatures(signatures_);
 
     const std::uint64_t number = offset / segment_bytes;
-    if (known_before_ && number / segments_per_group != victims_of_group_) choose_victims(number / segments_per_group);
+    if (known_before_ && number / segments_per_group != victims_of_group_)
+        choose_victims(number / segments_per_group);
     const std::shared_ptr<const PreviousSegment> before = previous_.segment(number);
     const std::size_t first_page = offset % segment_bytes / page_bytes;
     const auto same = [&](std::size_t page) {
         return before && first_page + page < before->signatures.size() &&
-               before->signatures[first_page + page] == signatures_[page] && signatures_[page] != PageSignature{};
+               before->signatures[first_page + page] == signatures_[page] &&
+               signatures_[page] != PageSignature{};
     };
     for (std::size_t page = 0; page < signatures_.size();) {
         const bool keep = same(page);
@@ -156,37 +164,94 @@ void SegmentedContentWriter::write_block(std::uint64_t offset, ByteView block) {
     }
 }
 
-// Refers to the bytes [begin, end) of the file where the earlier snapshot has them. False, and nothing is done, when they
-// cannot or should not be referred to.
-bool SegmentedContentWriter::keep_pages(std::uint64_t begin, std::uint64_t end) {
+// Where the earlier snapshot has its bytes [begin, begin + length), which lie in one segment; offsets in
+// `extents` are of the earlier file. False when they cannot or (with `leave_victims`) should not be referred
+// to.
+bool SegmentedContentWriter::previous_extents(std::uint64_t begin, std::uint64_t length, bool leave_victims,
+                                              Extents& extents) {
     const std::uint64_t start = begin / segment_bytes * segment_bytes;
     const std::shared_ptr<const PreviousSegment> before = previous_.segment(begin / segment_bytes);
     const std::uint64_t from = begin - start;
-    const std::uint64_t to = end - start;
+    const std::uint64_t to = from + length;
     auto extent = std::partition_point(before->map.begin(), before->map.end(),
                                        [&](const Extent& candidate) { return candidate.end() <= from; });
-    const auto first = extent;
     std::uint64_t covered = from;
-    const bool budget_left = static_cast<double>(result_.rewritten_bytes) <
-                             static_cast<double>(changed_bytes_) * tools_.settings.rewrite_per_changed_byte;
     for (; extent != before->map.end() && covered < to; ++extent) {
         if (extent->file_offset > covered || !tools_.usable(extent->frame)) return false;
-        if (budget_left && victims_.contains(extent->frame)) {
-            result_.rewritten_bytes += to - from;
+        if (leave_victims && victims_.contains(extent->frame)) {
+            result_.rewritten_bytes += length;
             return false;
         }
-        covered = extent->end();
+        const std::uint64_t end = std::min(extent->end(), to);
+        extents.push_back({start + covered, end - covered, extent->frame,
+                           extent->frame_offset + static_cast<std::uint32_t>(covered - extent->file_offset)});
+        covered = end;
     }
-    if (covered < to) return false;
+    return covered == to;
+}
 
+// Refers to the bytes [begin, end) of the file where the earlier snapshot has them, if that is possible.
+bool SegmentedContentWriter::keep_pages(std::uint64_t begin, std::uint64_t end) {
+    // Changes are not told in advance, so a file's first pages have some credit.
+    const bool budget_left =
+        static_cast<double>(result_.rewritten_bytes) <
+        rewrite_credit_bytes + static_cast<double>(changed_bytes_) * tools_.settings.rewrite_per_changed_byte;
+    Extents extents;
+    if (!previous_extents(begin, end - begin, budget_left, extents)) return false;
     end_run();
-    for (extent = first; extent != before->map.end() && extent->file_offset < to; ++extent) {
-        const std::uint64_t at = std::max(extent->file_offset, from);
-        segments_.add_extent(start + at, std::min(extent->end(), to) - at, extent->frame,
-                             extent->frame_offset + static_cast<std::uint32_t>(at - extent->file_offset));
+    for (const Extent& extent : extents) {
+        segments_.add_extent(extent.file_offset, extent.length, extent.frame, extent.frame_offset);
     }
     placed_to_ = end;
     return true;
+}
+
+void SegmentedContentWriter::store_chunk(std::uint64_t offset, ByteView chunk) {
+    const BlobId id = tools_.writer.identify(chunk);
+    if (shift_ == 0) return place(offset, tools_.writer.put_blob(id, chunk));
+    if (const std::optional<Location> found = tools_.writer.find_blob(id, chunk))
+        return place(offset, *found);
+    if (!store_shifted(offset, chunk)) place(offset, tools_.writer.put_blob(id, chunk));
+}
+
+// A chunk that nobody knows, in a file whose length has changed: it may be an old stretch with some pages
+// written in place. Those that are as they were, where they would be after one insertion, are referred to.
+// False when there are none.
+bool SegmentedContentWriter::store_shifted(std::uint64_t offset, ByteView chunk) {
+    const auto old_offset = static_cast<std::int64_t>(offset) - shift_;
+    const std::uint64_t first_page =
+        old_offset <= 0 ? 0 : (static_cast<std::uint64_t>(old_offset) + page_bytes - 1) / page_bytes;
+    std::uint64_t stored_to = offset;
+    for (std::uint64_t page = first_page;; ++page) {
+        const auto begin = static_cast<std::uint64_t>(static_cast<std::int64_t>(page * page_bytes) + shift_);
+        if (begin + page_bytes > offset + chunk.size()) break;
+        const std::shared_ptr<const PreviousSegment> before = previous_.segment(page / pages_per_segment);
+        const std::size_t index = page % pages_per_segment;
+        if (!before || index >= before->signatures.size()) break;
+        const ByteView bytes = chunk.subspan(begin - offset, page_bytes);
+        PageSignature signature;
+        tools_.signer.sign(bytes, std::span(&signature, 1));
+        Extents extents;
+        if (signature != before->signatures[index] ||
+            !previous_extents(page * page_bytes, page_bytes, false, extents)) {
+            continue;
+        }
+        if (begin > stored_to)
+            store_anonymous(stored_to, chunk.subspan(stored_to - offset, begin - stored_to));
+        for (const Extent& extent : extents) {
+            segments_.add_extent(begin + (extent.file_offset - page * page_bytes), extent.length,
+                                 extent.frame, extent.frame_offset);
+        }
+        placed_to_ = stored_to = begin + page_bytes;
+    }
+    if (stored_to == offset) return false;
+    if (stored_to < offset + chunk.size()) store_anonymous(stored_to, chunk.subspan(stored_to - offset));
+    return true;
+}
+
+void SegmentedContentWriter::store_anonymous(std::uint64_t offset, ByteView bytes) {
+    anonymous_bytes_ += bytes.size();
+    place(offset, tools_.writer.put_anonymous(bytes));
 }
 
 void SegmentedContentWriter::append_changed(std::uint64_t offset, ByteView bytes, Run kind) {
@@ -195,8 +260,8 @@ void SegmentedContentWriter::append_changed(std::uint64_t offset, ByteView bytes
         run_kind_ = kind;
         placed_to_ = offset;
         // What is rewritten is never looked up: it would be found in the frame that it is to leave.
-        chunking_ = kind == Run::changed &&
-                    (options_.mode == SplitMode::content_defined || (options_.mode == SplitMode::automatic && !known_before_));
+        chunking_ = kind == Run::changed && (options_.mode == SplitMode::content_defined ||
+                                             (options_.mode == SplitMode::automatic && !known_before_));
         if (chunking_) chunker_.begin(offset);
     }
     if (chunking_) {
@@ -204,7 +269,8 @@ void SegmentedContentWriter::append_changed(std::uint64_t offset, ByteView bytes
         return;
     }
     run_.insert(run_.end(), bytes.begin(), bytes.end());
-    if (options_.mode == SplitMode::automatic && kind == Run::changed && run_.size() > longest_page_run_bytes) {
+    if (options_.mode == SplitMode::automatic && kind == Run::changed &&
+        run_.size() > longest_page_run_bytes) {
         chunking_ = true;
         chunker_.begin(placed_to_);
         chunker_.append(run_);
@@ -217,8 +283,7 @@ void SegmentedContentWriter::append_changed(std::uint64_t offset, ByteView bytes
 void SegmentedContentWriter::store_run() {
     for (std::size_t at = 0; at < run_.size(); at += longest_chunk_bytes) {
         const ByteView part = ByteView(run_).subspan(at, std::min(longest_chunk_bytes, run_.size() - at));
-        anonymous_bytes_ += part.size();
-        place(placed_to_, tools_.writer.put_anonymous(part));
+        store_anonymous(placed_to_, part);
     }
     run_.clear();
 }
@@ -244,7 +309,8 @@ void SegmentedContentWriter::choose_victims(std::uint64_t group) {
     DeadFrames frames(tools_.packs);
     const std::uint64_t end = std::min<std::uint64_t>((group + 1) * segments_per_group, previous_.segments());
     for (std::uint64_t number = group * segments_per_group; number < end; ++number) {
-        if (const std::shared_ptr<const PreviousSegment> segment = previous_.segment(number)) frames.add(segment->map);
+        if (const std::shared_ptr<const PreviousSegment> segment = previous_.segment(number))
+            frames.add(segment->map);
     }
     victims_ = frames.choose(tools_.settings.tolerated_dead_part, tools_.settings.rewrite_part_per_backup);
 }

@@ -1,4 +1,5 @@
-// The content of a file of 16 MiB or more: page signatures throughout, what has changed stored anew, the rest referred to.
+// The content of a file of 16 MiB or more: page signatures throughout, what has changed stored anew, the rest
+// referred to.
 #pragma once
 
 #include "repository/content/file_content.h"
@@ -35,7 +36,11 @@ class SegmentedContentWriter {
     void write_data(std::uint64_t begin, std::uint64_t end);
     void write_hole(std::uint64_t begin, std::uint64_t end);
     void write_block(std::uint64_t offset, ByteView block);
+    bool previous_extents(std::uint64_t begin, std::uint64_t length, bool leave_victims, Extents& extents);
     bool keep_pages(std::uint64_t begin, std::uint64_t end);
+    void store_chunk(std::uint64_t offset, ByteView chunk);
+    bool store_shifted(std::uint64_t offset, ByteView chunk);
+    void store_anonymous(std::uint64_t offset, ByteView bytes);
     void append_changed(std::uint64_t offset, ByteView bytes, Run kind);
     void end_run();
     void store_run();
@@ -46,6 +51,9 @@ class SegmentedContentWriter {
     ContentSource& source_;
     const FileWriteOptions& options_;
     bool known_before_;
+    // By how much the file grew or shrank: after one insertion or deletion, what lies behind it has moved
+    // that far.
+    std::int64_t shift_ = 0;
     PreviousSegments previous_;
     SegmentWriter segments_;
     RunChunker chunker_;

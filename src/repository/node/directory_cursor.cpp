@@ -13,7 +13,8 @@ constexpr std::size_t most_levels = 64;
 
 } // namespace
 
-DirectoryCursor::DirectoryCursor(NodeReader& nodes, const NodeRef& root, std::function<void(const NodeRef&)> observe)
+DirectoryCursor::DirectoryCursor(NodeReader& nodes, const NodeRef& root,
+                                 std::function<void(const NodeRef&)> observe)
     : nodes_(&nodes), observe_(std::move(observe)) {
     open(root);
 }
@@ -41,7 +42,8 @@ bool DirectoryCursor::open_next_leaf(const std::string_view* name) {
     while (!levels_.empty()) {
         Level& level = levels_.back();
         if (name != nullptr) {
-            while (level.next + 1 < level.children.size() && level.children[level.next + 1].first_name <= *name) {
+            while (level.next + 1 < level.children.size() &&
+                   level.children[level.next + 1].first_name <= *name) {
                 ++level.next;
             }
         }

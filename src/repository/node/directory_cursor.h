@@ -13,8 +13,8 @@ namespace holdfast {
 // Not thread-safe. Memory: one leaf and one index per level. Errors of the node reader pass through.
 class DirectoryCursor {
   public:
-    // `root` is the children reference of a directory, or the root of a snapshot. `observe`, if there is one, is told of
-    // every node that is read.
+    // `root` is the children reference of a directory, or the root of a snapshot. `observe`, if there is one,
+    // is told of every node that is read.
     DirectoryCursor(NodeReader& nodes, const NodeRef& root, std::function<void(const NodeRef&)> observe = {});
     ~DirectoryCursor();
     DirectoryCursor(DirectoryCursor&&) noexcept;
@@ -22,8 +22,8 @@ class DirectoryCursor {
 
     // The next entry; null at the end. Valid until the next call.
     const TreeEntry* next();
-    // The entry of this name, or null; only ever moves forward, so names must be asked for in ascending order. The
-    // entries in between are passed over, whole leaves unread where possible.
+    // The entry of this name, or null; only ever moves forward, so names must be asked for in ascending
+    // order. The entries in between are passed over, whole leaves unread where possible.
     const TreeEntry* seek(std::string_view name);
 
   private:

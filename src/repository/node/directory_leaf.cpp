@@ -92,7 +92,8 @@ std::size_t entry_size_bound(const TreeEntry& entry) {
 bool NodeCut::ends_behind(std::string_view name, std::size_t size) {
     if (size < least_bytes) return false;
     if (size >= most_bytes) return true;
-    // Rare cuts over a long stretch: two sequences of cuts that an insertion has shifted then meet again soon.
+    // Rare cuts over a long stretch: two sequences of cuts that an insertion has shifted then meet again
+    // soon.
     const Byte mask = size < easier_from_bytes ? 0xff : 0x1f;
     return (derive_hash<1>("holdfast leaf", as_bytes(name)).bytes[0] & mask) == 0;
 }

@@ -41,7 +41,8 @@ FrameRecord decode_frame(ByteReader& reader, std::size_t origins, std::uint32_t 
     FrameRecord frame;
     if (origins > 0) {
         frame.origin = static_cast<std::uint32_t>(reader.varint_at_most(origins - 1));
-        frame.number = static_cast<std::uint32_t>(reader.varint_at_most(std::numeric_limits<std::uint32_t>::max() - 1));
+        frame.number =
+            static_cast<std::uint32_t>(reader.varint_at_most(std::numeric_limits<std::uint32_t>::max() - 1));
     } else {
         frame.number = position;
     }
@@ -125,7 +126,8 @@ ParsedPackHeader parse_pack_header(ByteView bytes) {
     ByteReader reader(bytes, "the header of a pack");
     check_magic(reader, header_magic, "the header of a pack");
     if (reader.u8() != pack_version || reader.u8() != suite_1) {
-        throw Error(ErrorCode::incompatible, "a pack is of a version or suite that this program does not know",
+        throw Error(ErrorCode::incompatible,
+                    "a pack is of a version or suite that this program does not know",
                     "use a newer holdfast");
     }
     const std::uint8_t kind = reader.u8();
@@ -133,7 +135,8 @@ ParsedPackHeader parse_pack_header(ByteView bytes) {
     ParsedPackHeader parsed;
     parsed.header.writer = reader.fixed_bytes<16>();
     parsed.header.pack = read_pack_id(reader);
-    if (parsed.header.pack.kind != kind || parsed.header.pack.cls != cls) reader.fail("it contradicts itself");
+    if (parsed.header.pack.kind != kind || parsed.header.pack.cls != cls)
+        reader.fail("it contradicts itself");
     parsed.header.envelope = read_envelope(reader, "the header of a pack");
     parsed.size_bytes = reader.position();
     return parsed;
@@ -149,7 +152,8 @@ Bytes encode_pack_footer(const PackFooter& footer) {
 }
 
 PackFooter parse_pack_footer(ByteView last_bytes) {
-    if (last_bytes.size() < pack_footer_bytes) throw Error(ErrorCode::corrupt, "a pack is too short to be one");
+    if (last_bytes.size() < pack_footer_bytes)
+        throw Error(ErrorCode::corrupt, "a pack is too short to be one");
     ByteReader reader(last_bytes.last(pack_footer_bytes), "the footer of a pack");
     PackFooter footer;
     footer.tail_length = reader.u32();
@@ -159,7 +163,8 @@ PackFooter parse_pack_footer(ByteView last_bytes) {
     return footer;
 }
 
-Bytes frame_associated_data(const PackId& origin, std::uint32_t number, std::uint32_t raw_length, Codec codec) {
+Bytes frame_associated_data(const PackId& origin, std::uint32_t number, std::uint32_t raw_length,
+                            Codec codec) {
     ByteWriter out;
     out.raw(origin.to_bytes().view());
     out.u32(number);
@@ -179,7 +184,9 @@ Aead derived_key(ByteView secret, std::string_view purpose, const PackId& pack) 
 
 } // namespace
 
-Aead frame_key(ByteView run_secret, const PackId& origin) { return derived_key(run_secret, "holdfast frames", origin); }
+Aead frame_key(ByteView run_secret, const PackId& origin) {
+    return derived_key(run_secret, "holdfast frames", origin);
+}
 Aead tail_key(ByteView structure_secret, const PackId& pack) {
     return derived_key(structure_secret, "holdfast tail", pack);
 }

@@ -1,4 +1,5 @@
-// The bytes of a pack: header, tail and footer (docs/format.md, section 5). Pure coding, no store and no threads.
+// The bytes of a pack: header, tail and footer (docs/format.md, section 5). Pure coding, no store and no
+// threads.
 #pragma once
 
 #include "base/bytes.h"
@@ -15,8 +16,8 @@
 namespace holdfast {
 
 constexpr std::size_t pack_footer_bytes = 104;
-constexpr std::size_t max_pack_bytes = 1u << 30;   // a bound for readers; writers stay far below
-constexpr std::size_t max_tail_bytes = 64u << 20;  // raw, likewise
+constexpr std::size_t max_pack_bytes = 1u << 30;  // a bound for readers; writers stay far below
+constexpr std::size_t max_tail_bytes = 64u << 20; // raw, likewise
 
 enum class BlobType : std::uint8_t { data = 1, node = 2 };
 
@@ -65,8 +66,8 @@ struct ParsedPackHeader {
     PackHeader header;
     std::size_t size_bytes = 0; // where the first frame begins
 };
-// `bytes` begins with a pack's header and may be longer. Throws Error(corrupt), or Error(incompatible) for an unknown
-// suite or version.
+// `bytes` begins with a pack's header and may be longer. Throws Error(corrupt), or Error(incompatible) for an
+// unknown suite or version.
 ParsedPackHeader parse_pack_header(ByteView bytes);
 // No header is longer, so that one read is enough.
 constexpr std::size_t max_pack_header_bytes = 512;
@@ -80,7 +81,8 @@ Bytes encode_pack_footer(const PackFooter& footer);
 PackFooter parse_pack_footer(ByteView last_bytes);
 
 // What is bound to a frame's ciphertext.
-Bytes frame_associated_data(const PackId& origin, std::uint32_t number, std::uint32_t raw_length, Codec codec);
+Bytes frame_associated_data(const PackId& origin, std::uint32_t number, std::uint32_t raw_length,
+                            Codec codec);
 // The key of the frames of `origin` from its run's content secret (data, log) or structure secret (metadata).
 Aead frame_key(ByteView run_secret, const PackId& origin);
 Aead tail_key(ByteView structure_secret, const PackId& pack);

@@ -36,8 +36,14 @@ struct PackPipeline::OpenPack {
 
 PackPipeline::PackPipeline(Store& store, const RunContext& run, Clock& clock,
                            const PackPipelineSettings& settings, std::stop_token stop)
-    : store_(store), run_(run), clock_(clock), settings_(settings), jobs_(settings.waiting_frame_bytes),
-      finished_(settings.pack_bytes), chooser_(settings.level), threads_(std::move(stop)) {
+    : store_(store),
+      run_(run),
+      clock_(clock),
+      settings_(settings),
+      jobs_(settings.waiting_frame_bytes),
+      finished_(settings.pack_bytes),
+      chooser_(settings.level),
+      threads_(std::move(stop)) {
     for (unsigned i = 0; i < std::max(1u, settings_.workers); ++i) {
         threads_.start([this](std::stop_token token) { compress_frames(token); });
     }
@@ -51,7 +57,8 @@ PackPipeline::~PackPipeline() = default;
 std::shared_ptr<PackPipeline::OpenPack> PackPipeline::open_pack(std::uint8_t kind, std::uint8_t cls) {
     std::shared_ptr<OpenPack>& open = open_[{kind, cls}];
     if (open) {
-        // What is under way will shrink about as much as what came before it; a pack may end a little off its size.
+        // What is under way will shrink about as much as what came before it; a pack may end a little off its
+        // size.
         std::unique_lock lock(open->mutex);
         const std::uint64_t expected = open->stored_bytes + open->raw_bytes_under_way / 2;
         if (expected < settings_.pack_bytes) return open;
@@ -76,10 +83,12 @@ FrameAddress PackPipeline::reserve(std::uint8_t kind, std::uint8_t cls) {
     return {pack->id, number};
 }
 
-void PackPipeline::submit(const FrameAddress& address, Bytes raw, std::vector<BlobRecord> blobs, bool compressible) {
+void PackPipeline::submit(const FrameAddress& address, Bytes raw, std::vector<BlobRecord> blobs,
+                          bool compressible) {
     const auto reserved = reserved_in_.find(address.pack);
     if (reserved == reserved_in_.end() || raw.empty() || raw.size() > max_frame_bytes) {
-        throw Error(ErrorCode::internal, "a frame was submitted that was not reserved, or is empty or too large");
+        throw Error(ErrorCode::internal,
+                    "a frame was submitted that was not reserved, or is empty or too large");
     }
     const std::shared_ptr<OpenPack> pack = reserved->second;
     {

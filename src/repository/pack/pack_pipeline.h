@@ -20,9 +20,10 @@ namespace holdfast {
 struct PackPipelineSettings {
     std::uint64_t pack_bytes = 16u << 20; // packs end near this size
     unsigned workers = worker_count();
-    unsigned uploads = 2;                   // packs under way at once; each is held in memory
+    unsigned uploads = 2; // packs under way at once; each is held in memory
     std::size_t waiting_frame_bytes = 8u << 20;
-    // Chosen by measurement, between these. Below 3 a local disk would always pull it, for a tenth more space.
+    // Chosen by measurement, between these. Below 3 a local disk would always pull it, for a tenth more
+    // space.
     LevelSettings level{.lowest = 3, .highest = 12, .start = 3};
     // Told of every pack that is in the store, by the thread that put it.
     std::function<void(const PackId&)> stored;
@@ -35,8 +36,8 @@ struct PackPipelineTotals {
     CompressionReport compression;
 };
 
-// One thread reserves, submits and flushes; the rest happens behind. An error of any stage stops all and comes out of
-// the next call. The store, the run and the clock must outlive it.
+// One thread reserves, submits and flushes; the rest happens behind. An error of any stage stops all and
+// comes out of the next call. The store, the run and the clock must outlive it.
 class PackPipeline {
   public:
     PackPipeline(Store& store, const RunContext& run, Clock& clock, const PackPipelineSettings& settings,
@@ -59,7 +60,8 @@ class PackPipeline {
     void compress_frames(std::stop_token stop);
     CompressedFrame compress(AdaptiveCompressor& compressor, const Job& job);
     void upload_packs(std::stop_token stop);
-    void deliver(const std::shared_ptr<OpenPack>& pack, std::uint32_t number, SealedFrame frame, std::stop_token stop);
+    void deliver(const std::shared_ptr<OpenPack>& pack, std::uint32_t number, SealedFrame frame,
+                 std::stop_token stop);
     void end_pack(const std::shared_ptr<OpenPack>& pack);
     void put_pack(OpenPack& pack);
     std::shared_ptr<OpenPack> open_pack(std::uint8_t kind, std::uint8_t cls);

@@ -19,8 +19,9 @@ constexpr std::uint64_t largest_fetch_bytes = 8u << 20;
 constexpr unsigned most_moves = 64;
 
 Error pack_error(const std::string& name, std::string_view what) {
-    return Error(ErrorCode::corrupt, fmt::format("{}: {}", name, what),
-                 "run 'holdfast verify --read-data' to see what else is damaged, and restore this object from a copy");
+    return Error(
+        ErrorCode::corrupt, fmt::format("{}: {}", name, what),
+        "run 'holdfast verify --read-data' to see what else is damaged, and restore this object from a copy");
 }
 
 // One a thread: making one costs more than decompressing a small frame.
@@ -29,8 +30,8 @@ Decompressor& decompressor() {
     return instance;
 }
 
-// The key of a pack's frames. Deriving one costs as much as opening a small frame, and frames are mostly read pack by pack, so
-// each thread keeps the last one; a pack's id commits to its key, so it can be no other's.
+// The key of a pack's frames. Deriving one costs as much as opening a small frame, and frames are mostly read
+// pack by pack, so each thread keeps the last one; a pack's id commits to its key, so it can be no other's.
 Aead& key_of(const KeyRing& keys, const PackId& origin, const Envelope& envelope) {
     struct Last {
         const KeyRing* keys;
@@ -39,8 +40,9 @@ Aead& key_of(const KeyRing& keys, const PackId& origin, const Envelope& envelope
     };
     thread_local std::optional<Last> last;
     if (!last || last->keys != &keys || last->pack != origin) {
-        const std::shared_ptr<const Secret> secret =
-            origin.kind == metadata_pack ? keys.structure_secret_for(envelope) : keys.content_secret_for(envelope);
+        const std::shared_ptr<const Secret> secret = origin.kind == metadata_pack
+                                                         ? keys.structure_secret_for(envelope)
+                                                         : keys.content_secret_for(envelope);
         last.emplace(Last{&keys, origin, frame_key(secret->view(), origin)});
     }
     return last->key;
@@ -54,14 +56,16 @@ std::optional<std::size_t> LoadedPack::find(const FrameAddress& address) const {
         return std::nullopt;
     }
     for (std::size_t i = 0; i < tail.frames.size(); ++i) {
-        if (tail.frames[i].number == address.frame && origins[tail.frames[i].origin] == address.pack) return i;
+        if (tail.frames[i].number == address.frame && origins[tail.frames[i].origin] == address.pack)
+            return i;
     }
     return std::nullopt;
 }
 
 std::size_t LoadedPack::memory_bytes() const {
     std::size_t bytes = sizeof *this + origins.size() * (sizeof(PackId) + 256);
-    for (const FrameRecord& frame : tail.frames) bytes += sizeof frame + 8 + frame.blobs.size() * sizeof(BlobRecord);
+    for (const FrameRecord& frame : tail.frames)
+        bytes += sizeof frame + 8 + frame.blobs.size() * sizeof(BlobRecord);
     return bytes;
 }
 
@@ -94,20 +98,23 @@ std::shared_ptr<const LoadedPack> PackReader::fetch(const PackId& id) {
 
     const std::uint64_t end_bytes = std::min(first_tail_read_bytes, pack->size_bytes);
     std::optional<Bytes> end = store_.get(pack->name, {pack->size_bytes - end_bytes, end_bytes}, {});
-    if (!end || end->size() != end_bytes) throw Error(ErrorCode::corrupt, "it is shorter than the store says");
+    if (!end || end->size() != end_bytes)
+        throw Error(ErrorCode::corrupt, "it is shorter than the store says");
     const PackFooter footer = parse_pack_footer(*end);
     const std::uint64_t wanted = footer.tail_length + pack_footer_bytes;
     if (wanted > pack->size_bytes) throw Error(ErrorCode::corrupt, "its tail is longer than itself");
     if (wanted > end_bytes) {
         end = store_.get(pack->name, {pack->size_bytes - wanted, wanted}, {});
-        if (!end || end->size() != wanted) throw Error(ErrorCode::corrupt, "it is shorter than the store says");
+        if (!end || end->size() != wanted)
+            throw Error(ErrorCode::corrupt, "it is shorter than the store says");
     }
     const std::optional<Bytes> begin = store_.get(pack->name, {0, max_pack_header_bytes}, {});
     if (!begin) throw Error(ErrorCode::corrupt, "it is shorter than the store says");
 
     const ParsedPackHeader parsed = parse_pack_header(*begin);
     if (parsed.header.pack != id) throw Error(ErrorCode::corrupt, "another pack lies under its name");
-    if (parsed.header.envelope.run() != id.run) throw Error(ErrorCode::corrupt, "its envelope is that of another run");
+    if (parsed.header.envelope.run() != id.run)
+        throw Error(ErrorCode::corrupt, "its envelope is that of another run");
     pack->writer = parsed.header.writer;
     pack->digest = footer.digest;
     pack->signature = footer.signature;
@@ -129,7 +136,8 @@ std::shared_ptr<const LoadedPack> PackReader::fetch(const PackId& id) {
         pack->offsets.push_back(offset);
         offset += frame.stored_length;
     }
-    if (offset + wanted != pack->size_bytes) throw Error(ErrorCode::corrupt, "its frames do not add up to its size");
+    if (offset + wanted != pack->size_bytes)
+        throw Error(ErrorCode::corrupt, "its frames do not add up to its size");
     return pack;
 }
 
@@ -171,8 +179,8 @@ Bytes PackReader::open_frame(const LoadedPack& pack, std::size_t position, ByteV
     Bytes plain(frame.stored_length - aead_tag_bytes);
     if (stored.size() != frame.stored_length ||
         !key_of(keys_, origin, pack.envelopes[frame.origin])
-             .open(frame.number, frame_associated_data(origin, frame.number, frame.raw_length, frame.codec), stored,
-                   plain)) {
+             .open(frame.number, frame_associated_data(origin, frame.number, frame.raw_length, frame.codec),
+                   stored, plain)) {
         throw pack_error(pack.name, fmt::format("frame {} is not what its writer sealed", frame.number));
     }
     if (frame.codec == Codec::stored) return plain;
@@ -204,10 +212,11 @@ void PackReader::read_frames(std::span<const FrameAddress> addresses,
             positions.push_back(*next);
         }
         const std::optional<Bytes> bytes = store_.get(pack->name, {begin, end - begin}, {});
-        if (!bytes || bytes->size() != end - begin) throw pack_error(pack->name, "it is gone or was cut short");
+        if (!bytes || bytes->size() != end - begin)
+            throw pack_error(pack->name, "it is gone or was cut short");
         for (const std::size_t position : positions) {
-            const ByteView stored =
-                ByteView(*bytes).subspan(pack->offsets[position] - begin, pack->tail.frames[position].stored_length);
+            const ByteView stored = ByteView(*bytes).subspan(pack->offsets[position] - begin,
+                                                             pack->tail.frames[position].stored_length);
             take(addresses[first], open_frame(*pack, position, stored));
             ++first;
         }

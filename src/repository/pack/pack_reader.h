@@ -20,9 +20,9 @@ struct LoadedPack {
     std::uint64_t size_bytes = 0;
     SlotId writer;
     PackTail tail;
-    std::vector<PackId> origins;         // by FrameRecord::origin; the pack itself when the tail names none
-    std::vector<Envelope> envelopes;        // likewise
-    std::vector<std::uint64_t> offsets;  // of each frame in the pack
+    std::vector<PackId> origins;        // by FrameRecord::origin; the pack itself when the tail names none
+    std::vector<Envelope> envelopes;    // likewise
+    std::vector<std::uint64_t> offsets; // of each frame in the pack
     FixedBytes<32> digest;
     Signature signature;
 
@@ -38,13 +38,13 @@ class PackReader {
 
     // The table of the pack under exactly this id, or null when there is no such pack.
     std::shared_ptr<const LoadedPack> load(const PackId& id);
-    // The pack that holds a frame now, wherever a collector has moved it. Throws Error(corrupt) naming the pack when it
-    // is in none.
+    // The pack that holds a frame now, wherever a collector has moved it. Throws Error(corrupt) naming the
+    // pack when it is in none.
     std::shared_ptr<const LoadedPack> holder_of(const FrameAddress& address);
     // One frame, proven and decompressed. Throws Error(wrong_key) when the key ring may not read it.
     Bytes read_frame(const FrameAddress& address);
-    // Many frames, ascending by address: those that lie near each other in one pack are fetched together. `take` gets each in
-    // the order asked for.
+    // Many frames, ascending by address: those that lie near each other in one pack are fetched together.
+    // `take` gets each in the order asked for.
     void read_frames(std::span<const FrameAddress> addresses,
                      const std::function<void(const FrameAddress&, Bytes raw)>& take);
     // Proves and decompresses the frame at `position` of `pack` from its stored bytes.

@@ -37,7 +37,11 @@ Bytes make_pack_footer(std::span<const ByteView> parts, std::size_t tail_bytes, 
                        const RunContext& run) {
     PackFooter footer;
     footer.tail_length = static_cast<std::uint32_t>(tail_bytes);
-    footer.digest = pack_digest(parts);
+    ByteWriter length;
+    length.u32(footer.tail_length);
+    std::vector<ByteView> digested(parts.begin(), parts.end());
+    digested.emplace_back(length.bytes());
+    footer.digest = pack_digest(digested);
     footer.signature = sign_digest(run.signing_key(), name, footer.digest);
     return encode_pack_footer(footer);
 }

@@ -29,7 +29,8 @@ struct PackSummary {
 
 class Collection {
   public:
-    Collection(const RepositoryContext& repository, const CollectorSettings& collector_settings, Progress& shown);
+    Collection(const RepositoryContext& repository, const CollectorSettings& collector_settings,
+               Progress& shown);
 
     // All steps, one behind the other.
     CollectorReport run();

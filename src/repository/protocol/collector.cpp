@@ -13,27 +13,36 @@ void require_capabilities(const StoreCapabilities& capabilities) {
     throw Error(ErrorCode::unsupported,
                 capabilities.put_if_absent ? "the store shows what was written only after a while"
                                            : "the store cannot put an object only if its name is free",
-                "nothing can be deleted safely on such a store: use it without pruning, or copy the repository to another");
+                "nothing can be deleted safely on such a store: use it without pruning, or copy the "
+                "repository to another");
 }
 
 } // namespace
 
 CollectorReport collect_garbage(const RepositoryContext& context, const CollectorSettings& settings,
                                 Progress& progress) {
+    if (!role_may_write(context.keys.role(), ObjectKind::verdict)) {
+        throw Error(ErrorCode::access_denied, "this key may not prune", "use a key of role full or prune");
+    }
     require_capabilities(context.store.capabilities());
     return Collection(context, settings, progress).run();
 }
 
 Collection::Collection(const RepositoryContext& repository, const CollectorSettings& collector_settings,
                        Progress& shown)
-    : context_(repository), settings_(collector_settings), progress_(shown), packs_(repository.store, repository.keys),
-      nodes_(packs_), scanner_(nodes_) {}
+    : context_(repository),
+      settings_(collector_settings),
+      progress_(shown),
+      packs_(repository.store, repository.keys),
+      nodes_(packs_),
+      scanner_(nodes_) {}
 
 CollectorReport Collection::run() {
     const bool writes = !settings_.dry_run;
     if (writes) {
         own_run_.emplace(context_.keys.begin_run(context_.random));
-        intent_.emplace(context_, *own_run_, RunRole::collector, "garbage collection", settings_.beat_interval);
+        intent_.emplace(context_, *own_run_, RunRole::collector, "garbage collection",
+                        settings_.beat_interval);
     }
     progress_.set_phase("looking for other collections");
     if (!end_other_collectors()) {
@@ -93,7 +102,8 @@ Collection::Claim Collection::claim_of(const ListedRun& run) {
                     [&](const ObjectName& name, const OpenedObject& object) {
                         claim = Claim::writer;
                         try {
-                            if (decode_intent(object.body).role == RunRole::collector) claim = Claim::collector;
+                            if (decode_intent(object.body).role == RunRole::collector)
+                                claim = Claim::collector;
                         } catch (const Error& error) {
                             report_.problems.push_back(object_name(name) + ": " + error.message());
                         }

@@ -13,7 +13,8 @@ namespace holdfast {
 struct CollectorSettings {
     // How long an open run without a new beat is waited for before it is fenced. By the store's clock.
     Duration patience = std::chrono::hours(24);
-    // How long to wait in all for open runs that still beat; when it ends nothing is deleted and the answer says so.
+    // How long to wait in all for open runs that still beat; when it ends nothing is deleted and the answer
+    // says so.
     Duration wait = Duration::zero();
     // How often to look whether they have ended.
     Duration poll_interval = std::chrono::seconds(10);
@@ -22,7 +23,7 @@ struct CollectorSettings {
     // What checkpoints refer to is kept this long.
     Duration keep_checkpoints = std::chrono::hours(24 * 7);
     // Packs with at least this part of dead bytes are rewritten, worst first …
-    double rewrite_dead_part = 0.4;
+    double rewrite_dead_part = 0.25;
     // … until this much has been copied.
     std::uint64_t rewrite_budget_bytes = 4ull << 30;
     // New packs end near this size.
@@ -36,19 +37,21 @@ struct CollectorReport {
     std::uint64_t packs_before = 0, bytes_before = 0;
     std::uint64_t deleted_packs = 0, deleted_bytes = 0;
     std::uint64_t rewritten_packs = 0, copied_bytes = 0;
-    std::uint64_t live_bytes = 0;       // stored bytes of reachable frames
-    std::uint64_t dead_bytes_kept = 0;  // in packs that were not worth rewriting, or are locked
-    std::uint64_t locked_packs = 0;     // that should go and cannot yet
+    std::uint64_t live_bytes = 0;      // stored bytes of reachable frames
+    std::uint64_t dead_bytes_kept = 0; // in packs that were not worth rewriting, or are locked
+    std::uint64_t locked_packs = 0;    // that should go and cannot yet
     std::uint64_t deleted_index_segments = 0, deleted_snapshots = 0;
     std::vector<std::string> waited_for, fenced;
-    std::vector<std::string> problems;  // what was found damaged or untrusted, and left alone
-    bool postponed = false;             // runs were still open; nothing was deleted
+    std::vector<std::string> problems; // what was found damaged or untrusted, and left alone
+    bool postponed = false;            // runs were still open; nothing was deleted
 };
 
-// Collects, or says what it would do (`dry_run`: then nothing at all is written). Needs the structure keys, no content key.
-// Throws Error(unsupported) on a store without put-if-absent or consistency, Error(corrupt) when a snapshot's tree cannot be
-// read (nothing is deleted then), Error(wrong_key) when one may not be read, Error(fenced) when another collector stopped
-// this one. Killed at any point, it leaves what the next collection finishes or takes back.
-CollectorReport collect_garbage(const RepositoryContext& context, const CollectorSettings& settings, Progress& progress);
+// Collects, or says what it would do (`dry_run`: then nothing at all is written). Needs the structure keys,
+// no content key. Throws Error(unsupported) on a store without put-if-absent or consistency, Error(corrupt)
+// when a snapshot's tree cannot be read (nothing is deleted then), Error(wrong_key) when one may not be read,
+// Error(fenced) when another collector stopped this one. Killed at any point, it leaves what the next
+// collection finishes or takes back.
+CollectorReport collect_garbage(const RepositoryContext& context, const CollectorSettings& settings,
+                                Progress& progress);
 
 } // namespace holdfast

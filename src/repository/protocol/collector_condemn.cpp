@@ -16,8 +16,8 @@ double dead_part(const PackSummary& pack) {
 
 } // namespace
 
-// Packs of which nothing is needed go as they are. Those that are dead enough are rewritten, the worst first. A pack whose
-// table cannot be read stays: what it holds is not known, and 'verify' names it.
+// Packs of which nothing is needed go as they are. Those that are dead enough are rewritten, the worst first.
+// A pack whose table cannot be read stays: what it holds is not known, and 'verify' names it.
 void Collection::choose_rewrites() {
     std::vector<const PackSummary*> candidates;
     for (const PackSummary& pack : inventory_) {
@@ -55,8 +55,8 @@ void Collection::choose_rewrites() {
     }
 }
 
-// Frames are condemned by their address, wherever they lie. A copy that nobody is sent to (left by a collection that was
-// stopped) goes without its frames being condemned: they live elsewhere.
+// Frames are condemned by their address, wherever they lie. A copy that nobody is sent to (left by a
+// collection that was stopped) goes without its frames being condemned: they live elsewhere.
 void Collection::condemn() {
     DoomedPacks& doomed = condemned_.doomed;
     for (const std::vector<PackId>* group : {&dead_, &rewrites_}) {
@@ -84,8 +84,8 @@ void Collection::put_condemned() {
                sign_object(ObjectKind::condemned, name, encode_condemned_list(condemned_), *own_run_));
 }
 
-// What is reachable now is taken off: of a dead pack of which a frame is needed after all, nothing goes. Rewritten packs are
-// decided on when they have been copied.
+// What is reachable now is taken off: of a dead pack of which a frame is needed after all, nothing goes.
+// Rewritten packs are decided on when they have been copied.
 void Collection::decide() {
     for (const PackId& pack : leftovers_) verdict_.doomed.remove_pack(pack);
     for (const PackId& pack : dead_) decide_on(pack);

@@ -26,8 +26,8 @@ bool remove_unless_locked(Store& store, const std::string& name) {
 
 } // namespace
 
-// Earlier verdicts are united in this one, so that a later collection can remove them. Moves that lead nowhere any more,
-// because all that was moved has died, become the death of their whole pack.
+// Earlier verdicts are united in this one, so that a later collection can remove them. Moves that lead
+// nowhere any more, because all that was moved has died, become the death of their whole pack.
 void Collection::put_verdict() {
     verdict_.earlier = decided_before_;
     verdict_.earlier_moves = moves_before_;
@@ -52,7 +52,8 @@ void Collection::put_verdict() {
         return;
     }
     if (put_deciding(context_, name, object)) return;
-    throw Error(ErrorCode::fenced, "another collection stopped this one, because it showed no sign of life for too long",
+    throw Error(ErrorCode::fenced,
+                "another collection stopped this one, because it showed no sign of life for too long",
                 "nothing was deleted; collect again");
 }
 
@@ -67,8 +68,8 @@ void Collection::give_up() {
     }
 }
 
-// Every part of it may be done again, by us or by another at the same time: names are used once, so that what was to be
-// deleted can never be anything else.
+// Every part of it may be done again, by us or by another at the same time: names are used once, so that what
+// was to be deleted can never be anything else.
 void Collection::carry_out(const RunId& collector, const Verdict& verdict, bool ours) {
     if (context_.steps.moved_before_delete) {
         put_moved(verdict);
@@ -90,7 +91,8 @@ void Collection::put_moved(const Verdict& verdict) {
     for (const auto& [pack, targets] : verdict.moves) {
         const std::string name = moved_name(pack);
         // Whoever puts it says the same, but signs it himself.
-        context_.store.put(name, sign_object(ObjectKind::moved, name, encode_moved(targets), *own_run_), if_absent);
+        context_.store.put(name, sign_object(ObjectKind::moved, name, encode_moved(targets), *own_run_),
+                           if_absent);
     }
 }
 
@@ -117,9 +119,9 @@ void Collection::drop_moved(const Verdict& verdict) {
     }
 }
 
-// Only those that a verdict from before this collection has united: a writer that listed verdicts while one was put and the
-// others went might see neither. All writers of that time have been waited for. Abandoned ones stay for good: their
-// names are what stops a collector that slept.
+// Only those that a verdict from before this collection has united: a writer that listed verdicts while one
+// was put and the others went might see neither. All writers of that time have been waited for. Abandoned
+// ones stay for good: their names are what stops a collector that slept.
 void Collection::drop_old_verdicts() {
     std::set<RunId> old;
     for (const auto& [collector, verdict] : standing_.verdicts) {
@@ -135,7 +137,8 @@ void Collection::drop_old_verdicts() {
     if (!context_.steps.keep_verdicts) remove_unless_locked(context_.store, verdict_name(own_run_->id()));
 }
 
-// Intents of runs whose end is written down elsewhere, checkpoints of runs that ended in a commit, and old checkpoints.
+// Intents of runs whose end is written down elsewhere, checkpoints of runs that ended in a commit, and old
+// checkpoints.
 void Collection::drop_ended_runs() {
     const std::vector<ListedRun> runs = beat_and_list_runs();
     const std::set<RunId> ended = ended_writers();

@@ -1,8 +1,9 @@
 // C8: index segments are rid of entries whose frames are gone.
 //
-// An index is a hint, so that nothing here can lose anything; what matters is whose hints they are. A writer believes the
-// segments of his own slot without reading the frames. So entries of others are never written again under our signature:
-// their segments go when all of their entries are dead, and stay until then. Only those of our own slot are rewritten.
+// An index is a hint, so that nothing here can lose anything; what matters is whose hints they are. A writer
+// believes the segments of his own slot without reading the frames. So entries of others are never written
+// again under our signature: their segments go when all of their entries are dead, and stay until then. Only
+// those of our own slot are rewritten.
 
 #include "base/error.h"
 #include "repository/index/segment_merge.h"
@@ -25,7 +26,8 @@ class StoredSource final : public ByteSource {
     std::uint64_t size() const override { return size_bytes_; }
     void read(std::uint64_t offset, MutableByteView out) const override {
         const std::optional<Bytes> bytes = store_.get(name_, {offset, out.size()}, {});
-        if (!bytes || bytes->size() != out.size()) throw Error(ErrorCode::corrupt, name_ + " is gone or was cut short");
+        if (!bytes || bytes->size() != out.size())
+            throw Error(ErrorCode::corrupt, name_ + " is gone or was cut short");
         std::ranges::copy(*bytes, out.begin());
     }
 
@@ -71,7 +73,8 @@ void Collection::look_at_segment(const ObjectInfo& info, const ObjectName& name,
     const auto secret = context_.keys.structure_secret_for(*header.envelope);
     const auto segment = std::make_shared<SegmentReader>(
         std::make_shared<WindowSource>(source, header.body_offset, header.body_bytes),
-        identity_of(secret->view(), info.name), SegmentReaderOptions{.load_filter = false, .cached_blocks = 1});
+        identity_of(secret->view(), info.name),
+        SegmentReaderOptions{.load_filter = false, .cached_blocks = 1});
     const auto is_dead = [&](const PackId& pack) {
         const auto found = gone.packs().find(pack);
         return found != gone.packs().end() && found->second.all_frames;
@@ -81,7 +84,8 @@ void Collection::look_at_segment(const ObjectInfo& info, const ObjectName& name,
         ++report_.deleted_index_segments;
         return;
     }
-    const bool touched = std::ranges::any_of(segment->packs(), [&](const PackId& pack) { return gone.packs().contains(pack); });
+    const bool touched = std::ranges::any_of(segment->packs(),
+                                             [&](const PackId& pack) { return gone.packs().contains(pack); });
     const bool ours = header.writer == context_.keys.slot() && name.owner != own_run_->id();
     if (!touched || !ours) return;
     // Only now the whole of it: what is signed anew must have been signed by us before.
@@ -91,7 +95,8 @@ void Collection::look_at_segment(const ObjectInfo& info, const ObjectName& name,
     const auto whole = std::make_shared<MemorySource>(*object, info.name);
     const auto signed_segment = std::make_shared<SegmentReader>(
         std::make_shared<WindowSource>(whole, header.body_offset, header.body_bytes),
-        identity_of(secret->view(), info.name), SegmentReaderOptions{.load_filter = false, .cached_blocks = 1});
+        identity_of(secret->view(), info.name),
+        SegmentReaderOptions{.load_filter = false, .cached_blocks = 1});
     rewrite_segment(name.domain, signed_segment, gone, next_segment);
 }
 
@@ -108,7 +113,8 @@ void Collection::rewrite_segment(const DomainId& domain, const std::shared_ptr<S
     SegmentMergeOptions options;
     options.writer.temporary_directory = settings_.temporary_directory;
     merge_segments(
-        {segment}, [&](const IndexEntry& entry) { return !gone.dooms(address_of(entry)); }, next_identity, put, options);
+        {segment}, [&](const IndexEntry& entry) { return !gone.dooms(address_of(entry)); }, next_identity,
+        put, options);
     context_.store.remove(segment->name(), {});
     ++report_.deleted_index_segments;
 }

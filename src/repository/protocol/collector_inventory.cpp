@@ -9,8 +9,9 @@
 
 namespace holdfast {
 
-// A pack that an earlier collection decided on may be there still, because it is locked, or again, because a repeated put
-// landed late. It is no place for anything to be: a delete that lands late may take it at any time.
+// A pack that an earlier collection decided on may be there still, because it is locked, or again, because a
+// repeated put landed late. It is no place for anything to be: a delete that lands late may take it at any
+// time.
 bool Collection::is_gone(const PackId& pack) const {
     return context_.steps.distrust_returned_packs && decided_before_.removes(pack);
 }
@@ -41,17 +42,16 @@ const std::set<PackId>& Collection::holders_of(const PackId& origin) {
 
 void Collection::take_inventory() {
     std::vector<std::pair<PackId, ObjectInfo>> listed;
-    context_.store.list(
-        std::string(packs_prefix), "",
-        [&](const ObjectInfo& info) {
-            if (const auto pack = PackId::from_name(info.name)) {
-                listed.emplace_back(*pack, info);
-            } else {
-                report_.problems.push_back(info.name + ": this program writes no such name");
-            }
-            return true;
-        },
-        {});
+    context_.store.list(std::string(packs_prefix), "",
+                        [&](const ObjectInfo& info) {
+                            if (const auto pack = PackId::from_name(info.name)) {
+                                listed.emplace_back(*pack, info);
+                            } else {
+                                report_.problems.push_back(info.name + ": this program writes no such name");
+                            }
+                            return true;
+                        },
+                        {});
     for (const auto& [pack, info] : listed) {
         ++report_.packs_before;
         report_.bytes_before += info.size_bytes;
@@ -65,10 +65,12 @@ void Collection::take_inventory() {
 }
 
 void Collection::summarize(const ObjectInfo& info, const PackId& pack) {
-    PackSummary summary{.id = pack, .size_bytes = info.size_bytes, .live_bytes = 0, .dead_bytes = 0, .readable = true};
+    PackSummary summary{
+        .id = pack, .size_bytes = info.size_bytes, .live_bytes = 0, .dead_bytes = 0, .readable = true};
     try {
         const auto table = packs_.load(pack);
-        if (!table) return; // gone since it was listed: whoever deleted it has stopped us, as we shall find out
+        if (!table)
+            return; // gone since it was listed: whoever deleted it has stopped us, as we shall find out
         for (const FrameRecord& frame : table->tail.frames) {
             const PackId& origin = table->origins[frame.origin];
             const bool live = scanner_.frames().contains({origin, frame.number}) && is_to_hold(pack, origin);

@@ -13,17 +13,21 @@ namespace holdfast {
 void Collection::mark() {
     const SnapshotList list = list_snapshots(context_);
     if (!list.damaged.empty()) {
-        throw Error(ErrorCode::corrupt, list.problems.front(),
-                    fmt::format("what this snapshot needs is not known, so that nothing can be deleted; restore {} from a "
-                                "copy, or forget the snapshot",
-                                list.damaged.front()));
+        throw Error(
+            ErrorCode::corrupt, list.problems.front(),
+            fmt::format(
+                "what this snapshot needs is not known, so that nothing can be deleted; restore {} from a "
+                "copy, or forget the snapshot",
+                list.damaged.front()));
     }
     if (list.unreadable > 0) {
-        throw Error(ErrorCode::wrong_key, fmt::format("{} snapshots cannot be read with this key", list.unreadable),
+        throw Error(ErrorCode::wrong_key,
+                    fmt::format("{} snapshots cannot be read with this key", list.unreadable),
                     "collect with a key slot of role full or prune");
     }
     for (const std::string& problem : list.problems) {
-        if (std::ranges::find(report_.problems, problem) == report_.problems.end()) report_.problems.push_back(problem);
+        if (std::ranges::find(report_.problems, problem) == report_.problems.end())
+            report_.problems.push_back(problem);
     }
     forgotten_ = list.forgotten;
     std::set<RunId> ended{list.forgotten.begin(), list.forgotten.end()};
@@ -32,13 +36,15 @@ void Collection::mark() {
         in_context(fmt::format("snapshot {}", snapshot.id.hex()), [&] { scanner_.add_tree(snapshot.root); });
         progress_.add_done(0, 1);
     }
-    for (const Snapshot& checkpoint : list_checkpoints(context_, ended, store_now_ - settings_.keep_checkpoints)) {
+    for (const Snapshot& checkpoint :
+         list_checkpoints(context_, ended, store_now_ - settings_.keep_checkpoints)) {
         try {
             scanner_.add_tree(checkpoint.root);
         } catch (const Error& error) {
             if (error.code() != ErrorCode::corrupt) throw;
             // Part of it is gone: an older collection found it too old. Nobody can go on from it.
-            report_.problems.push_back(fmt::format("checkpoint of {}: {}", checkpoint.id.hex(), error.message()));
+            report_.problems.push_back(
+                fmt::format("checkpoint of {}: {}", checkpoint.id.hex(), error.message()));
         }
     }
 }

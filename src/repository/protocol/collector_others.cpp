@@ -10,8 +10,8 @@
 
 namespace holdfast {
 
-// Of two collections that begin at once each sees the other, because both put their intents before they look: the one
-// with the higher id gives way. One that sees nobody goes on, and whoever comes later sees it.
+// Of two collections that begin at once each sees the other, because both put their intents before they look:
+// the one with the higher id gives way. One that sees nobody goes on, and whoever comes later sees it.
 bool Collection::end_other_collectors() {
     const Duration started = context_.clock.steady();
     for (;;) {
@@ -39,17 +39,19 @@ bool Collection::end_other_collectors() {
     return true;
 }
 
-// Those with an intent or a condemned list, and no verdict. Verdicts are read after intents were listed: a collection that is
-// not in the list has ended before, and its verdict is seen, or it began after us, and sees us. One that ends between the
-// two has to be looked at again.
+// Those with an intent or a condemned list, and no verdict. Verdicts are read after intents were listed: a
+// collection that is not in the list has ended before, and its verdict is seen, or it began after us, and
+// sees us. One that ends between the two has to be looked at again.
 std::optional<std::vector<ListedRun>> Collection::open_collectors() {
     const std::vector<ListedRun> runs = beat_and_list_runs();
     standing_ = read_verdicts(context_);
     if (!standing_.damaged.empty()) {
-        throw Error(ErrorCode::corrupt, standing_.problems.front(),
-                    fmt::format("what an earlier collection decided is not known; restore {} from a copy, or remove it "
-                                "when every snapshot verifies",
-                                standing_.damaged.front()));
+        throw Error(
+            ErrorCode::corrupt, standing_.problems.front(),
+            fmt::format(
+                "what an earlier collection decided is not known; restore {} from a copy, or remove it "
+                "when every snapshot verifies",
+                standing_.damaged.front()));
     }
     std::vector<ListedRun> open;
     std::set<RunId> seen;

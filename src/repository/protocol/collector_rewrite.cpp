@@ -11,21 +11,21 @@ namespace holdfast {
 
 namespace {
 
-// The whole pack, if its bytes are those that its writer put: a damaged one is left as it is, so that the damage stays
-// visible under the name that snapshots know.
+// The whole pack, if its bytes are those that its writer put: a damaged one is left as it is, so that the
+// damage stays visible under the name that snapshots know.
 std::optional<Bytes> intact_bytes(Store& store, const LoadedPack& pack) {
     std::optional<Bytes> bytes = store.get(pack.name, {}, {});
     if (!bytes || bytes->size() != pack.size_bytes) return std::nullopt;
-    const ByteView digested = ByteView(*bytes).first(bytes->size() - pack_footer_bytes + 4);
-    const ByteView before_footer = digested.first(digested.size() - 4);
-    if (pack_digest(std::span(&before_footer, 1)) != pack.digest) return std::nullopt;
+    const ByteView digested =
+        ByteView(*bytes).first(bytes->size() - pack_footer_bytes + sizeof(std::uint32_t));
+    if (pack_digest(std::span(&digested, 1)) != pack.digest) return std::nullopt;
     return bytes;
 }
 
 } // namespace
 
-// All frames are copied but those that were condemned and are not reachable now: a writer that began after the list was put
-// may refer to any other, also to one whose snapshot has been forgotten since.
+// All frames are copied but those that were condemned and are not reachable now: a writer that began after
+// the list was put may refer to any other, also to one whose snapshot has been forgotten since.
 void Collection::rewrite() {
     PackCopier copier(context_, *own_run_, settings_.pack_bytes);
     std::vector<PackId> copied;
@@ -35,7 +35,8 @@ void Collection::rewrite() {
         std::vector<std::size_t> positions;
         DoomedPacks dead;
         for (std::size_t i = 0; i < table->tail.frames.size(); ++i) {
-            const FrameAddress address{table->origins[table->tail.frames[i].origin], table->tail.frames[i].number};
+            const FrameAddress address{table->origins[table->tail.frames[i].origin],
+                                       table->tail.frames[i].number};
             if (!is_to_hold(pack, address.pack)) continue;
             if (condemned_.doomed.dooms(address) && !scanner_.frames().contains(address)) {
                 dead.add_frame(address);
@@ -46,7 +47,8 @@ void Collection::rewrite() {
         if (dead.empty()) continue; // all of it is needed by now
         const std::optional<Bytes> bytes = intact_bytes(context_.store, *table);
         if (!bytes) {
-            report_.problems.push_back(fmt::format("{}: its bytes are not what its writer put; it stays as it is", table->name));
+            report_.problems.push_back(
+                fmt::format("{}: its bytes are not what its writer put; it stays as it is", table->name));
             continue;
         }
         copier.copy(*table, *bytes, positions);

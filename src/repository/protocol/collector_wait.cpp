@@ -9,7 +9,8 @@
 
 namespace holdfast {
 
-// Writers that begin after the first listing here read what was condemned, so that only those in it are waited for.
+// Writers that begin after the first listing here read what was condemned, so that only those in it are
+// waited for.
 bool Collection::wait_for_writers() {
     if (!context_.steps.wait_for_writers) return true;
     const Duration started = context_.clock.steady();
@@ -24,7 +25,8 @@ bool Collection::wait_for_writers() {
         if (open.empty()) return true;
         for (const ListedRun& run : open) {
             const std::string id = run.run.hex();
-            if (std::ranges::find(report_.waited_for, id) == report_.waited_for.end()) report_.waited_for.push_back(id);
+            if (std::ranges::find(report_.waited_for, id) == report_.waited_for.end())
+                report_.waited_for.push_back(id);
         }
         if (context_.clock.steady() - started >= settings_.wait) return false;
         context_.clock.sleep_for(settings_.poll_interval);
@@ -38,7 +40,8 @@ bool Collection::wait_for_writers() {
     }
 }
 
-// Those with neither commit nor fence. A run of a holder who was removed counts for nothing, and neither will its commit.
+// Those with neither commit nor fence. A run of a holder who was removed counts for nothing, and neither will
+// its commit.
 std::vector<ListedRun> Collection::open_writers(const std::vector<ListedRun>& runs) {
     const std::set<RunId> ended = ended_writers();
     std::vector<ListedRun> open;

@@ -9,26 +9,27 @@
 
 namespace holdfast {
 
-// The steps of section 10 of docs/format.md that the table there gives reasons for. All are always taken. The simulation
-// of the protocol leaves out one at a time, to show that then something is lost; nothing else may.
+// The steps of section 10 of docs/format.md that the table there gives reasons for. All are always taken. The
+// simulation of the protocol leaves out one at a time, to show that then something is lost; nothing else may.
 struct ProtocolSteps {
-    bool intent = true;                  // W1
-    bool read_condemned = true;          // W2
-    bool list_packs = true;              // W3
-    bool packs_before_commit = true;     // W4
-    bool commit_if_absent = true;        // W5
-    bool end_other_collectors = true;    // C1
-    bool condemn_before_intents = true;  // C3 before C4
-    bool wait_for_writers = true;        // C4
-    bool mark_again = true;              // C5
-    bool verdict_if_absent = true;       // C7
-    bool moved_before_delete = true;     // C8
+    bool intent = true;                 // W1
+    bool read_condemned = true;         // W2
+    bool list_packs = true;             // W3
+    bool packs_before_commit = true;    // W4
+    bool commit_if_absent = true;       // W5
+    bool end_other_collectors = true;   // C1
+    bool condemn_before_intents = true; // C3 before C4
+    bool wait_for_writers = true;       // C4
+    bool mark_again = true;             // C5
+    bool verdict_if_absent = true;      // C7
+    bool moved_before_delete = true;    // C8
     bool keep_forgets = true;
     bool keep_verdicts = true;
     bool distrust_returned_packs = true; // C2
 };
 
-// All must outlive who uses it. The clock decides when patience ends and when a checkpoint is old, nothing else.
+// All must outlive who uses it. The clock decides when patience ends and when a checkpoint is old, nothing
+// else.
 struct RepositoryContext {
     Store& store;
     const KeyRing& keys;

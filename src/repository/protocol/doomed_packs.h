@@ -1,7 +1,7 @@
 // Which packs and frames a collector condemns, or has decided to delete.
 //
-// Frames are named by their address, that is by the pack they were encrypted for, wherever they lie now: that is how
-// snapshots and indexes name them. A pack that is removed is named by itself.
+// Frames are named by their address, that is by the pack they were encrypted for, wherever they lie now: that
+// is how snapshots and indexes name them. A pack that is removed is named by itself.
 #pragma once
 
 #include "repository/node/location.h"
@@ -34,7 +34,8 @@ class DoomedPacks {
     bool operator==(const DoomedPacks&) const = default;
 
     // varint runs; per run: id16 | varint packs; per pack, ascending by sequence, kind, class:
-    //   kind u8 | class u8 | varint seq | flags u8 (1 removed, 2 all frames) | varint bitmap bytes | bitmap, low bits first
+    //   kind u8 | class u8 | varint seq | flags u8 (1 removed, 2 all frames) | varint bitmap bytes | bitmap,
+    //   low bits first
     // Without flag 2 the bitmap's last byte is not zero; with it there is none.
     void encode(ByteWriter& out) const;
     // Throws Error(corrupt) on anything that encode would not have written.
@@ -44,7 +45,8 @@ class DoomedPacks {
     std::map<PackId, DoomedPack> packs_;
 };
 
-// Kind, class and sequence of a pack: how packs follow each other within a run wherever this module writes them.
+// Kind, class and sequence of a pack: how packs follow each other within a run wherever this module writes
+// them.
 void encode_pack_in_run(ByteWriter& out, const PackId& pack);
 PackId decode_pack_in_run(ByteReader& in, const RunId& run);
 

@@ -15,8 +15,9 @@ std::uint64_t place_of(const PackId& pack) {
 bool PackSet::insert(const PackId& pack) {
     std::vector<std::uint64_t>& places = runs_[pack.run];
     const std::uint64_t place = place_of(pack);
-    const auto at = places.empty() || places.back() < place ? places.end()
-                                                            : std::lower_bound(places.begin(), places.end(), place);
+    const auto at = places.empty() || places.back() < place
+                        ? places.end()
+                        : std::lower_bound(places.begin(), places.end(), place);
     if (at != places.end() && *at == place) return false;
     places.insert(at, place);
     ++size_;

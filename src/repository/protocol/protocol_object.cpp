@@ -10,13 +10,12 @@ namespace holdfast {
 
 std::vector<std::string> list_names(Store& store, std::string_view prefix) {
     std::vector<std::string> names;
-    store.list(
-        std::string(prefix), "",
-        [&](const ObjectInfo& info) {
-            names.push_back(info.name);
-            return true;
-        },
-        {});
+    store.list(std::string(prefix), "",
+               [&](const ObjectInfo& info) {
+                   names.push_back(info.name);
+                   return true;
+               },
+               {});
     return names;
 }
 
@@ -45,7 +44,8 @@ void read_names(const RepositoryContext& context, const std::vector<std::string>
     for (const std::string& name : names) {
         const auto parsed = parse_name(name);
         if (!parsed || parsed->kind != kind) {
-            visitor.problem(name, Error(ErrorCode::incompatible, name + ": this program writes no such name"));
+            visitor.problem(name,
+                            Error(ErrorCode::incompatible, name + ": this program writes no such name"));
             continue;
         }
         // Not in the try: what the store refuses says nothing about the object.

@@ -17,14 +17,14 @@ namespace holdfast {
 // The names under `prefix`, ascending. For folders that stay small: whole lists are held in memory.
 std::vector<std::string> list_names(Store& store, std::string_view prefix);
 
-// The object under `name`, with all of its checks passed; nothing when there is none. Throws as open_object, and
-// Error(corrupt) when it is none of `kinds`.
+// The object under `name`, with all of its checks passed; nothing when there is none. Throws as open_object,
+// and Error(corrupt) when it is none of `kinds`.
 std::optional<OpenedObject> read_protocol_object(const RepositoryContext& context, const std::string& name,
                                                  std::initializer_list<ObjectKind> kinds);
 
-// How the objects of a folder are read. An object that is damaged (Error(corrupt), Error(incompatible)) or whose writer may
-// not have written it (Error(access_denied)) goes to `problem`; one that this ring has no key for to `unreadable`. Errors of
-// the store, and what a visitor throws, pass through.
+// How the objects of a folder are read. An object that is damaged (Error(corrupt), Error(incompatible)) or
+// whose writer may not have written it (Error(access_denied)) goes to `problem`; one that this ring has no
+// key for to `unreadable`. Errors of the store, and what a visitor throws, pass through.
 struct FolderVisitor {
     std::function<void(const ObjectName&, OpenedObject)> object;
     std::function<void(const std::string& name, const Error&)> problem;
@@ -39,9 +39,9 @@ void read_folder(const RepositoryContext& context, std::string_view prefix, Name
 
 // Puts an object whose name is used for these bytes only.
 void put_object(const RepositoryContext& context, const std::string& name, ByteView object);
-// Puts an object whose name decides something. True when these bytes are under it now, by this call or by one before it
-// whose answer was lost; false when something else is. Stores without put-if-absent have no collectors that could take
-// the name: there it is simply put.
+// Puts an object whose name decides something. True when these bytes are under it now, by this call or by one
+// before it whose answer was lost; false when something else is. Stores without put-if-absent have no
+// collectors that could take the name: there it is simply put.
 bool put_deciding(const RepositoryContext& context, const std::string& name, ByteView object);
 
 } // namespace holdfast

@@ -35,12 +35,14 @@ void ReachabilityScanner::add_tree(const NodeRef& root) {
             // What is above it was not walked to its end: another tree that shares it must walk it again.
             for (const NodeId& node : added_) visited_.erase(node);
             pending_.clear();
-            throw error.with_context(fmt::format("node {} in {}", next.id.hex(), next.location.frame.pack.name()));
+            throw error.with_context(
+                fmt::format("node {} in {}", next.id.hex(), next.location.frame.pack.name()));
         }
     }
 }
 
-// Two references to equal nodes may lie in different frames. Both frames are reached; what is below is the same.
+// Two references to equal nodes may lie in different frames. Both frames are reached; what is below is the
+// same.
 void ReachabilityScanner::refer_to(const NodeRef& reference) {
     frames_.insert(reference.location.frame);
     if (!visited_.insert(reference.id).second) return;

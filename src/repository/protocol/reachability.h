@@ -23,9 +23,10 @@ class FrameSet {
     std::unordered_map<PackId, std::vector<bool>, PackIdHash> packs_;
 };
 
-// Adds every frame that the tree under `root` refers to, nodes included. What snapshots share is walked once. Memory: one
-// bit a frame and 24 bytes and a little a node, for everything that was added. Not thread-safe. Throws Error(corrupt) naming
-// the node that cannot be read; what was found until then stays in the set, and other trees can be added.
+// Adds every frame that the tree under `root` refers to, nodes included. What snapshots share is walked once.
+// Memory: one bit a frame and 24 bytes and a little a node, for everything that was added. Not thread-safe.
+// Throws Error(corrupt) naming the node that cannot be read; what was found until then stays in the set, and
+// other trees can be added.
 class ReachabilityScanner {
   public:
     explicit ReachabilityScanner(NodeReader& nodes) : nodes_(nodes) {}

@@ -40,7 +40,8 @@ RunIntent::RunIntent(const RepositoryContext& context, const RunContext& run, Ru
     : context_(context), run_(run), role_(role), what_(std::move(what)) {
     beat();
     if (beat_interval <= Duration::zero()) return;
-    thread_ = std::jthread([this, beat_interval](std::stop_token stop) { beat_until_stopped(stop, beat_interval); });
+    thread_ = std::jthread(
+        [this, beat_interval](std::stop_token stop) { beat_until_stopped(stop, beat_interval); });
 }
 
 RunIntent::~RunIntent() = default;
@@ -64,27 +65,26 @@ void RunIntent::beat_until_stopped(std::stop_token stop, Duration interval) {
         try {
             beat();
         } catch (const Error&) {
-            // The edge of a thread. A beat that fails costs nothing: the next one is tried in its turn, and whoever loses
-            // patience meanwhile is found out at the commit.
+            // The edge of a thread. A beat that fails costs nothing: the next one is tried in its turn, and
+            // whoever loses patience meanwhile is found out at the commit.
         }
     }
 }
 
 std::vector<ListedRun> list_runs(Store& store) {
     std::map<RunId, ListedRun> runs;
-    store.list(
-        std::string(intents_prefix), "",
-        [&](const ObjectInfo& info) {
-            const auto name = parse_name(info.name);
-            if (!name || name->kind != NameKind::intent) return true;
-            ListedRun& run = runs[name->owner];
-            run.run = name->owner;
-            if (run.names.empty() || info.modified > run.newest_time) run.newest_time = info.modified;
-            run.newest_beat = name->number;
-            run.names.push_back(info.name);
-            return true;
-        },
-        {});
+    store.list(std::string(intents_prefix), "",
+               [&](const ObjectInfo& info) {
+                   const auto name = parse_name(info.name);
+                   if (!name || name->kind != NameKind::intent) return true;
+                   ListedRun& run = runs[name->owner];
+                   run.run = name->owner;
+                   if (run.names.empty() || info.modified > run.newest_time) run.newest_time = info.modified;
+                   run.newest_beat = name->number;
+                   run.names.push_back(info.name);
+                   return true;
+               },
+               {});
     std::vector<ListedRun> result;
     for (auto& [_, run] : runs) result.push_back(std::move(run));
     return result;

@@ -50,19 +50,17 @@ SnapshotState state_from(const JsonReader& in) {
 // The counters, by where and under which name they stand.
 struct Counter {
     const char* name;
-    std::uint64_t SnapshotTotals::*value;
+    std::uint64_t SnapshotTotals::* value;
 };
 constexpr Counter total_counters[] = {{"files", &SnapshotTotals::files},
                                       {"directories", &SnapshotTotals::directories},
                                       {"others", &SnapshotTotals::others},
                                       {"bytes", &SnapshotTotals::bytes},
                                       {"failed", &SnapshotTotals::failed}};
-constexpr Counter added_counters[] = {{"read_bytes", &SnapshotTotals::read_bytes},
-                                      {"new_bytes", &SnapshotTotals::new_bytes},
-                                      {"stored_bytes", &SnapshotTotals::stored_bytes},
-                                      {"unchanged_files", &SnapshotTotals::unchanged_files},
-                                      {"changed_files", &SnapshotTotals::changed_files},
-                                      {"new_files", &SnapshotTotals::new_files}};
+constexpr Counter added_counters[] = {
+    {"read_bytes", &SnapshotTotals::read_bytes},       {"new_bytes", &SnapshotTotals::new_bytes},
+    {"stored_bytes", &SnapshotTotals::stored_bytes},   {"unchanged_files", &SnapshotTotals::unchanged_files},
+    {"changed_files", &SnapshotTotals::changed_files}, {"new_files", &SnapshotTotals::new_files}};
 
 JsonWriter counters_to_json(std::span<const Counter> counters, const SnapshotTotals& totals) {
     JsonWriter out;
@@ -90,7 +88,8 @@ std::vector<JsonWriter> tags_to_json(const std::map<std::string, std::string>& t
 std::map<std::string, std::string> tags_from_json(const JsonReader& in) {
     std::map<std::string, std::string> tags;
     for (const JsonReader& tag : in.objects("tags", most_tags)) {
-        if (!tags.emplace(text_from(tag, "name"), text_from(tag, "value")).second) in.fail("tags", "names one twice");
+        if (!tags.emplace(text_from(tag, "name"), text_from(tag, "value")).second)
+            in.fail("tags", "names one twice");
     }
     return tags;
 }

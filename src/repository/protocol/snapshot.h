@@ -18,10 +18,10 @@ std::string_view to_string(SnapshotState state);
 // What a backup counted.
 struct SnapshotTotals {
     std::uint64_t files = 0, directories = 0, others = 0;
-    std::uint64_t bytes = 0;            // of all files in the snapshot
-    std::uint64_t read_bytes = 0;       // read from the source for it
-    std::uint64_t new_bytes = 0;        // of those, what no earlier snapshot had
-    std::uint64_t stored_bytes = 0;     // what that took in the repository, metadata included
+    std::uint64_t bytes = 0;        // of all files in the snapshot
+    std::uint64_t read_bytes = 0;   // read from the source for it
+    std::uint64_t new_bytes = 0;    // of those, what no earlier snapshot had
+    std::uint64_t stored_bytes = 0; // what that took in the repository, metadata included
     std::uint64_t unchanged_files = 0, changed_files = 0, new_files = 0, failed = 0;
     bool operator==(const SnapshotTotals&) const = default;
 };

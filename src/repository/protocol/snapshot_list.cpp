@@ -27,9 +27,10 @@ std::set<RunId> forgotten_among(const RepositoryContext& context, const std::set
         }
     }
     std::set<RunId> forgotten;
-    read_names(context, names, NameKind::forget, {ObjectKind::forget},
-               {.object = [&](const ObjectName& name, const OpenedObject&) { forgotten.insert(name.owner); },
-                .problem = [&](const std::string&, const Error& error) { problems.push_back(error.message()); }});
+    read_names(
+        context, names, NameKind::forget, {ObjectKind::forget},
+        {.object = [&](const ObjectName& name, const OpenedObject&) { forgotten.insert(name.owner); },
+         .problem = [&](const std::string&, const Error& error) { problems.push_back(error.message()); }});
     return forgotten;
 }
 
@@ -78,27 +79,28 @@ SnapshotList list_snapshots(const RepositoryContext& context) {
                 .problem =
                     [&](const std::string& name, const Error& error) {
                         list.problems.push_back(error.message());
-                        if (error.code() != ErrorCode::access_denied && parse_name(name)) list.damaged.push_back(name);
+                        if (error.code() != ErrorCode::access_denied && parse_name(name))
+                            list.damaged.push_back(name);
                     },
                 .unreadable = [&](const std::string&) { ++list.unreadable; }});
-    std::ranges::sort(list.snapshots, {}, [](const Snapshot& snapshot) { return std::tie(snapshot.time, snapshot.id); });
+    std::ranges::sort(list.snapshots, {},
+                      [](const Snapshot& snapshot) { return std::tie(snapshot.time, snapshot.id); });
     return list;
 }
 
 std::vector<Snapshot> list_checkpoints(const RepositoryContext& context, const std::set<RunId>& ended,
                                        Timestamp not_before) {
     std::map<RunId, std::vector<std::string>> by_run; // ascending by number
-    context.store.list(
-        std::string(checkpoints_prefix), "",
-        [&](const ObjectInfo& info) {
-            const auto parsed = parse_name(info.name);
-            if (parsed && parsed->kind == NameKind::checkpoint && !ended.contains(parsed->owner) &&
-                info.modified >= not_before) {
-                by_run[parsed->owner].push_back(info.name);
-            }
-            return true;
-        },
-        {});
+    context.store.list(std::string(checkpoints_prefix), "",
+                       [&](const ObjectInfo& info) {
+                           const auto parsed = parse_name(info.name);
+                           if (parsed && parsed->kind == NameKind::checkpoint &&
+                               !ended.contains(parsed->owner) && info.modified >= not_before) {
+                               by_run[parsed->owner].push_back(info.name);
+                           }
+                           return true;
+                       },
+                       {});
     std::vector<Snapshot> checkpoints;
     for (const auto& [run, names] : by_run) {
         for (auto name = names.rbegin(); name != names.rend(); ++name) {
@@ -124,13 +126,18 @@ std::vector<Snapshot> list_checkpoints(const RepositoryContext& context, const s
 }
 
 void forget_snapshot(const RepositoryContext& context, const RunId& id, bool even_the_last) {
+    if (!role_may_write(context.keys.role(), ObjectKind::forget)) {
+        throw Error(ErrorCode::access_denied, "this key may not forget snapshots",
+                    "use a key of role full or prune");
+    }
     const SnapshotList list = list_snapshots(context);
     const auto found = std::ranges::find(list.snapshots, id, &Snapshot::id);
     const bool damaged = std::ranges::find(list.damaged, commit_name(id)) != list.damaged.end();
     if (damaged && even_the_last) return put_forget(context, id);
     if (damaged) {
-        throw Error(ErrorCode::usage, fmt::format("{} is damaged, so that it is not known what it is", id.hex()),
-                    "restore it from a copy, or say explicitly that it may go even if it is the last of its source");
+        throw Error(
+            ErrorCode::usage, fmt::format("{} is damaged, so that it is not known what it is", id.hex()),
+            "restore it from a copy, or say explicitly that it may go even if it is the last of its source");
     }
     if (found == list.snapshots.end()) {
         throw Error(ErrorCode::not_found, fmt::format("there is no snapshot {}", id.hex()),

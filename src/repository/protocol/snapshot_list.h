@@ -10,8 +10,8 @@
 
 namespace holdfast {
 
-// Committed and not forgotten, in the order of time. Objects that are damaged or that nobody trusted signed are left out
-// and named in `problems`.
+// Committed and not forgotten, in the order of time. Objects that are damaged or that nobody trusted signed
+// are left out and named in `problems`.
 struct SnapshotList {
     std::vector<Snapshot> snapshots;
     std::vector<std::string> problems;
@@ -26,13 +26,14 @@ struct SnapshotList {
 };
 SnapshotList list_snapshots(const RepositoryContext& context);
 
-// The newest checkpoint of each run that is not in `ended`, newest first. Damaged ones, and those that the store got before
-// `not_before` by its own clock, are passed over.
+// The newest checkpoint of each run that is not in `ended`, newest first. Damaged ones, and those that the
+// store got before `not_before` by its own clock, are passed over.
 std::vector<Snapshot> list_checkpoints(const RepositoryContext& context, const std::set<RunId>& ended,
                                        Timestamp not_before = Timestamp::min());
 
-// Says that a snapshot is no longer wanted. Its data goes with the next collection. Refuses with Error(usage) a snapshot
-// that is held, and the last one of its source unless `even_the_last`; Error(not_found) when there is no such snapshot.
+// Says that a snapshot is no longer wanted. Its data goes with the next collection. Refuses with Error(usage)
+// a snapshot that is held, and the last one of its source unless `even_the_last`; Error(not_found) when there
+// is no such snapshot.
 void forget_snapshot(const RepositoryContext& context, const RunId& id, bool even_the_last);
 
 } // namespace holdfast

@@ -24,7 +24,8 @@ void read_all(const RepositoryContext& context, std::string_view prefix, NameKin
                          try {
                              bodies.emplace(name.owner, decode(object.body));
                          } catch (const Error& error) {
-                             damaged(object_name(name), fmt::format("{}: {}", object_name(name), error.message()));
+                             damaged(object_name(name),
+                                     fmt::format("{}: {}", object_name(name), error.message()));
                          }
                      },
                  .problem =
@@ -67,8 +68,8 @@ StandingVerdicts read_verdicts(const RepositoryContext& context) {
     StandingVerdicts standing;
     read_all(context, condemned_prefix, NameKind::condemned, ObjectKind::condemned, decode_condemned_list,
              standing.condemned, standing);
-    read_all(context, verdicts_prefix, NameKind::verdict, ObjectKind::verdict, decode_verdict, standing.verdicts,
-             standing);
+    read_all(context, verdicts_prefix, NameKind::verdict, ObjectKind::verdict, decode_verdict,
+             standing.verdicts, standing);
     return standing;
 }
 

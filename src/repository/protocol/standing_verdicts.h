@@ -19,7 +19,8 @@ struct StandingVerdicts {
     // Objects that are damaged: what they doom is not known.
     std::vector<std::string> damaged;
 
-    // All that was decided, ever: frames and packs that are gone or going, even if a delayed put brings them back.
+    // All that was decided, ever: frames and packs that are gone or going, even if a delayed put brings them
+    // back.
     DoomedPacks decided() const;
     Moves moves() const;
     // Collections that have a verdict, or had one that was united.

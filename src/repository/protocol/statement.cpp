@@ -36,7 +36,8 @@ std::optional<std::string> contradiction(const Statement& statement) {
     if ((statement.type == StatementType::release) != statement.releases.has_value()) {
         return "a release, and nothing else, names a hold";
     }
-    if (statement.type == StatementType::verification && !statement.value) return "it does not say how it came out";
+    if (statement.type == StatementType::verification && !statement.value)
+        return "it does not say how it came out";
     if (statement.type != StatementType::release && statement.name.empty()) return "its name is empty";
     return std::nullopt;
 }
@@ -86,9 +87,11 @@ Statement decode_statement(ByteView json, const StatementId& id) {
     if (about.has("snapshot")) statement.snapshot = about.id<16>("snapshot");
     if (about.has("source")) statement.source = from_text_form(about.text("source", longest_text_bytes));
     const std::string type_name = in.text("type", 64);
-    const auto* type = std::ranges::find_if(types, [&](StatementType known) { return to_string(known) == type_name; });
+    const auto* type =
+        std::ranges::find_if(types, [&](StatementType known) { return to_string(known) == type_name; });
     if (type == std::end(types)) {
-        throw Error(ErrorCode::incompatible, fmt::format("a statement of the unknown type '{}'", to_text_form(type_name)),
+        throw Error(ErrorCode::incompatible,
+                    fmt::format("a statement of the unknown type '{}'", to_text_form(type_name)),
                     "use a newer holdfast");
     }
     statement.type = *type;
@@ -120,7 +123,8 @@ StatementList list_statements(const RepositoryContext& context) {
             Statement statement = decode_statement(object->body, *id);
             const bool follows = last && last->first.slot == id->slot && last->first.number + 1 == id->number;
             if (id->number > 0 && (!follows || last->second != *statement.previous)) {
-                list.problems.push_back(fmt::format("{}: a statement before it is missing or was replaced", name));
+                list.problems.push_back(
+                    fmt::format("{}: a statement before it is missing or was replaced", name));
             }
             last = {*id, object->digest};
             list.statements.push_back(std::move(statement));
@@ -162,7 +166,8 @@ Standing standing_of(const Snapshot& snapshot, const std::vector<Statement>& sta
         if (statement.releases) released.insert(*statement.releases);
         if (is_about(statement, snapshot)) about.push_back(&statement);
     }
-    std::ranges::sort(about, {}, [](const Statement* statement) { return std::tie(statement->time, statement->id); });
+    std::ranges::sort(about, {},
+                      [](const Statement* statement) { return std::tie(statement->time, statement->id); });
 
     Standing standing;
     standing.tags = snapshot.tags;

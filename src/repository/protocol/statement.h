@@ -1,5 +1,5 @@
-// What is said about snapshots and sources after they were made: holds, tags, marks, verifications (docs/format.md,
-// section 9). Statements are never changed; a later one takes an earlier one back.
+// What is said about snapshots and sources after they were made: holds, tags, marks, verifications
+// (docs/format.md, section 9). Statements are never changed; a later one takes an earlier one back.
 #pragma once
 
 #include "base/clock.h"
@@ -48,16 +48,16 @@ struct Statement {
 Bytes encode_statement(const Statement& statement);
 Statement decode_statement(ByteView json, const StatementId& id);
 
-// All statements, by slot and number. What is damaged, signed by nobody trusted, missing from a slot's chain or not known
-// to this program is left out and named in `problems`.
+// All statements, by slot and number. What is damaged, signed by nobody trusted, missing from a slot's chain
+// or not known to this program is left out and named in `problems`.
 struct StatementList {
     std::vector<Statement> statements;
     std::vector<std::string> problems;
 };
 StatementList list_statements(const RepositoryContext& context);
 
-// Says it: gives `statement` the next number of our slot and its predecessor, puts it, and returns its id. Throws
-// Error(usage) when it contradicts itself.
+// Says it: gives `statement` the next number of our slot and its predecessor, puts it, and returns its id.
+// Throws Error(usage) when it contradicts itself.
 StatementId put_statement(const RepositoryContext& context, Statement statement);
 
 // What the statements make of one snapshot.

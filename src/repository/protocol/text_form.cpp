@@ -38,7 +38,8 @@ bool is_utf8(std::string_view text) {
         if (!sequence || sequence->more > text.size() - i) return false;
         for (std::size_t k = 0; k < sequence->more; ++k) {
             const auto byte = static_cast<unsigned char>(text[i++]);
-            if (byte < (k == 0 ? sequence->least : 0x80) || byte > (k == 0 ? sequence->most : 0xbf)) return false;
+            if (byte < (k == 0 ? sequence->least : 0x80) || byte > (k == 0 ? sequence->most : 0xbf))
+                return false;
         }
     }
     return true;

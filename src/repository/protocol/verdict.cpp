@@ -96,8 +96,13 @@ Verdict decode_verdict(ByteView body) {
     const std::vector<RunId> united = decode_runs(in);
     verdict.united = {united.begin(), united.end()};
     in.expect_end();
-    if (verdict.abandoned && verdict != Verdict{.abandoned = true, .doomed = {}, .moves = {}, .snapshots = {},
-                                                .earlier = {}, .earlier_moves = {}, .united = {}}) {
+    if (verdict.abandoned && verdict != Verdict{.abandoned = true,
+                                                .doomed = {},
+                                                .moves = {},
+                                                .snapshots = {},
+                                                .earlier = {},
+                                                .earlier_moves = {},
+                                                .united = {}}) {
         in.fail("an abandoned collection that decides something");
     }
     return verdict;

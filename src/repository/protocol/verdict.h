@@ -27,7 +27,8 @@ struct Verdict {
     // Forgotten snapshots whose commits go.
     std::vector<RunId> snapshots;
 
-    // What earlier verdicts said, so that their objects can go: all that they doomed and moved, and whose they were.
+    // What earlier verdicts said, so that their objects can go: all that they doomed and moved, and whose
+    // they were.
     DoomedPacks earlier;
     Moves earlier_moves;
     std::set<RunId> united;

@@ -20,8 +20,11 @@ constexpr unsigned most_moves = 64;
 } // namespace
 
 struct WriterSession::State {
-    State(const RepositoryContext& repository, RunContext& own_run, const std::string& what, Duration beat_interval)
-        : context(repository), run(own_run), intent(repository, own_run, RunRole::writer, what, beat_interval) {}
+    State(const RepositoryContext& repository, RunContext& own_run, const std::string& what,
+          Duration beat_interval)
+        : context(repository),
+          run(own_run),
+          intent(repository, own_run, RunRole::writer, what, beat_interval) {}
 
     void read_condemned();
     void list();
@@ -57,13 +60,12 @@ void WriterSession::State::read_condemned() {
 void WriterSession::State::list() {
     snapshots = list_snapshots(context);
     if (!context.steps.list_packs) return;
-    context.store.list(
-        std::string(packs_prefix), "",
-        [&](const ObjectInfo& info) {
-            if (const auto pack = PackId::from_name(info.name)) packs.insert(*pack);
-            return true;
-        },
-        {});
+    context.store.list(std::string(packs_prefix), "",
+                       [&](const ObjectInfo& info) {
+                           if (const auto pack = PackId::from_name(info.name)) packs.insert(*pack);
+                           return true;
+                       },
+                       {});
     for (const std::string& name : list_names(context.store, moved_prefix)) {
         const auto parsed = parse_name(name);
         if (parsed && parsed->kind == NameKind::moved) moved.insert(parsed->pack());
@@ -90,7 +92,7 @@ std::unique_ptr<WriterSession> WriterSession::begin(const RepositoryContext& con
     auto state = std::make_unique<State>(context, run, what, beat_interval);
     state->read_condemned();
     state->list();
-    return std::unique_ptr<WriterSession>(new WriterSession(std::move(state)));
+    return std::make_unique<WriterSession>(std::move(state));
 }
 
 bool WriterSession::may_refer(const FrameAddress& frame) const {
@@ -156,9 +158,11 @@ void WriterSession::commit(const Snapshot& snapshot) {
         return;
     }
     if (put_deciding(state_->context, name, object)) return;
-    throw Error(ErrorCode::fenced,
-                fmt::format("{}: a collection gave this run up, because it showed no sign of life for too long", name),
-                "start the backup again: what was stored is found again, as far as it is still there");
+    throw Error(
+        ErrorCode::fenced,
+        fmt::format("{}: a collection gave this run up, because it showed no sign of life for too long",
+                    name),
+        "start the backup again: what was stored is found again, as far as it is still there");
 }
 
 } // namespace holdfast

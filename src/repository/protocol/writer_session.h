@@ -13,42 +13,48 @@
 
 namespace holdfast {
 
-// Not thread-safe but for the questions (const members), which any thread may ask once begin() has returned. Memory: eight
-// bytes a listed pack, and what the snapshots and the verdicts take.
+// Not thread-safe but for the questions (const members), which any thread may ask once begin() has returned.
+// Memory: eight bytes a listed pack, and what the snapshots and the verdicts take.
 class WriterSession {
+    struct State;
+
   public:
-    // Steps 1 to 3: puts the intent of `run`, then reads what is condemned, then lists. A thread puts beats every
-    // `beat_interval` until the session ends; zero puts none (tests and simulations call beat()). `what` is for people.
-    // `context` and `run` must outlive the session.
+    // For begin(), which alone can make a State.
+    explicit WriterSession(std::unique_ptr<State> state);
+    // Steps 1 to 3: puts the intent of `run`, then reads what is condemned, then lists. A thread puts beats
+    // every `beat_interval` until the session ends; zero puts none (tests and simulations call beat()).
+    // `what` is for people. `context` and `run` must outlive the session.
     static std::unique_ptr<WriterSession> begin(const RepositoryContext& context, RunContext& run,
                                                 const std::string& what, Duration beat_interval);
     ~WriterSession();
 
-    // Whether a frame may be referred to by what this run commits: its pack was listed or has moved, and the frame is not
-    // condemned. For frames that an existing snapshot or a checkpoint refers to.
+    // Whether a frame may be referred to by what this run commits: its pack was listed or has moved, and the
+    // frame is not condemned. For frames that an existing snapshot or a checkpoint refers to.
     bool may_refer(const FrameAddress& frame) const;
-    // The same, but also false when no pack was listed that can hold the frame: for entries of an index, which may name
-    // packs that were lost.
+    // The same, but also false when no pack was listed that can hold the frame: for entries of an index,
+    // which may name packs that were lost.
     bool in_listed_pack(const FrameAddress& frame) const;
     const SnapshotList& snapshots() const;
-    // What was found damaged or untrusted in the lists of collectors. When one is damaged, nothing may be referred to.
+    // What was found damaged or untrusted in the lists of collectors. When one is damaged, nothing may be
+    // referred to.
     const std::vector<std::string>& problems() const;
     // Checkpoints of runs that never committed, of this source, newest first.
     std::vector<Snapshot> checkpoints(const std::string& source) const;
-    // Whether every frame below a checkpoint may be referred to; to be asked before anything is taken from it. Unlike a
-    // snapshot, a checkpoint may have lost a part while the rest is still needed by others. Reads its nodes.
+    // Whether every frame below a checkpoint may be referred to; to be asked before anything is taken from
+    // it. Unlike a snapshot, a checkpoint may have lost a part while the rest is still needed by others.
+    // Reads its nodes.
     bool may_build_on(const Snapshot& checkpoint, NodeReader& nodes) const;
 
     void beat();
-    // Puts a checkpoint of this run; `snapshot.state` must be unfinished. Everything that it refers to must be in the store.
+    // Puts a checkpoint of this run; `snapshot.state` must be unfinished. Everything that it refers to must
+    // be in the store.
     void checkpoint(const Snapshot& snapshot);
-    // Step 5; everything that `snapshot` refers to must be in the store. Throws Error(fenced) when a collector has given
-    // this run up. After any other error the commit may or may not be there; commit() with an equal snapshot tries again.
+    // Step 5; everything that `snapshot` refers to must be in the store. Throws Error(fenced) when a
+    // collector has given this run up. After any other error the commit may or may not be there; commit()
+    // with an equal snapshot tries again.
     void commit(const Snapshot& snapshot);
 
   private:
-    struct State;
-    explicit WriterSession(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;
 };
 

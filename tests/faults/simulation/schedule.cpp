@@ -65,7 +65,8 @@ class Schedule {
     // Something to reuse and something to collect.
     void begin_calmly() {
         const Participant writer = quiet("before", *world_.keys.writers);
-        for (std::uint64_t i = 0; i < 2; ++i) back_up(world_, writer, fmt::format("source {}", i), random_dataset());
+        for (std::uint64_t i = 0; i < 2; ++i)
+            back_up(world_, writer, fmt::format("source {}", i), random_dataset());
         if (scheduler_.chance(700)) forget_one(world_, writer);
     }
 
@@ -82,7 +83,8 @@ class Schedule {
     }
 
     Duration random_skew() {
-        return scheduler_.chance(500) ? Duration::zero() : hours(static_cast<std::int64_t>(random(49))) - hours(24);
+        return scheduler_.chance(500) ? Duration::zero()
+                                      : hours(static_cast<std::int64_t>(random(49))) - hours(24);
     }
     std::int64_t random_death(std::uint64_t operations) {
         return scheduler_.chance(250) ? static_cast<std::int64_t>(random(operations)) : -1;
@@ -94,7 +96,8 @@ class Schedule {
         const std::string source = fmt::format("source {}", random(2));
         const std::uint64_t backups = 1 + random(3);
         scheduler_.add(name, random_start(), [this, name, source, backups] {
-            const Participant self(world_, name, *world_.keys.writers, nastiness_, random_skew(), random_death(80));
+            const Participant self(world_, name, *world_.keys.writers, nastiness_, random_skew(),
+                                   random_death(80));
             Dataset dataset = random_dataset();
             for (std::uint64_t i = 0; i < backups; ++i) {
                 back_up(world_, self, source, dataset);
@@ -108,7 +111,8 @@ class Schedule {
         const std::string name = fmt::format("collector {}", number);
         const std::uint64_t collections = 1 + random(3);
         scheduler_.add(name, random_start(), [this, name, collections] {
-            const Participant self(world_, name, *world_.keys.collectors, nastiness_, random_skew(), random_death(400));
+            const Participant self(world_, name, *world_.keys.collectors, nastiness_, random_skew(),
+                                   random_death(400));
             for (std::uint64_t i = 0; i < collections; ++i) {
                 collect(world_, self, random_settings());
                 scheduler_.yield(scheduler_.random_duration(hours(3)));
@@ -138,7 +142,8 @@ class Schedule {
     void add_forgetter() {
         const std::uint64_t forgets = random(4);
         scheduler_.add("forgetter", random_start(), [this, forgets] {
-            const Participant self(world_, "forgetter", *world_.keys.collectors, nastiness_, random_skew(), -1);
+            const Participant self(world_, "forgetter", *world_.keys.collectors, nastiness_, random_skew(),
+                                   -1);
             for (std::uint64_t i = 0; i < forgets; ++i) {
                 forget_one(world_, self);
                 if (scheduler_.chance(300)) lock_some_pack();
@@ -150,11 +155,12 @@ class Schedule {
     void lock_some_pack() {
         auto at = world_.objects.by_name.lower_bound("packs/");
         for (std::uint64_t skip = random(6); skip > 0 && at != world_.objects.by_name.end(); --skip) ++at;
-        if (at != world_.objects.by_name.end() && at->first.starts_with("packs/")) world_.objects.locked.insert(at->first);
+        if (at != world_.objects.by_name.end() && at->first.starts_with("packs/"))
+            world_.objects.locked.insert(at->first);
     }
 
-    // Full collections with nothing in their way: what counts is kept, and all else goes. The first may have to end what
-    // others left; the last finds nothing new.
+    // Full collections with nothing in their way: what counts is kept, and all else goes. The first may have
+    // to end what others left; the last finds nothing new.
     void end_calmly() {
         const Participant collector = quiet("after", *world_.keys.collectors);
         for (int i = 0; i < 2; ++i) {

@@ -61,7 +61,8 @@ Scheduler::Actor* Scheduler::choose() {
         if (actor->wake <= now_) ready.push_back(actor.get());
         if (first == nullptr || actor->wake < first->wake) first = actor.get();
     }
-    if (first == nullptr || !ready.empty()) return ready.empty() ? nullptr : ready[random_.below(ready.size())];
+    if (first == nullptr || !ready.empty())
+        return ready.empty() ? nullptr : ready[random_.below(ready.size())];
     if (!planned_.empty() && planned_.begin()->first < first->wake) {
         now_ = planned_.begin()->first;
         run_due();
@@ -97,7 +98,8 @@ void Scheduler::run_planned() {
 }
 
 Duration Scheduler::uniform_duration(Duration longest) {
-    return Duration(static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(longest.count()) + 1)));
+    return Duration(
+        static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(longest.count()) + 1)));
 }
 
 // The magnitude is uniform, so that every order of it happens.
@@ -105,7 +107,8 @@ Duration Scheduler::random_duration(Duration longest) {
     return uniform_duration(Duration(longest.count() >> random_.below(12)));
 }
 
-// A turn is handed over here too: whoever asks for the time must expect it to be old when the answer is there.
+// A turn is handed over here too: whoever asks for the time must expect it to be old when the answer is
+// there.
 Timestamp ActorClock::now() const { return start_of_time() + scheduler_.now() + skew_; }
 
 bool ActorClock::sleep_for(Duration duration, std::stop_token stop) {

@@ -1,7 +1,8 @@
 // Runs actors one at a time, in an order that a seed decides, in a time of their own.
 //
-// Every actor has a thread, but only the one whose turn it is runs: it hands over at every store operation and whenever it
-// asks for the time or sleeps. Time stands still while an actor runs and jumps to whatever happens next when all sleep.
+// Every actor has a thread, but only the one whose turn it is runs: it hands over at every store operation
+// and whenever it asks for the time or sleeps. Time stands still while an actor runs and jumps to whatever
+// happens next when all sleep.
 #pragma once
 
 #include "base/clock.h"
@@ -25,18 +26,19 @@ class Scheduler {
     explicit Scheduler(std::uint64_t seed) : random_(seed) {}
     ~Scheduler();
 
-    // An actor that starts at `start`. `body` runs on the actor's thread; what it throws other than ActorKilled ends the
-    // program.
+    // An actor that starts at `start`. `body` runs on the actor's thread; what it throws other than
+    // ActorKilled ends the program.
     void add(const std::string& name, Duration start, std::function<void()> body);
     // Calls `body` at `time`, between the turns of actors.
     void at(Duration time, std::function<void()> body);
-    // Runs until all actors have ended. What was planned with at() and has not happened by then stays planned.
+    // Runs until all actors have ended. What was planned with at() and has not happened by then stays
+    // planned.
     void run_actors();
     // Lets everything happen that was planned.
     void run_planned();
 
-    // For the actor whose turn it is: lets others run, then goes on, `duration` later at the earliest. Outside of
-    // actors only time passes.
+    // For the actor whose turn it is: lets others run, then goes on, `duration` later at the earliest.
+    // Outside of actors only time passes.
     void yield(Duration duration = Duration::zero());
 
     Duration now() const { return now_; }

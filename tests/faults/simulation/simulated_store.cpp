@@ -15,7 +15,11 @@ constexpr std::size_t listing_page = 3;
 Error lost() { return Error(ErrorCode::timed_out, "the answer was lost", "", true); }
 
 ObjectInfo info_of(const std::string& name, const StoredObject& object) {
-    return {.name = name, .size_bytes = object.bytes->size(), .modified = object.modified, .token = {}, .tier = {}};
+    return {.name = name,
+            .size_bytes = object.bytes->size(),
+            .modified = object.modified,
+            .token = {},
+            .tier = {}};
 }
 
 } // namespace
@@ -31,8 +35,8 @@ StoreCapabilities Connection::capabilities() const {
 
 void Connection::trace(std::string_view how, std::string_view what) const {
     if (!objects_.trace) return;
-    objects_.trace(fmt::format("{:>10.3f} s  {:<12} {} {}", std::chrono::duration<double>(scheduler_.now()).count(),
-                               actor_, how, what));
+    objects_.trace(fmt::format("{:>10.3f} s  {:<12} {} {}",
+                               std::chrono::duration<double>(scheduler_.now()).count(), actor_, how, what));
 }
 
 Connection::Fate Connection::begin(const std::string& what, bool deciding) {
@@ -48,10 +52,10 @@ Connection::Fate Connection::begin(const std::string& what, bool deciding) {
     }
     scheduler_.yield(wait);
     std::uint64_t roll = scheduler_.random().below(1000);
-    for (const auto& [chance, fate] : {std::pair{nastiness_.lost_request, Fate::lost_request},
-                                       std::pair{nastiness_.lost_answer, Fate::lost_answer},
-                                       std::pair{nastiness_.delayed, Fate::delayed},
-                                       std::pair{nastiness_.repeated, Fate::repeated}}) {
+    for (const auto& [chance, fate] :
+         {std::pair{nastiness_.lost_request, Fate::lost_request},
+          std::pair{nastiness_.lost_answer, Fate::lost_answer}, std::pair{nastiness_.delayed, Fate::delayed},
+          std::pair{nastiness_.repeated, Fate::repeated}}) {
         if (roll < chance) return fate;
         roll -= chance;
     }
@@ -76,8 +80,8 @@ void Connection::later(std::function<void()> body) {
     scheduler_.at(scheduler_.now() + delay, std::move(body));
 }
 
-PutResult Connection::land_put(const std::string& name, const std::shared_ptr<const Bytes>& bytes, bool if_absent,
-                               std::string_view how) {
+PutResult Connection::land_put(const std::string& name, const std::shared_ptr<const Bytes>& bytes,
+                               bool if_absent, std::string_view how) {
     if (if_absent && objects_.by_name.contains(name)) {
         trace(how, "put, taken: " + name);
         return PutResult::already_there;
@@ -95,12 +99,13 @@ void Connection::land_remove(const std::string& name, std::string_view how) {
     objects_.by_name.erase(name);
 }
 
-PutResult Connection::put(const std::string& name, std::span<const ByteView> parts, const PutOptions& put_options,
-                          const CallOptions&) {
+PutResult Connection::put(const std::string& name, std::span<const ByteView> parts,
+                          const PutOptions& put_options, const CallOptions&) {
     auto bytes = std::make_shared<Bytes>();
     for (const ByteView part : parts) bytes->insert(bytes->end(), part.begin(), part.end());
     const bool if_absent = put_options.only_if_absent;
-    const bool deciding = name.starts_with("commits/") || name.starts_with("condemned/") || name.starts_with("verdicts/");
+    const bool deciding =
+        name.starts_with("commits/") || name.starts_with("condemned/") || name.starts_with("verdicts/");
     const Fate fate = begin("put " + name, deciding);
     if (fate == Fate::lost_request) throw lost();
     if (fate == Fate::delayed || fate == Fate::repeated) {
@@ -158,7 +163,8 @@ void Connection::list(const std::string& prefix, const std::string& after,
         std::vector<ObjectInfo> page;
         auto at = last == prefix && after < prefix ? objects_.by_name.lower_bound(last)
                                                    : objects_.by_name.upper_bound(last);
-        for (; at != objects_.by_name.end() && at->first.starts_with(prefix) && page.size() < listing_page; ++at) {
+        for (; at != objects_.by_name.end() && at->first.starts_with(prefix) && page.size() < listing_page;
+             ++at) {
             page.push_back(info_of(at->first, at->second));
         }
         trace("", fmt::format("list {} ({} behind '{}')", prefix, page.size(), last));

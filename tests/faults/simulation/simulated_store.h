@@ -1,9 +1,9 @@
 // The object store of the simulation, as far from kind as a real one may be.
 //
-// The objects are shared; each actor has its own connection. On a connection, answers get lost, operations that were
-// answered with an error land later, operations that succeeded land a second time, the actor is killed or sleeps for hours
-// before or after an operation happens, and listings come in pages between which everything may change. A put that is to
-// happen only if the name is free looks at the moment when it lands.
+// The objects are shared; each actor has its own connection. On a connection, answers get lost, operations
+// that were answered with an error land later, operations that succeeded land a second time, the actor is
+// killed or sleeps for hours before or after an operation happens, and listings come in pages between which
+// everything may change. A put that is to happen only if the name is free looks at the moment when it lands.
 #pragma once
 
 #include "faults/simulation/scheduler.h"
@@ -18,11 +18,11 @@ namespace holdfast::simulation {
 
 // How nasty a schedule is: chances in a thousand operations.
 struct Nastiness {
-    std::uint64_t lost_request = 0;  // fails, never happens
-    std::uint64_t lost_answer = 0;   // happens, fails
-    std::uint64_t delayed = 0;       // fails, happens later
-    std::uint64_t repeated = 0;      // happens, and happens again later
-    std::uint64_t pause = 0;         // a sleep of up to `longest_pause` before it happens, or after
+    std::uint64_t lost_request = 0;   // fails, never happens
+    std::uint64_t lost_answer = 0;    // happens, fails
+    std::uint64_t delayed = 0;        // fails, happens later
+    std::uint64_t repeated = 0;       // happens, and happens again later
+    std::uint64_t pause = 0;          // a sleep of up to `longest_pause` before it happens, or after
     std::uint64_t pause_deciding = 0; // the same, before operations that decide
     Duration longest_pause{};
     Duration longest_delay{};
@@ -45,8 +45,12 @@ struct Objects {
 class Connection final : public Store {
   public:
     // Dies at operation number `dies_at`, counted from 0; never when it is negative.
-    Connection(Objects& objects, Scheduler& scheduler, std::string actor, Nastiness nastiness, std::int64_t dies_at)
-        : objects_(objects), scheduler_(scheduler), actor_(std::move(actor)), nastiness_(nastiness),
+    Connection(Objects& objects, Scheduler& scheduler, std::string actor, Nastiness nastiness,
+               std::int64_t dies_at)
+        : objects_(objects),
+          scheduler_(scheduler),
+          actor_(std::move(actor)),
+          nastiness_(nastiness),
           dies_at_(dies_at) {}
 
     using Store::put;

@@ -26,7 +26,7 @@ using namespace holdfast::simulation;
 
 struct Step {
     std::string_view name;
-    bool ProtocolSteps::*member;
+    bool ProtocolSteps::* member;
 };
 // The rows of the table in section 10 of docs/format.md.
 constexpr std::array steps{
@@ -76,10 +76,14 @@ std::optional<Options> parse(int count, char** arguments) {
             options.without = arguments[++i];
         } else if (i + 1 < count && number(arguments[i + 1])) {
             const std::uint64_t value = *number(arguments[++i]);
-            if (name == "--schedules") options.schedules = value;
-            else if (name == "--first-seed") options.first_seed = value;
-            else if (name == "--seed") options.seed = value;
-            else return std::nullopt;
+            if (name == "--schedules")
+                options.schedules = value;
+            else if (name == "--first-seed")
+                options.first_seed = value;
+            else if (name == "--seed")
+                options.seed = value;
+            else
+                return std::nullopt;
         } else {
             return std::nullopt;
         }
@@ -99,8 +103,8 @@ std::optional<ProtocolSteps> steps_without(std::string_view name) {
 }
 
 std::string replay(std::uint64_t seed, std::string_view without) {
-    return fmt::format("build/tests/holdfast_simulation --seed {}{}{} --steps", seed, without.empty() ? "" : " --without ",
-                       without);
+    return fmt::format("build/tests/holdfast_simulation --seed {}{}{} --steps", seed,
+                       without.empty() ? "" : " --without ", without);
 }
 
 int show(const Keys& keys, const Options& options, const ProtocolSteps& chosen) {
@@ -129,10 +133,11 @@ int run_many(const Keys& keys, const Options& options, const ProtocolSteps& chos
         all.reused += result.reused;
     }
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-    std::cout << fmt::format("{} schedules in {:.1f} s: {} operations, {} commits, {} collections, {} fences, {} backups "
-                             "that went on from a checkpoint, {} frames reused; nothing was lost\n",
-                             options.schedules, seconds, all.operations, all.commits, all.collections, all.fenced,
-                             all.resumed, all.reused);
+    std::cout << fmt::format(
+        "{} schedules in {:.1f} s: {} operations, {} commits, {} collections, {} fences, {} backups "
+        "that went on from a checkpoint, {} frames reused; nothing was lost\n",
+        options.schedules, seconds, all.operations, all.commits, all.collections, all.fenced, all.resumed,
+        all.reused);
     // A simulation in which nothing happens proves nothing.
     const bool lively = all.commits > 0 && all.collections > 0 && all.fenced > 0 && all.reused > 0;
     if (options.schedules >= 500 && !lively) {
@@ -155,8 +160,9 @@ int run_mutations(const Keys& keys, const Options& options) {
             std::cout << fmt::format("without {}: seed {}: {}\n", step.name, seed - 1, *lost);
         } else {
             ++survivors;
-            std::cout << fmt::format("without {}: nothing was lost in {} schedules: the simulation is too kind\n", step.name,
-                                     options.schedules);
+            std::cout << fmt::format(
+                "without {}: nothing was lost in {} schedules: the simulation is too kind\n", step.name,
+                options.schedules);
         }
         std::cout.flush();
     }
@@ -169,7 +175,8 @@ int main(int count, char** arguments) {
     const std::optional<Options> options = parse(count, arguments);
     const std::optional<ProtocolSteps> chosen = options ? steps_without(options->without) : std::nullopt;
     if (!chosen) {
-        std::cerr << "usage: holdfast_simulation [--schedules N] [--first-seed S] [--seed S [--steps]] [--without STEP] "
+        std::cerr << "usage: holdfast_simulation [--schedules N] [--first-seed S] [--seed S [--steps]] "
+                     "[--without STEP] "
                      "[--mutations]\nsteps:";
         for (const Step& step : steps) std::cerr << ' ' << step.name;
         std::cerr << '\n';

@@ -58,17 +58,18 @@ World::World(const Keys& all_keys, std::uint64_t seed, const ProtocolSteps& prot
 
 void World::trace(const std::string& actor, const std::string& what) {
     if (!objects.trace) return;
-    objects.trace(
-        fmt::format("{:>10.3f} s  {:<12} -- {}", std::chrono::duration<double>(scheduler.now()).count(), actor, what));
+    objects.trace(fmt::format("{:>10.3f} s  {:<12} -- {}",
+                              std::chrono::duration<double>(scheduler.now()).count(), actor, what));
 }
 
-Participant::Participant(World& world, const std::string& name, const Unlocked& holder, const Nastiness& nastiness,
-                         Duration skew, std::int64_t dies_at)
-    : name_(name), clock_(world.scheduler, skew), random_(world.scheduler.random().u64()),
-      store_(std::make_shared<RetryStore>(
-          world.connections.emplace_back(
-              std::make_shared<Connection>(world.objects, world.scheduler, name, nastiness, dies_at)),
-          retries(), clock_, random_)),
+Participant::Participant(World& world, const std::string& name, const Unlocked& holder,
+                         const Nastiness& nastiness, Duration skew, std::int64_t dies_at)
+    : name_(name),
+      clock_(world.scheduler, skew),
+      random_(world.scheduler.random().u64()),
+      store_(std::make_shared<RetryStore>(world.connections.emplace_back(std::make_shared<Connection>(
+                                              world.objects, world.scheduler, name, nastiness, dies_at)),
+                                          retries(), clock_, random_)),
       context_{*store_, holder.ring, holder.trust, clock_, random_, world.steps} {}
 
 void collect(World& world, const Participant& collector, const CollectorSettings& settings) {
@@ -77,8 +78,9 @@ void collect(World& world, const Participant& collector, const CollectorSettings
         const CollectorReport report = collect_garbage(collector.context(), settings, progress);
         ++world.collections;
         world.fenced += report.fenced.size();
-        world.trace(collector.name(), fmt::format("collected: {} packs deleted, {} rewritten{}", report.deleted_packs,
-                                                  report.rewritten_packs, report.postponed ? ", postponed" : ""));
+        world.trace(collector.name(),
+                    fmt::format("collected: {} packs deleted, {} rewritten{}", report.deleted_packs,
+                                report.rewritten_packs, report.postponed ? ", postponed" : ""));
     } catch (const Error& error) {
         world.trace(collector.name(), "gave up: " + error.message());
     }
@@ -116,7 +118,8 @@ void lose_unneeded_pack(World& world) {
     ReachabilityScanner scanner(nodes);
     std::set<PackId> needed;
     try {
-        for (const Snapshot& snapshot : list_snapshots(self.context()).snapshots) scanner.add_tree(snapshot.root);
+        for (const Snapshot& snapshot : list_snapshots(self.context()).snapshots)
+            scanner.add_tree(snapshot.root);
         for (const auto& [origin, frames] : scanner.frames().packs()) {
             for (std::uint32_t i = 0; i < frames.size(); ++i) {
                 if (frames[i]) needed.insert(packs.holder_of({origin, i})->id);
@@ -151,7 +154,8 @@ void check_snapshots(World& world, const std::string& when) {
                 world.lose(fmt::format("{}: snapshot {} is not what was backed up", when, snapshot.id.hex()));
             }
         } catch (const Error& error) {
-            world.lose(fmt::format("{}: snapshot {} cannot be read: {}", when, snapshot.id.hex(), error.message()));
+            world.lose(
+                fmt::format("{}: snapshot {} cannot be read: {}", when, snapshot.id.hex(), error.message()));
         }
     }
     for (const RunId& run : world.acknowledged) {
@@ -169,8 +173,8 @@ void check_collected(World& world) {
     settings.rewrite_dead_part = 0;
     const CollectorReport report = collect_garbage(self.context(), settings, progress);
     if (report.deleted_packs > 0) {
-        world.left_over = fmt::format("at the end {} packs of {} are left that nobody needs", report.deleted_packs,
-                                      report.packs_before);
+        world.left_over = fmt::format("at the end {} packs of {} are left that nobody needs",
+                                      report.deleted_packs, report.packs_before);
     }
     const std::vector<std::string> intents = list_names(self.context().store, intents_prefix);
     if (!intents.empty()) world.left_over = "at the end there is still " + intents.front();

@@ -1,10 +1,11 @@
-// What the actors of a schedule share: the repository, and what the simulation knows about it that they do not.
+// What the actors of a schedule share: the repository, and what the simulation knows about it that they do
+// not.
 #pragma once
 
 #include "faults/simulation/simulated_store.h"
-#include "support/tiny_backup.h"
 #include "repository/key_slots.h"
 #include "repository/protocol/collector.h"
+#include "support/tiny_backup.h"
 
 #include <map>
 #include <memory>
@@ -59,8 +60,8 @@ struct World {
 // One actor's connection, clock and keys.
 class Participant {
   public:
-    Participant(World& world, const std::string& name, const Unlocked& holder, const Nastiness& nastiness, Duration skew,
-                std::int64_t dies_at);
+    Participant(World& world, const std::string& name, const Unlocked& holder, const Nastiness& nastiness,
+                Duration skew, std::int64_t dies_at);
     const RepositoryContext& context() const { return context_; }
     const std::string& name() const { return name_; }
 
@@ -72,8 +73,8 @@ class Participant {
     RepositoryContext context_;
 };
 
-// One backup of `source`, whose documents are `dataset`, through the production WriterSession. Returns false when the run was
-// fenced or gave up.
+// One backup of `source`, whose documents are `dataset`, through the production WriterSession. Returns false
+// when the run was fenced or gave up.
 bool back_up(World& world, const Participant& writer, const std::string& source, const Dataset& dataset);
 
 // One collection. Errors are ordinary: whoever is stopped or loses a connection comes back later.
@@ -82,12 +83,12 @@ void collect(World& world, const Participant& collector, const CollectorSettings
 // Forgets some snapshot.
 void forget_one(World& world, const Participant& actor);
 
-// Removes a pack that no snapshot needs, behind everybody's back, as a disk or a careless hand may. Does nothing while a
-// writer is at work: what it has listed it may refer to.
+// Removes a pack that no snapshot needs, behind everybody's back, as a disk or a careless hand may. Does
+// nothing while a writer is at work: what it has listed it may refer to.
 void lose_unneeded_pack(World& world);
 
-// Whether every snapshot that counts can be read to its last byte and says what its writer meant, and every acknowledged one
-// is there.
+// Whether every snapshot that counts can be read to its last byte and says what its writer meant, and every
+// acknowledged one is there.
 void check_snapshots(World& world, const std::string& when);
 // Whether nothing is left that a collection would delete.
 void check_collected(World& world);

@@ -1,6 +1,6 @@
 #include "base/error.h"
-#include "faults/simulation/world.h"
 #include "crypto/hash.h"
+#include "faults/simulation/world.h"
 #include "repository/node/node.h"
 #include "repository/protocol/writer_session.h"
 
@@ -17,8 +17,12 @@ BlobId blob_id(Content content) { return derive_hash<24>("simulated blob", bytes
 class Backup {
   public:
     Backup(World& world, const Participant& writer, const std::string& source)
-        : world_(world), writer_(writer), source_(source), run_(writer.context().keys.begin_run(writer.context().random)),
-          packs_(writer.context().store, writer.context().keys), nodes_(packs_) {}
+        : world_(world),
+          writer_(writer),
+          source_(source),
+          run_(writer.context().keys.begin_run(writer.context().random)),
+          packs_(writer.context().store, writer.context().keys),
+          nodes_(packs_) {}
     ~Backup() {
         if (at_work_) --world_.writers_at_work;
     }
@@ -51,7 +55,8 @@ class Backup {
     void choose_previous() {
         const Snapshot* parent = nullptr;
         for (const Snapshot& snapshot : session_->snapshots().snapshots) {
-            if (snapshot.source == source_ && (parent == nullptr || newer(snapshot, *parent))) parent = &snapshot;
+            if (snapshot.source == source_ && (parent == nullptr || newer(snapshot, *parent)))
+                parent = &snapshot;
         }
         if (parent != nullptr) {
             sequence_ = parent->sequence + 1;

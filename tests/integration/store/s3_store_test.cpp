@@ -90,7 +90,7 @@ TEST(S3Integrity, ServersRefuseBytesThatChangedOnTheirWay) {
 
 TEST(S3OnSwift, RefusesPutIfAbsentWithoutStoring) {
     S3Store store(S3Server::shared(S3ServerKind::swift).settings(new_bucket(S3ServerKind::swift)));
-    const Error error = error_of([&] { store.put("a", as_bytes("x"), only_if_absent); });
+    const Error error = thrown_error([&] { store.put("a", as_bytes("x"), only_if_absent); });
     EXPECT_EQ(error.code(), ErrorCode::unsupported) << error.message();
     EXPECT_FALSE(error.retryable());
     EXPECT_EQ(store.get("a", {}, {}), std::nullopt);
@@ -99,14 +99,14 @@ TEST(S3OnSwift, RefusesPutIfAbsentWithoutStoring) {
 TEST_F(OnRadosgw, NamesWhatIsWrongWithCredentials) {
     S3Settings wrong = settings();
     wrong.credentials.secret_key = "not-the-secret";
-    const Error error = error_of([&] { S3Store(wrong).put("a", as_bytes("x")); });
+    const Error error = thrown_error([&] { S3Store(wrong).put("a", as_bytes("x")); });
     EXPECT_EQ(error.code(), ErrorCode::access_denied);
     EXPECT_FALSE(error.retryable());
     EXPECT_THAT(error.message(), HasSubstr("SignatureDoesNotMatch"));
     EXPECT_THAT(error.hint(), HasSubstr("secret key"));
     EXPECT_THAT(error.message() + error.hint(), Not(HasSubstr("not-the-secret")));
     wrong.credentials = {"nobody", "nothing"};
-    EXPECT_THAT(error_of([&] { S3Store(wrong).put("a", as_bytes("x")); }).message(),
+    EXPECT_THAT(thrown_error([&] { S3Store(wrong).put("a", as_bytes("x")); }).message(),
                 HasSubstr("InvalidAccessKeyId"));
 }
 
@@ -117,7 +117,7 @@ TEST_F(OnRadosgw, NamesAMissingBucket) {
     for (const std::function<void()>& call :
          std::vector<std::function<void()>>{[&] { store.put("a", as_bytes("x")); },
                                             [&] { store.get("a", {}, {}); }, [&] { store.list_all(""); }}) {
-        const Error error = error_of(call);
+        const Error error = thrown_error(call);
         EXPECT_EQ(error.code(), ErrorCode::not_found);
         EXPECT_THAT(error.message(), HasSubstr("s3://no-such-bucket"));
         EXPECT_THAT(error.hint(), HasSubstr("create the bucket"));
@@ -127,7 +127,7 @@ TEST_F(OnRadosgw, NamesAMissingBucket) {
 TEST_F(OnRadosgw, NamesAWrongClock) {
     FakeClock clock(system_clock().now() + std::chrono::hours(1));
     S3Store store(settings(), clock);
-    const Error error = error_of([&] { store.put("a", as_bytes("x")); });
+    const Error error = thrown_error([&] { store.put("a", as_bytes("x")); });
     EXPECT_EQ(error.code(), ErrorCode::access_denied);
     EXPECT_THAT(error.message(), HasSubstr("RequestTimeTooSkewed"));
     EXPECT_THAT(error.hint(), ContainsRegex("set the clock of this machine: it is 3[56][0-9][0-9] s ahead"));
@@ -136,7 +136,7 @@ TEST_F(OnRadosgw, NamesAWrongClock) {
 TEST_F(OnRadosgw, DoesNotTrustAnUnknownCa) {
     S3Settings tls = settings();
     tls.endpoint = server_.value("tls_endpoint");
-    const Error error = error_of([&] { S3Store(tls).list_all(""); });
+    const Error error = thrown_error([&] { S3Store(tls).list_all(""); });
     EXPECT_EQ(error.code(), ErrorCode::unavailable);
     EXPECT_FALSE(error.retryable());
     EXPECT_THAT(error.hint(), HasSubstr("ca_file"));
@@ -158,7 +158,7 @@ TEST_F(OnRadosgw, AbortsAnUploadThatFails) {
     small_parts.multipart_above_bytes = 2 << 20;
     small_parts.part_bytes = 1 << 20; // smaller than the server allows, which it says at the end
     S3Store store(small_parts);
-    const Error error = error_of([&] { store.put("large", Bytes(5 << 20)); });
+    const Error error = thrown_error([&] { store.put("large", Bytes(5 << 20)); });
     EXPECT_THAT(error.message(), HasSubstr("EntityTooSmall"));
     EXPECT_EQ(store.get("large", {}, {}), std::nullopt);
     expect_nothing_left(S3ServerKind::radosgw, bucket_);
@@ -196,7 +196,7 @@ TEST_F(OnRadosgw, TriesAgainWhenNobodyAnswers) {
     gone.endpoint = "http://127.0.0.1:1";
     FakeClock clock(system_clock().now());
     RetryStore store(std::make_shared<S3Store>(gone), {.attempts = 3}, clock);
-    const Error error = error_of([&] { store.put("a", as_bytes("x")); });
+    const Error error = thrown_error([&] { store.put("a", as_bytes("x")); });
     EXPECT_EQ(store.retries(), 2U);
     EXPECT_EQ(error.code(), ErrorCode::unavailable);
     EXPECT_THAT(error.message(), HasSubstr("127.0.0.1:1"));
@@ -210,12 +210,12 @@ TEST(S3Locks, RefuseWithTheReason) {
     std::string version;
     locked.list_versions("a", [&](const ObjectVersion& found) { return (version = found.version).empty(); },
                          {});
-    const Error error = error_of([&] { locked.remove_version("a", version, {}); });
+    const Error error = thrown_error([&] { locked.remove_version("a", version, {}); });
     EXPECT_EQ(error.code(), ErrorCode::access_denied);
     EXPECT_FALSE(error.retryable());
     // A bucket that was made without locks says what to do.
     S3Store open(S3Server::shared(S3ServerKind::radosgw).settings(new_bucket(S3ServerKind::radosgw)));
-    const Error unsupported = error_of([&] { open.put("a", as_bytes("x"), {.retention = hour}); });
+    const Error unsupported = thrown_error([&] { open.put("a", as_bytes("x"), {.retention = hour}); });
     EXPECT_EQ(unsupported.code(), ErrorCode::unsupported) << unsupported.message();
     EXPECT_THAT(unsupported.hint(), HasSubstr("object lock"));
 }

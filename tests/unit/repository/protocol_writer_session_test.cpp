@@ -16,7 +16,9 @@ class WriterSessionTest : public RepositoryTest {
     RepositoryContext context{store, admin->ring, admin->trust, clock, random, {}};
     RunContext run = admin->ring.begin_run(random);
 
-    std::unique_ptr<WriterSession> begin() { return WriterSession::begin(context, run, "test", Duration::zero()); }
+    std::unique_ptr<WriterSession> begin() {
+        return WriterSession::begin(context, run, "test", Duration::zero());
+    }
 
     Snapshot snapshot(SnapshotState state = SnapshotState::complete) const {
         Snapshot snapshot;
@@ -93,8 +95,11 @@ TEST_F(WriterSessionTest, RefersToNothingCondemnedOrUnlisted) {
     put_signed(ObjectKind::verdict, verdict_name(earlier.id()), encode_verdict(verdict), earlier);
 
     const auto session = begin();
-    for (const auto& [frame, expected] : {std::pair{FrameAddress{whole, 0}, false}, {{part, 0}, true}, {{part, 1}, false},
-                                          {{decided, 0}, false}, {{unlisted, 0}, false}}) {
+    for (const auto& [frame, expected] : {std::pair{FrameAddress{whole, 0}, false},
+                                          {{part, 0}, true},
+                                          {{part, 1}, false},
+                                          {{decided, 0}, false},
+                                          {{unlisted, 0}, false}}) {
         EXPECT_EQ(session->may_refer(frame), expected) << frame.pack.name() << " " << frame.frame;
         EXPECT_EQ(session->in_listed_pack(frame), expected) << frame.pack.name() << " " << frame.frame;
     }
@@ -202,7 +207,7 @@ TEST_F(WriterSessionTest, BeatsGoOnByThemselves) {
     {
         const auto session = WriterSession::begin(real, other, "test", std::chrono::milliseconds(1));
         std::unique_lock lock(mutex);
-        changed.wait(lock, [&] { return beats >= 3; });
+        EXPECT_TRUE(changed.wait_for(lock, std::chrono::seconds(60), [&] { return beats >= 3; }));
     }
     store.before_write = {};
 }

@@ -81,7 +81,7 @@ TEST_F(VerifyTest, FindsNothingInAnIntactRepository) {
     EXPECT_EQ(structure.index_segments, files.names("index/").size());
     EXPECT_GT(structure.index_entries, 0U);
     EXPECT_GT(structure.nodes, 5U);
-    EXPECT_GT(structure.frames, 18U);
+    EXPECT_GT(structure.frames, 10U);
     EXPECT_EQ(structure.orphan_packs, 0U);
 
     const VerifyReport content = verify(true);
@@ -298,8 +298,8 @@ TEST_F(VerifyTest, CountsPacksThatNoSnapshotNeeds) {
 // Files that share a pack, of which one dies: a collection copies what lives to another pack.
 TEST(VerifyMovedTest, FollowsWhatACollectionMoved) {
     test::DocumentRepository files;
-    files.write_file("dies.bin", 2'500'000, 1);
-    files.write_file("lives.bin", 2'500'000, 2);
+    files.write_file("dies.bin", 5'000'000, 1);
+    files.write_file("lives.bin", 5'000'000, 2);
     const Snapshot older = files.back_up("documents", 16u << 20);
     std::filesystem::remove(files.source() / "dies.bin");
     const Snapshot newest = files.back_up("documents", 16u << 20);

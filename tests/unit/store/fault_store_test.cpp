@@ -23,7 +23,7 @@ class FaultStoreTest : public testing::Test {
 TEST_F(FaultStoreTest, FailsBeforeAndAfter) {
     store_.plan({.kind = FaultKind::fail_before, .verb = StoreVerb::put, .name_prefix = "b"});
     store_.plan({.kind = FaultKind::fail_after, .verb = StoreVerb::put, .name_prefix = "a"});
-    EXPECT_TRUE(error_of([&] { store_.put("before", as_bytes("x")); }).retryable());
+    EXPECT_TRUE(thrown_error([&] { store_.put("before", as_bytes("x")); }).retryable());
     EXPECT_EQ(stored("before"), std::nullopt);
     EXPECT_EQ(error_code_of([&] { store_.put("after", as_bytes("x")); }), ErrorCode::unavailable);
     EXPECT_EQ(stored("after"), Bytes{'x'});

@@ -173,7 +173,7 @@ TEST(ObjectName, HasOneRuleForEveryStore) {
     EXPECT_NO_THROW(check_object_prefix("packs/"));
     EXPECT_NO_THROW(check_object_prefix(""));
     EXPECT_EQ(error_code_of([] { check_object_prefix("packs//"); }), ErrorCode::usage);
-    EXPECT_EQ(error_of([] { check_object_name("a\x1b[31m"); }).message(),
+    EXPECT_EQ(thrown_error([] { check_object_name("a\x1b[31m"); }).message(),
               "'a?[31m' is not a name that an object can have");
 }
 

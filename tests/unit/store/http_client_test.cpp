@@ -97,7 +97,7 @@ TEST(HttpClient, SaysThatAnAnswerWasCut) {
     ScriptedServer server(
         [](const std::string&) { return Answer{"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"}; });
     const Error error =
-        error_of([&] { HttpClient().perform({.url = server.endpoint() + "/secret?query"}, {}); });
+        thrown_error([&] { HttpClient().perform({.url = server.endpoint() + "/secret?query"}, {}); });
     EXPECT_EQ(error.code(), ErrorCode::unavailable);
     EXPECT_TRUE(error.retryable());
     EXPECT_THAT(error.message(), HasSubstr(server.endpoint() + ": "));
@@ -107,7 +107,7 @@ TEST(HttpClient, SaysThatAnAnswerWasCut) {
 TEST(HttpClient, StopsWaiting) {
     ScriptedServer server([](const std::string&) { return Answer{"", Then::stay_silent}; });
     HttpClient client;
-    const Error late = error_of([&] {
+    const Error late = thrown_error([&] {
         client.perform({.url = server.endpoint() + "/"}, {.timeout = std::chrono::milliseconds(100)});
     });
     EXPECT_EQ(late.code(), ErrorCode::timed_out);
@@ -118,7 +118,7 @@ TEST(HttpClient, StopsWaiting) {
         stop.request_stop();
     });
     const Error stopped =
-        error_of([&] { client.perform({.url = server.endpoint() + "/"}, {.stop = stop.get_token()}); });
+        thrown_error([&] { client.perform({.url = server.endpoint() + "/"}, {.stop = stop.get_token()}); });
     EXPECT_EQ(stopped.code(), ErrorCode::cancelled);
     EXPECT_FALSE(stopped.retryable());
 }
@@ -130,7 +130,7 @@ TEST(HttpClient, RefusesOtherProtocolsAndForgedHeaders) {
                   client.perform({.url = "http://127.0.0.1:1/", .headers = {{"a", "b\r\nc: d"}}}, {});
               }),
               ErrorCode::usage);
-    const Error nobody = error_of([&] { client.perform({.url = "http://127.0.0.1:1/"}, {}); });
+    const Error nobody = thrown_error([&] { client.perform({.url = "http://127.0.0.1:1/"}, {}); });
     EXPECT_EQ(nobody.code(), ErrorCode::unavailable);
     EXPECT_TRUE(nobody.retryable());
 }

@@ -36,7 +36,7 @@ TEST_F(RetryStoreTest, TriesAgainUntilItWorks) {
 TEST_F(RetryStoreTest, GivesUpAfterItsAttempts) {
     faults_->plan({.kind = FaultKind::fail_before, .times = UINT64_MAX});
     RetryStore store(faults_, {.attempts = 3}, clock_, random_);
-    const Error error = error_of([&] { store.head("a", {}); });
+    const Error error = thrown_error([&] { store.head("a", {}); });
     EXPECT_EQ(error.message(), "after 3 attempts: a planned fault");
     EXPECT_EQ(faults_->operation_count(), 3U);
 }
@@ -44,7 +44,7 @@ TEST_F(RetryStoreTest, GivesUpAfterItsAttempts) {
 TEST_F(RetryStoreTest, DoesNotRepeatWhatCannotHelp) {
     faults_->plan({.error = Error(ErrorCode::access_denied, "no")});
     RetryStore store(faults_, {}, clock_, random_);
-    EXPECT_EQ(error_of([&] { store.head("a", {}); }).message(), "no");
+    EXPECT_EQ(thrown_error([&] { store.head("a", {}); }).message(), "no");
     EXPECT_EQ(faults_->operation_count(), 1U);
 }
 
@@ -87,7 +87,7 @@ TEST_F(RetryStoreTest, HonoursRetryAfter) {
     EXPECT_EQ(clock_.steady() - start, std::chrono::seconds(77));
     // Longer than it may wait in all: it says so at once.
     faults_->plan({.error = Error(ErrorCode::unavailable, "much later", "", true).with_retry_after(1e300)});
-    EXPECT_EQ(error_of([&] { store.head("a", {}); }).message(), "much later");
+    EXPECT_EQ(thrown_error([&] { store.head("a", {}); }).message(), "much later");
     EXPECT_EQ(clock_.steady() - start, std::chrono::seconds(77));
 }
 
@@ -161,7 +161,7 @@ TEST_F(RetryStoreTest, StopsWaitingWhenAsked) {
     } stopping;
     faults_->plan({});
     RetryStore store(faults_, {}, stopping, random_);
-    const Error error = error_of([&] { store.head("a", {}); });
+    const Error error = thrown_error([&] { store.head("a", {}); });
     EXPECT_EQ(error.code(), ErrorCode::cancelled);
     EXPECT_THAT(error.message(), HasSubstr("a planned fault"));
 }

@@ -53,7 +53,7 @@ TEST(S3Url, RefusesEverythingElse) {
           "s3://bucket/.a"}) {
         EXPECT_EQ(error_code_of([&] { parse_s3_url(url); }), ErrorCode::usage) << url;
     }
-    const Error error = error_of([] { parse_s3_url("s3://AKIA:topsecret@bucket/prefix"); });
+    const Error error = thrown_error([] { parse_s3_url("s3://AKIA:topsecret@bucket/prefix"); });
     EXPECT_THAT(error.message() + error.hint(), Not(HasSubstr("topsecret")));
     EXPECT_THAT(error.hint(), HasSubstr("AWS_ACCESS_KEY_ID"));
 }
@@ -122,7 +122,7 @@ TEST_F(S3Profiles, ANamedProfileIsPreferredToTheEnvironment) {
 }
 
 TEST_F(S3Profiles, SaysWhatIsMissing) {
-    const Error error = error_of([&] {
+    const Error error = thrown_error([&] {
         complete_s3_settings(parse_s3_url("s3://bucket?profile=nobody"), environment_of(variables_));
     });
     EXPECT_EQ(error.code(), ErrorCode::usage);
@@ -130,7 +130,7 @@ TEST_F(S3Profiles, SaysWhatIsMissing) {
 }
 
 TEST(S3ProfilesFile, NeverRepeatsALine) {
-    const Error error = error_of([] { parse_profiles("[a]\nx = 1\ntopsecret\n", "file"); });
+    const Error error = thrown_error([] { parse_profiles("[a]\nx = 1\ntopsecret\n", "file"); });
     EXPECT_EQ(error.message(), "file: line 3 is neither [profile] nor name = value");
     EXPECT_EQ(error_code_of([] { parse_profiles("x = 1\n", "file"); }), ErrorCode::usage);
     EXPECT_TRUE(parse_profiles("", "file").empty());
@@ -143,7 +143,7 @@ TEST(StoreFactory, OpensByUrl) {
     EXPECT_EQ(open_store(directory / "with space").store->get("a", {}, {}), Bytes{'x'});
     EXPECT_EQ(open.metrics->metrics()[StoreVerb::put].sent_bytes, 1U);
     EXPECT_EQ(open.retry->retries(), 0U);
-    const Error error = error_of([] { open_store("gopher://user:topsecret@host"); });
+    const Error error = thrown_error([] { open_store("gopher://user:topsecret@host"); });
     EXPECT_EQ(error.code(), ErrorCode::usage);
     EXPECT_THAT(error.message() + error.hint(), Not(HasSubstr("topsecret")));
     EXPECT_EQ(error_code_of([] { open_store("relative/path"); }), ErrorCode::usage);

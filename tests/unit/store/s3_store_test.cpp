@@ -37,7 +37,7 @@ class ScriptedS3 : public testing::Test {
 
 TEST_F(ScriptedS3, SaysHowToGetAColdObject) {
     const auto store = store_answering(error_answer("403 Forbidden", "InvalidObjectState"));
-    const Error error = error_of([&] { store->get("a", {}, {}); });
+    const Error error = thrown_error([&] { store->get("a", {}, {}); });
     EXPECT_EQ(error.code(), ErrorCode::unavailable);
     EXPECT_FALSE(error.retryable());
     EXPECT_THAT(error.hint(), HasSubstr("thaw"));
@@ -68,7 +68,7 @@ TEST_F(ScriptedS3, SignsEverythingWithTheSessionToken) {
 
 TEST_F(ScriptedS3, PassesOnHowLongToWait) {
     const auto store = store_answering(error_answer("503 Slow Down", "SlowDown", "Retry-After: 7\r\n"));
-    const Error error = error_of([&] { store->put("a", as_bytes("x")); });
+    const Error error = thrown_error([&] { store->put("a", as_bytes("x")); });
     EXPECT_EQ(error.code(), ErrorCode::unavailable);
     EXPECT_TRUE(error.retryable());
     EXPECT_EQ(error.retry_after_seconds(), 7);
@@ -82,21 +82,21 @@ TEST_F(ScriptedS3, TellsConflictsFromTakenNames) {
                   ->put("a", as_bytes("x"), only_if_absent),
               PutResult::already_there);
     const auto store = store_answering(error_answer("409 Conflict", "ConditionalRequestConflict"));
-    EXPECT_TRUE(error_of([&] { store->put("a", as_bytes("x"), only_if_absent); }).retryable());
+    EXPECT_TRUE(thrown_error([&] { store->put("a", as_bytes("x"), only_if_absent); }).retryable());
 }
 
 TEST_F(ScriptedS3, NamesTheRightRegion) {
     const auto store =
         store_answering(error_answer("301 Moved Permanently", "PermanentRedirect",
                                      "x-amz-bucket-region: there\r\nLocation: http://127.0.0.1:1/\r\n"));
-    const Error error = error_of([&] { store->get("a", {}, {}); });
+    const Error error = thrown_error([&] { store->get("a", {}, {}); });
     EXPECT_FALSE(error.retryable());
     EXPECT_EQ(error.hint(), "set the region to there");
 }
 
 TEST_F(ScriptedS3, SeesAnErrorInASuccess) {
     const auto store = store_answering(error_answer("200 OK", "InternalError"));
-    const Error error = error_of([&] { store->copy("a", "b", {}, {}); });
+    const Error error = thrown_error([&] { store->copy("a", "b", {}, {}); });
     EXPECT_EQ(error.code(), ErrorCode::unavailable);
     EXPECT_TRUE(error.retryable());
 }
@@ -125,7 +125,8 @@ TEST_F(ScriptedS3, ChecksThatARangeIsTheOneItAskedFor) {
 
 TEST_F(ScriptedS3, DoesNotOverwriteAnObjectWhereLocksAreUnknown) {
     const auto store = store_answering(http_answer("200 OK", "", "the bytes of the object"));
-    EXPECT_EQ(error_code_of([&] { store->retain("a", {.until = system_clock().now()}, {}); }), ErrorCode::unsupported);
+    EXPECT_EQ(error_code_of([&] { store->retain("a", {.until = system_clock().now()}, {}); }),
+              ErrorCode::unsupported);
     ASSERT_EQ(server_->requests().size(), 1U);
     EXPECT_TRUE(server_->requests()[0].starts_with("GET "));
 }
