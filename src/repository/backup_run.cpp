@@ -67,7 +67,7 @@ void BackupRun::choose_previous() {
     if (settings_.ignore_previous) return;
     for (const Snapshot& checkpoint : session_->checkpoints(settings_.source)) {
         if (checkpoint.domain != domain || (parent_ && checkpoint.sequence <= parent_->sequence)) continue;
-        if (!may_refer(checkpoint.root.location.frame)) continue;
+        if (!session_->may_build_on(checkpoint, repository_.nodes())) continue;
         previous_.push_back(checkpoint.root);
         resumed_ = true;
         break;
@@ -108,8 +108,8 @@ BackupRunReport BackupRun::commit(const NodeRef& root, SnapshotTotals totals, Sn
     return report;
 }
 
-// A write-only machine that lost its cache cannot see how far its source has come; a number by the clock is above all that were
-// counted, so that what it makes now is the latest.
+// A write-only machine that lost its cache cannot see how far its source has come; a number by the clock is
+// above all that were counted, so that what it makes now is the latest.
 std::uint64_t BackupRun::next_sequence() const {
     if (parent_) return parent_->sequence + 1;
     if (session_->snapshots().unreadable == 0) return 1;

@@ -197,6 +197,7 @@ Bytes PackReader::read_frame(const FrameAddress& address) {
 
 void PackReader::read_frames(std::span<const FrameAddress> addresses,
                              const std::function<void(const FrameAddress&, Bytes raw)>& take) {
+    unsigned vanished = 0;
     for (std::size_t first = 0; first < addresses.size();) {
         const std::shared_ptr<const LoadedPack> pack = holder_of(addresses[first]);
         const std::size_t start = *pack->find(addresses[first]);
@@ -212,6 +213,12 @@ void PackReader::read_frames(std::span<const FrameAddress> addresses,
             positions.push_back(*next);
         }
         const std::optional<Bytes> bytes = store_.get(pack->name, {begin, end - begin}, {});
+        if (!bytes && ++vanished <= most_moves) {
+            // Moved since its table was read. Whoever has its frames now is found anew.
+            const std::scoped_lock lock(mutex_);
+            packs_.erase(pack->id);
+            continue;
+        }
         if (!bytes || bytes->size() != end - begin)
             throw pack_error(pack->name, "it is gone or was cut short");
         for (const std::size_t position : positions) {
