@@ -108,8 +108,8 @@ BackupRunReport BackupRun::commit(const NodeRef& root, SnapshotTotals totals, Sn
     return report;
 }
 
-// A write-only machine that lost its cache cannot see how far its source has come; a number by the clock is above all that were
-// counted, so that what it makes now is the latest.
+// A write-only machine that lost its cache cannot see how far its source has come; a number by the clock is
+// above all that were counted, so that what it makes now is the latest.
 std::uint64_t BackupRun::next_sequence() const {
     if (parent_) return parent_->sequence + 1;
     if (session_->snapshots().unreadable == 0) return 1;

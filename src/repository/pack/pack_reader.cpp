@@ -109,7 +109,7 @@ std::shared_ptr<const LoadedPack> PackReader::fetch(const PackId& id) {
             throw Error(ErrorCode::corrupt, "it is shorter than the store says");
     }
     const std::optional<Bytes> begin = store_.get(pack->name, {0, max_pack_header_bytes}, {});
-    if (!begin) return nullptr; // deleted since
+    if (!begin) throw Error(ErrorCode::corrupt, "it is shorter than the store says");
 
     const ParsedPackHeader parsed = parse_pack_header(*begin);
     if (parsed.header.pack != id) throw Error(ErrorCode::corrupt, "another pack lies under its name");
@@ -150,8 +150,6 @@ std::vector<PackId> PackReader::moved_to(const PackId& id) {
     for (const std::string& name : read_moved(store_, id)) {
         if (const std::optional<PackId> target = PackId::from_name(name)) targets.push_back(*target);
     }
-    // That it was not moved may be untrue a moment later.
-    if (targets.empty()) return targets;
     const std::scoped_lock lock(mutex_);
     moved_.put(id, targets, 64 * (targets.size() + 1));
     return targets;
@@ -199,7 +197,7 @@ Bytes PackReader::read_frame(const FrameAddress& address) {
 
 void PackReader::read_frames(std::span<const FrameAddress> addresses,
                              const std::function<void(const FrameAddress&, Bytes raw)>& take) {
-    bool looked_again = false;
+    unsigned vanished = 0;
     for (std::size_t first = 0; first < addresses.size();) {
         const std::shared_ptr<const LoadedPack> pack = holder_of(addresses[first]);
         const std::size_t start = *pack->find(addresses[first]);
@@ -215,14 +213,12 @@ void PackReader::read_frames(std::span<const FrameAddress> addresses,
             positions.push_back(*next);
         }
         const std::optional<Bytes> bytes = store_.get(pack->name, {begin, end - begin}, {});
-        if (!bytes && !looked_again) {
-            // A collection has moved it since its table was read.
-            looked_again = true;
+        if (!bytes && ++vanished <= most_moves) {
+            // Moved since its table was read. Whoever has its frames now is found anew.
             const std::scoped_lock lock(mutex_);
             packs_.erase(pack->id);
             continue;
         }
-        looked_again = false;
         if (!bytes || bytes->size() != end - begin)
             throw pack_error(pack->name, "it is gone or was cut short");
         for (const std::size_t position : positions) {

@@ -38,10 +38,7 @@ class Schedule {
 
   private:
     std::uint64_t random(std::uint64_t limit) { return scheduler_.random().below(limit); }
-    Duration random_start() {
-        return Duration(
-            static_cast<std::int64_t>(random(static_cast<std::uint64_t>(length_of_schedule.count()))));
-    }
+    Duration random_start() { return scheduler_.uniform_duration(length_of_schedule); }
 
     // Few directories and few contents, so that everything is shared and dies often.
     Dataset random_dataset() {
@@ -166,7 +163,7 @@ class Schedule {
     // to end what others left; the last finds nothing new.
     void end_calmly() {
         const Participant collector = quiet("after", *world_.keys.collectors);
-        for (int i = 0; i < 3; ++i) {
+        for (int i = 0; i < 2; ++i) {
             scheduler_.yield(10 * patience);
             collect(world_, collector, eager_settings());
             check_snapshots(world_, "after a last collection");
@@ -188,10 +185,11 @@ ScheduleResult run_schedule(const Keys& keys, std::uint64_t seed, const Protocol
     try {
         Schedule(world).run();
     } catch (const Error& error) {
-        world.violated("at the end: " + error.message());
+        world.lose("at the end: " + error.message());
     }
     ScheduleResult result;
-    result.violation = world.violation;
+    result.lost = world.lost;
+    result.left_over = world.left_over;
     result.operations = world.objects.operations;
     result.commits = world.commits;
     result.collections = world.collections;

@@ -11,7 +11,10 @@
 namespace holdfast::simulation {
 
 struct ScheduleResult {
-    std::optional<std::string> violation;
+    std::optional<std::string> lost;      // some snapshot that counts
+    std::optional<std::string> left_over; // what collections ought to have deleted
+    // Either.
+    std::optional<std::string> violation() const { return lost ? lost : left_over; }
     std::uint64_t operations = 0, commits = 0, collections = 0, fenced = 0, resumed = 0, reused = 0;
 };
 

@@ -97,11 +97,14 @@ void Scheduler::run_planned() {
     }
 }
 
-Duration Scheduler::random_duration(Duration longest) {
-    // The magnitude is uniform, so that every order of it happens.
-    const std::uint64_t shift = random_.below(12);
+Duration Scheduler::uniform_duration(Duration longest) {
     return Duration(
-        static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(longest.count() >> shift) + 1)));
+        static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(longest.count()) + 1)));
+}
+
+// The magnitude is uniform, so that every order of it happens.
+Duration Scheduler::random_duration(Duration longest) {
+    return uniform_duration(Duration(longest.count() >> random_.below(12)));
 }
 
 // A turn is handed over here too: whoever asks for the time must expect it to be old when the answer is

@@ -45,7 +45,8 @@ class Scheduler {
     Random& random() { return random_; }
     // True with a chance of `per_mille` in a thousand.
     bool chance(std::uint64_t per_mille) { return random_.below(1000) < per_mille; }
-    // Short mostly, sometimes longer than any patience.
+    Duration uniform_duration(Duration longest);
+    // Short mostly.
     Duration random_duration(Duration longest);
 
   private:

@@ -75,7 +75,9 @@ void Connection::read(const std::string& what) {
 }
 
 void Connection::later(std::function<void()> body) {
-    scheduler_.at(scheduler_.now() + scheduler_.random_duration(nastiness_.longest_delay), std::move(body));
+    const Duration delay = scheduler_.chance(500) ? scheduler_.uniform_duration(nastiness_.longest_delay)
+                                                  : scheduler_.random_duration(nastiness_.longest_delay);
+    scheduler_.at(scheduler_.now() + delay, std::move(body));
 }
 
 PutResult Connection::land_put(const std::string& name, const std::shared_ptr<const Bytes>& bytes,
@@ -102,7 +104,8 @@ PutResult Connection::put(const std::string& name, std::span<const ByteView> par
     auto bytes = std::make_shared<Bytes>();
     for (const ByteView part : parts) bytes->insert(bytes->end(), part.begin(), part.end());
     const bool if_absent = put_options.only_if_absent;
-    const bool deciding = name.starts_with("commits/") || name.starts_with("verdicts/");
+    const bool deciding =
+        name.starts_with("commits/") || name.starts_with("condemned/") || name.starts_with("verdicts/");
     const Fate fate = begin("put " + name, deciding);
     if (fate == Fate::lost_request) throw lost();
     if (fate == Fate::delayed || fate == Fate::repeated) {

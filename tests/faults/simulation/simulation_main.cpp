@@ -111,8 +111,8 @@ int show(const Keys& keys, const Options& options, const ProtocolSteps& chosen) 
     const auto print = [](const std::string& line) { std::cout << line << '\n'; };
     const ScheduleResult result = options.show_steps ? run_schedule(keys, *options.seed, chosen, print)
                                                      : run_schedule(keys, *options.seed, chosen);
-    std::cout << (result.violation ? "LOST: " + *result.violation : "nothing was lost") << '\n';
-    return result.violation ? 1 : 0;
+    std::cout << (result.violation() ? "FAILED: " + *result.violation() : "nothing was lost") << '\n';
+    return result.violation() ? 1 : 0;
 }
 
 int run_many(const Keys& keys, const Options& options, const ProtocolSteps& chosen) {
@@ -120,8 +120,8 @@ int run_many(const Keys& keys, const Options& options, const ProtocolSteps& chos
     const auto started = std::chrono::steady_clock::now();
     for (std::uint64_t seed = options.first_seed; seed < options.first_seed + options.schedules; ++seed) {
         const ScheduleResult result = run_schedule(keys, seed, chosen);
-        if (result.violation) {
-            std::cout << fmt::format("seed {}: {}\nsee it with: {}\n", seed, *result.violation,
+        if (result.violation()) {
+            std::cout << fmt::format("seed {}: {}\nsee it with: {}\n", seed, *result.violation(),
                                      replay(seed, options.without));
             return 1;
         }
@@ -151,13 +151,13 @@ int run_mutations(const Keys& keys, const Options& options) {
     int survivors = 0;
     for (const Step& step : steps) {
         const ProtocolSteps mutated = *steps_without(step.name);
-        std::optional<std::string> violation;
+        std::optional<std::string> lost;
         std::uint64_t seed = options.first_seed;
-        for (; seed < options.first_seed + options.schedules && !violation; ++seed) {
-            violation = run_schedule(keys, seed, mutated).violation;
+        for (; seed < options.first_seed + options.schedules && !lost; ++seed) {
+            lost = run_schedule(keys, seed, mutated).lost;
         }
-        if (violation) {
-            std::cout << fmt::format("without {}: seed {}: {}\n", step.name, seed - 1, *violation);
+        if (lost) {
+            std::cout << fmt::format("without {}: seed {}: {}\n", step.name, seed - 1, *lost);
         } else {
             ++survivors;
             std::cout << fmt::format(

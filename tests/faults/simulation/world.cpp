@@ -143,7 +143,7 @@ void lose_unneeded_pack(World& world) {
 void check_snapshots(World& world, const std::string& when) {
     const Participant self = observer(world);
     const SnapshotList list = list_snapshots(self.context());
-    if (!list.problems.empty()) world.violated(fmt::format("{}: {}", when, list.problems.front()));
+    if (!list.problems.empty()) world.lose(fmt::format("{}: {}", when, list.problems.front()));
     std::set<RunId> there;
     for (const Snapshot& snapshot : list.snapshots) {
         there.insert(snapshot.id);
@@ -151,17 +151,16 @@ void check_snapshots(World& world, const std::string& when) {
         NodeReader nodes(packs);
         try {
             if (read_tree(nodes, packs, snapshot.root) != world.intended[snapshot.id]) {
-                world.violated(
-                    fmt::format("{}: snapshot {} is not what was backed up", when, snapshot.id.hex()));
+                world.lose(fmt::format("{}: snapshot {} is not what was backed up", when, snapshot.id.hex()));
             }
         } catch (const Error& error) {
-            world.violated(
+            world.lose(
                 fmt::format("{}: snapshot {} cannot be read: {}", when, snapshot.id.hex(), error.message()));
         }
     }
     for (const RunId& run : world.acknowledged) {
         if (!there.contains(run) && !world.forgotten.contains(run)) {
-            world.violated(fmt::format("{}: snapshot {} was acknowledged and is gone", when, run.hex()));
+            world.lose(fmt::format("{}: snapshot {} was acknowledged and is gone", when, run.hex()));
         }
     }
 }
@@ -174,11 +173,11 @@ void check_collected(World& world) {
     settings.rewrite_dead_part = 0;
     const CollectorReport report = collect_garbage(self.context(), settings, progress);
     if (report.deleted_packs > 0) {
-        world.violated(fmt::format("at the end {} packs of {} are left that nobody needs",
-                                   report.deleted_packs, report.packs_before));
+        world.left_over = fmt::format("at the end {} packs of {} are left that nobody needs",
+                                      report.deleted_packs, report.packs_before);
     }
     const std::vector<std::string> intents = list_names(self.context().store, intents_prefix);
-    if (!intents.empty()) world.violated("at the end there is still " + intents.front());
+    if (!intents.empty()) world.left_over = "at the end there is still " + intents.front();
 }
 
 } // namespace holdfast::simulation

@@ -48,10 +48,11 @@ struct World {
     // Writers between their listing and their end: while there are any, nothing is lost by accident.
     unsigned writers_at_work = 0;
     std::uint64_t commits = 0, collections = 0, fenced = 0, resumed = 0, reused = 0;
-    // Nothing, or what went wrong first.
-    std::optional<std::string> violation;
-    void violated(const std::string& what) {
-        if (!violation) violation = what;
+    // What was lost first, and what was left over at the end; nothing when all is well.
+    std::optional<std::string> lost;
+    std::optional<std::string> left_over;
+    void lose(const std::string& what) {
+        if (!lost) lost = what;
     }
     void trace(const std::string& actor, const std::string& what);
 };
