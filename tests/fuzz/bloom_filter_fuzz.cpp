@@ -9,7 +9,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     using namespace holdfast;
     const ByteView input(data, size);
     BlobId id;
-    std::copy_n(input.begin(), std::min(size, BlobId::size()), id.bytes.begin());
+    std::copy_n(input.data(), std::min(size, BlobId::size()), id.bytes.data());
     try {
         BloomFilter filter = BloomFilter::from_bytes(input);
         const Bytes again = filter.bytes();

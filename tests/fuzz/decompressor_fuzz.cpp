@@ -4,6 +4,7 @@
 #include "repository/compression.h"
 #include "repository/incompressible.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

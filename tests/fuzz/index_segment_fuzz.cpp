@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "repository/index/segment_reader.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 namespace {
@@ -55,7 +56,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto add = [&](std::uint32_t part, std::uint64_t bytes) {
         Bytes plain(static_cast<std::size_t>(bytes));
         const std::size_t given = std::min(plain.size(), rest.size());
-        std::copy_n(rest.begin(), given, plain.begin());
+        std::copy_n(rest.data(), given, plain.data());
         rest = rest.subspan(given);
         const Bytes sealed = aead.seal(part, segment_associated_data(who.name, part, encoded), plain);
         body.insert(body.end(), sealed.begin(), sealed.end());

@@ -64,7 +64,7 @@ class DocumentRepository {
         DocumentsBackup backup;
         backup.run.source = name;
         backup.run.host = "test";
-        backup.run.paths = {source().string()};
+        backup.paths = {source().string()};
         backup.run.pipeline.pack_bytes = pack_bytes;
         backup.run.beat_interval = Duration::zero();
         Progress progress;
