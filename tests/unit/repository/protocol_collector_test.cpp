@@ -76,8 +76,8 @@ class CollectorTest : public RepositoryTest {
         PackReader packs(store, admin->ring);
         NodeReader nodes(packs);
         std::vector<tiny::Content> contents;
-        for (const auto& [_, content] : tiny::read_tree(nodes, packs, snapshot.root).at("d"))
-            contents.push_back(content);
+        const auto tree = tiny::read_tree(nodes, packs, snapshot.root);
+        for (const auto& [_, content] : tree.at("d")) contents.push_back(content);
         return contents;
     }
     CollectorReport collect() {
