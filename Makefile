@@ -29,11 +29,10 @@ build: ## build the program: build/holdfast
 demo:
 	@scripts/demo.sh
 
-test: ## install what is missing, then: the main job, the unit tests under asan and ubsan, all tests
+test: ## install what is missing, build, run the main job and all tests
 	@$(INSTALL) build test
 	@$(call compile,release)
 	@scripts/demo.sh
-	@$(MAKE) --no-print-directory asan
 	@ctest --test-dir build --output-on-failure -j$(JOBS) -LE soak --no-tests=error
 
 test-sanitizers: asan tsan ## the unit tests under address, undefined-behaviour and thread sanitizers

@@ -395,15 +395,5 @@ TEST_F(CollectorTest, CheckpointsAreKeptForAWhile) {
     EXPECT_THAT(names(checkpoints_prefix), IsEmpty());
 }
 
-TEST_F(CollectorTest, AKeyThatCannotReadSnapshotsDeletesNothing) {
-    back_up("home", {1});
-    add(Role::write, 5, "machine", "elsewhere");
-    const Unlocked machine = open(5);
-    Progress progress;
-    const RepositoryContext context{store, machine.ring, machine.trust, clock, random, {}};
-    EXPECT_EQ(code_of([&] { collect_garbage(context, settings, progress); }), ErrorCode::wrong_key);
-    EXPECT_THAT(names(packs_prefix), SizeIs(2));
-}
-
 } // namespace
 } // namespace holdfast
