@@ -32,10 +32,14 @@ class Collection {
     Collection(const RepositoryContext& repository, const CollectorSettings& collector_settings,
                Progress& shown);
 
-    // All steps, one behind the other.
+    // All steps, one behind the other. When one fails before anything was decided, nobody has to wait for
+    // this run.
     CollectorReport run();
 
   private:
+    void take_steps();
+    void postpone();
+
     // C1 (collector_others.cpp): false when another collection lives and is not to be waited for.
     bool end_other_collectors();
     // Nothing when a run ended while it was looked at.
@@ -112,6 +116,7 @@ class Collection {
     NodeReader nodes_;
     ReachabilityScanner scanner_;
     std::vector<RunId> forgotten_;
+    std::set<RunId> committed_; // at the last mark, forgotten ones included
 
     std::vector<PackSummary> inventory_;
     std::vector<PackId> leftovers_; // decided on earlier, and still there
@@ -119,6 +124,7 @@ class Collection {
     std::vector<PackId> rewrites_;  // packs to go once their live frames are copied
     std::map<PackId, std::uint64_t> doomed_sizes_;
     CondemnedList condemned_;
+    bool decided_ = false; // or tried to
     Verdict verdict_;
 };
 

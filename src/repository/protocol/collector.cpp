@@ -4,6 +4,8 @@
 #include "repository/protocol/collection.h"
 #include "repository/protocol/protocol_object.h"
 
+#include <exception>
+
 namespace holdfast {
 
 namespace {
@@ -38,6 +40,27 @@ Collection::Collection(const RepositoryContext& repository, const CollectorSetti
       scanner_(nodes_) {}
 
 CollectorReport Collection::run() {
+    try {
+        take_steps();
+    } catch (const Error&) {
+        if (decided_) throw;
+        const std::exception_ptr why = std::current_exception();
+        try {
+            give_up();
+        } catch (const Error&) {
+            // Then others find out by its silence.
+        }
+        std::rethrow_exception(why);
+    }
+    return report_;
+}
+
+void Collection::postpone() {
+    report_.postponed = true;
+    give_up();
+}
+
+void Collection::take_steps() {
     const bool writes = !settings_.dry_run;
     if (writes) {
         own_run_.emplace(context_.keys.begin_run(context_.random));
@@ -45,17 +68,14 @@ CollectorReport Collection::run() {
                         settings_.beat_interval);
     }
     progress_.set_phase("looking for other collections");
-    if (!end_other_collectors()) {
-        give_up();
-        return report_;
-    }
+    if (!end_other_collectors()) return postpone();
     progress_.set_phase("marking what snapshots need");
     mark();
     progress_.set_phase("taking stock of packs");
     take_inventory();
     choose_rewrites();
     condemn();
-    if (!writes) return report_;
+    if (!writes) return;
 
     progress_.set_phase("waiting for writers");
     bool waited = true;
@@ -66,10 +86,7 @@ CollectorReport Collection::run() {
         waited = wait_for_writers();
         put_condemned();
     }
-    if (!waited) {
-        give_up();
-        return report_;
-    }
+    if (!waited) return postpone();
     if (context_.steps.mark_again) mark();
     decide();
     progress_.set_phase("rewriting packs");
@@ -80,7 +97,6 @@ CollectorReport Collection::run() {
     carry_out(own_run_->id(), verdict_, true);
     drop_old_verdicts();
     drop_ended_runs();
-    return report_;
 }
 
 std::vector<ListedRun> Collection::beat_and_list_runs() {

@@ -45,6 +45,7 @@ void Collection::put_verdict() {
         verdict_.earlier.add_all_frames(move.first);
         return true;
     });
+    decided_ = true;
     const std::string name = verdict_name(own_run_->id());
     const Bytes object = sign_object(ObjectKind::verdict, name, encode_verdict(verdict_), *own_run_);
     if (!context_.steps.verdict_if_absent) {
@@ -57,10 +58,9 @@ void Collection::put_verdict() {
                 "nothing was deleted; collect again");
 }
 
-// Nothing is decided, and nobody has to wait for this run.
+// Nothing was decided and nothing will be, so that nobody has to wait for this run.
 void Collection::give_up() {
-    report_.postponed = true;
-    abandon(own_run_->id());
+    if (!own_run_) return;
     context_.store.remove(condemned_name(own_run_->id()), {});
     for (const ListedRun& run : list_runs(context_.store)) {
         if (!is_ours(run.run)) continue;
@@ -146,14 +146,11 @@ void Collection::drop_ended_runs() {
         if (!is_ours(run.run) && !ended.contains(run.run) && !standing_.has_ended(run.run)) continue;
         for (const std::string& name : run.names) remove_unless_locked(context_.store, name);
     }
-    const SnapshotList list = list_snapshots(context_);
-    std::set<RunId> committed{list.forgotten.begin(), list.forgotten.end()};
-    for (const Snapshot& snapshot : list.snapshots) committed.insert(snapshot.id);
     for (const ObjectInfo& info : context_.store.list_all(std::string(checkpoints_prefix))) {
         const auto name = parse_name(info.name);
         if (!name || name->kind != NameKind::checkpoint) continue;
         const bool old = store_now_ - info.modified > settings_.keep_checkpoints;
-        if (old || committed.contains(name->owner)) remove_unless_locked(context_.store, info.name);
+        if (old || committed_.contains(name->owner)) remove_unless_locked(context_.store, info.name);
     }
 }
 

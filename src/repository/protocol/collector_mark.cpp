@@ -30,14 +30,14 @@ void Collection::mark() {
             report_.problems.push_back(problem);
     }
     forgotten_ = list.forgotten;
-    std::set<RunId> ended{list.forgotten.begin(), list.forgotten.end()};
+    committed_ = {list.forgotten.begin(), list.forgotten.end()};
     for (const Snapshot& snapshot : list.snapshots) {
-        ended.insert(snapshot.id);
+        committed_.insert(snapshot.id);
         in_context(fmt::format("snapshot {}", snapshot.id.hex()), [&] { scanner_.add_tree(snapshot.root); });
         progress_.add_done(0, 1);
     }
     for (const Snapshot& checkpoint :
-         list_checkpoints(context_, ended, store_now_ - settings_.keep_checkpoints)) {
+         list_checkpoints(context_, committed_, store_now_ - settings_.keep_checkpoints)) {
         try {
             scanner_.add_tree(checkpoint.root);
         } catch (const Error& error) {

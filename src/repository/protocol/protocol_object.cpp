@@ -30,6 +30,13 @@ OpenedObject open_as(const RepositoryContext& context, const std::string& name, 
     return object;
 }
 
+// Whether it is settled what the writer of an object may do. If it is not, his key slot may be damaged, or
+// new.
+bool knows_writer(const Trust& trust, const std::string& name, ByteView bytes) {
+    const SlotId writer = read_object_header(name, bytes).writer;
+    return trust.active(writer) != nullptr || trust.revocation(writer) != nullptr;
+}
+
 } // namespace
 
 std::optional<OpenedObject> read_protocol_object(const RepositoryContext& context, const std::string& name,
@@ -57,6 +64,9 @@ void read_names(const RepositoryContext& context, const std::vector<std::string>
         } catch (const Error& error) {
             if (error.code() == ErrorCode::wrong_key) {
                 visitor.unreadable(name);
+            } else if (error.code() == ErrorCode::access_denied &&
+                       !knows_writer(context.trust, name, *bytes)) {
+                visitor.problem(name, Error(ErrorCode::corrupt, error.message(), error.hint()));
             } else {
                 visitor.problem(name, error);
             }

@@ -24,7 +24,9 @@ std::optional<OpenedObject> read_protocol_object(const RepositoryContext& contex
 
 // How the objects of a folder are read. An object that is damaged (Error(corrupt), Error(incompatible)) or
 // whose writer may not have written it (Error(access_denied)) goes to `problem`; one that this ring has no
-// key for to `unreadable`. Errors of the store, and what a visitor throws, pass through.
+// key for to `unreadable`. A writer of whom nothing is known, neither enrolled nor removed, makes an object
+// count as damaged: if his key slot was lost, what he wrote must not pass for nothing. Errors of the store,
+// and what a visitor throws, pass through.
 struct FolderVisitor {
     std::function<void(const ObjectName&, OpenedObject)> object;
     std::function<void(const std::string& name, const Error&)> problem;

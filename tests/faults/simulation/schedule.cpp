@@ -123,6 +123,7 @@ class Schedule {
     CollectorSettings random_settings() {
         CollectorSettings settings = eager_settings();
         settings.wait = scheduler_.chance(300) ? Duration::zero() : 6 * patience;
+        settings.collector_patience = scheduler_.chance(500) ? patience : patience / 8;
         settings.rewrite_dead_part = scheduler_.chance(500) ? 0.01 : 0.6;
         settings.keep_checkpoints = scheduler_.chance(500) ? hours(24) : minutes(30);
         return settings;
@@ -130,6 +131,7 @@ class Schedule {
     static CollectorSettings eager_settings() {
         CollectorSettings settings;
         settings.patience = patience;
+        settings.collector_patience = patience;
         settings.wait = 10 * patience;
         settings.poll_interval = minutes(10);
         settings.beat_interval = Duration::zero();

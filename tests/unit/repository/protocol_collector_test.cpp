@@ -243,8 +243,23 @@ TEST_F(CollectorTest, ADamagedSnapshotStopsEverything) {
     // Whoever knows that it cannot be had back may say so.
     EXPECT_EQ(code_of([&] { forget_snapshot(writer(), damaged.id, false); }), ErrorCode::usage);
     forget_snapshot(writer(), damaged.id, true);
-    settings.patience = Duration::zero(); // the collection that failed left its intent
-    EXPECT_EQ(collect().deleted_packs, 4u);
+    EXPECT_EQ(collect().deleted_packs, 4u) << "the one that failed is not waited for";
+}
+
+TEST_F(CollectorTest, SnapshotsOfALostKeySlotAreNotTakenForNothing) {
+    back_up("home", {1});
+    add(Role::full, 7, "second");
+    const SlotId second = open(7).ring.slot();
+    admin = std::make_unique<Unlocked>(open(7));
+    back_up("elsewhere", {2});
+    const Bytes slot = store.objects.at(slot_name(second));
+    store.objects.erase(slot_name(second));
+    pruner = std::make_unique<Unlocked>(open(9));
+    EXPECT_EQ(code_of([&] { collect(); }), ErrorCode::corrupt);
+    EXPECT_THAT(names(packs_prefix), SizeIs(4));
+    store.objects[slot_name(second)] = slot;
+    pruner = std::make_unique<Unlocked>(open(9));
+    EXPECT_EQ(collect().deleted_packs, 0u);
 }
 
 TEST_F(CollectorTest, AMissingNodeStopsEverything) {
@@ -271,7 +286,6 @@ TEST_F(CollectorTest, LockedPacksGoWhenTheyCan) {
     RunContext run = admin->ring.begin_run(random);
     EXPECT_FALSE(WriterSession::begin(context, run, "test", Duration::zero())->in_listed_pack(known[1]));
     store.before_write = {};
-    settings.patience = Duration::zero();
     EXPECT_EQ(collect().deleted_packs, 1u);
     EXPECT_FALSE(store.objects.contains(known[1].pack.name()));
 }
@@ -284,7 +298,7 @@ TEST_F(CollectorTest, KilledAnywhereTheNextOneGoesOn) {
     forget_snapshot(writer(), gone.id, false);
     const auto objects = store.objects;
     const auto modified = store.modified;
-    settings.patience = Duration::zero();
+    settings.collector_patience = Duration::zero();
     for (unsigned last = 0;; ++last) {
         store.objects = objects;
         store.modified = modified;
@@ -321,9 +335,8 @@ TEST_F(CollectorTest, OneThatSleptIsStopped) {
     store.before_write = [&](std::string_view verb, const std::string& name) {
         if (overtaken || verb != "put" || !name.starts_with(verdicts_prefix)) return;
         overtaken = true;
-        settings.patience = Duration::zero();
+        settings.collector_patience = Duration::zero();
         EXPECT_EQ(collect().deleted_packs, 2u);
-        settings.patience = std::chrono::hours(24);
     };
     EXPECT_EQ(code_of([&] { collect(); }), ErrorCode::fenced);
     EXPECT_TRUE(overtaken);
