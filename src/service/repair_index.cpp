@@ -139,7 +139,7 @@ class IndexRepair {
         ++report_.packs;
         for (const FrameRecord& frame : pack.tail.frames) {
             const PackId& origin = pack.origins[frame.origin];
-            if (!session_->in_listed_pack({origin, frame.number})) continue;
+            if (!session_->may_refer({origin, frame.number})) continue;
             for (const BlobRecord& blob : frame.blobs) {
                 entries_.push_back({blob.id, {origin, frame.number, blob.offset, blob.length}});
                 if (entries_.size() >= run_entries) end_sorted_run();

@@ -2,6 +2,9 @@
 #pragma once
 
 #include "base/task_group.h"
+#include "repository/node/entry.h"
+#include "repository/node/file_map_node.h"
+#include "repository/node/node_reader.h"
 #include "repository/pack/pack_reader.h"
 #include "repository/protocol/pack_set.h"
 #include "repository/protocol/snapshot_list.h"
@@ -19,6 +22,9 @@ namespace holdfast {
 // A node at its place, in 16 bytes.
 using NodePlace = FixedBytes<16>;
 NodePlace place_of(const NodeRef& reference);
+// A file by what it is made of, and a segment of a large one, in 16 bytes (verify_files.cpp).
+FixedBytes<16> key_of_file(const TreeEntry& file);
+FixedBytes<16> key_of_segment(const Segment& segment);
 using NodePlaces = std::unordered_set<NodePlace, FixedBytesHash>;
 
 // Calls `work` for 0 to count - 1 on `threads` threads.
@@ -38,6 +44,11 @@ class Verification {
         PackId id;
         std::uint64_t size_bytes = 0;
         bool read_whole = false;
+    };
+    // A directory leaf, and the domain of a snapshot that refers to it: by its key files were hashed.
+    struct ListedLeaf {
+        NodeRef node;
+        std::uint32_t domain = 0; // in domains_
     };
 
     // verify_objects.cpp: config, keys, and every small object. Lists everything.
@@ -66,6 +77,9 @@ class Verification {
     // verify_content.cpp
     void read_packs();
 
+    // verify_files.cpp
+    void check_files();
+
     // verify_index.cpp
     void check_index();
     void check_segment(const std::string& name, std::uint64_t size_bytes);
@@ -75,6 +89,7 @@ class Verification {
 
     void next_phase(std::string_view phase);
     friend class PackContentCheck;
+    friend class FileContentCheck;
     friend class TreeWalk;
     friend class AffectedFinder;
 
@@ -100,12 +115,17 @@ class Verification {
     std::set<PackId> unreadable_packs_;          // their tables are damaged
     std::set<PackId> closed_packs_;              // no key for their tables
     NodePlaces bad_nodes_;
+    NodePlaces bad_files_;
+    NodePlaces bad_segments_;
+    PackSet whole_packs_; // that were read whole; what was wrong in them is marked
 
+    std::vector<std::string> domains_; // of the snapshots that are walked
+    std::vector<ListedLeaf> leaves_;   // with read_data
     PackReader pack_reader_;
     NodeReader node_reader_;
     FrameNeeds needs_;
     std::atomic<std::uint64_t> nodes_{0}, objects_{0}, frames_{0}, orphan_packs_{0}, orphan_bytes_{0};
-    std::atomic<std::uint64_t> packs_read_{0}, bytes_read_{0}, frames_opened_{0}, raw_bytes_{0}, blobs_{0};
+    std::atomic<std::uint64_t> packs_read_{0}, bytes_read_{0}, frames_opened_{0}, raw_bytes_{0}, blobs_{0}, files_{0};
 };
 
 } // namespace holdfast

@@ -79,6 +79,7 @@ VerifyReport Verification::run() {
     check_packs();
     read_packs();
     find_missing();
+    check_files();
     check_index();
     find_affected();
 
@@ -90,6 +91,7 @@ VerifyReport Verification::run() {
     report_.frames_opened = frames_opened_;
     report_.raw_bytes = raw_bytes_;
     report_.blobs_identified = blobs_;
+    report_.files_checked = files_;
     if (settings_.snapshots.empty() && list_.unreadable == 0) {
         report_.orphan_packs = orphan_packs_;
         report_.orphan_bytes = orphan_bytes_;

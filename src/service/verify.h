@@ -43,7 +43,8 @@ struct AffectedPath {
 enum class ContentCheck {
     none,      // read_data was off
     digests,   // of whole packs, which tells damage but not who wrote it; the keys open no content
-    decrypted, // every frame that was read was proven, decompressed, and its blobs' ids computed again
+    decrypted, // every frame that was read was proven, decompressed, and its blobs' ids computed again; then
+               // the digests of all files that lie in packs that were read
 };
 std::string_view to_string(ContentCheck check);
 
@@ -55,6 +56,7 @@ struct VerifyReport {
     std::uint64_t frames = 0; // as the tails say
     std::uint64_t packs_read = 0, bytes_read = 0;
     std::uint64_t frames_opened = 0, raw_bytes = 0, blobs_identified = 0;
+    std::uint64_t files_checked = 0; // whose digests were compared with their content
     std::uint64_t index_segments = 0, index_entries = 0;
     // Packs that an index names and that are gone: it is a hint only, so this is no damage.
     std::uint64_t index_packs_gone = 0;

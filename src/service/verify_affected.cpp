@@ -134,11 +134,17 @@ class AffectedFinder {
     }
 
     bool is_bad(const TreeEntry& entry) {
+        if (is_bad_file(entry)) return true;
         if (const auto* extents = std::get_if<Extents>(&entry.content)) return any_bad(*extents);
         const auto* groups = std::get_if<SegmentGroups>(&entry.content);
         return groups != nullptr && std::ranges::any_of(*groups, [&](const NodeRef& group) {
                    return bad_.contains(place_of(group));
                });
+    }
+
+    // Its content is not what its digest says.
+    bool is_bad_file(const TreeEntry& entry) const {
+        return !v_.bad_files_.empty() && v_.bad_files_.contains(key_of_file(entry));
     }
 
     Links links_of(ByteView node) {
@@ -149,6 +155,7 @@ class AffectedFinder {
             TreeEntry entry;
             while (leaf.next(entry)) {
                 if (entry.type == EntryType::directory) links.nodes.push_back(entry.children);
+                links.bad_content = links.bad_content || is_bad_file(entry);
                 if (const auto* extents = std::get_if<Extents>(&entry.content)) {
                     links.bad_content = links.bad_content || any_bad(*extents);
                 }
@@ -166,6 +173,7 @@ class AffectedFinder {
             for (const Segment& segment : decode_segment_group(node)) {
                 links.nodes.push_back(segment.map);
                 if (segment.map_overlay) links.nodes.push_back(*segment.map_overlay);
+                links.bad_content = links.bad_content || v_.bad_segments_.contains(key_of_segment(segment));
             }
             break;
         case NodeKind::map:
@@ -196,7 +204,7 @@ class AffectedFinder {
 };
 
 void Verification::find_affected() {
-    if (bad_nodes_.empty() && !needs_.any_bad()) return;
+    if (bad_nodes_.empty() && bad_files_.empty() && bad_segments_.empty() && !needs_.any_bad()) return;
     next_phase("finding affected paths");
     AffectedFinder finder(*this);
     std::vector<const Snapshot*> affected;

@@ -19,9 +19,9 @@ namespace {
 
 // Larger packs than any that is written are read in pieces, so that what somebody puts there cannot fill the
 // memory.
-constexpr std::uint64_t largest_whole_bytes = std::uint64_t{128} << 20;
+constexpr std::uint64_t largest_whole_bytes = std::uint64_t{32} << 20;
 constexpr std::uint64_t piece_bytes = std::uint64_t{4} << 20;
-constexpr std::size_t waiting_bytes = std::size_t{128} << 20;
+constexpr std::size_t waiting_bytes = std::size_t{32} << 20;
 constexpr unsigned fetchers = 3;
 
 struct FetchedPack {
@@ -90,6 +90,10 @@ class PackContentCheck {
             if (pack) check_open(*pack);
             ++v_.packs_read_;
             v_.bytes_read_ += size_bytes_;
+            if (pack) {
+                const std::scoped_lock lock(v_.mutex_);
+                v_.whole_packs_.insert(fetched.id);
+            }
         } catch (const Error& error) {
             v_.findings_.take(error.hint().empty() ? damaged(error.message()) : error, name_);
             const std::scoped_lock lock(v_.mutex_);

@@ -38,6 +38,7 @@ struct Expected {
 struct Step {
     NodeRef reference;
     Expected expected;
+    std::uint32_t domain = 0;
 };
 
 [[noreturn]] void wrong(std::string_view what) {
@@ -85,6 +86,7 @@ NodePlace visit_of(const Step& step) {
     out.sized(step.expected.end_name);
     out.u32(step.expected.segments);
     out.u8(step.expected.incomplete ? 1 : 0);
+    out.u32(step.domain);
     return derive_hash<16>("holdfast visit of a node", out.bytes());
 }
 
@@ -96,7 +98,8 @@ class TreeWalk {
     explicit TreeWalk(Verification& verification) : v_(verification) {}
 
     void run() {
-        for (const Snapshot& snapshot : v_.chosen_) push({{snapshot.root, Expected{}}});
+        for (const Snapshot& snapshot : v_.chosen_)
+            push({{snapshot.root, Expected{}, domain_number(snapshot.domain)}});
         TaskGroup group(v_.stop_);
         for (unsigned i = 0; i < std::max(v_.settings_.requests, 1U); ++i) {
             group.start([this](std::stop_token stop) { work(stop); });
@@ -105,6 +108,13 @@ class TreeWalk {
     }
 
   private:
+    std::uint32_t domain_number(const std::string& domain) {
+        const auto found = std::ranges::find(v_.domains_, domain);
+        const auto number = static_cast<std::uint32_t>(found - v_.domains_.begin());
+        if (found == v_.domains_.end()) v_.domains_.push_back(domain);
+        return number;
+    }
+
     void push(std::vector<Step> steps) {
         const std::scoped_lock lock(mutex_);
         for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
@@ -146,12 +156,18 @@ class TreeWalk {
             const Bytes node = v_.node_reader_.read(step.reference);
             try {
                 std::vector<Step> below = children_of(node, step.expected);
+                for (Step& child : below) child.domain = step.domain;
                 push(std::move(below));
             } catch (const Error& error) {
                 throw error.with_context(fmt::format("{}: node {}", pack, step.reference.id.hex()));
             }
             ++v_.nodes_;
             v_.progress_.add_done(node.size(), 1);
+            if (v_.settings_.read_data && v_.repository_.keys().reads_content() &&
+                node_kind(node) == NodeKind::directory_leaf) {
+                const std::scoped_lock lock(v_.mutex_);
+                v_.leaves_.push_back({step.reference, step.domain});
+            }
         } catch (const Error& error) {
             if (!v_.findings_.take(error, pack)) return;
             const std::scoped_lock lock(v_.mutex_);

@@ -42,15 +42,11 @@ constexpr Argon2Cost cheap_cost{8192, 1};
 
 class RepositoryTest : public testing::Test {
   protected:
-    RepositoryTest() {
+    CreatedRepository create() {
         InitOptions options;
         options.cost = cheap_cost;
         options.capabilities = store.capabilities();
-        CreatedRepository created = create_repository(
-            store, clock, random, Credential::passphrase(text_secret("open sesame")), options);
-        recovery_text = created.recovery_text;
-        admin = std::make_unique<Unlocked>(std::move(created.unlocked));
-        slots = std::make_unique<KeySlots>(store, clock, random, *admin);
+        return create_repository(store, clock, random, passphrase(), options);
     }
 
     Credential passphrase() const { return Credential::passphrase(text_secret("open sesame")); }
@@ -82,9 +78,11 @@ class RepositoryTest : public testing::Test {
     MapStore store;
     FakeClock clock{from_rfc3339("2026-11-20T10:00:00Z")};
     SeededRandom random{7};
-    std::string recovery_text;
-    std::unique_ptr<Unlocked> admin;
-    std::unique_ptr<KeySlots> slots;
+    CreatedRepository created_ = create();
+    const std::string recovery_text = created_.recovery_text;
+    // `slots` works with what it points to: to unlock anew, assign to *admin. It cannot be pointed elsewhere.
+    const std::unique_ptr<Unlocked> admin = std::make_unique<Unlocked>(std::move(created_.unlocked));
+    const std::unique_ptr<KeySlots> slots = std::make_unique<KeySlots>(store, clock, random, *admin);
 };
 
 // Runs `body`, which must throw an Error; returns its code.

@@ -15,15 +15,15 @@ struct Arguments {
 
 int run_forget(CommandContext& context, const Arguments& arguments) {
     const OpenRepository open = context.open(arguments.repository);
-    // All are looked up before the first is forgotten, so that a mistyped one changes nothing.
+    // All are looked up, and all are judged, before the first is forgotten.
     std::vector<Snapshot> chosen;
     for (const std::string& name : arguments.snapshots)
         chosen.push_back(open.repository->find_snapshot(name, ""));
+    std::set<RunId> ids;
+    for (const Snapshot& snapshot : chosen) ids.insert(snapshot.id);
+    forget_snapshots(open.repository->context(), ids, arguments.even_the_last);
     nlohmann::json value = nlohmann::json::array();
-    for (const Snapshot& snapshot : chosen) {
-        forget_snapshot(open.repository->context(), snapshot.id, arguments.even_the_last);
-        value.push_back(snapshot.id.hex());
-    }
+    for (const Snapshot& snapshot : chosen) value.push_back(snapshot.id.hex());
     context.print({{"forgotten", value}}, [&] {
         for (const Snapshot& snapshot : chosen) {
             fmt::print("Forgot {} of '{}' from {}\n", short_id(snapshot.id.hex()), snapshot.source,

@@ -53,7 +53,7 @@ int run_prune(CommandContext& context, const Arguments& arguments) {
     CollectorReport report;
     {
         const ProgressDisplay display(progress, stderr, context.show_progress());
-        report = collect_garbage(open.repository->context(), settings, progress);
+        report = collect_garbage(open.repository->context(), settings, progress, context.stop());
     }
     context.print(result_json(report, arguments.dry_run), [&] {
         if (report.postponed) {

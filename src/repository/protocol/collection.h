@@ -7,6 +7,7 @@
 #include "repository/protocol/run_intent.h"
 #include "repository/protocol/snapshot_list.h"
 #include "repository/protocol/standing_verdicts.h"
+#include "store/stoppable_store.h"
 
 #include <map>
 #include <optional>
@@ -30,15 +31,17 @@ struct PackSummary {
 class Collection {
   public:
     Collection(const RepositoryContext& repository, const CollectorSettings& collector_settings,
-               Progress& shown);
+               Progress& shown, std::stop_token stop);
 
-    // All steps, one behind the other. When one fails before anything was decided, nobody has to wait for
-    // this run.
+    // All steps, one behind the other. When one fails or is stopped before anything was decided, nothing of
+    // this run is left for others to wait for; behind that, the next collection carries out what was decided.
     CollectorReport run();
 
   private:
     void take_steps();
     void postpone();
+    void clean_up_after_failure();
+    void remove_own_intents();
 
     // C1 (collector_others.cpp): false when another collection lives and is not to be waited for.
     bool end_other_collectors();
@@ -98,7 +101,10 @@ class Collection {
     // Runs whose commit name is taken or that were forgotten.
     std::set<RunId> ended_writers();
 
-    const RepositoryContext& context_;
+    const RepositoryContext& unstoppable_; // for signs of life, the verdict, and what is taken back
+    const std::stop_token stop_;
+    StoppableStore store_;
+    const RepositoryContext context_;
     const CollectorSettings& settings_;
     Progress& progress_;
     CollectorReport report_;

@@ -22,37 +22,51 @@ void require_capabilities(const StoreCapabilities& capabilities) {
 } // namespace
 
 CollectorReport collect_garbage(const RepositoryContext& context, const CollectorSettings& settings,
-                                Progress& progress) {
+                                Progress& progress, std::stop_token stop) {
     if (!role_may_write(context.keys.role(), ObjectKind::verdict)) {
         throw Error(ErrorCode::access_denied, "this key may not prune", "use a key of role full or prune");
     }
     require_capabilities(context.store.capabilities());
-    return Collection(context, settings, progress).run();
+    return Collection(context, settings, progress, std::move(stop)).run();
 }
 
 Collection::Collection(const RepositoryContext& repository, const CollectorSettings& collector_settings,
-                       Progress& shown)
-    : context_(repository),
+                       Progress& shown, std::stop_token stop)
+    : unstoppable_(repository),
+      stop_(std::move(stop)),
+      store_(repository.store, stop_),
+      context_{store_,           repository.keys,   repository.trust,
+               repository.clock, repository.random, repository.steps},
       settings_(collector_settings),
       progress_(shown),
-      packs_(repository.store, repository.keys),
+      packs_(store_, repository.keys),
       nodes_(packs_),
       scanner_(nodes_) {}
 
 CollectorReport Collection::run() {
     try {
         take_steps();
-    } catch (const Error&) {
-        if (decided_) throw;
-        const std::exception_ptr why = std::current_exception();
-        try {
-            give_up();
-        } catch (const Error&) {
-            // Then others find out by its silence.
-        }
-        std::rethrow_exception(why);
+    } catch (const Error& error) {
+        clean_up_after_failure();
+        if (error.code() != ErrorCode::cancelled) throw;
+        throw Error(ErrorCode::cancelled, "the collection was stopped",
+                    decided_ ? "what it had decided to delete goes with the next 'holdfast prune'"
+                             : "nothing was deleted");
     }
     return report_;
+}
+
+// Whether a verdict of which no answer came has been put, the next collection finds out.
+void Collection::clean_up_after_failure() {
+    try {
+        if (!decided_) {
+            give_up();
+        } else if (stop_.stop_requested()) {
+            remove_own_intents();
+        }
+    } catch (const Error&) {
+        // Then others find out by its silence.
+    }
 }
 
 void Collection::postpone() {
@@ -64,7 +78,7 @@ void Collection::take_steps() {
     const bool writes = !settings_.dry_run;
     if (writes) {
         own_run_.emplace(context_.keys.begin_run(context_.random));
-        intent_.emplace(context_, *own_run_, RunRole::collector, "garbage collection",
+        intent_.emplace(unstoppable_, *own_run_, RunRole::collector, "garbage collection",
                         settings_.beat_interval);
     }
     progress_.set_phase("looking for other collections");

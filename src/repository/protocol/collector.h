@@ -5,6 +5,7 @@
 #include "repository/protocol/context.h"
 
 #include <cstdint>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -51,9 +52,10 @@ struct CollectorReport {
 // Collects, or says what it would do (`dry_run`: then nothing at all is written). Needs the structure keys,
 // no content key. Throws Error(unsupported) on a store without put-if-absent or consistency, Error(corrupt)
 // when a snapshot's tree cannot be read (nothing is deleted then), Error(wrong_key) when one may not be read,
-// Error(fenced) when another collector stopped this one. Killed at any point, it leaves what the next
-// collection finishes or takes back.
+// Error(fenced) when another collector stopped this one, Error(cancelled) when `stop` was requested: then it
+// has either taken back all it did, or it has decided, and the hint says that the next collection goes on.
+// Killed at any point, it leaves what the next collection finishes or takes back.
 CollectorReport collect_garbage(const RepositoryContext& context, const CollectorSettings& settings,
-                                Progress& progress);
+                                Progress& progress, std::stop_token stop = {});
 
 } // namespace holdfast

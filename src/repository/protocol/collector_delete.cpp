@@ -45,14 +45,15 @@ void Collection::put_verdict() {
         verdict_.earlier.add_all_frames(move.first);
         return true;
     });
-    decided_ = true;
     const std::string name = verdict_name(own_run_->id());
     const Bytes object = sign_object(ObjectKind::verdict, name, encode_verdict(verdict_), *own_run_);
+    store_.check();
+    decided_ = true;
     if (!context_.steps.verdict_if_absent) {
-        put_object(context_, name, object);
+        put_object(unstoppable_, name, object);
         return;
     }
-    if (put_deciding(context_, name, object)) return;
+    if (put_deciding(unstoppable_, name, object)) return;
     throw Error(ErrorCode::fenced,
                 "another collection stopped this one, because it showed no sign of life for too long",
                 "nothing was deleted; collect again");
@@ -61,10 +62,14 @@ void Collection::put_verdict() {
 // Nothing was decided and nothing will be, so that nobody has to wait for this run.
 void Collection::give_up() {
     if (!own_run_) return;
-    context_.store.remove(condemned_name(own_run_->id()), {});
-    for (const ListedRun& run : list_runs(context_.store)) {
+    unstoppable_.store.remove(condemned_name(own_run_->id()), {});
+    remove_own_intents();
+}
+
+void Collection::remove_own_intents() {
+    for (const ListedRun& run : list_runs(unstoppable_.store)) {
         if (!is_ours(run.run)) continue;
-        for (const std::string& name : run.names) remove_unless_locked(context_.store, name);
+        for (const std::string& name : run.names) remove_unless_locked(unstoppable_.store, name);
     }
 }
 

@@ -31,7 +31,7 @@ bool Collection::end_other_collectors() {
         }
         if (!somebody_lives) continue; // and look again: one may have decided before it was stopped
         if (context_.clock.steady() - started >= settings_.wait) return false;
-        context_.clock.sleep_for(settings_.poll_interval);
+        context_.clock.sleep_for(settings_.poll_interval, stop_);
     }
     finish_decided();
     decided_before_ = standing_.decided();

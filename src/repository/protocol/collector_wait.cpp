@@ -29,7 +29,7 @@ bool Collection::wait_for_writers() {
                 report_.waited_for.push_back(id);
         }
         if (context_.clock.steady() - started >= settings_.wait) return false;
-        context_.clock.sleep_for(settings_.poll_interval);
+        context_.clock.sleep_for(settings_.poll_interval, stop_);
         runs = beat_and_list_runs();
         const std::set<RunId> ended = ended_writers();
         std::erase_if(open, [&](ListedRun& run) {

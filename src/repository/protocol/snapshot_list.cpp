@@ -43,6 +43,34 @@ std::set<RunId> runs_of(const std::vector<std::string>& names) {
     return runs;
 }
 
+// Throws when `id`, one of those that are to be forgotten together, may not be.
+void require_forgettable(const SnapshotList& list, const std::vector<Statement>& statements,
+                         const std::set<RunId>& together, const RunId& id, bool even_the_last) {
+    if (std::ranges::find(list.damaged, commit_name(id)) != list.damaged.end()) {
+        if (even_the_last) return;
+        throw Error(
+            ErrorCode::usage, fmt::format("{} is damaged, so that it is not known what it is", id.hex()),
+            "restore it from a copy, or say explicitly that it may go even if it is the last of its source");
+    }
+    const auto found = std::ranges::find(list.snapshots, id, &Snapshot::id);
+    if (found == list.snapshots.end()) {
+        throw Error(ErrorCode::not_found, fmt::format("there is no snapshot {}", id.hex()),
+                    "'holdfast snapshots' lists those that there are");
+    }
+    const bool any_left = std::ranges::any_of(list.snapshots, [&](const Snapshot& other) {
+        return other.source == found->source && !together.contains(other.id);
+    });
+    if (!any_left && !even_the_last) {
+        throw Error(ErrorCode::usage, fmt::format("{} is the last snapshot of its source", id.hex()),
+                    "say explicitly that the last one may go, if that is meant");
+    }
+    const Standing standing = standing_of(*found, statements);
+    if (!standing.holds.empty()) {
+        throw Error(ErrorCode::usage, fmt::format("{} is held: {}", id.hex(), standing.holds.front().name),
+                    "release the hold first");
+    }
+}
+
 void put_forget(const RepositoryContext& context, const RunId& id) {
     const RunContext run = context.keys.begin_run(context.random);
     const std::string name = forget_name(id);
@@ -125,35 +153,19 @@ std::vector<Snapshot> list_checkpoints(const RepositoryContext& context, const s
     return checkpoints;
 }
 
-void forget_snapshot(const RepositoryContext& context, const RunId& id, bool even_the_last) {
+void forget_snapshots(const RepositoryContext& context, const std::set<RunId>& ids, bool even_the_last) {
     if (!role_may_write(context.keys.role(), ObjectKind::forget)) {
         throw Error(ErrorCode::access_denied, "this key may not forget snapshots",
                     "use a key of role full or prune");
     }
     const SnapshotList list = list_snapshots(context);
-    const auto found = std::ranges::find(list.snapshots, id, &Snapshot::id);
-    const bool damaged = std::ranges::find(list.damaged, commit_name(id)) != list.damaged.end();
-    if (damaged && even_the_last) return put_forget(context, id);
-    if (damaged) {
-        throw Error(
-            ErrorCode::usage, fmt::format("{} is damaged, so that it is not known what it is", id.hex()),
-            "restore it from a copy, or say explicitly that it may go even if it is the last of its source");
-    }
-    if (found == list.snapshots.end()) {
-        throw Error(ErrorCode::not_found, fmt::format("there is no snapshot {}", id.hex()),
-                    "'holdfast snapshots' lists those that there are");
-    }
-    const auto of_source = std::ranges::count(list.snapshots, found->source, &Snapshot::source);
-    if (of_source == 1 && !even_the_last) {
-        throw Error(ErrorCode::usage, fmt::format("{} is the last snapshot of its source", id.hex()),
-                    "say explicitly that the last one may go, if that is meant");
-    }
-    const Standing standing = standing_of(*found, list_statements(context).statements);
-    if (!standing.holds.empty()) {
-        throw Error(ErrorCode::usage, fmt::format("{} is held: {}", id.hex(), standing.holds.front().name),
-                    "release the hold first");
-    }
-    put_forget(context, id);
+    const std::vector<Statement> statements = list_statements(context).statements;
+    for (const RunId& id : ids) require_forgettable(list, statements, ids, id, even_the_last);
+    for (const RunId& id : ids) put_forget(context, id);
+}
+
+void forget_snapshot(const RepositoryContext& context, const RunId& id, bool even_the_last) {
+    forget_snapshots(context, {id}, even_the_last);
 }
 
 } // namespace holdfast

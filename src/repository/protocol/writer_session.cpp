@@ -1,6 +1,7 @@
 #include "repository/protocol/writer_session.h"
 
 #include "base/error.h"
+#include "repository/moved_pack.h"
 #include "repository/protocol/pack_set.h"
 #include "repository/protocol/protocol_object.h"
 #include "repository/protocol/reachability.h"
@@ -28,8 +29,10 @@ struct WriterSession::State {
 
     void read_condemned();
     void list();
+    void list_moved();
     bool doomed(const FrameAddress& frame) const { return condemned.dooms(frame) || decided.dooms(frame); }
-    bool is_held(const PackId& pack, unsigned moves_left) const;
+    enum class Place { held, dead, lost };
+    Place place_of(const PackId& pack, unsigned moves_left) const;
 
     const RepositoryContext& context;
     RunContext& run;
@@ -42,7 +45,6 @@ struct WriterSession::State {
     std::vector<std::string> problems;
     SnapshotList snapshots;
     PackSet packs;
-    PackSet moved;
     std::uint32_t next_checkpoint = 0;
 };
 
@@ -66,22 +68,57 @@ void WriterSession::State::list() {
                            return true;
                        },
                        {});
-    for (const std::string& name : list_names(context.store, moved_prefix)) {
-        const auto parsed = parse_name(name);
-        if (parsed && parsed->kind == NameKind::moved) moved.insert(parsed->pack());
-    }
+    list_moved();
 }
 
-// Whether the pack is there to stay, or all that hold its frames now are.
-bool WriterSession::State::is_held(const PackId& pack, unsigned moves_left) const {
-    if (!context.steps.list_packs) return true;
-    if (packs.contains(pack) && !decided.removes(pack)) return true;
-    const auto targets = moves.find(pack);
-    if (targets == moves.end() || moves_left == 0) return false;
-    for (const PackId& target : targets->second) {
-        if (!is_held(target, moves_left - 1)) return false;
+// What moved since the verdicts were read, and is not in the listing of packs any more. A name says nothing:
+// whoever can write to the store can put one, and a writer may not say where packs are.
+void WriterSession::State::list_moved() {
+    std::vector<std::string> names;
+    for (std::string& name : list_names(context.store, moved_prefix)) {
+        const auto parsed = parse_name(name);
+        if (!parsed || parsed->kind != NameKind::moved) continue;
+        if (!packs.contains(parsed->pack()) && !moves.contains(parsed->pack()))
+            names.push_back(std::move(name));
     }
-    return true;
+    const auto take = [&](const ObjectName& name, const OpenedObject& object) {
+        std::vector<PackId> targets;
+        try {
+            for (const std::string& target : decode_moved(object.body)) {
+                if (const auto pack = PackId::from_name(target)) targets.push_back(*pack);
+            }
+        } catch (const Error& error) {
+            problems.push_back(fmt::format("{}: {}", object_name(name), error.message()));
+            return;
+        }
+        // Copies were put before the move was told, so one that the listing of packs was too early for is
+        // there now.
+        for (const PackId& target : targets) {
+            if (!packs.contains(target) && context.store.head(target.name(), {})) packs.insert(target);
+        }
+        moves.emplace(name.pack(), std::move(targets));
+    };
+    read_names(
+        context, names, NameKind::moved, {ObjectKind::moved},
+        {.object = take,
+         .problem = [&](const std::string&, const Error& error) { problems.push_back(error.message()); }});
+}
+
+// Whether a pack is there to stay, or all that hold its frames now are. A copy that a collector has deleted
+// as a whole held nothing but doomed frames; one that is missing otherwise may have held any.
+WriterSession::State::Place WriterSession::State::place_of(const PackId& pack, unsigned moves_left) const {
+    const bool removed = decided.removes(pack);
+    if (packs.contains(pack) && !removed) return Place::held;
+    const auto targets = moves.find(pack);
+    if (targets == moves.end()) return removed ? Place::dead : Place::lost;
+    if (moves_left == 0) return Place::lost;
+    Place all = Place::dead;
+    for (const PackId& target : targets->second) {
+        const Place place = place_of(target, moves_left - 1);
+        if (place == Place::lost) return Place::lost;
+        if (place == Place::held) all = Place::held;
+    }
+    return all;
 }
 
 WriterSession::WriterSession(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -97,12 +134,8 @@ std::unique_ptr<WriterSession> WriterSession::begin(const RepositoryContext& con
 
 bool WriterSession::may_refer(const FrameAddress& frame) const {
     if (state_->refer_to_nothing || state_->doomed(frame)) return false;
-    return !state_->context.steps.list_packs || state_->packs.contains(frame.pack) ||
-           state_->moved.contains(frame.pack) || state_->moves.contains(frame.pack);
-}
-
-bool WriterSession::in_listed_pack(const FrameAddress& frame) const {
-    return !state_->refer_to_nothing && !state_->doomed(frame) && state_->is_held(frame.pack, most_moves);
+    return !state_->context.steps.list_packs ||
+           state_->place_of(frame.pack, most_moves) == State::Place::held;
 }
 
 const SnapshotList& WriterSession::snapshots() const { return state_->snapshots; }

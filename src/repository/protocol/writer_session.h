@@ -28,12 +28,10 @@ class WriterSession {
                                                 const std::string& what, Duration beat_interval);
     ~WriterSession();
 
-    // Whether a frame may be referred to by what this run commits: its pack was listed or has moved, and the
-    // frame is not condemned. For frames that an existing snapshot or a checkpoint refers to.
+    // Whether a frame may be referred to by what this run commits: its pack was listed, or a collector moved
+    // what lives of it to packs that were, and the frame is not condemned. What an index, a snapshot or a
+    // checkpoint names may have been lost; then it is false, and what is stored anew heals the loss.
     bool may_refer(const FrameAddress& frame) const;
-    // The same, but also false when no pack was listed that can hold the frame: for entries of an index,
-    // which may name packs that were lost.
-    bool in_listed_pack(const FrameAddress& frame) const;
     const SnapshotList& snapshots() const;
     // What was found damaged or untrusted in the lists of collectors. When one is damaged, nothing may be
     // referred to.

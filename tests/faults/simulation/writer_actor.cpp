@@ -101,7 +101,7 @@ class Backup {
     std::optional<FrameAddress> find(const BlobId& id) {
         if (const auto own = stored_.find(id); own != stored_.end()) return own->second;
         for (const FrameAddress& frame : world_.index.places[id]) {
-            if (!session_->in_listed_pack(frame)) continue;
+            if (!session_->may_refer(frame)) continue;
             ++world_.reused;
             return frame;
         }

@@ -238,8 +238,7 @@ TEST_F(KeySlotsTest, KilledRotationIsCompletedByTheNextOperation) {
     std::size_t grants = 0;
     for (std::size_t kill_at = 0; kill_at < 3; ++kill_at) {
         store.objects = before;
-        admin = std::make_unique<Unlocked>(unlock(store, passphrase()));
-        slots = std::make_unique<KeySlots>(store, clock, random, *admin);
+        *admin = unlock(store, passphrase());
         std::size_t writes = 0;
         store.before_write = [&](std::string_view, const std::string&) {
             if (writes++ == kill_at) throw Error(ErrorCode::unavailable, "killed");

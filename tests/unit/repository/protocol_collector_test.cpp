@@ -28,7 +28,7 @@ class CollectorTest : public RepositoryTest {
     CollectorTest() {
         add(Role::prune, 9, "collector");
         pruner = std::make_unique<Unlocked>(open(9));
-        admin = std::make_unique<Unlocked>(unlock(store, passphrase()));
+        *admin = unlock(store, passphrase());
         settings.beat_interval = Duration::zero();
         settings.rewrite_dead_part = 0.01;
     }
@@ -130,8 +130,8 @@ TEST_F(CollectorTest, RewritesPacksThatAreMostlyDeadWithoutAContentKey) {
     const RepositoryContext context = writer();
     RunContext run = admin->ring.begin_run(random);
     const auto session = WriterSession::begin(context, run, "test", Duration::zero());
-    EXPECT_TRUE(session->in_listed_pack(known[2]));
-    EXPECT_FALSE(session->in_listed_pack(known[1]));
+    EXPECT_TRUE(session->may_refer(known[2]));
+    EXPECT_FALSE(session->may_refer(known[1]));
     session->commit(store_tree(run, "home", {2, 5}));
     forget_snapshot(writer(), kept.id, false);
     collect();
@@ -216,7 +216,7 @@ TEST_F(CollectorTest, WhatAWriterCommitsMeanwhileIsTakenOff) {
     const RepositoryContext context = writer();
     RunContext run = admin->ring.begin_run(random);
     const auto session = WriterSession::begin(context, run, "test", Duration::zero());
-    ASSERT_TRUE(session->in_listed_pack(known[1]));
+    ASSERT_TRUE(session->may_refer(known[1]));
     const Snapshot snapshot = store_tree(run, "home", {1});
     bool committed = false;
     store.before_write = [&](std::string_view, const std::string& name) {
@@ -250,16 +250,38 @@ TEST_F(CollectorTest, SnapshotsOfALostKeySlotAreNotTakenForNothing) {
     back_up("home", {1});
     add(Role::full, 7, "second");
     const SlotId second = open(7).ring.slot();
-    admin = std::make_unique<Unlocked>(open(7));
+    *admin = open(7);
     back_up("elsewhere", {2});
     const Bytes slot = store.objects.at(slot_name(second));
     store.objects.erase(slot_name(second));
-    pruner = std::make_unique<Unlocked>(open(9));
+    *pruner = open(9);
     EXPECT_EQ(code_of([&] { collect(); }), ErrorCode::corrupt);
     EXPECT_THAT(names(packs_prefix), SizeIs(4));
     store.objects[slot_name(second)] = slot;
-    pruner = std::make_unique<Unlocked>(open(9));
+    *pruner = open(9);
     EXPECT_EQ(collect().deleted_packs, 0u);
+}
+
+TEST_F(CollectorTest, OfARemovedSlotCountsWhatWasLeftToIt) {
+    back_up("home", {1});
+    add(Role::full, 7, "second");
+    Unlocked second = open(7);
+    std::swap(*admin, second);
+    const Snapshot counts = back_up("elsewhere", {2});
+    const Snapshot distrusted = back_up("elsewhere", {3});
+    std::swap(*admin, second);
+    slots->remove(second.ring.slot(), {.distrusted = {distrusted.id}});
+    // Written by a program of the removed holder that was still running.
+    std::swap(*admin, second);
+    const Snapshot late = back_up("elsewhere", {4});
+    std::swap(*admin, second);
+    *pruner = open(9);
+    const CollectorReport report = collect();
+    EXPECT_EQ(report.problems.size(), 2u) << "both are named";
+    EXPECT_EQ(report.deleted_packs, 4u);
+    EXPECT_EQ(read(counts), std::vector<tiny::Content>{2});
+    EXPECT_FALSE(store.objects.contains(late.root.location.frame.pack.name()));
+    EXPECT_FALSE(store.objects.contains(distrusted.root.location.frame.pack.name()));
 }
 
 TEST_F(CollectorTest, AMissingNodeStopsEverything) {
@@ -284,7 +306,7 @@ TEST_F(CollectorTest, LockedPacksGoWhenTheyCan) {
     EXPECT_TRUE(store.objects.contains(known[1].pack.name()));
     const RepositoryContext context = writer();
     RunContext run = admin->ring.begin_run(random);
-    EXPECT_FALSE(WriterSession::begin(context, run, "test", Duration::zero())->in_listed_pack(known[1]));
+    EXPECT_FALSE(WriterSession::begin(context, run, "test", Duration::zero())->may_refer(known[1]));
     store.before_write = {};
     EXPECT_EQ(collect().deleted_packs, 1u);
     EXPECT_FALSE(store.objects.contains(known[1].pack.name()));
@@ -325,6 +347,64 @@ TEST_F(CollectorTest, KilledAnywhereTheNextOneGoesOn) {
             break;
         }
     }
+}
+
+// Stopped at every write in turn: before the verdict it takes back all it did, behind it the next one goes on.
+TEST_F(CollectorTest, StoppedAnywhereItEndsCleanly) {
+    const Snapshot gone = back_up("home", {1, 2, 3});
+    const Snapshot kept = back_up("home", {2});
+    forget_snapshot(writer(), gone.id, false);
+    const auto objects = store.objects;
+    const auto modified = store.modified;
+    for (unsigned last = 0;; ++last) {
+        store.objects = objects;
+        store.modified = modified;
+        unsigned writes = 0;
+        std::stop_source stop;
+        store.before_write = [&](std::string_view, const std::string&) {
+            if (writes++ == last) stop.request_stop();
+        };
+        bool stopped = false;
+        Progress progress;
+        try {
+            collect_garbage(collector(), settings, progress, stop.get_token());
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), ErrorCode::cancelled) << error.message();
+            stopped = true;
+        }
+        store.before_write = {};
+        EXPECT_EQ(read(kept), std::vector<tiny::Content>{2});
+        EXPECT_THAT(names(intents_prefix), IsEmpty()) << "stopped at write " << last;
+        if (names(verdicts_prefix).empty()) {
+            EXPECT_TRUE(stopped);
+            EXPECT_THAT(names(condemned_prefix), IsEmpty());
+            for (const auto& [name, _] : objects) EXPECT_TRUE(store.objects.contains(name)) << name;
+        }
+        EXPECT_FALSE(collect().postponed) << "nothing has to be waited for";
+        EXPECT_EQ(read(kept), std::vector<tiny::Content>{2});
+        EXPECT_THAT(names(packs_prefix), SizeIs(2)) << "stopped at write " << last;
+        if (!stopped) {
+            EXPECT_GT(last, 10u);
+            break;
+        }
+    }
+}
+
+TEST_F(CollectorTest, WaitingForAWriterIsStopped) {
+    const RepositoryContext context = writer();
+    RunContext run = admin->ring.begin_run(random);
+    const auto session = WriterSession::begin(context, run, "test", Duration::zero());
+    settings.wait = std::chrono::hours(10);
+    std::stop_source stop;
+    store.before_write = [&](std::string_view, const std::string& name) {
+        if (name.starts_with(condemned_prefix)) stop.request_stop();
+    };
+    Progress progress;
+    EXPECT_EQ(code_of([&] { collect_garbage(collector(), settings, progress, stop.get_token()); }),
+              ErrorCode::cancelled);
+    store.before_write = {};
+    EXPECT_THAT(names(intents_prefix), SizeIs(1)) << "that of the writer";
+    EXPECT_THAT(names(condemned_prefix), IsEmpty());
 }
 
 TEST_F(CollectorTest, OneThatSleptIsStopped) {

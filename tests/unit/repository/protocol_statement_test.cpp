@@ -102,6 +102,24 @@ TEST_F(StatementTest, TheLastOfASourceIsForgottenOnlyWhenMeant) {
     EXPECT_EQ(code_of([&] { forget_snapshot(context, only.id, true); }), ErrorCode::not_found);
 }
 
+TEST_F(StatementTest, OfSeveralNoneIsForgottenWhenOneMayNotBe) {
+    const Snapshot first = commit("home");
+    const Snapshot second = commit("home");
+    const Snapshot held = commit("home");
+    say(held, StatementType::hold, "audit");
+    RunId unknown = first.id;
+    unknown.bytes[0] ^= 1;
+    EXPECT_EQ(code_of([&] { forget_snapshots(context, {first.id, held.id}, true); }), ErrorCode::usage);
+    EXPECT_EQ(code_of([&] { forget_snapshots(context, {first.id, unknown}, false); }), ErrorCode::not_found);
+    const Snapshot other = commit("elsewhere");
+    const Snapshot last = commit("elsewhere");
+    EXPECT_EQ(code_of([&] { forget_snapshots(context, {other.id, last.id}, false); }), ErrorCode::usage)
+        << "together they are all of their source";
+    EXPECT_TRUE(list_names(store, forgets_prefix).empty());
+    forget_snapshots(context, {first.id, second.id, other.id}, false);
+    EXPECT_EQ(list_names(store, forgets_prefix).size(), 3u);
+}
+
 TEST_F(StatementTest, AMissingOrReplacedOneIsNoticed) {
     const Snapshot snapshot = commit("home");
     for (const char* name : {"a", "b", "c"}) say(snapshot, StatementType::tag, name, "1");

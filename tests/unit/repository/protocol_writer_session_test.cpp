@@ -1,4 +1,5 @@
 #include "base/error.h"
+#include "repository/moved_pack.h"
 #include "repository/protocol/protocol_object.h"
 #include "repository/protocol/run_intent.h"
 #include "repository/protocol/standing_verdicts.h"
@@ -101,7 +102,6 @@ TEST_F(WriterSessionTest, RefersToNothingCondemnedOrUnlisted) {
                                           {{decided, 0}, false},
                                           {{unlisted, 0}, false}}) {
         EXPECT_EQ(session->may_refer(frame), expected) << frame.pack.name() << " " << frame.frame;
-        EXPECT_EQ(session->in_listed_pack(frame), expected) << frame.pack.name() << " " << frame.frame;
     }
 }
 
@@ -118,11 +118,53 @@ TEST_F(WriterSessionTest, FollowsMovesToListedPacks) {
     const RunContext collector = admin->ring.begin_run(random);
     put_signed(ObjectKind::verdict, verdict_name(collector.id()), encode_verdict(verdict), collector);
     const auto session = begin();
-    EXPECT_FALSE(session->in_listed_pack({moved, 0}));
-    EXPECT_TRUE(session->in_listed_pack({moved, 1}));
-    // What is lost is no place to refer to, though a snapshot that already does stays what it is.
-    EXPECT_FALSE(session->in_listed_pack({astray, 0}));
-    EXPECT_TRUE(session->may_refer({astray, 0}));
+    EXPECT_FALSE(session->may_refer({moved, 0}));
+    EXPECT_TRUE(session->may_refer({moved, 1}));
+    EXPECT_FALSE(session->may_refer({astray, 0})) << "what is lost is no place to refer to";
+}
+
+TEST_F(WriterSessionTest, OfTwoCopiesTheOneThatDiedIsNotMissed) {
+    const PackId moved{run.id(), 2, data_pack, 0};
+    const PackId lives = listed_pack(3);
+    const PackId dead{run.id(), 4, data_pack, 0};
+    Verdict verdict;
+    verdict.moves[moved] = {lives, dead};
+    verdict.doomed.remove_pack(moved);
+    verdict.doomed.add_frame({moved, 1});
+    verdict.doomed.remove_pack(dead);
+    const RunContext collector = admin->ring.begin_run(random);
+    put_signed(ObjectKind::verdict, verdict_name(collector.id()), encode_verdict(verdict), collector);
+    const auto session = begin();
+    EXPECT_TRUE(session->may_refer({moved, 0}));
+    EXPECT_FALSE(session->may_refer({moved, 1}));
+}
+
+// A collector puts its verdict, says where the packs went and deletes them while a writer is between reading
+// verdicts and listing packs.
+TEST_F(WriterSessionTest, WhereAPackWentIsBelievedOfThoseWhoMaySayItAndOnlyIfItIsThere) {
+    add(Role::write, 3, "writer");
+    const Unlocked writer = open(3);
+    const PackId target = listed_pack(9);
+    const PackId right{run.id(), 0, data_pack, 0};
+    const PackId junk{run.id(), 1, data_pack, 0};
+    const PackId forged{run.id(), 2, data_pack, 0};
+    const PackId astray{run.id(), 3, data_pack, 0};
+    const PackId damaged{run.id(), 4, data_pack, 0};
+    const RunContext collector = admin->ring.begin_run(random);
+    const RunContext other = writer.ring.begin_run(random);
+    const Bytes to_target = encode_moved({target});
+    put_signed(ObjectKind::moved, moved_name(right), to_target, collector);
+    store.objects[moved_name(junk)] = Bytes(100, 7);
+    put_signed(ObjectKind::moved, moved_name(forged), to_target, other);
+    put_signed(ObjectKind::moved, moved_name(astray), encode_moved({{run.id(), 8, data_pack, 0}}), collector);
+    put_signed(ObjectKind::moved, moved_name(damaged), as_bytes("{}"), collector);
+    const Unlocked now = unlock(store, passphrase());
+    const RepositoryContext current{store, now.ring, now.trust, clock, random, {}};
+    const auto session = WriterSession::begin(current, run, "test", Duration::zero());
+    EXPECT_TRUE(session->may_refer({right, 0}));
+    for (const PackId& pack : {junk, forged, astray, damaged})
+        EXPECT_FALSE(session->may_refer({pack, 0})) << pack.name();
+    EXPECT_EQ(session->problems().size(), 3u);
 }
 
 TEST_F(WriterSessionTest, ADamagedVerdictMeansReferringToNothing) {

@@ -92,6 +92,7 @@ TEST_F(VerifyTest, FindsNothingInAnIntactRepository) {
     EXPECT_EQ(content.frames_opened, content.frames);
     EXPECT_GT(content.raw_bytes, 17u << 20);
     EXPECT_GT(content.blobs_identified, 0U);
+    EXPECT_EQ(content.files_checked, 6U);
 }
 
 TEST_F(VerifyTest, NamesTheOneObjectOfWhichABitIsWrong) {
@@ -384,6 +385,83 @@ TEST_F(VerifyTest, FindsATreeOfTheWrongShape) {
     EXPECT_THAT(damaged(report), ElementsAre(snapshot.root.location.frame.pack.name()));
     EXPECT_THAT(report.damages[0].what, HasSubstr("first name"));
     EXPECT_THAT(report.affected_snapshots, ElementsAre(snapshot.id));
+}
+
+// Every object, frame, blob and node is right; but the files are not made of what they were made of.
+TEST_F(VerifyTest, FindsFilesWhoseContentIsNotWhatTheirDigestSays) {
+    NodeReader& nodes = files.repository->nodes();
+    const auto entry_of = [&](const std::string& path) {
+        return find_path(nodes, older.root, files.path_in_snapshot(path)).value();
+    };
+    const TreeEntry blob = entry_of("small/a.txt");
+    const TreeEntry chunks = entry_of("first.bin");
+    const TreeEntry pages = entry_of("large.bin");
+    ASSERT_GT(std::get<Extents>(chunks.content).size(), 1U);
+
+    Snapshot snapshot;
+    {
+        BackupRunSettings settings;
+        settings.source = "exchanged";
+        settings.beat_interval = Duration::zero();
+        BackupRun run(*files.repository, settings, {});
+        std::vector<Segment> segments =
+            decode_segment_group(nodes.read(std::get<SegmentGroups>(pages.content).at(0)));
+        std::vector<Extent> map = decode_map(nodes.read(segments.at(0).map));
+        const Extent first = map.at(0);
+        ASSERT_GT(first.length, 3 * page_bytes);
+        map.erase(map.begin());
+        const auto from = [&](std::uint64_t page, std::uint64_t at, std::uint64_t length) {
+            return Extent{page * page_bytes, length, first.frame,
+                          first.frame_offset + static_cast<std::uint32_t>(at * page_bytes)};
+        };
+        map.insert(map.begin(), {from(0, 1, page_bytes), from(1, 0, page_bytes),
+                                 from(2, 2, first.length - 2 * page_bytes)});
+        segments[0].map = run.writer().put_node(encode_map(map));
+        const NodeRef swapped = run.writer().put_node(encode_segment_group(segments));
+
+        DirectoryLeafBuilder leaf;
+        const auto add = [&](TreeEntry entry, const std::string& name, const FileContent& content) {
+            entry.name = name;
+            entry.content = content;
+            leaf.add(entry);
+        };
+        add(blob, "blob right", blob.content);
+        add(blob, "blob wrong", entry_of("small/b.txt").content);
+        add(chunks, "chunks right", chunks.content);
+        add(chunks, "chunks wrong", entry_of("second.bin").content);
+        TreeEntry other = pages;
+        other.digest.bytes[0] ^= 1;
+        add(other, "pages of another digest", pages.content);
+        add(pages, "pages right", pages.content);
+        add(pages, "pages swapped", SegmentGroups{swapped});
+        snapshot = run.commit(run.writer().put_node(leaf.finish()), {}, SnapshotState::complete).snapshot;
+    }
+    EXPECT_TRUE(verify(false).intact());
+    const VerifyReport report = verify(true);
+    EXPECT_THAT(report.affected_snapshots, ElementsAre(snapshot.id));
+    EXPECT_THAT(affected(report, snapshot.id),
+                UnorderedElementsAre("blob wrong", "chunks wrong", "pages of another digest", "pages swapped"));
+    EXPECT_FALSE(report.intact());
+    for (const Damage& damage : report.damages) EXPECT_THAT(damage.object, HasSubstr("packs/d"));
+    EXPECT_EQ(report.files_checked, 6U + 7U - 2U) << "two of them were there already";
+}
+
+// Of a file that changes in place the pages that changed are checked in each snapshot, where they lie in an
+// overlay.
+TEST_F(VerifyTest, ChecksWhatChangedInALargeFile) {
+    Bytes bytes(17u << 20);
+    SeededRandom(3).fill(bytes);
+    for (const std::size_t at : {std::size_t{100'000}, std::size_t{5'000'000}, bytes.size() - 1}) bytes[at] ^= 1;
+    files.write_file("large.bin", as_text(bytes));
+    files.back_up();
+    bytes.resize((16u << 20) + 12345);
+    files.write_file("large.bin", as_text(bytes));
+    const Snapshot cut = files.back_up();
+    const VerifyReport report = verify(true);
+    EXPECT_THAT(damaged(report), IsEmpty()) << report.damages[0].what;
+    EXPECT_EQ(report.files_checked, 8U);
+    EXPECT_EQ(files.restore(cut, {"large.bin"}, "cut").failed, 0U);
+    EXPECT_TRUE(files.restored_right("large.bin", "cut"));
 }
 
 TEST_F(VerifyTest, StopsWhenAskedTo) {
