@@ -32,6 +32,7 @@ BackupRun::BackupRun(Repository& repository, BackupRunSettings settings, std::st
     : repository_(repository),
       settings_(std::move(settings)),
       started_(repository.clock().now()),
+      stop_(std::move(stop), settings_.stop_grace, repository.clock()),
       run_(begin_run(repository)),
       session_(WriterSession::begin(repository.context(), run_, "backup of " + settings_.source,
                                     settings_.beat_interval)) {
@@ -39,11 +40,11 @@ BackupRun::BackupRun(Repository& repository, BackupRunSettings settings, std::st
     known_ = std::make_unique<IndexedBlobs>(
         IndexedBlobs::Parts{repository.context(), run_, *session_, repository.packs(), repository.logger(),
                             repository.keys().domain(), repository.directories().cache + "/index",
-                            repository.directories().temporary});
+                            repository.directories().temporary, stop_.token()});
     PackPipelineSettings pipeline = settings_.pipeline;
     pipeline.stored = [this](const PackId& pack) { known_->pack_stored(pack); };
-    pipeline_ = std::make_unique<PackPipeline>(repository.store(), run_, repository.clock(), pipeline,
-                                               std::move(stop));
+    pipeline_ =
+        std::make_unique<PackPipeline>(repository.store(), run_, repository.clock(), pipeline, stop_.token());
     writer_ =
         std::make_unique<ContentWriter>(*pipeline_, *known_, domain_key.view(), settings_.retention_class);
     files_ = std::make_unique<FileContentWriter>(
@@ -83,7 +84,7 @@ bool BackupRun::checkpoint_due() {
 void BackupRun::flush() {
     writer_->end_all_frames();
     pipeline_->flush();
-    known_->put_segment();
+    known_->put_segments();
 }
 
 void BackupRun::save_checkpoint(const NodeRef& root) {
@@ -91,6 +92,15 @@ void BackupRun::save_checkpoint(const NodeRef& root) {
     session_->checkpoint(describe(root, {}, SnapshotState::unfinished));
     ++checkpoints_;
     last_checkpoint_ = repository_.clock().steady();
+}
+
+void BackupRun::end_early(const NodeRef& root) {
+    try {
+        save_checkpoint(root);
+        session_->leave();
+    } catch (const Error& error) {
+        repository_.logger().warning("not ended in good order", {{"reason", error.message()}});
+    }
 }
 
 BackupRunReport BackupRun::commit(const NodeRef& root, SnapshotTotals totals, SnapshotState state) {

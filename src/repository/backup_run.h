@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/progress.h"
+#include "base/stop_grace.h"
 #include "repository/content/content_writer.h"
 #include "repository/content/file_content.h"
 #include "repository/content/indexed_blobs.h"
@@ -27,6 +28,8 @@ struct BackupRunSettings {
     FileContentSettings content;
     Duration checkpoint_interval = std::chrono::seconds(60);
     Duration beat_interval = std::chrono::seconds(60);
+    // What storing the last checkpoint may take once a stop was requested; then calls to the store are ended.
+    Duration stop_grace = std::chrono::seconds(20);
     // Takes nothing from earlier snapshots but blobs that the index names.
     bool ignore_previous = false;
 };
@@ -41,7 +44,7 @@ struct BackupRunReport {
 };
 
 // One thread captures. The repository must outlive it. Destroyed before commit(), it leaves an unfinished run
-// that the next backup of the source goes on from.
+// that the next backup of the source goes on from; who was asked to stop calls end_early() before.
 class BackupRun {
   public:
     BackupRun(Repository& repository, BackupRunSettings settings, std::stop_token stop);
@@ -58,6 +61,10 @@ class BackupRun {
     // Whether enough time has passed, or so much is new that it should be made findable.
     bool checkpoint_due();
     void save_checkpoint(const NodeRef& root);
+    // Ends the run without a snapshot: saves what there is for the next one to go on from, and takes the
+    // intent back, so that no collection waits for this run. What hinders it is logged: the run then counts
+    // as killed. Only commit()'s place may be taken by it; nothing else is to be called afterwards.
+    void end_early(const NodeRef& root);
     // Stores what is left and commits. `totals.stored_bytes` is filled in.
     BackupRunReport commit(const NodeRef& root, SnapshotTotals totals, SnapshotState state);
 
@@ -70,6 +77,7 @@ class BackupRun {
     Repository& repository_;
     const BackupRunSettings settings_;
     Timestamp started_;
+    StopGrace stop_;
     RunContext run_;
     std::unique_ptr<WriterSession> session_;
     std::optional<Snapshot> parent_;
