@@ -8,6 +8,7 @@
 #include "repository/content/indexed_blobs.h"
 #include "repository/pack/pack_pipeline.h"
 #include "repository/repository.h"
+#include "repository/snapshot_lock.h"
 
 #include <map>
 #include <memory>
@@ -30,6 +31,8 @@ struct BackupRunSettings {
     Duration beat_interval = std::chrono::seconds(60);
     // What storing the last checkpoint may take once a stop was requested; then calls to the store are ended.
     Duration stop_grace = std::chrono::seconds(20);
+    // Locks the snapshot in the store, which must be able to.
+    std::optional<LockSettings> lock{};
     // Takes nothing from earlier snapshots but blobs that the index names.
     bool ignore_previous = false;
 };
@@ -40,7 +43,8 @@ struct BackupRunReport {
     std::uint64_t stored_bytes = 0;
     CompressionReport compression;
     std::uint64_t checkpoints = 0;
-    bool resumed = false; // from a checkpoint of an interrupted run
+    std::optional<LockReport> lock; // when one was asked for
+    bool resumed = false;           // from a checkpoint of an interrupted run
 };
 
 // One thread captures. The repository must outlive it. Destroyed before commit(), it leaves an unfinished run
@@ -65,7 +69,7 @@ class BackupRun {
     // intent back, so that no collection waits for this run. What hinders it is logged: the run then counts
     // as killed. Only commit()'s place may be taken by it; nothing else is to be called afterwards.
     void end_early(const NodeRef& root);
-    // Stores what is left and commits. `totals.stored_bytes` is filled in.
+    // Stores what is left, locks it if that is wanted, and commits. `totals.stored_bytes` is filled in.
     BackupRunReport commit(const NodeRef& root, SnapshotTotals totals, SnapshotState state);
 
   private:
@@ -73,6 +77,7 @@ class BackupRun {
     void choose_previous();
     std::uint64_t next_sequence() const;
     void flush();
+    std::optional<LockReport> lock_before_commit(const NodeRef& root);
 
     Repository& repository_;
     const BackupRunSettings settings_;

@@ -215,7 +215,7 @@ void PackPipeline::put_pack(OpenPack& pack, const std::stop_token& stop) {
     std::uint64_t stored_bytes = 0;
     for (const ByteView part : parts) stored_bytes += part.size();
 
-    store_.put(name, parts, PutOptions{.only_if_absent = false, .retention = {}, .tier = {}},
+    store_.put(name, parts, PutOptions{.only_if_absent = false, .retention = settings_.retention, .tier = {}},
                CallOptions{.timeout = {}, .stop = stop});
     pack.frames.clear();
     const std::scoped_lock lock(mutex_);

@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 namespace holdfast {
@@ -25,6 +26,8 @@ struct PackPipelineSettings {
     // Chosen by measurement, between these. Below 3 a local disk would always pull it, for a tenth more
     // space.
     LevelSettings level{.lowest = 3, .highest = 12, .start = 3};
+    // Packs are put with this lock.
+    std::optional<Retention> retention{};
     // Told of every pack that is in the store, by the thread that put it.
     std::function<void(const PackId&)> stored;
 };
