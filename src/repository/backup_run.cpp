@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "base/version.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace holdfast {
@@ -85,8 +87,8 @@ void BackupRun::choose_previous() {
 }
 
 bool BackupRun::checkpoint_due() {
-    return known_->segment_due() ||
-           repository_.clock().steady() - last_checkpoint_ >= settings_.checkpoint_interval;
+    return known_->segment_due() || repository_.clock().steady() - last_checkpoint_ >=
+                                        std::max(settings_.checkpoint_interval, checkpoint_pause_);
 }
 
 void BackupRun::flush() {
@@ -95,11 +97,14 @@ void BackupRun::flush() {
     known_->put_segments();
 }
 
+// Where the store is so slow that a checkpoint takes long, most of the time still goes into the backup.
 void BackupRun::save_checkpoint(const NodeRef& root) {
+    const Duration began = repository_.clock().steady();
     flush();
     session_->checkpoint(describe(root, {}, SnapshotState::unfinished));
     ++checkpoints_;
     last_checkpoint_ = repository_.clock().steady();
+    if (settings_.checkpoint_interval > Duration::zero()) checkpoint_pause_ = 4 * (last_checkpoint_ - began);
 }
 
 void BackupRun::end_early(const NodeRef& root) {

@@ -62,7 +62,8 @@ class BackupRun {
     ContentWriter& writer() { return *writer_; }
     FileContentWriter& files() { return *files_; }
 
-    // Whether enough time has passed, or so much is new that it should be made findable.
+    // Whether enough time has passed (four times what the last one took, at least, unless the interval is
+    // zero), or so much is new that it should be made findable.
     bool checkpoint_due();
     void save_checkpoint(const NodeRef& root);
     // Ends the run without a snapshot: saves what there is for the next one to go on from, and takes the
@@ -92,6 +93,7 @@ class BackupRun {
     std::unique_ptr<ContentWriter> writer_;
     std::unique_ptr<FileContentWriter> files_;
     Duration last_checkpoint_{};
+    Duration checkpoint_pause_{}; // least time between two, from what the last one took
     std::uint64_t checkpoints_ = 0;
     bool resumed_ = false;
 };
