@@ -13,7 +13,7 @@ namespace {
 // A disk that is not mounted must not become an empty snapshot that is then the latest.
 void require_something(const std::vector<std::string>& paths) {
     for (const std::string& path : paths) {
-        struct stat status {};
+        struct stat status{};
         if (::lstat(path.c_str(), &status) == 0) return;
     }
     throw Error(ErrorCode::usage, fmt::format("nothing is at {}", fmt::join(paths, ", ")),
@@ -53,6 +53,12 @@ DocumentsBackupResult back_up_documents(Repository& repository, const DocumentsB
 TreeRestoreResult restore_documents(Repository& repository, const Snapshot& snapshot,
                                     const std::string& target, const TreeRestoreSettings& settings,
                                     Progress& progress, std::stop_token stop) {
+    // Not even the empty files that would be left of it.
+    if (const Role role = repository.keys().role(); role != Role::full && role != Role::read) {
+        throw Error(ErrorCode::access_denied,
+                    fmt::format("a key of role '{}' reads no content", to_string(role)),
+                    "restore with a key of role full or read");
+    }
     progress.set_phase("restoring");
     if (settings.paths.empty()) progress.set_total(snapshot.totals.bytes, snapshot.totals.files);
     Secret domain_key;
