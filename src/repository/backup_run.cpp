@@ -75,6 +75,14 @@ void BackupRun::choose_previous() {
         if (snapshot.source != settings_.source || snapshot.domain != domain) continue;
         if (!parent_ || newer(snapshot, *parent_)) parent_ = snapshot;
     }
+    if (!parent_ && session_->snapshots().unreadable > 0) {
+        repository_.logger().warning(
+            "no earlier snapshot can be read here",
+            {{"source", settings_.source},
+             {"effect", "everything is read"},
+             {"reason", "this is the first backup of the source, or the local cache of this "
+                        "write-only key was lost"}});
+    }
     if (settings_.ignore_previous) return;
     for (const Snapshot& checkpoint : session_->checkpoints(settings_.source)) {
         if (checkpoint.domain != domain || (parent_ && checkpoint.sequence <= parent_->sequence)) continue;

@@ -66,6 +66,12 @@ DocumentsBackupResult back_up_documents(Repository& repository, const DocumentsB
 TreeRestoreResult restore_documents(Repository& repository, const Snapshot& snapshot,
                                     const std::string& target, const TreeRestoreSettings& settings,
                                     Progress& progress, std::stop_token stop) {
+    // Not even the empty files that would be left of it.
+    if (const Role role = repository.keys().role(); role != Role::full && role != Role::read) {
+        throw Error(ErrorCode::access_denied,
+                    fmt::format("a key of role '{}' reads no content", to_string(role)),
+                    "restore with a key of role full or read");
+    }
     progress.set_phase("restoring");
     if (settings.paths.empty()) progress.set_total(snapshot.totals.bytes, snapshot.totals.files);
     Secret domain_key;

@@ -2,6 +2,7 @@
 #include "base/file_descriptor.h"
 #include "cli/commands/repository_option.h"
 #include "cli/configuration.h"
+#include "cli/text.h"
 #include "service/backup_documents.h"
 
 #include <array>
@@ -114,8 +115,8 @@ void print_result(const DocumentsBackupResult& result) {
     const SnapshotTotals& totals = snapshot.totals;
     fmt::print("Snapshot {} of '{}'{}\n", short_id(snapshot.id.hex()), snapshot.source,
                snapshot.state == SnapshotState::partial ? ", partial" : "");
-    fmt::print("  {} files in {} directories, {}\n", totals.files, totals.directories,
-               format_bytes(totals.bytes));
+    fmt::print("  {} in {}, {}\n", counted(totals.files, "file"),
+               counted(totals.directories, "directory", "directories"), format_bytes(totals.bytes));
     fmt::print("  {} new, {} changed, {} unchanged\n", totals.new_files, totals.changed_files,
                totals.unchanged_files);
     fmt::print("  read {}, new content {}, added to the repository {}\n", format_bytes(totals.read_bytes),
@@ -127,17 +128,21 @@ void print_result(const DocumentsBackupResult& result) {
                    result.report.lock->packs);
     }
     if (result.tree.changed_while_read > 0) {
-        fmt::print("  {} files changed while they were read; they are marked\n",
-                   result.tree.changed_while_read);
+        fmt::print("  {} changed while being read, and {} marked\n",
+                   counted(result.tree.changed_while_read, "file"),
+                   result.tree.changed_while_read == 1 ? "is" : "are");
     }
     fmt::print("  took {}\n",
                format_duration(std::chrono::duration<double>(snapshot.end - snapshot.time).count()));
-    if (totals.failed > 0) {
-        fmt::print("\n{} left out:\n", totals.failed);
-        for (const TreeProblem& problem : result.tree.problems)
-            fmt::print("  {}: {}\n", problem.path, problem.what);
-        if (totals.failed > result.tree.problems.size()) fmt::print("  …\n");
-    }
+}
+
+void print_problems(std::FILE* stream, const DocumentsBackupResult& result) {
+    const std::uint64_t failed = result.report.snapshot.totals.failed;
+    if (failed == 0) return;
+    fmt::print(stream, "{}{} left out:\n", stream == stdout ? "\n" : "", failed);
+    for (const TreeProblem& problem : result.tree.problems)
+        fmt::print(stream, "  {}: {}\n", problem.path, problem.what);
+    if (failed > result.tree.problems.size()) fmt::print(stream, "  …\n");
 }
 
 int run_backup(CommandContext& context, const Arguments& arguments) {
@@ -149,7 +154,8 @@ int run_backup(CommandContext& context, const Arguments& arguments) {
         const ProgressDisplay display(progress, stderr, context.show_progress());
         result = back_up_documents(*open.repository, what, progress, context.stop());
     }
-    context.print(result_json(result), [&] { print_result(result); });
+    context.report(result_json(result), [&] { print_result(result); });
+    if (!context.json()) print_problems(context.problem_stream(), result);
     return result.report.snapshot.state == SnapshotState::partial ? exit_incomplete : exit_done;
 }
 

@@ -40,6 +40,10 @@ void RestoreReport::problem(const std::string& path, const std::string& what) {
     if (result_.problems.size() < most_problems) result_.problems.push_back({"/" + printable(path), what});
 }
 
+void RestoreReport::metadata_problems(const std::string& path, const std::vector<MetadataProblem>& problems) {
+    for (const MetadataProblem& found : problems) problem(path, found.error.message());
+}
+
 void RestoreReport::wrote(std::uint64_t bytes) {
     written_bytes_ += bytes;
     progress_.add_done(bytes);
@@ -75,9 +79,7 @@ class FileRestorer::Sink final : public ContentSink {
     void done() override {
         try {
             file_.set_size(entry_.size);
-            for (const MetadataProblem& problem : metadata_.apply(file_.fd(), to_metadata(entry_))) {
-                report_.problem(path_, problem.error.message());
-            }
+            report_.metadata_problems(path_, metadata_.apply(file_.fd(), to_metadata(entry_)));
             file_.close();
             report_.finished_file();
         } catch (const Error& error) {
@@ -133,6 +135,10 @@ std::optional<FileRestorer::Present> FileRestorer::look_at(int directory_fd, con
     return Present{std::move(*reader), std::move(metadata)};
 }
 
+bool FileRestorer::is_ours(const Present& present, const TreeEntry& entry) {
+    return present.metadata.link_count <= std::max<std::uint64_t>(entry.links, 1);
+}
+
 bool FileRestorer::is_right(const Present& present, const TreeEntry& entry) {
     if (present.metadata.size_bytes != entry.size) return false;
     if (settings_.trust_times) return present.metadata.mtime == entry.mtime;
@@ -157,16 +163,13 @@ void FileRestorer::restore(int directory_fd, const TreeEntry& entry, const std::
                     "restore it from an earlier snapshot");
     }
     const std::optional<Present> present = look_at(directory_fd, entry);
+    if (present && is_ours(*present, entry) && is_right(*present, entry)) {
+        report_.metadata_problems(path, metadata_.apply(directory_fd, entry.name, to_metadata(entry)));
+        report_.add([](TreeRestoreResult& result) { ++result.same_files; });
+        report_.finished_file();
+        return;
+    }
     if (present && present->metadata.link_count == 1) {
-        if (is_right(*present, entry)) {
-            for (const MetadataProblem& problem :
-                 metadata_.apply(directory_fd, entry.name, to_metadata(entry))) {
-                report_.problem(path, problem.error.message());
-            }
-            report_.add([](TreeRestoreResult& result) { ++result.same_files; });
-            report_.finished_file();
-            return;
-        }
         return update(FileWriter::open(directory_fd, entry.name, Existing::update), entry, path);
     }
     restore_new(
@@ -202,10 +205,11 @@ void FileRestorer::update(FileWriter file, const TreeEntry& entry, const std::st
     content_.finish_file();
 }
 
-std::uint64_t FileRestorer::bytes_that_differ(int directory_fd, const TreeEntry& entry) {
+std::optional<std::uint64_t> FileRestorer::would_write(int directory_fd, const TreeEntry& entry) {
     const std::optional<Present> present = look_at(directory_fd, entry);
     if (!present) return entry.size;
-    if (is_right(*present, entry)) return 0;
+    if (is_ours(*present, entry) && is_right(*present, entry)) return std::nullopt;
+    if (present->metadata.link_count > 1) return entry.size;
     std::uint64_t bytes = 0;
     for_each_difference(
         [&](std::uint64_t offset, MutableByteView out) {
@@ -217,6 +221,8 @@ std::uint64_t FileRestorer::bytes_that_differ(int directory_fd, const TreeEntry&
             for (const Extent& extent : extents) bytes += extent.length;
         },
         [](std::uint64_t, std::uint64_t) {});
+    // Large files are not compared as a whole, but page by page.
+    if (bytes == 0 && present->metadata.size_bytes == entry.size) return std::nullopt;
     return bytes;
 }
 

@@ -30,6 +30,7 @@ struct PackPipeline::OpenPack {
     std::vector<std::optional<SealedFrame>> frames; // by number
     std::uint64_t stored_bytes = 0;                 // of the frames that are here
     std::uint64_t raw_bytes_under_way = 0;
+    std::size_t blobs = 0;
     std::uint32_t missing = 0; // reserved, not here yet
     bool ended = false;
 };
@@ -61,7 +62,7 @@ std::shared_ptr<PackPipeline::OpenPack> PackPipeline::open_pack(std::uint8_t kin
         // size.
         std::unique_lock lock(open->mutex);
         const std::uint64_t expected = open->stored_bytes + open->raw_bytes_under_way / 2;
-        if (expected < settings_.pack_bytes) return open;
+        if (expected < settings_.pack_bytes && open->blobs < settings_.pack_blobs) return open;
         lock.unlock();
         end_pack(std::exchange(open, nullptr));
     }
@@ -96,6 +97,7 @@ void PackPipeline::submit(const FrameAddress& address, Bytes raw, std::vector<Bl
     {
         const std::scoped_lock lock(pack->mutex);
         pack->raw_bytes_under_way += raw.size();
+        pack->blobs += blobs.size();
     }
     const std::size_t size = raw.size();
     Job job{pack, address.frame, std::move(raw), std::move(blobs), compressible};

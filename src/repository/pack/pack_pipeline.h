@@ -19,7 +19,8 @@
 namespace holdfast {
 
 struct PackPipelineSettings {
-    std::uint64_t pack_bytes = 16u << 20; // packs end near this size
+    std::uint64_t pack_bytes = 16u << 20; // packs end near this size,
+    std::size_t pack_blobs = 65'536;      // or with so many blobs: all are in memory until the pack is stored
     unsigned workers = worker_count();
     unsigned uploads = 2; // packs under way at once; each is held in memory
     std::size_t waiting_frame_bytes = 8u << 20;
