@@ -28,6 +28,7 @@ struct Arguments {
     bool ignore_ctime = false;
     int compression_level = 0;
     double checkpoint_seconds = 60;
+    std::optional<std::uint32_t> lock_days;
 };
 
 std::string host_name() {
@@ -60,6 +61,8 @@ DocumentsBackup make_request(const CommandContext& context, const Arguments& arg
     if (arguments.compression_level != 0) {
         what.run.pipeline.level = LevelSettings::fixed(arguments.compression_level);
     }
+    if (const std::uint32_t lock = arguments.lock_days.value_or(configured.lock_days); lock > 0)
+        what.run.lock = LockSettings{.keep = std::chrono::days(lock), .mode = RetentionMode::governance};
     what.run.checkpoint_interval =
         std::chrono::duration_cast<Duration>(std::chrono::duration<double>(arguments.checkpoint_seconds));
 
@@ -88,6 +91,7 @@ nlohmann::json result_json(const DocumentsBackupResult& result) {
     value["snapshot"] = value["id"];
     value["resumed"] = result.report.resumed;
     value["checkpoints"] = result.report.checkpoints;
+    if (result.report.lock) value["locked_until"] = to_rfc3339(result.report.lock->until);
     value["changed_while_read"] = result.tree.changed_while_read;
     value["rewritten_bytes"] = result.tree.rewritten_bytes;
     nlohmann::json levels = nlohmann::json::array();
@@ -119,6 +123,10 @@ void print_result(const DocumentsBackupResult& result) {
                format_bytes(totals.new_bytes), format_bytes(totals.stored_bytes));
     if (!snapshot.compression.empty()) fmt::print("  compression: {}\n", snapshot.compression);
     if (result.report.resumed) fmt::print("  went on from an interrupted backup\n");
+    if (result.report.lock) {
+        fmt::print("  locked until {}: {} packs\n", local_time(result.report.lock->until),
+                   result.report.lock->packs);
+    }
     if (result.tree.changed_while_read > 0) {
         fmt::print("  {} changed while being read, and {} marked\n",
                    counted(result.tree.changed_while_read, "file"),
@@ -192,6 +200,10 @@ void add_backup(CLI::App& app, RunCommand& run) {
         ->add_option("--checkpoint-seconds", a->checkpoint_seconds, "How much work an interruption may cost")
         ->check(CLI::Range(0.0, 86400.0))
         ->capture_default_str();
+    command
+        ->add_option("--lock-days", a->lock_days,
+                     "Lock the snapshot against deletion, in a store with object lock; 0: no lock")
+        ->check(CLI::Range(0U, most_lock_days));
     command->add_option("PATH", a->paths, "What to back up");
     command->callback([a, &run] { run = [a](CommandContext& context) { return run_backup(context, *a); }; });
 }

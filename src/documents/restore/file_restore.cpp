@@ -100,6 +100,10 @@ class FileRestorer::Sink final : public ContentSink {
         report_.finished_file();
     }
 
+    void abandoned() override {
+        if (file_.is_new() && directory_.open()) ::unlinkat(directory_.get(), entry_.name.c_str(), 0);
+    }
+
     FileWriter& file() { return file_; }
 
   private:
@@ -239,14 +243,10 @@ void FileRestorer::for_each_difference(const ReadPresent& read, const TreeEntry&
         if (position < entry.size) hole(position, entry.size - position);
         return;
     }
-    std::uint64_t start = 0;
-    for (const NodeRef& group : *groups) {
-        for (const Segment& segment : decode_segment_group(tools_.nodes.read(group))) {
-            if (start >= entry.size) return;
-            compare_segment(read, segment, start, std::min(segment_bytes, entry.size - start), take, hole);
-            start += segment_bytes;
-        }
-    }
+    for_each_segment(tools_.nodes, entry,
+                     [&](const Segment& segment, std::uint64_t start, std::uint64_t length) {
+                         compare_segment(read, segment, start, length, take, hole);
+                     });
 }
 
 void FileRestorer::compare_segment(const ReadPresent& read, const Segment& segment, std::uint64_t start,
