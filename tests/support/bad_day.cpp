@@ -53,9 +53,9 @@ void BadDay::write_random(const std::string& path, std::size_t size, std::uint64
 
 void BadDay::make_tree() const {
     for (unsigned i = 0; i < 12; ++i) write_file(fmt::format("notes/{}.txt", i), fmt::format("note {}\n", i));
-    write_random("photos/a.jpg", 300'000, 1);
-    write_random("photos/b.jpg", 400'000, 2);
-    write_random("deep/er/and/deeper/film", 1'500'000, 3);
+    write_random("photos/a.jpg", 150'000, 1);
+    write_random("photos/b.jpg", 200'000, 2);
+    write_random("deep/er/and/deeper/film", 700'000, 3);
     write_file("empty", "");
     const std::string root = source() + "/";
     std::filesystem::create_directory(root + "nothing in here");
@@ -70,7 +70,7 @@ void BadDay::make_tree() const {
 }
 
 void BadDay::change_tree() const {
-    write_random("photos/c.jpg", 350'000, 4);
+    write_random("photos/c.jpg", 175'000, 4);
     write_file("notes/6.txt", "changed\n");
     std::filesystem::remove(source() + "/notes/7.txt");
     std::filesystem::rename(source() + "/photos/b.jpg", source() + "/photos/d.jpg");

@@ -32,7 +32,7 @@ class BadDay {
     void write_file(const std::string& path, std::string_view content) const;
     // Bytes that do not compress, told by `seed`.
     void write_random(const std::string& path, std::size_t size, std::uint64_t seed) const;
-    // A few of each kind of entry, and one file of several frames.
+    // A few of each kind of entry.
     void make_tree() const;
     // One new, one changed, one removed, one renamed.
     void change_tree() const;
