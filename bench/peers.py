@@ -87,6 +87,9 @@ class Holdfast(Peer):
     def verify(self):
         return [self.program, "verify", *self.repo(), "--read-data"]
 
+    def prune(self):
+        return [self.program, "prune", *self.repo()]
+
 
 class Restic(Peer):
     name = "restic"

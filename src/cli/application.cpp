@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/configuration.h"
 #include "cli/signals.h"
+#include "cli/text.h"
 
 #include <array>
 #include <cerrno>
@@ -37,7 +38,8 @@ void add_global_options(CLI::App& app, GlobalOptions& options) {
     app.add_option("--limit-upload", options.limit_upload, "Bytes a second to the repository, such as 20M");
     app.add_option("--limit-download", options.limit_download, "Bytes a second from the repository");
     app.add_flag("--json", options.json, "Print the result as JSON");
-    app.add_flag("-q,--quiet", options.quiet, "No progress and no warnings");
+    app.add_flag("-q,--quiet", options.quiet,
+                 "No progress, no warnings, and no result unless it was asked for; only what went wrong");
     app.add_flag("-v,--verbose", options.verbose, "Say more");
     app.add_option("--log-format", options.log_format, "Log lines as text or json")
         ->check(CLI::IsMember({"text", "json"}));
@@ -55,6 +57,47 @@ int report(const Error& error, bool json) {
     return error.code() == ErrorCode::usage ? exit_usage : exit_failed;
 }
 
+// The command whose subcommand was expected when parsing ended.
+const CLI::App& deepest(const CLI::App& app) {
+    const CLI::App* at = &app;
+    while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
+    return *at;
+}
+
+std::string alternatives(const std::vector<std::string>& names) {
+    std::string text;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        text += fmt::format("{}'{}'", i == 0 ? "" : i + 1 < names.size() ? ", " : " or ", names[i]);
+    }
+    return text;
+}
+
+// When the word where a command should be is none: an error that names those that may have been meant.
+void explain_unknown_command(const CLI::App& app) {
+    const CLI::App& group = deepest(app);
+    const std::vector<const CLI::App*> known = group.get_subcommands([](const CLI::App*) { return true; });
+    if (known.empty()) return;
+    std::vector<std::string> names;
+    for (const CLI::App* command : known) names.push_back(command->get_name());
+    // A word behind an option that is not known here may be its value; it counts only if it looks like a
+    // command.
+    std::string word;
+    std::vector<std::string> close;
+    bool behind_option = false;
+    for (const std::string& text : app.remaining(true)) {
+        const bool option = text.starts_with('-');
+        if (!option && close.empty()) close = close_names(text, names);
+        if (!option && (!close.empty() || (word.empty() && !behind_option))) word = text;
+        if (!close.empty()) break;
+        behind_option = option;
+    }
+    if (word.empty()) return;
+    const std::string prefix = &group == &app ? "" : group.get_name() + " ";
+    throw Error(ErrorCode::usage, fmt::format("there is no command '{}{}'", prefix, word),
+                close.empty() ? fmt::format("'holdfast {}--help' lists those that are there", prefix)
+                              : fmt::format("did you mean {}?", alternatives(close)));
+}
+
 int parse_and_run(int argc, char** argv, GlobalOptions& options) {
     CLI::App app("Back up to your own storage, encrypted and deduplicated, and get it back.", "holdfast");
     app.require_subcommand(1);
@@ -63,11 +106,13 @@ int parse_and_run(int argc, char** argv, GlobalOptions& options) {
     app.footer("Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but something was left out.\n"
                "The manual page holdfast(1) says more.");
     add_global_options(app, options);
+    app.set_version_flag("--version", version_text(), "Print the version");
     RunCommand run;
     for (const AddCommand add : commands) add(app, run);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
+        if (error.get_exit_code() != 0) explain_unknown_command(app);
         const int code = app.exit(error);
         return code == 0 ? exit_done : exit_usage;
     }

@@ -87,7 +87,7 @@ RepositoryAccess CommandContext::access(const std::string& url, bool new_passphr
     } else if (!configuration_.passphrase_file.empty()) {
         access.passphrase = Secret::copy_of(as_bytes(trimmed_file(configuration_.passphrase_file)));
     } else {
-        access.passphrase = ask_passphrase(new_passphrase);
+        access.passphrase = ask_passphrase(new_passphrase, stop_);
     }
     return access;
 }
@@ -98,6 +98,11 @@ void CommandContext::print(const nlohmann::json& value, const std::function<void
     } else {
         text();
     }
+}
+
+void CommandContext::report(const nlohmann::json& value, const std::function<void()>& text,
+                            bool dry_run) const {
+    if (json() || dry_run || !options_.quiet) print(value, text);
 }
 
 std::uint64_t parse_size(const std::string& text, const std::string& what) {

@@ -5,6 +5,7 @@
 #include "base/progress.h"
 #include "service/open_repository.h"
 
+#include <cstdio>
 #include <functional>
 #include <optional>
 #include <stop_token>
@@ -56,8 +57,13 @@ class CommandContext {
     RepositoryAccess access(const std::string& url, bool new_passphrase = false);
     OpenRepository open(const std::string& url) { return open_repository(access(url), logger()); }
 
-    // Prints the one JSON value of a command, or with `text` what people read.
+    // Prints the one JSON value of a command, or with `text` what people read: the answer to a question.
     void print(const nlohmann::json& value, const std::function<void()>& text) const;
+    // The same for what a command did, which --quiet leaves out unless JSON or a dry run was asked for.
+    void report(const nlohmann::json& value, const std::function<void()>& text, bool dry_run = false) const;
+    // Where people read what a command could not do: behind its result, or where errors go when there is
+    // none.
+    std::FILE* problem_stream() const { return options_.quiet ? stderr : stdout; }
     // Whether a progress display is wanted.
     bool show_progress() const { return !options_.quiet; }
 
@@ -88,6 +94,9 @@ void add_stats(CLI::App& app, RunCommand& run);
 void add_repair(CLI::App& app, RunCommand& run);
 void add_key(CLI::App& app, RunCommand& run);
 void add_version(CLI::App& app, RunCommand& run);
+
+// What --version prints.
+std::string version_text();
 
 // "20M", "1.5GiB", "300k": powers of 1024. Throws Error(usage) naming `what`.
 std::uint64_t parse_size(const std::string& text, const std::string& what);

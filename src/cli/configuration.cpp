@@ -28,6 +28,13 @@ class Table {
     void flag(const char* key, bool& out) {
         read<bool>(key, "true or false", [&](bool value) { out = value; });
     }
+    void number(const char* key, std::uint32_t most, std::uint32_t& out) {
+        const std::string wanted = fmt::format("a whole number up to {}", most);
+        read<std::int64_t>(key, wanted.c_str(), [&](std::int64_t value) {
+            if (value < 0 || value > most) fail(*table_.get(key), key, wanted.c_str());
+            out = static_cast<std::uint32_t>(value);
+        });
+    }
     void texts(const char* key, std::vector<std::string>& out) {
         known_.emplace_back(key);
         const toml::node* node = table_.get(key);
@@ -131,6 +138,7 @@ Configuration parse_configuration(const std::string& text, const std::string& fi
         backup.text_map("tags", configuration.backup.tags);
         backup.flag("one_file_system", configuration.backup.one_file_system);
         backup.flag("exclude_caches", configuration.backup.exclude_caches);
+        backup.number("lock_days", most_lock_days, configuration.backup.lock_days);
     });
     top.expect_no_more();
     return configuration;

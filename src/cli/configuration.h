@@ -1,12 +1,16 @@
 // holdfast.toml: what need not be typed.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace holdfast {
+
+// A hundred years.
+inline constexpr std::uint32_t most_lock_days = 36'500;
 
 // Absent members are empty. Command line and environment win over the file.
 struct Configuration {
@@ -27,6 +31,7 @@ struct Configuration {
         std::map<std::string, std::string> tags;
         bool one_file_system = false;
         bool exclude_caches = false;
+        std::uint32_t lock_days = 0; // 0: no lock
     } backup;
 };
 

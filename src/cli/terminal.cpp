@@ -3,10 +3,13 @@
 #include "base/error.h"
 #include "base/file_descriptor.h"
 
+#include <array>
 #include <cerrno>
 #include <string>
 
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -34,14 +37,33 @@ class NoEcho {
 
 constexpr std::size_t most_bytes = 1024;
 
-Secret ask(int fd, const std::string& question) {
-    write_all(fd, as_bytes(question), "the terminal");
+// Waits until something was typed. Signals go to another thread, so no read would be interrupted by them.
+void wait_for_input(int fd, int stopped_fd) {
+    for (;;) {
+        std::array<pollfd, 2> waiting{pollfd{fd, POLLIN, 0}, pollfd{stopped_fd, POLLIN, 0}};
+        if (::poll(waiting.data(), waiting.size(), -1) < 0) {
+            if (errno == EINTR) continue;
+            throw system_error(errno, "waiting for the terminal");
+        }
+        if (waiting[1].revents != 0)
+            throw Error(ErrorCode::cancelled, "stopped before a passphrase was typed");
+        if (waiting[0].revents != 0) return;
+    }
+}
+
+Secret ask(int fd, const std::string& question, const std::stop_token& stop) {
+    const FileDescriptor stopped(::eventfd(0, EFD_CLOEXEC));
+    if (!stopped) throw system_error(errno, "asking the terminal");
+    const std::stop_callback on_stop(stop, [&] { ::eventfd_write(stopped.get(), 1); });
     Secret typed(most_bytes);
     std::size_t size = 0;
     {
+        // Before the question, so that nothing typed at once is shown.
         const NoEcho silent(fd);
+        write_all(fd, as_bytes(question), "the terminal");
         for (;;) {
             Byte byte = 0;
+            wait_for_input(fd, stopped.get());
             const ssize_t got = ::read(fd, &byte, 1);
             if (got < 0 && errno == EINTR) continue;
             if (got <= 0 || byte == '\n') break;
@@ -55,16 +77,16 @@ Secret ask(int fd, const std::string& question) {
 
 } // namespace
 
-Secret ask_passphrase(bool twice) {
+Secret ask_passphrase(bool twice, const std::stop_token& stop) {
     const int fd = ::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
     if (fd < 0) {
         throw Error(ErrorCode::usage, "there is no key, and no terminal to ask for a passphrase",
                     "add --key-file FILE, or set HOLDFAST_PASSPHRASE");
     }
     const FileDescriptor terminal(fd);
-    Secret passphrase = ask(terminal.get(), twice ? "new passphrase: " : "passphrase: ");
+    Secret passphrase = ask(terminal.get(), twice ? "new passphrase: " : "passphrase: ", stop);
     if (passphrase.empty()) throw Error(ErrorCode::usage, "the passphrase is empty");
-    if (twice && !equal_constant_time(passphrase.view(), ask(terminal.get(), "once more: ").view())) {
+    if (twice && !equal_constant_time(passphrase.view(), ask(terminal.get(), "once more: ", stop).view())) {
         throw Error(ErrorCode::usage, "the two passphrases differ");
     }
     return passphrase;

@@ -66,11 +66,12 @@ class MetadataApplication {
         // The group alone may be allowed to one of its members.
         group_is_right_ = gid == present_.gid || change_owner(keep, gid) == 0;
         owner_is_right_ = uid == present_.uid;
-        if (writer_.owner_failures_.fetch_add(1) == 0) {
+        // EINVAL: the number means nothing in the user namespace that we are in.
+        if (error_number == EPERM || error_number == EINVAL) {
+            ++writer_.owner_failures_;
+        } else {
             note(owner_is_right_ ? Attribute::group : Attribute::owner,
-                 system_error(error_number, fmt::format("giving it to user {} and group {}", uid, gid))
-                     .with_hint(
-                         "restore as root to give files to others; further files are counted, not listed"));
+                 system_error(error_number, fmt::format("giving it to user {} and group {}", uid, gid)));
         }
     }
 

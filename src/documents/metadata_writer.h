@@ -26,9 +26,9 @@ struct MetadataProblem {
 // Thread-safe. `owners` must outlive it.
 //
 // Apply it to a file when its content is complete, and to a directory when everything in it is (so that its
-// time stays, and a read-only one is not in the way). A process that is not root may not give files away: the
-// first such failure is returned as a problem that speaks for all, later ones are only counted. Set-user-id
-// and set-group-id are left out where the owner or group they speak for could not be set.
+// time stays, and a read-only one is not in the way). A process that is not root may not give files away:
+// that is no problem of an entry, but counted. Set-user-id and set-group-id are left out where the owner or
+// group they speak for could not be set.
 class MetadataWriter {
   public:
     MetadataWriter(MetadataOptions options, OwnerNames& owners) : options_(options), owners_(owners) {}
@@ -39,7 +39,7 @@ class MetadataWriter {
     // check_entry_name refuses; an entry of another type than `wanted` is left alone and a problem.
     std::vector<MetadataProblem> apply(int directory_fd, const std::string& name, const FileMetadata& wanted);
 
-    // Entries whose owner or group could not be set.
+    // Entries whose owner or group was not ours to set.
     std::uint64_t owner_failures() const { return owner_failures_; }
 
   private:

@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "base/version.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace holdfast {
@@ -16,8 +18,14 @@ std::string describe_compression(const CompressionReport& report) {
                        format_bytes(report.skipped_bytes));
 }
 
+// Whole days, so that objects that were put at different hours need no extension.
+Timestamp end_of_lock(Timestamp now, Duration keep) {
+    return std::chrono::ceil<std::chrono::days>(now + keep) + std::chrono::days(1);
+}
+
 // What a holder may not commit would be stored, and then be passed over by every reader.
-RunContext begin_run(Repository& repository) {
+RunContext begin_run(Repository& repository, const BackupRunSettings& settings) {
+    if (settings.lock) require_object_lock(repository);
     if (!role_may_write(repository.keys().role(), ObjectKind::commit)) {
         throw Error(ErrorCode::access_denied,
                     fmt::format("a key of role '{}' may not back up", to_string(repository.keys().role())),
@@ -32,18 +40,21 @@ BackupRun::BackupRun(Repository& repository, BackupRunSettings settings, std::st
     : repository_(repository),
       settings_(std::move(settings)),
       started_(repository.clock().now()),
-      run_(begin_run(repository)),
+      stop_(std::move(stop), settings_.stop_grace, repository.clock()),
+      run_(begin_run(repository, settings_)),
       session_(WriterSession::begin(repository.context(), run_, "backup of " + settings_.source,
                                     settings_.beat_interval)) {
     const Secret domain_key = repository.keys().identity_key();
     known_ = std::make_unique<IndexedBlobs>(
         IndexedBlobs::Parts{repository.context(), run_, *session_, repository.packs(), repository.logger(),
                             repository.keys().domain(), repository.directories().cache + "/index",
-                            repository.directories().temporary});
+                            repository.directories().temporary, stop_.token()});
     PackPipelineSettings pipeline = settings_.pipeline;
+    if (settings_.lock)
+        pipeline.retention = Retention{settings_.lock->mode, end_of_lock(started_, settings_.lock->keep)};
     pipeline.stored = [this](const PackId& pack) { known_->pack_stored(pack); };
-    pipeline_ = std::make_unique<PackPipeline>(repository.store(), run_, repository.clock(), pipeline,
-                                               std::move(stop));
+    pipeline_ =
+        std::make_unique<PackPipeline>(repository.store(), run_, repository.clock(), pipeline, stop_.token());
     writer_ =
         std::make_unique<ContentWriter>(*pipeline_, *known_, domain_key.view(), settings_.retention_class);
     files_ = std::make_unique<FileContentWriter>(
@@ -64,6 +75,14 @@ void BackupRun::choose_previous() {
         if (snapshot.source != settings_.source || snapshot.domain != domain) continue;
         if (!parent_ || newer(snapshot, *parent_)) parent_ = snapshot;
     }
+    if (!parent_ && session_->snapshots().unreadable > 0) {
+        repository_.logger().warning(
+            "no earlier snapshot can be read here",
+            {{"source", settings_.source},
+             {"effect", "everything is read"},
+             {"reason", "this is the first backup of the source, or the local cache of this "
+                        "write-only key was lost"}});
+    }
     if (settings_.ignore_previous) return;
     for (const Snapshot& checkpoint : session_->checkpoints(settings_.source)) {
         if (checkpoint.domain != domain || (parent_ && checkpoint.sequence <= parent_->sequence)) continue;
@@ -76,21 +95,41 @@ void BackupRun::choose_previous() {
 }
 
 bool BackupRun::checkpoint_due() {
-    return known_->segment_due() ||
-           repository_.clock().steady() - last_checkpoint_ >= settings_.checkpoint_interval;
+    return known_->segment_due() || repository_.clock().steady() - last_checkpoint_ >=
+                                        std::max(settings_.checkpoint_interval, checkpoint_pause_);
 }
 
 void BackupRun::flush() {
     writer_->end_all_frames();
     pipeline_->flush();
-    known_->put_segment();
+    known_->put_segments();
 }
 
+// Where the store is so slow that a checkpoint takes long, most of the time still goes into the backup.
 void BackupRun::save_checkpoint(const NodeRef& root) {
+    const Duration began = repository_.clock().steady();
     flush();
     session_->checkpoint(describe(root, {}, SnapshotState::unfinished));
     ++checkpoints_;
     last_checkpoint_ = repository_.clock().steady();
+    if (settings_.checkpoint_interval > Duration::zero()) checkpoint_pause_ = 4 * (last_checkpoint_ - began);
+}
+
+void BackupRun::end_early(const NodeRef& root) {
+    try {
+        save_checkpoint(root);
+        session_->leave();
+    } catch (const Error& error) {
+        repository_.logger().warning("not ended in good order", {{"reason", error.message()}});
+    }
+}
+
+// A snapshot that exists is locked whole; only its commit is locked a moment later.
+std::optional<LockReport> BackupRun::lock_before_commit(const NodeRef& root) {
+    if (!settings_.lock) return std::nullopt;
+    const Retention retention{settings_.lock->mode,
+                              end_of_lock(repository_.clock().now(), settings_.lock->keep)};
+    return lock_tree(repository_, root, retention, stop_.token());
 }
 
 BackupRunReport BackupRun::commit(const NodeRef& root, SnapshotTotals totals, SnapshotState state) {
@@ -100,7 +139,16 @@ BackupRunReport BackupRun::commit(const NodeRef& root, SnapshotTotals totals, Sn
     BackupRunReport report;
     report.snapshot = describe(root, totals, state);
     report.snapshot.compression = describe_compression(packs.compression);
+    report.lock = lock_before_commit(root);
     session_->commit(report.snapshot);
+    if (report.lock) {
+        in_context(
+            fmt::format("snapshot {} is stored, but its commit is not locked", report.snapshot.id.hex()),
+            [&] {
+                repository_.store().retain(commit_name(run_.id()), {settings_.lock->mode, report.lock->until},
+                                           {.timeout = {}, .stop = stop_.token()});
+            });
+    }
     report.stored_bytes = totals.stored_bytes;
     report.compression = packs.compression;
     report.checkpoints = checkpoints_;

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "documents/source_roots.h"
+#include "store/file_store.h"
 
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -13,11 +14,20 @@ namespace {
 // A disk that is not mounted must not become an empty snapshot that is then the latest.
 void require_something(const std::vector<std::string>& paths) {
     for (const std::string& path : paths) {
-        struct stat status {};
+        struct stat status{};
         if (::lstat(path.c_str(), &status) == 0) return;
     }
     throw Error(ErrorCode::usage, fmt::format("nothing is at {}", fmt::join(paths, ", ")),
                 "check the paths, and that the file system is mounted");
+}
+
+// Nothing when the repository is not in a directory of this machine.
+std::optional<FileIdentity> directory_of(const Store& store) {
+    const std::string url = store.url();
+    if (!url.starts_with("file:")) return std::nullopt;
+    struct stat status{};
+    if (::stat(path_of_file_url(url).c_str(), &status) != 0) return std::nullopt;
+    return FileIdentity{status.st_dev, status.st_ino};
 }
 
 } // namespace
@@ -37,12 +47,15 @@ DocumentsBackupResult back_up_documents(Repository& repository, const DocumentsB
         [&](const FrameAddress& frame) { return run.may_refer(frame); },
         [&] { return run.checkpoint_due(); },
         [&](const NodeRef& root) { run.save_checkpoint(root); },
+        [&](const NodeRef& root) { run.end_early(root); },
         repository.clock(),
         repository.logger(),
         progress,
     };
     DocumentsBackupResult result;
-    result.tree = capture_tree(what.paths, run.previous_roots(), what.tree, tools, stop);
+    TreeBackupSettings tree = what.tree;
+    tree.repository_directory = directory_of(repository.store());
+    result.tree = capture_tree(what.paths, run.previous_roots(), tree, tools, stop);
     progress.set_phase("committing");
     const SnapshotState state =
         result.tree.totals.failed > 0 ? SnapshotState::partial : SnapshotState::complete;
@@ -53,6 +66,12 @@ DocumentsBackupResult back_up_documents(Repository& repository, const DocumentsB
 TreeRestoreResult restore_documents(Repository& repository, const Snapshot& snapshot,
                                     const std::string& target, const TreeRestoreSettings& settings,
                                     Progress& progress, std::stop_token stop) {
+    // Not even the empty files that would be left of it.
+    if (const Role role = repository.keys().role(); role != Role::full && role != Role::read) {
+        throw Error(ErrorCode::access_denied,
+                    fmt::format("a key of role '{}' reads no content", to_string(role)),
+                    "restore with a key of role full or read");
+    }
     progress.set_phase("restoring");
     if (settings.paths.empty()) progress.set_total(snapshot.totals.bytes, snapshot.totals.files);
     Secret domain_key;

@@ -2,6 +2,7 @@
 #include "base/file_descriptor.h"
 #include "cli/commands/repository_option.h"
 #include "cli/configuration.h"
+#include "cli/text.h"
 #include "service/backup_documents.h"
 
 #include <array>
@@ -27,6 +28,7 @@ struct Arguments {
     bool ignore_ctime = false;
     int compression_level = 0;
     double checkpoint_seconds = 60;
+    std::optional<std::uint32_t> lock_days;
 };
 
 std::string host_name() {
@@ -59,6 +61,8 @@ DocumentsBackup make_request(const CommandContext& context, const Arguments& arg
     if (arguments.compression_level != 0) {
         what.run.pipeline.level = LevelSettings::fixed(arguments.compression_level);
     }
+    if (const std::uint32_t lock = arguments.lock_days.value_or(configured.lock_days); lock > 0)
+        what.run.lock = LockSettings{.keep = std::chrono::days(lock), .mode = RetentionMode::governance};
     what.run.checkpoint_interval =
         std::chrono::duration_cast<Duration>(std::chrono::duration<double>(arguments.checkpoint_seconds));
 
@@ -87,6 +91,7 @@ nlohmann::json result_json(const DocumentsBackupResult& result) {
     value["snapshot"] = value["id"];
     value["resumed"] = result.report.resumed;
     value["checkpoints"] = result.report.checkpoints;
+    if (result.report.lock) value["locked_until"] = to_rfc3339(result.report.lock->until);
     value["changed_while_read"] = result.tree.changed_while_read;
     value["rewritten_bytes"] = result.tree.rewritten_bytes;
     nlohmann::json levels = nlohmann::json::array();
@@ -110,26 +115,34 @@ void print_result(const DocumentsBackupResult& result) {
     const SnapshotTotals& totals = snapshot.totals;
     fmt::print("Snapshot {} of '{}'{}\n", short_id(snapshot.id.hex()), snapshot.source,
                snapshot.state == SnapshotState::partial ? ", partial" : "");
-    fmt::print("  {} files in {} directories, {}\n", totals.files, totals.directories,
-               format_bytes(totals.bytes));
+    fmt::print("  {} in {}, {}\n", counted(totals.files, "file"),
+               counted(totals.directories, "directory", "directories"), format_bytes(totals.bytes));
     fmt::print("  {} new, {} changed, {} unchanged\n", totals.new_files, totals.changed_files,
                totals.unchanged_files);
     fmt::print("  read {}, new content {}, added to the repository {}\n", format_bytes(totals.read_bytes),
                format_bytes(totals.new_bytes), format_bytes(totals.stored_bytes));
     if (!snapshot.compression.empty()) fmt::print("  compression: {}\n", snapshot.compression);
     if (result.report.resumed) fmt::print("  went on from an interrupted backup\n");
+    if (result.report.lock) {
+        fmt::print("  locked until {}: {} packs\n", local_time(result.report.lock->until),
+                   result.report.lock->packs);
+    }
     if (result.tree.changed_while_read > 0) {
-        fmt::print("  {} files changed while they were read; they are marked\n",
-                   result.tree.changed_while_read);
+        fmt::print("  {} changed while being read, and {} marked\n",
+                   counted(result.tree.changed_while_read, "file"),
+                   result.tree.changed_while_read == 1 ? "is" : "are");
     }
     fmt::print("  took {}\n",
                format_duration(std::chrono::duration<double>(snapshot.end - snapshot.time).count()));
-    if (totals.failed > 0) {
-        fmt::print("\n{} left out:\n", totals.failed);
-        for (const TreeProblem& problem : result.tree.problems)
-            fmt::print("  {}: {}\n", problem.path, problem.what);
-        if (totals.failed > result.tree.problems.size()) fmt::print("  …\n");
-    }
+}
+
+void print_problems(std::FILE* stream, const DocumentsBackupResult& result) {
+    const std::uint64_t failed = result.report.snapshot.totals.failed;
+    if (failed == 0) return;
+    fmt::print(stream, "{}{} left out:\n", stream == stdout ? "\n" : "", failed);
+    for (const TreeProblem& problem : result.tree.problems)
+        fmt::print(stream, "  {}: {}\n", problem.path, problem.what);
+    if (failed > result.tree.problems.size()) fmt::print(stream, "  …\n");
 }
 
 int run_backup(CommandContext& context, const Arguments& arguments) {
@@ -141,7 +154,8 @@ int run_backup(CommandContext& context, const Arguments& arguments) {
         const ProgressDisplay display(progress, stderr, context.show_progress());
         result = back_up_documents(*open.repository, what, progress, context.stop());
     }
-    context.print(result_json(result), [&] { print_result(result); });
+    context.report(result_json(result), [&] { print_result(result); });
+    if (!context.json()) print_problems(context.problem_stream(), result);
     return result.report.snapshot.state == SnapshotState::partial ? exit_incomplete : exit_done;
 }
 
@@ -172,8 +186,9 @@ void add_backup(CLI::App& app, RunCommand& run) {
     command->add_flag("--ignore-inode", a->ignore_inode,
                       "An inode number that differs is no change (network file systems)");
     command->add_flag("--ignore-ctime", a->ignore_ctime, "A status time that differs is no change");
-    command->add_option("--split-pages", a->split_pages,
-                        "Large files that match are cut in pages, whatever they look like")
+    command
+        ->add_option("--split-pages", a->split_pages,
+                     "Large files that match are cut in pages, whatever they look like")
         ->allow_extra_args(false);
     command->add_option("--split-content", a->split_content, "Large files that match are cut by content")
         ->allow_extra_args(false);
@@ -185,6 +200,10 @@ void add_backup(CLI::App& app, RunCommand& run) {
         ->add_option("--checkpoint-seconds", a->checkpoint_seconds, "How much work an interruption may cost")
         ->check(CLI::Range(0.0, 86400.0))
         ->capture_default_str();
+    command
+        ->add_option("--lock-days", a->lock_days,
+                     "Lock the snapshot against deletion, in a store with object lock; 0: no lock")
+        ->check(CLI::Range(0U, most_lock_days));
     command->add_option("PATH", a->paths, "What to back up");
     command->callback([a, &run] { run = [a](CommandContext& context) { return run_backup(context, *a); }; });
 }

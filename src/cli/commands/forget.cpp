@@ -24,12 +24,12 @@ int run_forget(CommandContext& context, const Arguments& arguments) {
     forget_snapshots(open.repository->context(), ids, arguments.even_the_last);
     nlohmann::json value = nlohmann::json::array();
     for (const Snapshot& snapshot : chosen) value.push_back(snapshot.id.hex());
-    context.print({{"forgotten", value}}, [&] {
+    context.report({{"forgotten", value}}, [&] {
         for (const Snapshot& snapshot : chosen) {
             fmt::print("Forgot {} of '{}' from {}\n", short_id(snapshot.id.hex()), snapshot.source,
                        local_time(snapshot.time));
         }
-        fmt::print("Its space is freed by 'holdfast prune'.\n");
+        fmt::print("{} space is freed by 'holdfast prune'.\n", chosen.size() == 1 ? "Its" : "Their");
     });
     return exit_done;
 }

@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/text.h"
 #include "repository/key_file.h"
 
 #include <fmt/format.h>
@@ -17,6 +18,13 @@ struct Arguments {
 };
 
 std::string yes_or_no(bool value) { return value ? "yes" : "no"; }
+
+// The options that name the key again, with a space in front; none for a passphrase.
+std::string key_words(const RepositoryAccess& access) {
+    if (access.key_file) return " --key-file " + shell_word(*access.key_file);
+    if (access.private_key_file) return " --private-key " + shell_word(*access.private_key_file);
+    return "";
+}
 
 int run_init(CommandContext& context, const Arguments& arguments) {
     RepositoryAccess access = context.access(arguments.repository, true);
@@ -54,7 +62,19 @@ int run_init(CommandContext& context, const Arguments& arguments) {
         {"can_prune", collects},
     };
     if (made_key_file) value["key_file_made"] = *access.key_file;
-    context.print(value, [&] {
+    const std::string next = fmt::format("holdfast backup --repo {}{} --source NAME PATH",
+                                         shell_word(access.url), key_words(access));
+    value["next"] = next;
+    const auto print_recovery_key = [&] {
+        if (result.recovery_text.empty()) return;
+        fmt::print("\nRecovery key. It opens the repository when every other key is lost, and it is "
+                   "shown only now:\n"
+                   "print it, keep it where no computer is.\n\n{}\n",
+                   result.recovery_text);
+    };
+    // What is shown only once is shown to the quiet, too.
+    if (context.options().quiet && !context.json()) print_recovery_key();
+    context.report(value, [&] {
         fmt::print("Created repository {} at {}\n", short_id(result.repository.hex()), access.url);
         if (made_key_file)
             fmt::print("Made the key file {}. Keep a copy of it elsewhere.\n", *access.key_file);
@@ -66,12 +86,8 @@ int run_init(CommandContext& context, const Arguments& arguments) {
                        "writers could\n"
                        "not be kept apart safely.\n");
         }
-        if (!result.recovery_text.empty()) {
-            fmt::print("\nRecovery key. It opens the repository when every other key is lost, and it is "
-                       "shown only now:\n"
-                       "print it, keep it where no computer is.\n\n{}\n",
-                       result.recovery_text);
-        }
+        print_recovery_key();
+        fmt::print("\nNext, back something up:\n  {}\n", next);
     });
     return exit_done;
 }

@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "cli/commands/repository_option.h"
 #include "cli/terminal.h"
+#include "cli/text.h"
 #include "repository/key_file.h"
 #include "repository/key_slots.h"
 
@@ -83,7 +84,7 @@ int run_add(CommandContext& context, const Arguments& arguments) {
     if (!arguments.identity.empty()) {
         slot.identity = from_identity_text(arguments.identity);
     } else if (arguments.new_passphrase) {
-        credential = Credential::passphrase(ask_passphrase(true));
+        credential = Credential::passphrase(ask_passphrase(true, context.stop()));
     } else {
         if (::access(arguments.new_key_file.c_str(), F_OK) != 0) {
             Secret key(32);
@@ -94,7 +95,7 @@ int run_add(CommandContext& context, const Arguments& arguments) {
     }
     slot.credential = credential ? &*credential : nullptr;
     const SlotId added = keys->slots.add(slot);
-    context.print(
+    context.report(
         {{"slot", added.hex()}, {"label", slot.label}, {"role", to_string(*role)}, {"domain", slot.domain}},
         [&] {
             fmt::print("Added slot {} '{}' of role {}\n", short_id(added.hex()), slot.label,
@@ -114,22 +115,22 @@ int run_remove(CommandContext& context, const Arguments& arguments) {
         options.distrusted.insert(*id);
     }
     const RemovedSlot removed = keys->slots.remove(keys->slots.find(arguments.slot), options);
-    context.print({{"slot", removed.slot.hex()},
-                   {"label", removed.label},
-                   {"runs", removed.runs},
-                   {"remains_readable", removed.remains_readable}},
-                  [&] {
-                      fmt::print("Removed slot {} '{}'. {} of its runs count still.\n{}\n",
-                                 short_id(removed.slot.hex()), removed.label, removed.runs,
-                                 removed.remains_readable);
-                  });
+    context.report({{"slot", removed.slot.hex()},
+                    {"label", removed.label},
+                    {"runs", removed.runs},
+                    {"remains_readable", removed.remains_readable}},
+                   [&] {
+                       fmt::print("Removed slot {} '{}'. {} of its runs {} still.\n{}\n",
+                                  short_id(removed.slot.hex()), removed.label, removed.runs,
+                                  removed.runs == 1 ? "counts" : "count", removed.remains_readable);
+                   });
     return exit_done;
 }
 
 int run_rotate(CommandContext& context, const Arguments& arguments) {
     const auto keys = open_keys(context, arguments.repository);
     const std::uint32_t epoch = keys->slots.rotate();
-    context.print({{"epoch", epoch}}, [&] {
+    context.report({{"epoch", epoch}}, [&] {
         fmt::print("New keys, epoch {}: what is written from now on is encrypted under them.\n"
                    "What was written before stays readable for whoever has the old keys.\n",
                    epoch);
@@ -144,8 +145,13 @@ int run_identity(CommandContext& context, const Arguments& arguments) {
         write_key_file(arguments.private_key_path, seed);
     }
     const std::string text = to_identity_text(read_key_file(arguments.private_key_path).key);
-    context.print({{"identity", text}, {"private_key", arguments.private_key_path}},
-                  [&] { fmt::print("{}\n", text); });
+    const std::string next =
+        fmt::format("holdfast key add --label NAME --role write --identity {}", shell_word(text));
+    context.print({{"identity", text}, {"private_key", arguments.private_key_path}, {"next", next}}, [&] {
+        fmt::print("{}\n", text);
+        // Beside the identity, which a script may take from standard output.
+        if (!context.options().quiet) fmt::print(stderr, "Whoever has a full key types:\n  {}\n", next);
+    });
     return exit_done;
 }
 
@@ -181,14 +187,16 @@ void add_key(CLI::App& app, RunCommand& run) {
                     "The new holder's key file; made if it does not exist");
     add->add_flag("--new-passphrase", for_add->new_passphrase, "Ask for the new holder's passphrase");
     add->add_option("--identity", for_add->identity,
-                    "What 'holdfast key identity' printed on the new holder's machine");
+                    "What 'holdfast key identity' printed on the new holder's machine, in quotes");
     on_call(add, for_add, run, run_add);
 
     auto for_remove = std::make_shared<Arguments>();
     CLI::App* remove = key->add_subcommand("remove", "Take somebody's keys away");
     add_repository_option(*remove, for_remove->repository);
     remove->add_option("SLOT", for_remove->slot, "Id, beginning of an id, or label")->required();
-    remove->add_option("--distrust", for_remove->distrusted, "Snapshots of this slot that shall not count; whole ids")
+    remove
+        ->add_option("--distrust", for_remove->distrusted,
+                     "Snapshots of this slot that shall not count; whole ids")
         ->allow_extra_args(false);
     on_call(remove, for_remove, run, run_remove);
 
@@ -200,7 +208,8 @@ void add_key(CLI::App& app, RunCommand& run) {
     auto for_identity = std::make_shared<Arguments>();
     CLI::App* identity =
         key->add_subcommand("identity", "Make a private key, print the public identity for 'key add'");
-    identity->add_option("FILE", for_identity->private_key_path, "Private key; made if it does not exist")->required();
+    identity->add_option("FILE", for_identity->private_key_path, "Private key; made if it does not exist")
+        ->required();
     on_call(identity, for_identity, run, run_identity);
 }
 

@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "cli/commands/repository_option.h"
+#include "cli/text.h"
 #include "repository/protocol/collector.h"
 
 #include <fmt/format.h>
@@ -55,26 +56,37 @@ int run_prune(CommandContext& context, const Arguments& arguments) {
         const ProgressDisplay display(progress, stderr, context.show_progress());
         report = collect_garbage(open.repository->context(), settings, progress, context.stop());
     }
-    context.print(result_json(report, arguments.dry_run), [&] {
-        if (report.postponed) {
-            fmt::print("Nothing was deleted: {} runs have not ended.\n", report.waited_for.size());
-            for (const std::string& run : report.waited_for) fmt::print("  {}\n", run);
-            fmt::print("Prune again when they have, or give up those without a sign of life with "
-                       "--patience-hours.\n");
-            return;
-        }
-        fmt::print("{} {} of {} packs, {} of {}; rewrote {} ({} copied)\n",
-                   arguments.dry_run ? "Would delete" : "Deleted", report.deleted_packs, report.packs_before,
-                   format_bytes(report.deleted_bytes), format_bytes(report.bytes_before),
-                   report.rewritten_packs, format_bytes(report.copied_bytes));
-        fmt::print("{} live, {} dead but kept\n", format_bytes(report.live_bytes),
-                   format_bytes(report.dead_bytes_kept));
-        for (const std::string& run : report.fenced)
-            fmt::print("Gave up the run {}: it showed no sign of life\n", run);
-        if (report.locked_packs > 0)
-            fmt::print("{} packs are locked and stay for now\n", report.locked_packs);
-        for (const std::string& problem : report.problems) fmt::print("Left alone: {}\n", problem);
-    });
+    std::FILE* const problems = context.problem_stream();
+    if (report.postponed && !context.json()) {
+        fmt::print(problems, "Nothing was deleted: {} not ended.\n",
+                   report.waited_for.size() == 1 ? "1 run has"
+                                                 : fmt::format("{} runs have", report.waited_for.size()));
+        for (const std::string& run : report.waited_for) fmt::print(problems, "  {}\n", run);
+        fmt::print(problems,
+                   "Prune again when {}, or give up those without a sign of life with "
+                   "--patience-hours.\n",
+                   report.waited_for.size() == 1 ? "it has" : "they have");
+    }
+    context.report(
+        result_json(report, arguments.dry_run),
+        [&] {
+            if (report.postponed) return;
+            fmt::print("{} {} of {}, {} of {}; {} {} ({} copied)\n",
+                       arguments.dry_run ? "Would delete" : "Deleted", report.deleted_packs,
+                       counted(report.packs_before, "pack"), format_bytes(report.deleted_bytes),
+                       format_bytes(report.bytes_before), arguments.dry_run ? "would rewrite" : "rewrote",
+                       report.rewritten_packs, format_bytes(report.copied_bytes));
+            fmt::print("{} live, {} dead but kept\n", format_bytes(report.live_bytes),
+                       format_bytes(report.dead_bytes_kept));
+            for (const std::string& run : report.fenced)
+                fmt::print("Gave up the run {}: it showed no sign of life\n", run);
+            if (report.locked_packs > 0)
+                fmt::print("Locked, and stays for now: {}\n", counted(report.locked_packs, "pack"));
+        },
+        arguments.dry_run);
+    if (!context.json()) {
+        for (const std::string& problem : report.problems) fmt::print(problems, "Left alone: {}\n", problem);
+    }
     return report.postponed || !report.problems.empty() ? exit_incomplete : exit_done;
 }
 

@@ -1,6 +1,8 @@
 #include "base/error.h"
 #include "base/file_descriptor.h"
 #include "cli/commands/repository_option.h"
+#include "cli/text.h"
+#include "documents/entry_name.h"
 #include "service/backup_documents.h"
 
 #include <fmt/format.h>
@@ -70,48 +72,78 @@ nlohmann::json result_json(const Snapshot& snapshot, const TreeRestoreResult& re
             {"problems", problems}};
 }
 
+char letter(PlannedAction action) {
+    switch (action) {
+    case PlannedAction::create:
+        return '+';
+    case PlannedAction::write:
+        return 'M';
+    case PlannedAction::metadata:
+        return 'm';
+    case PlannedAction::link:
+        return 'L';
+    case PlannedAction::remove:
+        return '-';
+    }
+    return '?';
+}
+
 void print_result(const Arguments& arguments, const Snapshot& snapshot, const TreeRestoreResult& result,
                   double seconds) {
     fmt::print("{} snapshot {} {} {}\n", arguments.dry_run ? "Would restore" : "Restored",
                short_id(snapshot.id.hex()), arguments.dry_run ? "to" : "into", arguments.target);
-    fmt::print("  {} files, {} directories, {} others, {}\n", result.files, result.directories, result.others,
+    fmt::print("  {}, {}, {}, {}\n", counted(result.files, "file"),
+               counted(result.directories, "directory", "directories"), counted(result.others, "other"),
                format_bytes(result.bytes));
     if (arguments.in_place) {
-        fmt::print("  {} files were right already; {} {}\n", result.same_files,
+        fmt::print("  {} right already; {} {}\n", counted(result.same_files, "file was", "files were"),
                    arguments.dry_run ? "would write" : "wrote", format_bytes(result.written_bytes));
     }
     if (arguments.delete_extra) {
-        fmt::print("  {} {} entries that the snapshot does not have\n",
-                   arguments.dry_run ? "would delete" : "deleted", result.deleted);
+        fmt::print("  {} {} that the snapshot does not have\n",
+                   arguments.dry_run ? "would delete" : "deleted",
+                   counted(result.deleted, "entry", "entries"));
     }
-    if (result.skipped > 0) fmt::print("  {} sockets or devices passed over\n", result.skipped);
-    if (result.owner_failures > 0) {
-        fmt::print("  {} entries did not get their owner: run as root for that\n", result.owner_failures);
-    }
+    if (result.skipped > 0)
+        fmt::print("  {} passed over\n", counted(result.skipped, "socket or device", "sockets or devices"));
     fmt::print("  took {}\n", format_duration(seconds));
-    if (result.failed > 0) {
-        fmt::print("\n{} failed:\n", result.failed);
-        for (const RestoreProblem& problem : result.problems)
-            fmt::print("  {}: {}\n", problem.path, problem.what);
-        if (result.failed > result.problems.size()) fmt::print("  …\n");
-    }
+}
+
+void print_problems(std::FILE* stream, const TreeRestoreResult& result) {
+    if (result.failed == 0) return;
+    fmt::print(stream, "{}{} failed:\n", stream == stdout ? "\n" : "", result.failed);
+    for (const RestoreProblem& problem : result.problems)
+        fmt::print(stream, "  {}: {}\n", problem.path, problem.what);
+    if (result.failed > result.problems.size()) fmt::print(stream, "  …\n");
 }
 
 int run_restore(CommandContext& context, const Arguments& arguments) {
-    const TreeRestoreSettings settings = make_settings(arguments);
+    TreeRestoreSettings settings = make_settings(arguments);
+    nlohmann::json changes = nlohmann::json::array();
+    settings.plan = [&](const PlannedChange& change) {
+        const std::string path = "/" + printable(change.path);
+        if (!context.json()) {
+            fmt::print("{} {}{}\n", letter(change.action), path, change.directory ? "/" : "");
+            return;
+        }
+        changes.push_back({{"path", path}, {"action", to_string(change.action)}, {"bytes", change.bytes}});
+    };
     const OpenRepository open = context.open(arguments.repository);
     const Snapshot snapshot = open.repository->find_snapshot(arguments.snapshot, arguments.source);
     const Duration started = system_clock().steady();
     Progress progress;
     TreeRestoreResult result;
     {
-        const ProgressDisplay display(progress, stderr, context.show_progress());
+        // A dry run prints names.
+        const ProgressDisplay display(progress, stderr, context.show_progress() && !settings.dry_run);
         result = restore_documents(*open.repository, snapshot, arguments.target, settings, progress,
                                    context.stop());
     }
     const double seconds = std::chrono::duration<double>(system_clock().steady() - started).count();
-    context.print(result_json(snapshot, result, seconds),
-                  [&] { print_result(arguments, snapshot, result, seconds); });
+    nlohmann::json value = result_json(snapshot, result, seconds);
+    if (arguments.dry_run) value["changes"] = changes;
+    context.report(value, [&] { print_result(arguments, snapshot, result, seconds); }, arguments.dry_run);
+    if (!context.json()) print_problems(context.problem_stream(), result);
     return result.failed > 0 ? exit_incomplete : exit_done;
 }
 
@@ -127,8 +159,8 @@ void add_restore(CLI::App& app, RunCommand& run) {
                      "Directory to restore into; made if missing, must be empty without --in-place")
         ->required();
     command->add_option("--source", a->source, "With latest: of this source");
-    command->add_option("--path", a->paths,
-                        "Only this path of the snapshot and what is below; may be repeated")
+    command
+        ->add_option("--path", a->paths, "Only this path of the snapshot and what is below; may be repeated")
         ->allow_extra_args(false);
     command->add_option("--include", a->include, "Only what matches the pattern; may be repeated")
         ->allow_extra_args(false);
@@ -143,6 +175,7 @@ void add_restore(CLI::App& app, RunCommand& run) {
     command->add_flag("--numeric-owner", a->numeric_owner, "Owners by number, not by name");
     command->add_flag("--no-owner", a->no_owner, "Do not set owners");
     command->add_flag("--no-attributes", a->no_attributes, "Do not set extended attributes and ACLs");
+    command->footer("A dry run lists: + made, M content written, m only metadata set, L linked, - deleted");
     command->callback([a, &run] { run = [a](CommandContext& context) { return run_restore(context, *a); }; });
 }
 

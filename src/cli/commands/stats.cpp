@@ -1,4 +1,5 @@
 #include "cli/commands/repository_option.h"
+#include "cli/text.h"
 #include "service/repository_stats.h"
 
 #include <fmt/format.h>
@@ -52,7 +53,7 @@ int run_stats(CommandContext& context, const Arguments& arguments) {
     const OpenRepository open = context.open(arguments.repository);
     const RepositoryStats stats = repository_stats(*open.repository, arguments.detail, context.stop());
     context.print(result_json(stats), [&] {
-        fmt::print("{} snapshots of {}, stored in {}: {:.2f} to 1\n", stats.snapshots,
+        fmt::print("{} of {}, stored in {}: {:.2f} to 1\n", counted(stats.snapshots, "snapshot"),
                    format_bytes(stats.logical_bytes), format_bytes(stats.all.bytes),
                    stats.deduplication_ratio());
         for (const auto& [name, objects] : stats.packs) {
@@ -64,9 +65,10 @@ int run_stats(CommandContext& context, const Arguments& arguments) {
                            format_bytes(objects.bytes));
         }
         for (const auto& [name, kind] : stats.compression) {
-            fmt::print("{} packs: {} frames, {} blobs, {} in {}, {:.2f} to 1; {} not compressible\n", name,
-                       kind.frames, kind.blobs, format_bytes(kind.raw_bytes), format_bytes(kind.stored_bytes),
-                       kind.ratio(), format_bytes(kind.incompressible_bytes));
+            fmt::print("{} packs: {}, {}, {} in {}, {:.2f} to 1; {} not compressible\n", name,
+                       counted(kind.frames, "frame"), counted(kind.blobs, "blob"),
+                       format_bytes(kind.raw_bytes), format_bytes(kind.stored_bytes), kind.ratio(),
+                       format_bytes(kind.incompressible_bytes));
         }
         fmt::print("\n{:<20}{:>10}{:>14}{:>14}\n", "SOURCE", "SNAPSHOTS", "NEWEST SIZE", "ADDED IN ALL");
         for (const auto& [name, source] : stats.sources) {

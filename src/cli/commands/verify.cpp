@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "cli/commands/repository_option.h"
+#include "cli/text.h"
 
 #include <fmt/format.h>
 
@@ -75,49 +76,55 @@ nlohmann::json result_json(const VerifyReport& report) {
 }
 
 void print_result(const VerifyReport& report) {
-    fmt::print("{} snapshots, {} nodes, {} packs ({}), {} index segments\n", report.snapshots.size(),
-               report.nodes, report.packs, format_bytes(report.pack_bytes), report.index_segments);
+    fmt::print("{}, {}, {} ({}), {}\n", counted(report.snapshots.size(), "snapshot"),
+               counted(report.nodes, "node"), counted(report.packs, "pack"), format_bytes(report.pack_bytes),
+               counted(report.index_segments, "index segment"));
     switch (report.content) {
     case ContentCheck::none:
         fmt::print("Structure checked; content was not read (--read-data does that)\n");
         break;
     case ContentCheck::digests:
-        fmt::print("Read {} packs ({}): digests compared, content not decrypted, for lack of a key\n",
-                   report.packs_read, format_bytes(report.bytes_read));
+        fmt::print("Read {} ({}): digests compared, content not decrypted, for lack of a key\n",
+                   counted(report.packs_read, "pack"), format_bytes(report.bytes_read));
         break;
     case ContentCheck::decrypted:
-        fmt::print("Read {} packs ({}): {} of content decrypted and proven\n", report.packs_read,
+        fmt::print("Read {} ({}): {} of content decrypted and proven\n", counted(report.packs_read, "pack"),
                    format_bytes(report.bytes_read), format_bytes(report.raw_bytes));
         break;
     }
     if (report.orphan_packs > 0) {
-        fmt::print("{} packs ({}) belong to no snapshot; 'holdfast prune' deletes them\n",
-                   report.orphan_packs, format_bytes(report.orphan_bytes));
+        fmt::print("Of no snapshot: {} ({}); 'holdfast prune' deletes what no backup under way needs\n",
+                   counted(report.orphan_packs, "pack"), format_bytes(report.orphan_bytes));
     }
+    if (report.intact() && report.unchecked.empty()) fmt::print("Intact\n");
+}
+
+void print_problems(std::FILE* stream, const VerifyReport& report) {
     for (const Damage& unchecked : report.unchecked) {
-        fmt::print("Not checked: {}: {}\n", unchecked.object, unchecked.what);
+        fmt::print(stream, "Not checked: {}: {}\n", unchecked.object, unchecked.what);
     }
     if (report.intact()) {
-        fmt::print("Intact\n");
+        if (!report.unchecked.empty()) fmt::print(stream, "Intact as far as it was checked\n");
         return;
     }
-    fmt::print("\nDAMAGED: {} objects\n", report.damaged_objects);
+    fmt::print(stream, "{}DAMAGED: {}\n", stream == stdout ? "\n" : "",
+               counted(report.damaged_objects, "object"));
     for (const Damage& damage : report.damages) {
-        fmt::print("  {}: {}\n", damage.object, damage.what);
-        if (damage.more > 0) fmt::print("    and {} more findings in it\n", damage.more);
-        if (!damage.hint.empty()) fmt::print("    {}\n", damage.hint);
+        fmt::print(stream, "  {}: {}\n", damage.object, damage.what);
+        if (damage.more > 0) fmt::print(stream, "    and {} in it\n", counted(damage.more, "more finding"));
+        if (!damage.hint.empty()) fmt::print(stream, "    {}\n", damage.hint);
     }
     if (report.affected_snapshots.empty()) {
-        fmt::print("No snapshot needs them.\n");
+        fmt::print(stream, "No snapshot needs {}.\n", report.damaged_objects == 1 ? "it" : "them");
         return;
     }
-    fmt::print("\nSnapshots that are not whole:\n");
-    for (const RunId& id : report.affected_snapshots) fmt::print("  {}\n", short_id(id.hex()));
-    fmt::print("Files that cannot be restored whole:\n");
+    fmt::print(stream, "\nSnapshots that are not whole:\n");
+    for (const RunId& id : report.affected_snapshots) fmt::print(stream, "  {}\n", short_id(id.hex()));
+    fmt::print(stream, "Files that cannot be restored whole:\n");
     for (const AffectedPath& path : report.affected_paths) {
-        fmt::print("  {} /{}\n", short_id(path.snapshot.hex()), path.path);
+        fmt::print(stream, "  {} /{}\n", short_id(path.snapshot.hex()), path.path);
     }
-    if (report.more_affected_paths) fmt::print("  …\n");
+    if (report.more_affected_paths) fmt::print(stream, "  …\n");
 }
 
 int run_verify(CommandContext& context, const Arguments& arguments) {
@@ -135,7 +142,8 @@ int run_verify(CommandContext& context, const Arguments& arguments) {
         report = verify_repository(*open.repository, settings, progress, context.stop());
     }
     if (arguments.record) record_verification(*open.repository, settings, report);
-    context.print(result_json(report), [&] { print_result(report); });
+    context.report(result_json(report), [&] { print_result(report); });
+    if (!context.json()) print_problems(context.problem_stream(), report);
     if (!report.intact()) return exit_failed;
     return report.unchecked.empty() ? exit_done : exit_incomplete;
 }

@@ -19,6 +19,12 @@
 
 namespace holdfast {
 
+struct FileIdentity {
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    bool operator==(const FileIdentity&) const = default;
+};
+
 // Files that match `pattern` (as for PathFilter) are split so; the last rule that matches wins.
 struct SplitRule {
     std::string pattern;
@@ -31,6 +37,9 @@ struct TreeBackupSettings {
     std::vector<SplitRule> split_rules;
     // Reads every file, whatever its metadata say.
     bool read_everything = false;
+    // The repository's own directory, if it is on this machine: it is captured as a directory of unknown
+    // content, with a warning, so that no backup stores itself and no restore deletes it.
+    std::optional<FileIdentity> repository_directory;
     // Network file systems may give other inode numbers and change times at every mount.
     bool ignore_inode = false;
     bool ignore_ctime = false;
@@ -61,6 +70,8 @@ struct CaptureTools {
     // of what has been captured so far.
     std::function<bool()> checkpoint_due;
     std::function<void(const NodeRef& root)> save_checkpoint;
+    // When the capture is stopped by request it gets the same, before capture_tree throws Error(cancelled).
+    std::function<void(const NodeRef& root)> stopped;
     Clock& clock;
     Logger& logger;
     Progress& progress;
@@ -69,6 +80,11 @@ struct CaptureTools {
 // Captures `paths`. `previous` are the roots of earlier trees of the same source, the most recent first: a
 // file whose metadata are those of one of them is taken from there unread. Throws only what ends the whole
 // capture; what happens to single files is in the result.
+//
+// A file that is there but cannot be read counts as left out. If an earlier tree has it whole, its old entry
+// stands in the new one as it was, metadata and content of the same time, and marked unreadable; otherwise
+// its metadata stand there without content, marked likewise, and a restore names it as missing. Either way
+// it is read again next time.
 TreeBackupResult capture_tree(const std::vector<std::string>& paths, const std::vector<NodeRef>& previous,
                               const TreeBackupSettings& settings, const CaptureTools& tools,
                               std::stop_token stop);

@@ -89,8 +89,15 @@ bool TreeCapture::enter_directory(const WalkedEntry& walked) {
     PreviousDirectory directory(tools_.nodes, previous, [this](const NodeRef& node) {
         if (tools_.usable(node.location.frame)) tools_.writer.remember_node(node);
     });
-    open_.push_back(Open{std::string(walked.path), std::move(entry), DirectoryBuilder(store_node()), std::move(directory), 0, 0});
-    return true;
+    open_.push_back(Open{std::string(walked.path), std::move(entry), DirectoryBuilder(store_node()),
+                         std::move(directory), 0, 0});
+    const FileIdentity identity{walked.metadata.device, walked.metadata.inode};
+    if (settings_.repository_directory != identity) return true;
+    // What it holds is not known, so that a restore in place lets it be.
+    open_.back().entry.flags |= entry_flag::unreadable;
+    tools_.logger.warning("the repository itself is left out of the backup",
+                          {{"path", printable(walked.path)}});
+    return false;
 }
 
 void TreeCapture::leave_directory(std::string_view) {
@@ -117,22 +124,37 @@ void TreeCapture::entry(const WalkedEntry& walked) {
                 ++result_.totals.unchanged_files;
                 tools_.progress.add_done(candidate->size, 1);
             }
-            add(*candidate);
+            add(renewed(walked, *candidate));
             return;
         }
     }
     TreeEntry entry = describe(walked, before.empty() ? nullptr : before.front());
     if (regular) {
-        ++(before.empty() ? result_.totals.new_files : result_.totals.changed_files);
-        if (!take_from_link(entry)) {
-            // The progress of a resumed file is worth more than an older version of it.
-            read_content(walked, entry, before.empty() ? nullptr : before.front());
-            if (entry.name.empty()) return; // it vanished
-        }
+        const Reading reading = take_from_link(entry) ? Reading::done : read_content(walked, entry, before);
+        if (reading == Reading::gone) return;
+        if (reading == Reading::done)
+            ++(before.empty() ? result_.totals.new_files : result_.totals.changed_files);
         tools_.progress.add_done(0, 1);
     }
     add(entry);
-    if (tools_.checkpoint_due && tools_.checkpoint_due()) checkpoint(nullptr);
+    if (tools_.checkpoint_due && tools_.checkpoint_due()) tools_.save_checkpoint(tree_so_far(nullptr));
+}
+
+// The entry of something whose content is as it was. Devices are numbered anew at every mount, and what the
+// settings ignore may differ.
+TreeEntry TreeCapture::renewed(const WalkedEntry& walked, const TreeEntry& before) {
+    TreeEntry entry = before;
+    if (before.ctime != walked.metadata.ctime) {
+        entry = describe(walked, &before);
+        entry.size = before.size;
+        entry.flags = before.flags;
+        entry.content = before.content;
+        entry.digest = before.digest;
+    }
+    entry.device = walked.metadata.device;
+    entry.inode = walked.metadata.inode;
+    entry.links = walked.metadata.link_count;
+    return entry;
 }
 
 TreeEntry TreeCapture::describe(const WalkedEntry& walked, const TreeEntry* before) {
@@ -210,30 +232,37 @@ bool TreeCapture::take_from_link(TreeEntry& entry) {
     return true;
 }
 
-void TreeCapture::read_content(const WalkedEntry& walked, TreeEntry& entry, const TreeEntry* before) {
-    const auto give_up = [&](const Error& error) {
-        if (error.code() == ErrorCode::not_found) {
-            vanished(walked.path);
-            entry.name.clear();
-            return;
-        }
-        problem(walked.path, error.message());
-        entry.flags |= entry_flag::unreadable;
-        if (before != nullptr && before->type == EntryType::file && content_usable(*before) &&
-            (before->flags & entry_flag::incomplete) == 0) {
-            entry.content = before->content;
-            entry.digest = before->digest;
-            entry.size = before->size;
-        } else {
-            entry.content = std::monostate{};
-            entry.digest = {};
-        }
-    };
+// Old content under new times would be taken for what the file holds now: an old entry stands whole, or not
+// at all.
+TreeCapture::Reading TreeCapture::give_up(const WalkedEntry& walked, TreeEntry& entry,
+                                          const std::vector<const TreeEntry*>& before, const Error& error) {
+    if (error.code() == ErrorCode::not_found) {
+        vanished(walked.path);
+        return Reading::gone;
+    }
+    problem(walked.path, error.message());
+    const auto whole = std::ranges::find_if(before, [&](const TreeEntry* old) {
+        const bool missing = (old->flags & entry_flag::unreadable) != 0 &&
+                             std::holds_alternative<std::monostate>(old->content);
+        return old->type == EntryType::file && (old->flags & entry_flag::incomplete) == 0 && !missing &&
+               content_usable(*old);
+    });
+    if (whole != before.end()) {
+        entry = **whole;
+    } else {
+        entry.content = std::monostate{};
+        entry.digest = {};
+    }
+    entry.flags |= entry_flag::unreadable;
+    return Reading::failed;
+}
 
+TreeCapture::Reading TreeCapture::read_content(const WalkedEntry& walked, TreeEntry& entry,
+                                               const std::vector<const TreeEntry*>& before) {
     const Timestamp opened = tools_.clock.now();
     FileMetadata metadata;
     Result<FileReader> reader = FileReader::open(walked.directory->get(), walked.name, metadata);
-    if (!reader) return give_up(reader.error());
+    if (!reader) return give_up(walked, entry, before, reader.error());
     entry.size = metadata.size_bytes;
     entry.mtime = metadata.mtime;
     entry.ctime = metadata.ctime;
@@ -241,29 +270,42 @@ void TreeCapture::read_content(const WalkedEntry& walked, TreeEntry& entry, cons
 
     ReaderSource source(*reader, stop_, tools_.progress);
     FileContentResult content;
-    const TreeEntry* base = before != nullptr && before->type == EntryType::file ? before : nullptr;
-    const bool resume = base != nullptr && (base->flags & entry_flag::incomplete) != 0 &&
-                        (base->flags & entry_flag::fresh_times) == 0 &&
-                        base->mtime == entry.mtime && base->ctime == entry.ctime &&
-                        base->inode == entry.inode;
+    const TreeEntry* base = nullptr;    // a whole version rather than a part of a newer one
+    const TreeEntry* trusted = nullptr; // the part that an interrupted run has read of this one
+    for (const TreeEntry* candidate : before) {
+        if (candidate->type != EntryType::file) continue;
+        const bool part = (candidate->flags & entry_flag::incomplete) != 0;
+        if (part && trusted == nullptr && (candidate->flags & entry_flag::fresh_times) == 0 &&
+            candidate->mtime == entry.mtime && candidate->ctime == entry.ctime &&
+            candidate->inode == entry.inode) {
+            trusted = candidate;
+        }
+        if (base == nullptr || (!part && (base->flags & entry_flag::incomplete) != 0)) base = candidate;
+    }
     FileWriteOptions options;
     options.mode = split_mode(walked.path);
-    options.trusted_bytes = resume ? base->size : 0;
-    options.segment_done = [&](const std::function<FileContentResult()>& so_far) {
-        if (!tools_.checkpoint_due || !tools_.checkpoint_due()) return;
-        FileContentResult part = so_far();
+    options.trusted = trusted;
+    const auto unfinished_entry = [&](FileContentResult part) {
         TreeEntry unfinished = entry;
         unfinished.flags |= entry_flag::incomplete;
         if (times_are_fresh(entry, opened)) unfinished.flags |= entry_flag::fresh_times;
         unfinished.size = part.size_bytes;
         unfinished.content = std::move(part.content);
-        checkpoint(&unfinished);
+        return unfinished;
+    };
+    options.segment_done = [&](const std::function<FileContentResult()>& so_far) {
+        if (!tools_.checkpoint_due || !tools_.checkpoint_due()) return;
+        const TreeEntry unfinished = unfinished_entry(so_far());
+        tools_.save_checkpoint(tree_so_far(&unfinished));
+    };
+    options.stopped = [&](const std::function<FileContentResult()>& so_far) {
+        unfinished_ = unfinished_entry(so_far());
     };
     try {
         content = tools_.files.write(source, base, options);
     } catch (const Error& error) {
         if (!source.failed()) throw;
-        return give_up(error);
+        return give_up(walked, entry, before, error);
     }
     entry.content = std::move(content.content);
     entry.digest = content.digest;
@@ -278,6 +320,7 @@ void TreeCapture::read_content(const WalkedEntry& walked, TreeEntry& entry, cons
     }
     if (times_are_fresh(entry, opened)) entry.flags |= entry_flag::fresh_times;
     if (entry.links > 1) links_.add(entry);
+    return Reading::done;
 }
 
 // A file that is written to in the same tick in which it was read keeps its time stamps, and the next backup
@@ -334,7 +377,7 @@ void TreeCapture::problem(std::string_view path, std::string what) {
 }
 
 // The tree as far as it has come: the open directories are ended in copies, from the deepest up.
-void TreeCapture::checkpoint(const TreeEntry* unfinished) {
+NodeRef TreeCapture::tree_so_far(const TreeEntry* unfinished) {
     std::optional<TreeEntry> child;
     if (unfinished != nullptr) child = *unfinished;
     for (std::size_t level = open_.size(); level-- > 0;) {
@@ -344,7 +387,12 @@ void TreeCapture::checkpoint(const TreeEntry* unfinished) {
         directory.children = builder.finish();
         child = std::move(directory);
     }
-    tools_.save_checkpoint(child->children);
+    return child->children;
+}
+
+std::optional<NodeRef> TreeCapture::root_so_far() {
+    if (open_.empty()) return std::nullopt;
+    return tree_so_far(unfinished_ ? &*unfinished_ : nullptr);
 }
 
 TreeBackupResult TreeCapture::take_result() { return std::move(result_); }
@@ -353,7 +401,18 @@ TreeBackupResult capture_tree(const std::vector<std::string>& paths, const std::
                               const TreeBackupSettings& settings, const CaptureTools& tools,
                               std::stop_token stop) {
     TreeCapture capture(previous, settings, tools, stop);
-    walk_trees(paths, settings.filter, settings.walk, capture, stop);
+    try {
+        walk_trees(paths, settings.filter, settings.walk, capture, stop);
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::cancelled && stop.stop_requested() && tools.stopped) {
+            try {
+                if (const std::optional<NodeRef> root = capture.root_so_far()) tools.stopped(*root);
+            } catch (const Error& second) {
+                tools.logger.warning("no last checkpoint", {{"reason", second.message()}});
+            }
+        }
+        throw;
+    }
     TreeBackupResult result = capture.take_result();
     result.totals.new_bytes = tools.writer.totals().new_bytes;
     return result;

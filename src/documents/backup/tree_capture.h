@@ -4,6 +4,8 @@
 #include "documents/backup/previous_directory.h"
 #include "documents/backup/tree_backup.h"
 
+#include <optional>
+
 namespace holdfast {
 
 // For one walk, once. Not thread-safe.
@@ -20,8 +22,11 @@ class TreeCapture final : public TreeVisitor {
 
     // After the walk.
     TreeBackupResult take_result();
+    // After a walk that was stopped: the tree as far as it came; nothing when it had not begun.
+    std::optional<NodeRef> root_so_far();
 
   private:
+    enum class Reading { done, failed, gone };
     // A directory that was entered and not left yet.
     struct Open {
         std::string path;
@@ -34,15 +39,19 @@ class TreeCapture final : public TreeVisitor {
 
     StoreNode store_node();
     TreeEntry describe(const WalkedEntry& walked, const TreeEntry* before);
+    TreeEntry renewed(const WalkedEntry& walked, const TreeEntry& before);
     bool is_unchanged(const FileMetadata& now, const TreeEntry& before) const;
     bool content_usable(const TreeEntry& entry) const;
     bool take_from_link(TreeEntry& entry);
-    void read_content(const WalkedEntry& walked, TreeEntry& entry, const TreeEntry* before);
+    Reading read_content(const WalkedEntry& walked, TreeEntry& entry,
+                         const std::vector<const TreeEntry*>& before);
+    Reading give_up(const WalkedEntry& walked, TreeEntry& entry, const std::vector<const TreeEntry*>& before,
+                    const Error& error);
     bool times_are_fresh(const TreeEntry& entry, Timestamp opened) const;
     void add(const TreeEntry& entry);
     SplitMode split_mode(std::string_view path) const;
     void problem(std::string_view path, std::string what);
-    void checkpoint(const TreeEntry* unfinished);
+    NodeRef tree_so_far(const TreeEntry* unfinished);
 
     const TreeBackupSettings& settings_;
     const CaptureTools& tools_;
@@ -52,6 +61,7 @@ class TreeCapture final : public TreeVisitor {
     OwnerNames owners_;
     LinkTable links_;
     std::vector<Open> open_;
+    std::optional<TreeEntry> unfinished_; // the large file in whose middle the walk was stopped
     TreeBackupResult result_;
 };
 

@@ -40,6 +40,10 @@ void RestoreReport::problem(const std::string& path, const std::string& what) {
     if (result_.problems.size() < most_problems) result_.problems.push_back({"/" + printable(path), what});
 }
 
+void RestoreReport::metadata_problems(const std::string& path, const std::vector<MetadataProblem>& problems) {
+    for (const MetadataProblem& found : problems) problem(path, found.error.message());
+}
+
 void RestoreReport::wrote(std::uint64_t bytes) {
     written_bytes_ += bytes;
     progress_.add_done(bytes);
@@ -75,9 +79,7 @@ class FileRestorer::Sink final : public ContentSink {
     void done() override {
         try {
             file_.set_size(entry_.size);
-            for (const MetadataProblem& problem : metadata_.apply(file_.fd(), to_metadata(entry_))) {
-                report_.problem(path_, problem.error.message());
-            }
+            report_.metadata_problems(path_, metadata_.apply(file_.fd(), to_metadata(entry_)));
             file_.close();
             report_.finished_file();
         } catch (const Error& error) {
@@ -96,6 +98,10 @@ class FileRestorer::Sink final : public ContentSink {
         }
         report_.problem(path_, what);
         report_.finished_file();
+    }
+
+    void abandoned() override {
+        if (file_.is_new() && directory_.open()) ::unlinkat(directory_.get(), entry_.name.c_str(), 0);
     }
 
     FileWriter& file() { return file_; }
@@ -129,6 +135,10 @@ std::optional<FileRestorer::Present> FileRestorer::look_at(int directory_fd, con
     return Present{std::move(*reader), std::move(metadata)};
 }
 
+bool FileRestorer::is_ours(const Present& present, const TreeEntry& entry) {
+    return present.metadata.link_count <= std::max<std::uint64_t>(entry.links, 1);
+}
+
 bool FileRestorer::is_right(const Present& present, const TreeEntry& entry) {
     if (present.metadata.size_bytes != entry.size) return false;
     if (settings_.trust_times) return present.metadata.mtime == entry.mtime;
@@ -153,16 +163,13 @@ void FileRestorer::restore(int directory_fd, const TreeEntry& entry, const std::
                     "restore it from an earlier snapshot");
     }
     const std::optional<Present> present = look_at(directory_fd, entry);
+    if (present && is_ours(*present, entry) && is_right(*present, entry)) {
+        report_.metadata_problems(path, metadata_.apply(directory_fd, entry.name, to_metadata(entry)));
+        report_.add([](TreeRestoreResult& result) { ++result.same_files; });
+        report_.finished_file();
+        return;
+    }
     if (present && present->metadata.link_count == 1) {
-        if (is_right(*present, entry)) {
-            for (const MetadataProblem& problem :
-                 metadata_.apply(directory_fd, entry.name, to_metadata(entry))) {
-                report_.problem(path, problem.error.message());
-            }
-            report_.add([](TreeRestoreResult& result) { ++result.same_files; });
-            report_.finished_file();
-            return;
-        }
         return update(FileWriter::open(directory_fd, entry.name, Existing::update), entry, path);
     }
     restore_new(
@@ -198,10 +205,11 @@ void FileRestorer::update(FileWriter file, const TreeEntry& entry, const std::st
     content_.finish_file();
 }
 
-std::uint64_t FileRestorer::bytes_that_differ(int directory_fd, const TreeEntry& entry) {
+std::optional<std::uint64_t> FileRestorer::would_write(int directory_fd, const TreeEntry& entry) {
     const std::optional<Present> present = look_at(directory_fd, entry);
     if (!present) return entry.size;
-    if (is_right(*present, entry)) return 0;
+    if (is_ours(*present, entry) && is_right(*present, entry)) return std::nullopt;
+    if (present->metadata.link_count > 1) return entry.size;
     std::uint64_t bytes = 0;
     for_each_difference(
         [&](std::uint64_t offset, MutableByteView out) {
@@ -213,6 +221,8 @@ std::uint64_t FileRestorer::bytes_that_differ(int directory_fd, const TreeEntry&
             for (const Extent& extent : extents) bytes += extent.length;
         },
         [](std::uint64_t, std::uint64_t) {});
+    // Large files are not compared as a whole, but page by page.
+    if (bytes == 0 && present->metadata.size_bytes == entry.size) return std::nullopt;
     return bytes;
 }
 
@@ -233,14 +243,10 @@ void FileRestorer::for_each_difference(const ReadPresent& read, const TreeEntry&
         if (position < entry.size) hole(position, entry.size - position);
         return;
     }
-    std::uint64_t start = 0;
-    for (const NodeRef& group : *groups) {
-        for (const Segment& segment : decode_segment_group(tools_.nodes.read(group))) {
-            if (start >= entry.size) return;
-            compare_segment(read, segment, start, std::min(segment_bytes, entry.size - start), take, hole);
-            start += segment_bytes;
-        }
-    }
+    for_each_segment(tools_.nodes, entry,
+                     [&](const Segment& segment, std::uint64_t start, std::uint64_t length) {
+                         compare_segment(read, segment, start, length, take, hole);
+                     });
 }
 
 void FileRestorer::compare_segment(const ReadPresent& read, const Segment& segment, std::uint64_t start,

@@ -17,6 +17,8 @@ class RestoreReport {
     RestoreReport(Logger& logger, Progress& progress) : logger_(logger), progress_(progress) {}
     void problem(const std::string& path, const std::string& what);
     void wrote(std::uint64_t bytes);
+    // What MetadataWriter::apply() returned.
+    void metadata_problems(const std::string& path, const std::vector<MetadataProblem>& problems);
     void finished_file() { progress_.add_done(0, 1); }
     void add(const std::function<void(TreeRestoreResult&)>& change);
     TreeRestoreResult take();
@@ -38,14 +40,17 @@ class FileRestorer {
 
     // `directory_fd` may be closed when this returns; writing goes on. `path` is for messages.
     void restore(int directory_fd, const TreeEntry& entry, const std::string& path);
-    // What restore() would fetch, in bytes; 0 when the file is right as it is.
-    std::uint64_t bytes_that_differ(int directory_fd, const TreeEntry& entry);
+    // What restore() would do, in bytes that it would write; nothing when the content is right as it is.
+    std::optional<std::uint64_t> would_write(int directory_fd, const TreeEntry& entry);
 
   private:
     class Sink;
     struct Present;
     std::optional<Present> look_at(int directory_fd, const TreeEntry& entry) const;
     bool is_right(const Present& present, const TreeEntry& entry);
+    // Whether it may be kept or written where it is: a file with names that the snapshot does not have is
+    // left to them.
+    static bool is_ours(const Present& present, const TreeEntry& entry);
     void restore_new(FileWriter file, const TreeEntry& entry, const std::string& path, int directory_fd);
     void update(FileWriter file, const TreeEntry& entry, const std::string& path);
     using ReadPresent = std::function<std::size_t(std::uint64_t offset, MutableByteView out)>;

@@ -5,12 +5,13 @@
 #include "documents/entry_metadata.h"
 #include "documents/entry_name.h"
 #include "documents/entry_writer.h"
+#include "documents/metadata_compare.h"
 #include "documents/remove_tree.h"
 #include "documents/restore/file_restore.h"
+#include "documents/restore/further_names.h"
 #include "documents/restore/path_selection.h"
 
-#include <map>
-#include <set>
+#include <algorithm>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -69,27 +70,23 @@ class TreeRestorer {
         if (!settings_.in_place) require_empty();
         walk(Pass::contents);
         content_.wait();
-        for (const FurtherName& name : further_names_) make_link(name);
         if (!settings_.dry_run) {
+            further_names_.link_all(base_.get(), settings_.in_place, report_);
             walk(Pass::directories);
             if (settings_.sync && ::syncfs(base_.get()) != 0) throw system_error(errno, "syncing " + target_);
         }
         TreeRestoreResult result = report_.take();
         result.owner_failures = metadata_.owner_failures();
+        if (result.owner_failures > 0) {
+            tools_.logger.warning("owners not set", {{"entries", result.owner_failures},
+                                                     {"reason", "only root may give files to others"},
+                                                     {"hint", "restore as root, or with --no-owner"}});
+        }
         return result;
     }
 
   private:
     enum class Pass { contents, directories };
-    // A file with several names: the one that was restored, and those that become links to it.
-    struct FirstName {
-        std::string path;
-        TreeEntry entry;
-    };
-    struct FurtherName {
-        std::string path;
-        std::string first_path;
-    };
     // A directory that is being walked.
     struct Level {
         DirectoryCursor cursor;
@@ -97,7 +94,16 @@ class TreeRestorer {
         TreeEntry entry;
         std::string path;
         PathFilter::Cursor filter;
-        bool on_the_way = false; // only some of it is wanted, or it lies above what was backed up
+        bool above_roots = false; // it lies above what was backed up
+        bool on_the_way = false;  // that, or only some of it is wanted
+        bool excluded = false;    // the filter leaves it out, but perhaps not all that is in it
+        bool wanted = false;      // it is to be there: for itself, or for what was found in it
+        bool open = false;        // it is on the stack of directories, and so are those above it
+    };
+    struct Walk {
+        Pass pass;
+        DirectoryStack directories;
+        std::vector<Level> levels{};
     };
 
     void require_empty() {
@@ -111,31 +117,36 @@ class TreeRestorer {
     }
 
     void walk(Pass pass) {
-        DirectoryStack directories(FileDescriptor(::fcntl(base_.get(), F_DUPFD_CLOEXEC, 0)));
-        std::vector<Level> levels;
-        levels.push_back({DirectoryCursor(tools_.nodes, root_), root_, TreeEntry{}, "",
-                          settings_.filter.start("/"), selection_.judge("") != PathSelection::Answer::yes});
-        while (!levels.empty()) {
+        Walk walk{pass, DirectoryStack(FileDescriptor(::fcntl(base_.get(), F_DUPFD_CLOEXEC, 0)))};
+        walk.levels.push_back({.cursor = DirectoryCursor(tools_.nodes, root_),
+                               .children = root_,
+                               .entry = {},
+                               .path = "",
+                               .filter = settings_.filter.start("/"),
+                               .on_the_way = selection_.judge("") != PathSelection::Answer::yes,
+                               .wanted = true,
+                               .open = true});
+        while (!walk.levels.empty()) {
             if (stop_.stop_requested()) throw Error(ErrorCode::cancelled, "stopped before it was done");
-            const TreeEntry* entry = levels.back().cursor.next();
+            const TreeEntry* entry = walk.levels.back().cursor.next();
             if (entry == nullptr) {
-                leave(pass, directories, levels);
+                leave(walk);
                 continue;
             }
-            const std::string path = join(levels.back().path, entry->name);
+            const std::string path = join(walk.levels.back().path, entry->name);
             const PathSelection::Answer answer = selection_.judge(path);
             const bool directory = entry->type == EntryType::directory;
             if (answer == PathSelection::Answer::no ||
                 (answer == PathSelection::Answer::on_the_way && !directory))
                 continue;
             const PathFilter::Verdict verdict =
-                settings_.filter.judge(levels.back().filter, entry->name, directory);
+                settings_.filter.judge(walk.levels.back().filter, entry->name, directory);
             if (verdict.excluded && !(directory && verdict.descend)) continue;
             try {
                 if (directory) {
-                    enter(pass, directories, levels, *entry, path, answer);
-                } else if (pass == Pass::contents) {
-                    restore_entry(**directories.top(), *entry, path);
+                    enter(walk, *entry, path, answer, verdict.excluded);
+                } else if (make_way(walk) && pass == Pass::contents) {
+                    restore_entry(walk, *entry, path);
                 }
             } catch (const Error& error) {
                 if (error.code() == ErrorCode::cancelled || error.code() == ErrorCode::no_space) throw;
@@ -144,151 +155,199 @@ class TreeRestorer {
         }
     }
 
-    void enter(Pass pass, DirectoryStack& directories, std::vector<Level>& levels, const TreeEntry& entry,
-               const std::string& path, PathSelection::Answer answer) {
-        const SharedDirectory parent = value_of(directories.top());
-        const bool above_roots = roots_.judge(path) == PathSelection::Answer::on_the_way;
+    // Brings the directories down to the last level into being and onto the stack. False when that was not
+    // done in the first pass, which has said so.
+    bool make_way(Walk& walk) {
+        if (walk.levels.back().wanted) return true;
+        bool open = true;
+        for (Level& level : walk.levels) {
+            if (open && !level.open) open = open_level(walk, level, true);
+            if (!open && !settings_.dry_run) return false;
+            if (!level.wanted) count_directory(walk, level);
+            level.wanted = true;
+        }
+        return true;
+    }
+
+    void count_directory(const Walk& walk, const Level& level) {
+        if (walk.pass != Pass::contents) return;
+        report_.add([](TreeRestoreResult& result) { ++result.directories; });
+        if (settings_.dry_run && !level.open) plan(PlannedAction::create, level.path, true);
+        if ((level.entry.flags & entry_flag::unreadable) != 0 && !level.excluded) {
+            report_.problem(level.path,
+                            "it could not be listed when it was backed up, so what was in it is not in "
+                            "the snapshot");
+        }
+    }
+
+    // Puts `level`, whose parent is on top, onto the stack. False when it is not there, and is not made.
+    bool open_level(Walk& walk, Level& level, bool make) {
+        const SharedDirectory parent = value_of(walk.directories.top());
         FollowLinks follow = FollowLinks::no;
         FileDescriptor directory;
-        if (settings_.in_place && above_roots) {
-            if (Result<FileDescriptor> there = open_directory(parent->get(), entry.name, FollowLinks::yes)) {
-                directory = std::move(*there);
+        if (settings_.in_place && level.above_roots) {
+            if (Result<FileDescriptor> there =
+                    open_directory(parent->get(), level.entry.name, FollowLinks::yes)) {
+                directory = std::move(*there); // it is not ours
                 follow = FollowLinks::yes;
             }
         }
-        if (directory.open()) {
-            // It is not ours, and it is there.
-        } else if (pass == Pass::contents && !settings_.dry_run) {
-            refuse_to_replace(*parent, entry);
-            directory = make_directory(parent->get(), entry.name,
-                                       settings_.in_place ? Existing::update : Existing::refuse);
-            tools_.progress.add_done(0, 1);
-        } else {
-            Result<FileDescriptor> opened = open_directory(parent->get(), entry.name);
-            // Nothing was made in the first pass (and said so), or a dry run would make it.
-            if (!opened && settings_.dry_run) count_missing(entry);
-            if (!opened) return;
+        if (!directory.open() && make && walk.pass == Pass::contents) {
+            refuse_to_replace(*parent, level.entry);
+            if (!settings_.dry_run) {
+                directory = make_directory(parent->get(), level.entry.name,
+                                           settings_.in_place ? Existing::update : Existing::refuse);
+                tools_.progress.add_done(0, 1);
+            }
+        }
+        if (!directory.open()) {
+            Result<FileDescriptor> opened = open_directory(parent->get(), level.entry.name);
+            if (!opened) return false;
             directory = std::move(*opened);
         }
-        if (pass == Pass::contents) report_.add([](TreeRestoreResult& result) { ++result.directories; });
-        Level level{DirectoryCursor(tools_.nodes, entry.children),
-                    entry.children,
-                    entry,
-                    path,
-                    settings_.filter.enter(levels.back().filter, entry.name),
-                    answer == PathSelection::Answer::on_the_way || above_roots};
-        value_of(directories.push(entry.name, std::move(directory), follow));
-        levels.push_back(std::move(level));
+        value_of(walk.directories.push(level.entry.name, std::move(directory), follow));
+        level.open = true;
+        return true;
     }
 
-    void leave(Pass pass, DirectoryStack& directories, std::vector<Level>& levels) {
-        Level level = std::move(levels.back());
-        levels.pop_back();
-        const bool top = levels.empty();
+    void enter(Walk& walk, const TreeEntry& entry, const std::string& path, PathSelection::Answer answer,
+               bool excluded) {
+        if (!excluded && !make_way(walk)) return;
+        const Level& above = walk.levels.back();
+        const bool above_roots = roots_.judge(path) == PathSelection::Answer::on_the_way;
+        Level level{.cursor = DirectoryCursor(tools_.nodes, entry.children),
+                    .children = entry.children,
+                    .entry = entry,
+                    .path = path,
+                    .filter = settings_.filter.enter(above.filter, entry.name),
+                    .above_roots = above_roots,
+                    .on_the_way = answer == PathSelection::Answer::on_the_way || above_roots,
+                    .excluded = excluded,
+                    .wanted = !excluded};
+        // One that is left out is made when something in it is wanted; in place it may be there, with
+        // something in it to delete.
+        const bool look = !excluded || (settings_.in_place && walk.pass == Pass::contents);
+        if (above.open && look && !open_level(walk, level, !excluded) && !excluded && !settings_.dry_run)
+            return;
+        if (level.wanted) count_directory(walk, level);
+        if (settings_.dry_run && level.open && level.wanted && !level.on_the_way) {
+            plan_metadata(value_of(walk.directories.top())->get(), ".", level.entry, level.path);
+        }
+        walk.levels.push_back(std::move(level));
+    }
+
+    void leave(Walk& walk) {
+        Level level = std::move(walk.levels.back());
+        walk.levels.pop_back();
+        if (!level.open) return;
+        const bool top = walk.levels.empty();
         try {
-            const SharedDirectory directory = value_of(directories.top());
-            if (pass == Pass::contents && settings_.delete_extra && !level.on_the_way && !top) {
+            const SharedDirectory directory = value_of(walk.directories.top());
+            if (walk.pass == Pass::contents && settings_.delete_extra && !level.on_the_way && !top) {
                 delete_extra(*directory, level);
             }
             // A directory above what was asked for stays as it is found; in an empty place we have made it.
-            if (pass == Pass::directories && !top && (!level.on_the_way || !settings_.in_place)) {
-                for (const MetadataProblem& problem :
-                     metadata_.apply(directory->get(), to_metadata(level.entry))) {
-                    report_.problem(level.path, problem.error.message());
-                }
+            const bool only_passed = (level.on_the_way || level.excluded) && settings_.in_place;
+            if (walk.pass == Pass::directories && !top && level.wanted && !only_passed) {
+                report_.metadata_problems(level.path,
+                                          metadata_.apply(directory->get(), to_metadata(level.entry)));
             }
         } catch (const Error& error) {
             report_.problem(level.path, error.message());
         }
-        if (!top) directories.pop();
+        if (!top) walk.directories.pop();
     }
 
-    void restore_entry(const FileDescriptor& directory, const TreeEntry& entry, const std::string& path) {
-        if (entry.type == EntryType::file) {
-            report_.add([&](TreeRestoreResult& result) {
-                ++result.files;
-                result.bytes += entry.size;
-            });
-            if (settings_.dry_run) return count_difference(directory, entry);
-            refuse_to_replace(directory, entry);
-            if (!is_further_name(entry, path)) files_.restore(directory.get(), entry, path);
+    void restore_entry(Walk& walk, const TreeEntry& entry, const std::string& path) {
+        const bool file = entry.type == EntryType::file;
+        report_.add([&](TreeRestoreResult& result) {
+            ++(file ? result.files : result.others);
+            if (file) result.bytes += entry.size;
+        });
+        if (!walk.levels.back().open) return plan_missing(entry, path); // a dry run
+        const SharedDirectory directory = value_of(walk.directories.top());
+        refuse_to_replace(*directory, entry);
+        if (settings_.dry_run) return plan_entry(directory->get(), entry, path);
+        if (file) {
+            if (!further_names_.is_one(entry, path)) files_.restore(directory->get(), entry, path);
             return;
         }
-        report_.add([](TreeRestoreResult& result) { ++result.others; });
-        if (settings_.dry_run) return;
-        refuse_to_replace(directory, entry);
         const Existing existing = settings_.in_place ? Existing::update : Existing::refuse;
         const FileMetadata metadata = to_metadata(entry);
         const CreateOutcome outcome = entry.type == EntryType::symlink
-                                          ? make_symlink(directory.get(), entry.name, entry.target, existing)
-                                          : make_special(directory.get(), entry.name, metadata, existing);
+                                          ? make_symlink(directory->get(), entry.name, entry.target, existing)
+                                          : make_special(directory->get(), entry.name, metadata, existing);
         if (outcome == CreateOutcome::skipped || outcome == CreateOutcome::not_permitted) {
             report_.add([](TreeRestoreResult& result) { ++result.skipped; });
             if (outcome == CreateOutcome::not_permitted)
                 report_.problem(path, "a device can only be made by root");
             return;
         }
-        for (const MetadataProblem& problem : metadata_.apply(directory.get(), entry.name, metadata)) {
-            report_.problem(path, problem.error.message());
-        }
+        report_.metadata_problems(path, metadata_.apply(directory->get(), entry.name, metadata));
     }
 
-    // In place, a directory with something in it gives way to a file, or a file to a directory, only where deleting was asked for.
+    void plan(PlannedAction action, const std::string& path, bool directory, std::uint64_t bytes = 0) {
+        if (settings_.plan) settings_.plan({action, path, directory, bytes});
+        report_.wrote(bytes);
+    }
+
+    void plan_missing(const TreeEntry& entry, const std::string& path) {
+        if (entry.type == EntryType::socket) return;
+        if (further_names_.is_one(entry, path)) return plan(PlannedAction::link, path, false);
+        plan(PlannedAction::create, path, false, entry.type == EntryType::file ? entry.size : 0);
+    }
+
+    void plan_entry(int directory_fd, const TreeEntry& entry, const std::string& path) {
+        FileMetadata present;
+        const Result<void> found = stat_entry(directory_fd, entry.name, present);
+        if (!found && found.error().code() != ErrorCode::not_found) throw found.error();
+        if (!found || entry_type(present.type) != entry.type) {
+            if (found) plan(PlannedAction::remove, path, present.is_directory());
+            return plan_missing(entry, path);
+        }
+        const FurtherNames::Inode inode{present.device, present.inode};
+        if (further_names_.is_one(entry, path)) {
+            if (!further_names_.is_kept(entry, inode)) plan(PlannedAction::link, path, false);
+            return;
+        }
+        if (entry.type == EntryType::file) {
+            if (const auto bytes = files_.would_write(directory_fd, entry)) {
+                return plan(PlannedAction::write, path, false, *bytes);
+            }
+            report_.add([](TreeRestoreResult& result) { ++result.same_files; });
+            further_names_.set_kept(entry, inode);
+        }
+        plan_metadata(directory_fd, entry.name, entry, path);
+    }
+
+    void plan_metadata(int directory_fd, const std::string& name, const TreeEntry& entry,
+                       const std::string& path) {
+        const CompareOptions options{.owner = settings_.metadata.owner,
+                                     .numeric_owner = settings_.metadata.numeric_owner,
+                                     .attributes = settings_.metadata.attributes};
+        const std::vector<Attribute> differ =
+            value_of(compare_entry(directory_fd, name, to_metadata(entry), options, owners_));
+        if (differ.empty()) return;
+        const bool content = std::ranges::any_of(differ, [](Attribute attribute) {
+            return attribute == Attribute::link_target || attribute == Attribute::device_number;
+        });
+        plan(content ? PlannedAction::write : PlannedAction::metadata, path,
+             entry.type == EntryType::directory);
+    }
+
+    // In place, a directory with something in it gives way to a file, or a file to a directory, only where
+    // deleting was asked for.
     void refuse_to_replace(const FileDescriptor& directory, const TreeEntry& entry) {
         if (!settings_.in_place || settings_.delete_extra) return;
         FileMetadata present;
         if (!stat_entry(directory.get(), entry.name, present)) return;
         const bool was_directory = present.is_directory();
         if (was_directory == (entry.type == EntryType::directory)) return;
-        throw Error(ErrorCode::already_exists,
-                    was_directory ? "a directory is in its place; it is replaced only with --delete"
-                                  : "something that is no directory is in its place; it is replaced only with --delete");
-    }
-
-    // True when a file that this restore has made is the same one: the entry becomes a name of it when its content is there. Numbers
-    // of inodes are used again and differ between mounts, so the rest must be equal too.
-    bool is_further_name(const TreeEntry& entry, const std::string& path) {
-        if (entry.links < 2) return false;
-        const auto [first, is_first] = linked_.try_emplace({entry.device, entry.inode}, FirstName{path, entry});
-        const TreeEntry& same = first->second.entry;
-        if (is_first || same.size != entry.size || same.mtime != entry.mtime || same.digest != entry.digest ||
-            same.content != entry.content) {
-            return false;
-        }
-        further_names_.push_back({path, first->second.path});
-        return true;
-    }
-
-    void make_link(const FurtherName& name) {
-        const auto parent = [](const std::string& path) {
-            const std::size_t slash = path.rfind('/');
-            return slash == std::string::npos ? std::string() : path.substr(0, slash);
-        };
-        const auto last = [](const std::string& path) { return path.substr(path.rfind('/') + 1); };
-        try {
-            const FileDescriptor from = value_of(open_directory_path(base_.get(), parent(name.first_path)));
-            const FileDescriptor to = value_of(open_directory_path(base_.get(), parent(name.path)));
-            make_hard_link(from.get(), last(name.first_path), to.get(), last(name.path),
-                           settings_.in_place ? Existing::replace : Existing::refuse);
-            report_.finished_file();
-        } catch (const Error& error) {
-            report_.problem(name.path, error.message());
-        }
-    }
-
-    void count_difference(const FileDescriptor& directory, const TreeEntry& entry) {
-        const std::uint64_t bytes = files_.bytes_that_differ(directory.get(), entry);
-        if (bytes == 0) report_.add([](TreeRestoreResult& result) { ++result.same_files; });
-        report_.wrote(bytes);
-    }
-
-    void count_missing(const TreeEntry& directory) {
-        report_.add([&](TreeRestoreResult& result) {
-            ++result.directories;
-            result.files += directory.files;
-            result.bytes += directory.bytes;
-        });
-        report_.wrote(directory.bytes);
+        throw Error(
+            ErrorCode::already_exists,
+            was_directory
+                ? "a directory is in its place; it is replaced only with --delete"
+                : "something that is no directory is in its place; it is replaced only with --delete");
     }
 
     void delete_extra(const FileDescriptor& directory, const Level& level) {
@@ -310,8 +369,14 @@ class TreeRestorer {
             }
         }
         for (const std::string& name : extra) {
+            FileMetadata metadata;
+            const bool is_directory = stat_entry(directory.get(), name, metadata) && metadata.is_directory();
+            if (settings_.dry_run) {
+                plan(PlannedAction::remove, join(level.path, name), is_directory);
+            } else {
+                remove_tree(directory.get(), name);
+            }
             report_.add([](TreeRestoreResult& result) { ++result.deleted; });
-            if (!settings_.dry_run) remove_tree(directory.get(), name);
         }
     }
 
@@ -334,11 +399,26 @@ class TreeRestorer {
     ContentReader content_;
     FileRestorer files_;
     FileDescriptor base_;
-    std::map<std::pair<std::uint64_t, std::uint64_t>, FirstName> linked_;
-    std::vector<FurtherName> further_names_;
+    FurtherNames further_names_;
 };
 
 } // namespace
+
+std::string_view to_string(PlannedAction action) {
+    switch (action) {
+    case PlannedAction::create:
+        return "create";
+    case PlannedAction::write:
+        return "write";
+    case PlannedAction::metadata:
+        return "metadata";
+    case PlannedAction::link:
+        return "link";
+    case PlannedAction::remove:
+        return "remove";
+    }
+    return "write";
+}
 
 TreeRestoreResult restore_tree(const NodeRef& root, const std::string& target,
                                const TreeRestoreSettings& settings, const RestoreTools& tools,

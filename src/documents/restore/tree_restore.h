@@ -11,23 +11,44 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace holdfast {
+
+// What a dry run would do to an entry.
+enum class PlannedAction {
+    create,
+    write,    // its content, or what it points at, differs
+    metadata, // only its metadata does
+    link,     // it becomes a further name of a file
+    remove,
+};
+// "create", "write", "metadata", "link", "remove".
+std::string_view to_string(PlannedAction action);
+struct PlannedChange {
+    PlannedAction action = PlannedAction::create;
+    std::string_view path; // bytes, without a slash in front; valid during the call
+    bool directory = false;
+    std::uint64_t bytes = 0; // of content that would be written
+};
 
 struct TreeRestoreSettings {
     // Paths in the snapshot ("srv/docs", a slash in front does not matter): these and what is below them.
     // None: everything.
     std::vector<std::string> paths;
+    // A directory that it leaves out is made when something in it is wanted.
     PathFilter filter;
-    // The paths that were backed up. Directories above them are not the snapshot's: in place they keep their metadata and
-    // everything else in them, and a link that leads to one is followed.
+    // The paths that were backed up. Directories above them are not the snapshot's: in place they keep their
+    // metadata and everything else in them, and a link that leads to one is followed.
     std::vector<std::string> roots;
     // The target may hold something already: only what differs is written. Otherwise it must be empty or
     // missing.
     bool in_place = false;
-    // With in_place: says what would be done and does nothing.
+    // With in_place: says what would be done and does nothing. `plan` is told each change: directories before
+    // what is in them, removals when their directory has been gone through.
     bool dry_run = false;
+    std::function<void(const PlannedChange&)> plan;
     // With in_place: removes what the snapshot does not have in directories that are restored.
     bool delete_extra = false;
     // With in_place: a file of the right size and time counts as right, unread.
@@ -51,6 +72,7 @@ struct TreeRestoreResult {
     std::uint64_t deleted = 0;
     std::uint64_t skipped = 0; // sockets, and devices that may not be made
     std::uint64_t failed = 0;
+    // Entries that did not get their owner or group, as happens to who is not root. They are not failed.
     std::uint64_t owner_failures = 0;
     std::vector<RestoreProblem> problems; // the first thousand
 };

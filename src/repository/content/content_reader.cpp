@@ -1,10 +1,11 @@
 #include "repository/content/content_reader.h"
 
-#include "repository/node/file_map_node.h"
-
 #include <algorithm>
+#include <exception>
 #include <optional>
 #include <tuple>
+
+#include <fmt/format.h>
 
 namespace holdfast {
 
@@ -16,28 +17,59 @@ constexpr std::size_t waiting_groups = 64;
 
 } // namespace
 
-void for_each_extent(NodeReader& nodes, const TreeEntry& file,
-                     const std::function<void(const Extents&)>& take) {
-    if (const auto* extents = std::get_if<Extents>(&file.content)) return take(*extents);
+void for_each_segment(
+    NodeReader& nodes, const TreeEntry& file,
+    const std::function<void(const Segment& segment, std::uint64_t start, std::uint64_t length)>& take) {
     const auto* groups = std::get_if<SegmentGroups>(&file.content);
     if (groups == nullptr) return;
+    const auto missing = [&](std::uint64_t from) {
+        return Error(ErrorCode::corrupt,
+                     fmt::format("the file's map ends at {} of {} bytes", from, file.size),
+                     "run 'holdfast verify', and restore the file from another snapshot");
+    };
     std::uint64_t start = 0;
     for (const NodeRef& group : *groups) {
+        // Only the last group may be short: what follows would lie elsewhere.
+        if (start % (segment_bytes * segments_per_group) != 0) throw missing(start);
         for (const Segment& segment : decode_segment_group(nodes.read(group))) {
-            const std::uint64_t length = start < file.size ? std::min(segment_bytes, file.size - start) : 0;
-            std::vector<Extent> overlay;
-            if (segment.map_overlay) overlay = decode_map_overlay(nodes.read(*segment.map_overlay));
-            Extents extents = resolve(decode_map(nodes.read(segment.map)), overlay, length);
-            for (Extent& extent : extents) extent.file_offset += start;
-            take(extents);
+            if (start >= file.size) return;
+            take(segment, start, std::min(segment_bytes, file.size - start));
             start += segment_bytes;
         }
     }
+    if (start < file.size) throw missing(start);
+}
+
+void for_each_extent(NodeReader& nodes, const TreeEntry& file,
+                     const std::function<void(const Extents&)>& take) {
+    if (const auto* extents = std::get_if<Extents>(&file.content)) return take(*extents);
+    for_each_segment(nodes, file, [&](const Segment& segment, std::uint64_t start, std::uint64_t length) {
+        std::vector<Extent> overlay;
+        if (segment.map_overlay) overlay = decode_map_overlay(nodes.read(*segment.map_overlay));
+        Extents extents = resolve(decode_map(nodes.read(segment.map)), overlay, length);
+        for (Extent& extent : extents) extent.file_offset += start;
+        take(extents);
+    });
 }
 
 // A file while pieces of it are under way.
 struct ContentReader::File {
-    std::shared_ptr<ContentSink> sink;
+    File(std::shared_ptr<ContentSink> its_sink, TaskGroup& its_threads)
+        : sink(std::move(its_sink)), threads(its_threads) {}
+    File(const File&) = delete;
+    File& operator=(const File&) = delete;
+    // Pieces that were never tried hold a file no longer once they are dropped.
+    ~File() {
+        if (pieces == 0) return;
+        try {
+            sink->abandoned();
+        } catch (...) {
+            // A destructor cannot tell anybody, and the reader has stopped for a reason of its own.
+        }
+    }
+
+    const std::shared_ptr<ContentSink> sink;
+    TaskGroup& threads;
     std::atomic<std::uint64_t> pieces{1}; // one for the thread that adds
     std::mutex mutex;
     std::optional<Error> error; // the first
@@ -48,10 +80,15 @@ struct ContentReader::File {
     }
     void piece_ended() {
         if (--pieces > 0) return;
-        if (error) {
-            sink->failed(*error);
-        } else {
-            sink->done();
+        try {
+            if (error) {
+                sink->failed(*error);
+            } else {
+                sink->done();
+            }
+        } catch (...) {
+            // Not to be taken for an error of the frame that came last.
+            threads.fail(std::current_exception());
         }
     }
 };
@@ -78,8 +115,7 @@ ContentReader::ContentReader(PackReader& packs, const ContentReaderSettings& set
 ContentReader::~ContentReader() = default;
 
 void ContentReader::begin_file(std::shared_ptr<ContentSink> sink) {
-    file_ = std::make_shared<File>();
-    file_->sink = std::move(sink);
+    file_ = std::make_shared<File>(std::move(sink), threads_);
     ++gathered_files_;
 }
 
@@ -101,21 +137,23 @@ void ContentReader::finish_file() {
 }
 
 void ContentReader::dispatch() {
+    std::vector<Piece> pieces = std::exchange(pieces_, {});
+    gathered_bytes_ = 0;
+    gathered_files_ = 0;
     threads_.rethrow_if_failed();
-    std::sort(pieces_.begin(), pieces_.end(), [](const Piece& a, const Piece& b) {
+    std::sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) {
         return std::tie(a.frame, a.frame_offset) < std::tie(b.frame, b.frame_offset);
     });
-    for (std::size_t first = 0; first < pieces_.size();) {
+    for (std::size_t first = 0; first < pieces.size();) {
         auto group = std::make_shared<Group>();
         std::uint64_t bytes = 0;
         std::size_t end = first;
         // A frame is never shared by two groups, so that it is decompressed once.
-        while (end < pieces_.size() &&
-               (bytes < group_bytes || pieces_[end].frame == pieces_[end - 1].frame)) {
-            bytes += pieces_[end++].length;
+        while (end < pieces.size() && (bytes < group_bytes || pieces[end].frame == pieces[end - 1].frame)) {
+            bytes += pieces[end++].length;
         }
-        std::move(pieces_.begin() + static_cast<std::ptrdiff_t>(first),
-                  pieces_.begin() + static_cast<std::ptrdiff_t>(end), std::back_inserter(group->pieces));
+        std::move(pieces.begin() + static_cast<std::ptrdiff_t>(first),
+                  pieces.begin() + static_cast<std::ptrdiff_t>(end), std::back_inserter(group->pieces));
         first = end;
         {
             const std::scoped_lock lock(mutex_);
@@ -126,9 +164,6 @@ void ContentReader::dispatch() {
             throw Error(ErrorCode::cancelled, "stopped before it was done");
         }
     }
-    pieces_.clear();
-    gathered_bytes_ = 0;
-    gathered_files_ = 0;
 }
 
 void ContentReader::wait() {
@@ -178,7 +213,7 @@ void ContentReader::write_group(const Group& group) {
         } catch (const Error& error) {
             // Frames before the bad one were written. It fails the files that need it, and the rest goes on
             // behind it.
-            if (next == group.pieces.size()) throw;
+            if (next == group.pieces.size() || error.code() == ErrorCode::cancelled) throw;
             const FrameAddress bad = group.pieces[next].frame;
             while (next < group.pieces.size() && group.pieces[next].frame == bad) {
                 group.pieces[next].file->fail(error);

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/task_group.h"
 #include "repository/node/entry.h"
+#include "repository/node/file_map_node.h"
 #include "repository/node/node_reader.h"
 #include "repository/pack/pack_reader.h"
 
@@ -16,20 +17,34 @@
 
 namespace holdfast {
 
+// Calls `take` with each segment of a large file, the offset at which it begins and its length; nothing for
+// other files. Throws Error(corrupt) when the segments are not all that the file's size asks for: what they
+// lack must not be taken for a hole.
+void for_each_segment(
+    NodeReader& nodes, const TreeEntry& file,
+    const std::function<void(const Segment& segment, std::uint64_t start, std::uint64_t length)>& take);
+
 // Calls `take` with the extents of a file, offsets from the start of the file, in ascending portions: all of
-// a small file, one segment of a large one at a time.
+// a small file, one segment of a large one at a time. Throws as for_each_segment.
 void for_each_extent(NodeReader& nodes, const TreeEntry& file,
                      const std::function<void(const Extents&)>& take);
 
-// Where pieces of one file go. write() is called by several threads at once, for different ranges. Exactly
-// one of done() and failed() is called, once, when no more pieces will come.
+// Where pieces of one file go. write() is called by several threads at once, for different ranges; an Error
+// that it throws fails the file, anything else stops the reader. Of every file that was begun, exactly one of
+// done(), failed() and abandoned() is called, once, when no more pieces will come; the last of them at the
+// latest when the reader is destroyed. What these three throw stops the reader, and comes out of its next
+// call; of abandoned() it is lost.
 class ContentSink {
   public:
     virtual ~ContentSink() = default;
     virtual void write(std::uint64_t file_offset, ByteView bytes) = 0;
+    // Every piece was written.
     virtual void done() = 0;
     // A piece could not be had or written; what came before and after it was written all the same.
     virtual void failed(const Error& error) = 0;
+    // The reader stopped before every piece was tried: by request, or because of an error that is not this
+    // file's.
+    virtual void abandoned() = 0;
 };
 
 struct ContentReaderSettings {
@@ -41,13 +56,14 @@ struct ContentReaderSettings {
 };
 
 // One thread adds; workers fetch, prove and write. Errors of one frame fail the files that need it and
-// nothing else.
+// nothing else. Once it has stopped, add(), finish_file() and wait() throw the first error, or
+// Error(cancelled).
 class ContentReader {
   public:
     ContentReader(PackReader& packs, const ContentReaderSettings& settings, std::stop_token stop = {});
     ~ContentReader();
 
-    // Begins a file. finish_file() must follow before the next begin_file().
+    // Begins a file. finish_file() must follow before the next begin_file(), or the file is abandoned.
     void begin_file(std::shared_ptr<ContentSink> sink);
     void add(const Extents& extents);
     // The file cannot be completed; finish_file() still must follow.

@@ -14,6 +14,8 @@ namespace {
 // Small files share frames up to this size: large enough to compress well, small enough to fetch one file of.
 constexpr std::size_t shared_frame_bytes = 512u << 10;
 constexpr std::size_t read_bytes = 1u << 20;
+// The extents of a small file stand in its entry, which must fit a node (docs/format.md, section 7).
+constexpr std::size_t most_extents = 4096;
 
 ContentDigest digest_of(const BlobId& id) {
     ContentDigest digest;
@@ -92,11 +94,13 @@ FileContentResult FileContentWriter::write_chunked(ContentSource& source,
     });
     Hasher digest = Hasher::keyed(domain_key_.view());
     bool ended = false;
+    bool joined = false; // what is left is one run, its holes stored as zeros
     for (; extent && !ended; extent = source.next_extent()) {
-        if (!extent->hole) chunker.begin(extent->offset);
+        const bool data = joined || !extent->hole;
+        if (data && !joined) chunker.begin(extent->offset);
         for (std::uint64_t done = 0; done < extent->length && !ended;) {
             buffer_.assign(std::min<std::uint64_t>(read_bytes, extent->length - done), 0);
-            if (!extent->hole) {
+            if (data) {
                 const std::size_t got = source.read(extent->offset + done, buffer_);
                 ended = got < buffer_.size();
                 buffer_.resize(got);
@@ -107,10 +111,16 @@ FileContentResult FileContentWriter::write_chunked(ContentSource& source,
             done += buffer_.size();
             result.size_bytes = extent->offset + done;
         }
-        if (!extent->hole) chunker.end();
+        if (data && !joined) {
+            chunker.end();
+            joined = extents.size() >= most_extents;
+            if (joined) chunker.begin(extent->offset + extent->length);
+        }
     }
+    if (joined) chunker.end();
     result.digest = digest.finish<16>();
-    if (!extents.empty()) result.content = std::move(extents);
+    // Without extents it is all hole, which is not the same as having no content.
+    if (result.size_bytes > 0) result.content = std::move(extents);
     return result;
 }
 

@@ -30,10 +30,13 @@ struct FileContentResult;
 
 struct FileWriteOptions {
     SplitMode mode = SplitMode::automatic;
-    // The previous version is this file, as it still is, up to here: an interrupted run has read it.
-    std::uint64_t trusted_bytes = 0;
+    // The beginning of this file, as it still is: an interrupted run has read it. Of a large file, what is
+    // whole in it is not read again. May be null.
+    const TreeEntry* trusted = nullptr;
     // Called behind each segment of a large file. Its argument gives the content so far, for a checkpoint.
     std::function<void(const std::function<FileContentResult()>& so_far)> segment_done;
+    // Called, likewise, when the source of a large file throws Error(cancelled), which then goes on its way.
+    std::function<void(const std::function<FileContentResult()>& so_far)> stopped;
 };
 
 struct FileContentResult {
@@ -58,7 +61,8 @@ class FileContentWriter {
                       Usable usable, FileContentSettings settings = {});
     ~FileContentWriter();
 
-    // Reads all of `source`. `previous` is the same file in an earlier snapshot (of the same domain) or null.
+    // Reads all of `source`. `previous` is the same file in an earlier snapshot (of the same domain), or what
+    // an interrupted run has of it, or null.
     FileContentResult write(ContentSource& source, const TreeEntry* previous,
                             const FileWriteOptions& options);
 

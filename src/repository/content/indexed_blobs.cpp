@@ -54,7 +54,28 @@ void IndexedBlobs::add(const BlobId& id, const Location& location) {
 void IndexedBlobs::load() {
     loaded_ = true;
     const std::string prefix = std::string(index_prefix) + domain_id_.hex() + "/";
-    for (const ObjectInfo& object : parts_.context.store.list_all(prefix)) load_segment(object.name);
+    for (const ObjectInfo& object : parts_.context.store.list_all(prefix, call())) load_segment(object.name);
+}
+
+// Enough of an object to read its header; nothing when it is gone.
+std::optional<Bytes> IndexedBlobs::beginning_of(const std::string& name) {
+    if (!cache_.has(name))
+        return parts_.context.store.get(name, {.offset = 0, .length = object_header_limit_bytes}, call());
+    const std::shared_ptr<const ByteSource> object = cache_.open(name, [](const ByteSource&) {}, call());
+    if (!object) return std::nullopt;
+    Bytes beginning(std::min<std::uint64_t>(object->size(), object_header_limit_bytes));
+    object->read(0, beginning);
+    return beginning;
+}
+
+bool IndexedBlobs::is_of_use(const std::string& name, const ObjectHeader& header) {
+    if (!parts_.context.trust.may_write(header.writer, ObjectKind::index_segment, header.run)) {
+        parts_.logger.warning("index segment passed over",
+                              {{"object", name}, {"reason", "nobody trusted wrote it"}});
+        return false;
+    }
+    // What others claim is read before it is believed (prove()).
+    return header.writer == parts_.context.keys.slot() || parts_.context.keys.reads_content();
 }
 
 // A segment that is damaged or that nobody trusted signed is passed over: what it names is stored again.
@@ -62,20 +83,26 @@ void IndexedBlobs::load_segment(const std::string& name) {
     const auto name_parts = parse_name(name);
     if (!name_parts || name_parts->kind != NameKind::index_segment) return;
     try {
+        const std::optional<Bytes> claimed = beginning_of(name);
+        if (!claimed) return; // removed since it was listed
+        const ObjectHeader claim = read_object_header(name, *claimed);
+        if (!is_of_use(name, claim)) return;
+        parts_.context.keys.structure_secret_for(*claim.envelope);
         const auto check = [&](const ByteSource& object) {
             check_object(name, whole(object), parts_.context.trust);
         };
-        const std::shared_ptr<const ByteSource> object = cache_.open(name, check, {});
-        if (!object) return; // removed since it was listed
+        const std::shared_ptr<const ByteSource> object = cache_.open(name, check, call());
+        if (!object) return;
+        // Read again from what was proven: the claim above only decided about the download.
         Bytes beginning(std::min<std::uint64_t>(object->size(), object_header_limit_bytes));
         object->read(0, beginning);
         const ObjectHeader header = read_object_header(name, beginning);
         const std::shared_ptr<const Secret> secret =
             parts_.context.keys.structure_secret_for(*header.envelope);
-        const bool whole_segment = index_.add_segment(std::make_shared<WindowSource>(object, header.body_offset, header.body_bytes),
-                           {object_key(secret->view(), ObjectKind::index_segment, name), name},
-                           header.writer == parts_.context.keys.slot() ? SegmentAuthor::own
-                                                                       : SegmentAuthor::other);
+        const bool whole_segment = index_.add_segment(
+            std::make_shared<WindowSource>(object, header.body_offset, header.body_bytes),
+            {object_key(secret->view(), ObjectKind::index_segment, name), name},
+            header.writer == parts_.context.keys.slot() ? SegmentAuthor::own : SegmentAuthor::other);
         if (!whole_segment) cache_.remove(name);
     } catch (const Error& error) {
         if (error.retryable() || error.code() == ErrorCode::cancelled) throw;
@@ -115,9 +142,15 @@ bool IndexedBlobs::prove(const BlobId& id, const BlobLocation& location) {
                                                : keyed_hash<24>(domain_key_.view(), bytes) == id;
 }
 
-void IndexedBlobs::put_segment() {
+void IndexedBlobs::put_segments() {
+    while (put_segment()) {
+    }
+}
+
+// False when there was nothing to put.
+bool IndexedBlobs::put_segment() {
     std::vector<IndexEntry> entries = index_.spillable();
-    if (entries.empty()) return;
+    if (entries.empty()) return false;
     const std::string name = index_segment_name(domain_id_, parts_.run.id(), next_segment_++);
     SegmentWriterOptions options;
     options.temporary_directory = parts_.temporary_directory;
@@ -127,7 +160,7 @@ void IndexedBlobs::put_segment() {
     };
     const Bytes object = sign_parts(ObjectKind::index_segment, name,
                                     encode_segment(identity(), entries, options).joined(), parts_.run);
-    parts_.context.store.put(name, object);
+    parts_.context.store.put(name, object, PutOptions{}, call());
     stored_bytes_ += object.size();
     const ByteView piece(object);
     cache_.insert(name, std::span(&piece, 1));
@@ -135,14 +168,23 @@ void IndexedBlobs::put_segment() {
     // From here on it is searched like any other, on disk if this machine can keep it there.
     std::shared_ptr<const ByteSource> kept;
     try {
-        kept = cache_.open(name, [](const ByteSource&) {}, {});
+        kept = cache_.open(name, [](const ByteSource&) {}, call());
     } catch (const Error& error) {
         parts_.logger.warning("cache not usable", {{"reason", error.message()}});
     }
     const ObjectHeader header =
         read_object_header(name, ByteView(object).first(std::min(object.size(), object_header_limit_bytes)));
-    if (!kept) kept = std::make_shared<MemorySource>(object, name);
-    index_.spilled(entries, std::make_shared<WindowSource>(kept, header.body_offset, header.body_bytes), identity());
+    const auto searched_in = [&](std::shared_ptr<const ByteSource> source) {
+        return index_.spilled(
+            entries, std::make_shared<WindowSource>(std::move(source), header.body_offset, header.body_bytes),
+            identity());
+    };
+    if (kept && searched_in(kept)) return true;
+    if (kept) cache_.remove(name);
+    // Entries that no segment took would be put again and again.
+    if (!searched_in(std::make_shared<MemorySource>(object, name)))
+        throw Error(ErrorCode::internal, name + ": a new index segment cannot be read back");
+    return true;
 }
 
 } // namespace holdfast

@@ -5,15 +5,19 @@
 #include "repository/content/known_blobs.h"
 #include "repository/index/index_set.h"
 #include "repository/index/segment_cache.h"
+#include "repository/object.h"
 #include "repository/pack/pack_reader.h"
 #include "repository/protocol/writer_session.h"
 
 #include <memory>
+#include <stop_token>
 
 namespace holdfast {
 
 // Segments are looked at when the first blob is asked for, so a backup that finds nothing changed does not
-// read them. One thread asks; pack_stored() may come from any. Everything it refers to must outlive it.
+// read them. Those that the holder cannot use are not downloaded: signed by nobody trusted, without a key to
+// read them, or of another slot where no content key can prove what they say. One thread asks; pack_stored()
+// may come from any. Everything it refers to must outlive it.
 class IndexedBlobs final : public KnownBlobs {
   public:
     struct Parts {
@@ -25,6 +29,7 @@ class IndexedBlobs final : public KnownBlobs {
         std::string domain;
         std::string cache_directory;
         std::string temporary_directory;
+        std::stop_token stop{};
     };
     explicit IndexedBlobs(const Parts& parts);
     ~IndexedBlobs() override;
@@ -35,16 +40,20 @@ class IndexedBlobs final : public KnownBlobs {
 
     // The pack is in the store: what lies in it may be named by a segment.
     void pack_stored(const PackId& pack) { index_.pack_stored(pack); }
-    // Whether so much waits that put_segment() should be called.
+    // Whether so much waits that put_segments() should be called.
     bool segment_due() const { return index_.spill_due(); }
-    // Puts a segment of what lies in stored packs, if there is anything.
-    void put_segment();
+    // Puts segments of all that lies in stored packs, if there is anything.
+    void put_segments();
     // Bytes of segments put.
     std::uint64_t stored_bytes() const { return stored_bytes_; }
 
   private:
     void load();
     void load_segment(const std::string& name);
+    std::optional<Bytes> beginning_of(const std::string& name);
+    bool is_of_use(const std::string& name, const ObjectHeader& header);
+    bool put_segment();
+    CallOptions call() const { return {.timeout = {}, .stop = parts_.stop}; }
     bool accept(const BlobId& id, std::uint32_t length, const IndexHit& hit);
     bool prove(const BlobId& id, const BlobLocation& location);
 

@@ -1,5 +1,6 @@
 #include "repository/content/segmented_content.h"
 
+#include "base/error.h"
 #include "repository/content/dead_frames.h"
 
 #include <algorithm>
@@ -28,14 +29,34 @@ SegmentedContentWriter::SegmentedContentWriter(const ContentTools& tools, ByteVi
       options_(options),
       known_before_(previous != nullptr && std::holds_alternative<SegmentGroups>(previous->content)),
       previous_(tools.nodes, previous, tools.usable),
+      trusted_(tools.nodes, options.trusted, tools.usable),
       segments_(tools.writer, previous_),
       chunker_(tools.gear, [this](std::uint64_t offset, ByteView chunk) { store_chunk(offset, chunk); }),
       digest_(Hasher::keyed(domain_key)) {
-    if (known_before_)
+    // How long an interrupted run's file was is not known.
+    if (known_before_ && (previous->flags & entry_flag::incomplete) == 0)
         shift_ = static_cast<std::int64_t>(source.size_bytes()) - static_cast<std::int64_t>(previous->size);
 }
 
 FileContentResult SegmentedContentWriter::write() {
+    try {
+        return write_all();
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::cancelled && options_.stopped)
+            options_.stopped([this] { return so_far(); });
+        throw;
+    }
+}
+
+FileContentResult SegmentedContentWriter::so_far() {
+    FileContentResult part;
+    part.content = segments_.so_far();
+    part.size_bytes = segments_.completed_bytes();
+    if (part.size_bytes == 0) part.content = std::monostate{};
+    return part;
+}
+
+FileContentResult SegmentedContentWriter::write_all() {
     const std::uint64_t size = source_.size_bytes();
     std::uint64_t position = keep_trusted();
     while (const std::optional<SourceExtent> extent = source_.next_extent()) {
@@ -79,8 +100,9 @@ void SegmentedContentWriter::write_data(std::uint64_t begin, std::uint64_t end) 
 // Takes whole segments from an interrupted run, unread. Returns how far that goes.
 std::uint64_t SegmentedContentWriter::keep_trusted() {
     std::uint64_t number = 0;
-    for (; (number + 1) * segment_bytes <= std::min(options_.trusted_bytes, source_.size_bytes()); ++number) {
-        const std::shared_ptr<const PreviousSegment> before = previous_.segment(number);
+    const std::uint64_t trusted_bytes = options_.trusted == nullptr ? 0 : options_.trusted->size;
+    for (; (number + 1) * segment_bytes <= std::min(trusted_bytes, source_.size_bytes()); ++number) {
+        const std::shared_ptr<const PreviousSegment> before = trusted_.segment(number);
         if (!before || !before->usable) break;
         if (!std::all_of(before->map.begin(), before->map.end(),
                          [&](const Extent& extent) { return tools_.usable(extent.frame); })) {
@@ -105,14 +127,7 @@ void SegmentedContentWriter::segment_done() {
         tools_.writer.end_data_frames();
         anonymous_bytes_ = 0;
     }
-    if (!options_.segment_done) return;
-    options_.segment_done([this] {
-        FileContentResult part;
-        part.content = segments_.so_far();
-        part.size_bytes = segments_.completed_bytes();
-        if (part.size_bytes == 0) part.content = std::monostate{};
-        return part;
-    });
+    if (options_.segment_done) options_.segment_done([this] { return so_far(); });
 }
 
 void SegmentedContentWriter::write_hole(std::uint64_t begin, std::uint64_t end) {

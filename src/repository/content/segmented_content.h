@@ -31,6 +31,8 @@ class SegmentedContentWriter {
     // Pages that are stored anew together: because they changed, or to leave a dead frame behind.
     enum class Run { none, changed, rewritten };
 
+    FileContentResult write_all();
+    FileContentResult so_far();
     std::uint64_t keep_trusted();
     void segment_done();
     void write_data(std::uint64_t begin, std::uint64_t end);
@@ -52,9 +54,10 @@ class SegmentedContentWriter {
     const FileWriteOptions& options_;
     bool known_before_;
     // By how much the file grew or shrank: after one insertion or deletion, what lies behind it has moved
-    // that far.
+    // that far. 0 when that is not known.
     std::int64_t shift_ = 0;
     PreviousSegments previous_;
+    PreviousSegments trusted_;
     SegmentWriter segments_;
     RunChunker chunker_;
     Hasher digest_;

@@ -112,11 +112,10 @@ void BlobTable::pack_stored(const PackId& id) {
     pack.stored = true;
 }
 
-std::vector<IndexEntry> BlobTable::stored(std::size_t limit) const {
+std::vector<IndexEntry> BlobTable::stored() const {
     std::vector<IndexEntry> entries;
-    entries.reserve(std::min<std::uint64_t>(limit, stored_entries_));
+    entries.reserve(stored_entries_);
     for (const Slot& slot : slots_) {
-        if (entries.size() == limit) break;
         if (slot.pack >= claimed_slot || !packs_[slot.pack].stored) continue;
         entries.push_back({.id = slot.id, .location = find(slot.id).location});
     }

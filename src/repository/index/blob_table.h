@@ -32,8 +32,9 @@ class BlobTable {
 
     // How many blobs lie in stored packs.
     std::uint64_t stored_entries() const { return stored_entries_; }
-    // Those entries, in no order; at most `limit`.
-    std::vector<IndexEntry> stored(std::size_t limit) const;
+    // Those entries, in no order. All of them: taking a part in the order of the slots would leave the others
+    // crowded at one end of the table, where each look-up searches long.
+    std::vector<IndexEntry> stored() const;
     // Takes `entries`, which stored() gave, out of the table.
     void remove(const std::vector<IndexEntry>& entries);
 

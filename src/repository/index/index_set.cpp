@@ -169,7 +169,7 @@ bool IndexSet::spill_due() const {
 
 std::vector<IndexEntry> IndexSet::spillable() const {
     const std::scoped_lock lock(table_mutex_);
-    return table_.stored(limits_.spill_entries);
+    return table_.stored();
 }
 
 bool IndexSet::spilled(const std::vector<IndexEntry>& entries, const std::shared_ptr<const ByteSource>& body,

@@ -79,8 +79,8 @@ class IndexSet {
     // The pack is in the store, so its blobs may go into a segment. All its blobs are placed before.
     void pack_stored(const PackId& pack);
     bool spill_due() const;
-    // The entries for the next segment; empty when there is nothing. They stay findable here. One spill at a
-    // time: from this call until spilled(), the caller alone spills.
+    // The entries for the next segment, all that may go into one; empty when there is nothing. They stay
+    // findable here. One spill at a time: from this call until spilled(), the caller alone spills.
     std::vector<IndexEntry> spillable() const;
     // The segment with exactly `entries` has been put: it takes their place. When its body cannot be read
     // back they stay in memory, and false is returned.

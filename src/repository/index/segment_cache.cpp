@@ -135,6 +135,8 @@ std::shared_ptr<const ByteSource> SegmentCache::open(const std::string& name, co
     return source;
 }
 
+bool SegmentCache::has(const std::string& name) const { return ::access(path_of(name).c_str(), R_OK) == 0; }
+
 void SegmentCache::insert(const std::string& name, std::span<const ByteView> pieces) {
     const std::scoped_lock lock(mutex_);
     try {

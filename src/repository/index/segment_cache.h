@@ -37,6 +37,8 @@ class SegmentCache {
     // the disk.
     std::shared_ptr<const ByteSource> open(const std::string& name, const Check& check,
                                            const CallOptions& options);
+    // Whether open() would find it here, as far as can be told: another process may remove it meanwhile.
+    bool has(const std::string& name) const;
     // Keeps an object that was just put, given in pieces. What hinders it is logged and hinders nobody.
     void insert(const std::string& name, std::span<const ByteView> pieces);
     // Forgets a damaged or deleted one.

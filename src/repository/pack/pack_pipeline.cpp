@@ -30,6 +30,7 @@ struct PackPipeline::OpenPack {
     std::vector<std::optional<SealedFrame>> frames; // by number
     std::uint64_t stored_bytes = 0;                 // of the frames that are here
     std::uint64_t raw_bytes_under_way = 0;
+    std::size_t blobs = 0;
     std::uint32_t missing = 0; // reserved, not here yet
     bool ended = false;
 };
@@ -61,7 +62,7 @@ std::shared_ptr<PackPipeline::OpenPack> PackPipeline::open_pack(std::uint8_t kin
         // size.
         std::unique_lock lock(open->mutex);
         const std::uint64_t expected = open->stored_bytes + open->raw_bytes_under_way / 2;
-        if (expected < settings_.pack_bytes) return open;
+        if (expected < settings_.pack_bytes && open->blobs < settings_.pack_blobs) return open;
         lock.unlock();
         end_pack(std::exchange(open, nullptr));
     }
@@ -79,21 +80,24 @@ FrameAddress PackPipeline::reserve(std::uint8_t kind, std::uint8_t cls) {
     const auto number = static_cast<std::uint32_t>(pack->frames.size());
     pack->frames.emplace_back();
     ++pack->missing;
-    reserved_in_[pack->id] = pack;
-    return {pack->id, number};
+    const FrameAddress address{pack->id, number};
+    reserved_.emplace(address, pack);
+    return address;
 }
 
 void PackPipeline::submit(const FrameAddress& address, Bytes raw, std::vector<BlobRecord> blobs,
                           bool compressible) {
-    const auto reserved = reserved_in_.find(address.pack);
-    if (reserved == reserved_in_.end() || raw.empty() || raw.size() > max_frame_bytes) {
+    const auto reserved = reserved_.find(address);
+    if (reserved == reserved_.end() || raw.empty() || raw.size() > max_frame_bytes) {
         throw Error(ErrorCode::internal,
-                    "a frame was submitted that was not reserved, or is empty or too large");
+                    "a frame was submitted that was not reserved, or twice, or is empty or too large");
     }
-    const std::shared_ptr<OpenPack> pack = reserved->second;
+    const std::shared_ptr<OpenPack> pack = std::move(reserved->second);
+    reserved_.erase(reserved);
     {
         const std::scoped_lock lock(pack->mutex);
         pack->raw_bytes_under_way += raw.size();
+        pack->blobs += blobs.size();
     }
     const std::size_t size = raw.size();
     Job job{pack, address.frame, std::move(raw), std::move(blobs), compressible};
@@ -114,13 +118,14 @@ void PackPipeline::end_pack(const std::shared_ptr<OpenPack>& pack) {
 }
 
 void PackPipeline::flush() {
+    threads_.rethrow_if_failed();
+    if (!reserved_.empty()) throw Error(ErrorCode::internal, "a frame was reserved and never submitted");
     for (auto& [stream, pack] : open_) {
         if (pack) end_pack(std::exchange(pack, nullptr));
     }
     std::unique_lock lock(mutex_);
     const bool done = put_.wait(lock, threads_.stop_token(), [&] { return packs_under_way_ == 0; });
     lock.unlock();
-    reserved_in_.clear();
     threads_.rethrow_if_failed();
     if (!done) throw Error(ErrorCode::cancelled, "stopped before it was done");
 }
@@ -185,7 +190,7 @@ void PackPipeline::upload_packs(std::stop_token stop) {
         const std::optional<std::shared_ptr<OpenPack>> pack = finished_.pop(stop);
         if (!pack) return;
         chooser_.waited(Duration::zero(), clock_.steady() - waiting_since);
-        put_pack(**pack);
+        put_pack(**pack, stop);
         if (settings_.stored) settings_.stored((*pack)->id);
         const std::scoped_lock lock(mutex_);
         --packs_under_way_;
@@ -193,7 +198,7 @@ void PackPipeline::upload_packs(std::stop_token stop) {
     }
 }
 
-void PackPipeline::put_pack(OpenPack& pack) {
+void PackPipeline::put_pack(OpenPack& pack, const std::stop_token& stop) {
     const std::string name = pack.id.name();
     const Bytes header = encode_pack_header({run_.writer(), pack.id, run_.envelope()});
     PackTail tail;
@@ -212,7 +217,8 @@ void PackPipeline::put_pack(OpenPack& pack) {
     std::uint64_t stored_bytes = 0;
     for (const ByteView part : parts) stored_bytes += part.size();
 
-    store_.put(name, parts, PutOptions{.only_if_absent = false, .retention = {}, .tier = {}}, CallOptions{});
+    store_.put(name, parts, PutOptions{.only_if_absent = false, .retention = settings_.retention, .tier = {}},
+               CallOptions{.timeout = {}, .stop = stop});
     pack.frames.clear();
     const std::scoped_lock lock(mutex_);
     totals_.raw_bytes += raw_bytes;

@@ -13,18 +13,22 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 namespace holdfast {
 
 struct PackPipelineSettings {
-    std::uint64_t pack_bytes = 16u << 20; // packs end near this size
+    std::uint64_t pack_bytes = 16u << 20; // packs end near this size,
+    std::size_t pack_blobs = 65'536;      // or with so many blobs: all are in memory until the pack is stored
     unsigned workers = worker_count();
     unsigned uploads = 2; // packs under way at once; each is held in memory
     std::size_t waiting_frame_bytes = 8u << 20;
     // Chosen by measurement, between these. Below 3 a local disk would always pull it, for a tenth more
     // space.
     LevelSettings level{.lowest = 3, .highest = 12, .start = 3};
+    // Packs are put with this lock.
+    std::optional<Retention> retention{};
     // Told of every pack that is in the store, by the thread that put it.
     std::function<void(const PackId&)> stored;
 };
@@ -37,19 +41,23 @@ struct PackPipelineTotals {
 };
 
 // One thread reserves, submits and flushes; the rest happens behind. An error of any stage stops all and
-// comes out of the next call. The store, the run and the clock must outlive it.
+// comes out of the next call; a stop ends the puts that are under way, too. The store, the run and the clock
+// must outlive it.
 class PackPipeline {
   public:
     PackPipeline(Store& store, const RunContext& run, Clock& clock, const PackPipelineSettings& settings,
                  std::stop_token stop = {});
     ~PackPipeline();
 
-    // The address of the next frame in the packs of `kind` and `cls`. It must be submitted before flush().
+    // The address of the next frame in the packs of `kind` and `cls`. It must be submitted, once, before
+    // flush().
     FrameAddress reserve(std::uint8_t kind, std::uint8_t cls);
     // Takes the frame over; waits while too much is under way. `raw` has 1 to max_frame_bytes bytes. Without
-    // `compressible` no compression is tried.
+    // `compressible` no compression is tried. Throws Error(internal) for an address that is not reserved or
+    // was submitted before: two contents under one key and nonce would betray both.
     void submit(const FrameAddress& address, Bytes raw, std::vector<BlobRecord> blobs, bool compressible);
-    // Ends all open packs and returns when every pack is in the store.
+    // Ends all open packs and returns when every pack is in the store. Throws Error(internal) when a frame
+    // was reserved and not submitted.
     void flush();
     PackPipelineTotals totals() const;
 
@@ -63,7 +71,7 @@ class PackPipeline {
     void deliver(const std::shared_ptr<OpenPack>& pack, std::uint32_t number, SealedFrame frame,
                  std::stop_token stop);
     void end_pack(const std::shared_ptr<OpenPack>& pack);
-    void put_pack(OpenPack& pack);
+    void put_pack(OpenPack& pack, const std::stop_token& stop);
     std::shared_ptr<OpenPack> open_pack(std::uint8_t kind, std::uint8_t cls);
 
     Store& store_;
@@ -74,7 +82,7 @@ class PackPipeline {
     BoundedQueue<std::shared_ptr<OpenPack>> finished_;
     // Both belong to the calling thread.
     std::map<std::pair<std::uint8_t, std::uint8_t>, std::shared_ptr<OpenPack>> open_;
-    std::map<PackId, std::shared_ptr<OpenPack>> reserved_in_;
+    std::map<FrameAddress, std::shared_ptr<OpenPack>> reserved_; // and not submitted yet
     std::uint32_t next_sequence_ = 0;
 
     mutable std::mutex mutex_;

@@ -111,6 +111,7 @@ Statement decode_statement(ByteView json, const StatementId& id) {
 StatementList list_statements(const RepositoryContext& context) {
     StatementList list;
     std::optional<std::pair<StatementId, ObjectDigest>> last;
+    std::optional<StatementId> sealed; // the one before, if it cannot be read
     for (const std::string& name : list_names(context.store, statements_prefix)) {
         const auto id = id_from_text(name);
         if (!id) {
@@ -122,14 +123,20 @@ StatementList list_statements(const RepositoryContext& context) {
             if (!object) continue; // gone since it was listed
             Statement statement = decode_statement(object->body, *id);
             const bool follows = last && last->first.slot == id->slot && last->first.number + 1 == id->number;
-            if (id->number > 0 && (!follows || last->second != *statement.previous)) {
+            const bool behind_sealed = sealed && sealed->slot == id->slot && sealed->number + 1 == id->number;
+            if (id->number > 0 && !behind_sealed && (!follows || last->second != *statement.previous)) {
                 list.problems.push_back(
                     fmt::format("{}: a statement before it is missing or was replaced", name));
             }
             last = {*id, object->digest};
             list.statements.push_back(std::move(statement));
         } catch (const Error& error) {
-            list.problems.push_back(fmt::format("{}: {}", name, error.message()));
+            if (error.code() == ErrorCode::wrong_key) {
+                ++list.unreadable;
+                sealed = id;
+            } else {
+                list.problems.push_back(fmt::format("{}: {}", name, error.message()));
+            }
         }
     }
     return list;

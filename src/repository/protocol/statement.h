@@ -53,6 +53,7 @@ Statement decode_statement(ByteView json, const StatementId& id);
 struct StatementList {
     std::vector<Statement> statements;
     std::vector<std::string> problems;
+    std::uint64_t unreadable = 0; // beyond the keys that are held
 };
 StatementList list_statements(const RepositoryContext& context);
 

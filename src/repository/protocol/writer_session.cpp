@@ -25,7 +25,7 @@ struct WriterSession::State {
           Duration beat_interval)
         : context(repository),
           run(own_run),
-          intent(repository, own_run, RunRole::writer, what, beat_interval) {}
+          intent(std::make_unique<RunIntent>(repository, own_run, RunRole::writer, what, beat_interval)) {}
 
     void read_condemned();
     void list();
@@ -36,7 +36,8 @@ struct WriterSession::State {
 
     const RepositoryContext& context;
     RunContext& run;
-    RunIntent intent;
+    std::unique_ptr<RunIntent> intent; // until the run has left
+    bool commit_tried = false;
     // What is being considered, and what is settled; the latter also says which packs are gone and where to.
     DoomedPacks condemned;
     DoomedPacks decided;
@@ -168,7 +169,9 @@ bool WriterSession::may_build_on(const Snapshot& checkpoint, NodeReader& nodes) 
     return true;
 }
 
-void WriterSession::beat() { state_->intent.beat(); }
+void WriterSession::beat() {
+    if (state_->intent) state_->intent->beat();
+}
 
 void WriterSession::checkpoint(const Snapshot& snapshot) {
     if (snapshot.state != SnapshotState::unfinished || snapshot.id != state_->run.id()) {
@@ -180,7 +183,18 @@ void WriterSession::checkpoint(const Snapshot& snapshot) {
     put_object(state_->context, name, object);
 }
 
+// A commit that may be on its way must keep its intent: it refers to what no checkpoint does.
+void WriterSession::leave() {
+    if (state_->commit_tried) throw Error(ErrorCode::internal, "a run left after it tried to commit");
+    state_->intent.reset(); // no more beats
+    const std::string prefix = fmt::format("{}{}-", intents_prefix, state_->run.id().hex());
+    for (const std::string& name : list_names(state_->context.store, prefix))
+        state_->context.store.remove(name, {});
+}
+
 void WriterSession::commit(const Snapshot& snapshot) {
+    if (!state_->intent) throw Error(ErrorCode::internal, "a commit of a run that has left");
+    state_->commit_tried = true;
     if (snapshot.state == SnapshotState::unfinished || snapshot.id != state_->run.id()) {
         throw Error(ErrorCode::internal, "a commit of another run, or of a snapshot that is not finished");
     }

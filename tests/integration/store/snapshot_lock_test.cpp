@@ -1,0 +1,84 @@
+// A backup that locks its snapshot, on a server that really refuses to delete.
+
+#include "repository/repository.h"
+#include "repository/snapshot_lock.h"
+#include "service/backup_documents.h"
+#include "store/s3_store.h"
+#include "store/store_factory.h"
+#include "support/repository_fixture.h"
+#include "support/s3_server.h"
+#include "support/scratch_directory.h"
+
+#include <fstream>
+
+#include <gtest/gtest.h>
+
+namespace holdfast::test {
+namespace {
+
+TEST(SnapshotLockOnRadosgw, NoVersionThatTheSnapshotNeedsCanBeRemoved) {
+    S3Server& server = S3Server::shared(S3ServerKind::radosgw);
+    server.make_bucket("snapshot-lock", false, true);
+    const auto store = std::make_shared<S3Store>(server.settings("snapshot-lock"));
+    InitOptions options;
+    options.cost = cheap_cost;
+    options.capabilities = probe_capabilities(*store);
+    ASSERT_TRUE(options.capabilities.object_lock);
+    const Credential credential = Credential::passphrase(text_secret("open sesame"));
+    create_repository(*store, system_clock(), system_random(), credential, options);
+    const ScratchDirectory scratch;
+    Repository repository(store, unlock(*store, credential),
+                          LocalDirectories{scratch.file("cache"), scratch.path().string()}, system_clock(),
+                          system_random(), silent_logger());
+    std::filesystem::create_directory(scratch.path() / "source");
+    std::ofstream(scratch.file("source/document")) << "worth keeping";
+
+    DocumentsBackup backup;
+    backup.run.source = "documents";
+    backup.run.beat_interval = Duration::zero();
+    backup.paths = {scratch.file("source")};
+    Progress progress;
+    const auto earliest = [&] {
+        Timestamp first = Timestamp::max();
+        for (const ObjectInfo& info : store->list_all(std::string(packs_prefix))) {
+            const std::optional<Retention> lock = store->retention(info.name, {});
+            first = std::min(first, lock ? lock->until : Timestamp::min());
+        }
+        return first;
+    };
+    back_up_documents(repository, backup, progress, {});
+    EXPECT_EQ(earliest(), Timestamp::min()) << "nothing is locked unasked";
+
+    // Nothing is new, so all of it is locked by extension.
+    backup.run.lock = LockSettings{.keep = std::chrono::days(2)};
+    const BackupRunReport report = back_up_documents(repository, backup, progress, {}).report;
+    ASSERT_TRUE(report.lock);
+    EXPECT_GE(report.lock->packs, 2U);
+    EXPECT_GE(earliest(), report.lock->until);
+    EXPECT_GE(report.lock->until, system_clock().now() + std::chrono::days(2));
+
+    for (const std::string& prefix : {std::string(packs_prefix), commit_name(report.snapshot.id),
+                                      std::string(config_name), std::string(slots_prefix)}) {
+        std::vector<ObjectVersion> versions;
+        store->list_versions(prefix,
+                             [&](const ObjectVersion& version) {
+                                 versions.push_back(version);
+                                 return true;
+                             },
+                             {});
+        EXPECT_FALSE(versions.empty()) << prefix;
+        for (const ObjectVersion& version : versions) {
+            EXPECT_EQ(code_of([&] { store->remove_version(version.object.name, version.version, {}); }),
+                      ErrorCode::access_denied)
+                << version.object.name;
+        }
+    }
+
+    // New packs are put with their lock.
+    std::ofstream(scratch.file("source/another")) << "new";
+    const BackupRunReport second = back_up_documents(repository, backup, progress, {}).report;
+    EXPECT_GE(earliest(), second.lock->until);
+}
+
+} // namespace
+} // namespace holdfast::test
