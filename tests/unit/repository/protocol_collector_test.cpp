@@ -306,7 +306,9 @@ TEST_F(CollectorTest, LockedPacksGoWhenTheyCan) {
     EXPECT_TRUE(store.objects.contains(known[1].pack.name()));
     const RepositoryContext context = writer();
     RunContext run = admin->ring.begin_run(random);
-    EXPECT_FALSE(WriterSession::begin(context, run, "test", Duration::zero())->may_refer(known[1]));
+    const auto session = WriterSession::begin(context, run, "test", Duration::zero());
+    EXPECT_FALSE(session->may_refer(known[1]));
+    session->leave();
     store.before_write = {};
     EXPECT_EQ(collect().deleted_packs, 1u);
     EXPECT_FALSE(store.objects.contains(known[1].pack.name()));
@@ -374,7 +376,9 @@ TEST_F(CollectorTest, StoppedAnywhereItEndsCleanly) {
         }
         store.before_write = {};
         EXPECT_EQ(read(kept), std::vector<tiny::Content>{2});
-        EXPECT_THAT(names(intents_prefix), IsEmpty()) << "stopped at write " << last;
+        // Those of the two writers, which have ended, go at last.
+        for (const std::string& name : names(intents_prefix))
+            EXPECT_TRUE(objects.contains(name)) << "stopped at write " << last << ": " << name;
         if (names(verdicts_prefix).empty()) {
             EXPECT_TRUE(stopped);
             EXPECT_THAT(names(condemned_prefix), IsEmpty());
