@@ -125,7 +125,8 @@ class Verification {
     NodeReader node_reader_;
     FrameNeeds needs_;
     std::atomic<std::uint64_t> nodes_{0}, objects_{0}, frames_{0}, orphan_packs_{0}, orphan_bytes_{0};
-    std::atomic<std::uint64_t> packs_read_{0}, bytes_read_{0}, frames_opened_{0}, raw_bytes_{0}, blobs_{0}, files_{0};
+    std::atomic<std::uint64_t> packs_read_{0}, bytes_read_{0}, frames_opened_{0}, raw_bytes_{0}, blobs_{0},
+        files_{0};
 };
 
 } // namespace holdfast

@@ -29,8 +29,8 @@ constexpr std::uint64_t block_bytes = std::uint64_t{4} << 20;
 constexpr std::uint64_t block_pages = block_bytes / page_bytes;
 // Files of 16 MiB and more have segments; one that grew while it was read may be a little larger.
 constexpr std::uint64_t largest_plain_file_bytes = std::uint64_t{64} << 20;
-constexpr std::string_view wrong_hint =
-    "somebody with the keys exchanged content, or the writer is broken; do not trust what that key slot wrote";
+constexpr std::string_view wrong_hint = "somebody with the keys exchanged content, or the writer is broken; "
+                                        "do not trust what that key slot wrote";
 
 void add_place(ByteWriter& out, const NodeRef& reference) { out.fixed_bytes(place_of(reference)); }
 
@@ -42,9 +42,7 @@ struct SegmentUse {
     FixedBytes<16> key; // of bad_segments_
 
     // Those that differ only in their overlays follow one another.
-    auto order() const {
-        return std::tie(segment.map.id, segment.signatures.id, domain, length, key);
-    }
+    auto order() const { return std::tie(segment.map.id, segment.signatures.id, domain, length, key); }
 };
 
 // What a segment consists of.
@@ -232,9 +230,9 @@ class FileContentCheck {
         if (v_.needs_.is_bad(frame)) return false;
         if (v_.settings_.sample_part >= 1 || v_.whole_packs_.contains(frame.pack)) return true;
         const auto holders = v_.holders_.find(frame.pack);
-        return holders != v_.holders_.end() &&
-               std::ranges::all_of(holders->second,
-                                   [&](const PackId& pack) { return v_.whole_packs_.contains(pack); });
+        return holders != v_.holders_.end() && std::ranges::all_of(holders->second, [&](const PackId& pack) {
+                   return v_.whole_packs_.contains(pack);
+               });
     }
 
     bool is_blob(const TreeEntry& file, const Extents& extents) {
@@ -429,7 +427,8 @@ void Verification::check_files() {
     leaves_ = {};
     next_phase("checking pages of large files");
     const std::vector<std::span<const SegmentUse>> groups = work.groups();
-    check_all(groups.size(), [&](FileContentCheck& check, std::size_t i) { check.check_segments(groups[i]); });
+    check_all(groups.size(),
+              [&](FileContentCheck& check, std::size_t i) { check.check_segments(groups[i]); });
 }
 
 } // namespace holdfast

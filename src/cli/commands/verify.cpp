@@ -63,6 +63,7 @@ nlohmann::json result_json(const VerifyReport& report) {
             {"frames_opened", report.frames_opened},
             {"raw_bytes", report.raw_bytes},
             {"blobs_identified", report.blobs_identified},
+            {"files_checked", report.files_checked},
             {"index_segments", report.index_segments},
             {"index_entries", report.index_entries},
             {"orphan_packs", report.orphan_packs},
@@ -88,8 +89,9 @@ void print_result(const VerifyReport& report) {
                    counted(report.packs_read, "pack"), format_bytes(report.bytes_read));
         break;
     case ContentCheck::decrypted:
-        fmt::print("Read {} ({}): {} of content decrypted and proven\n", counted(report.packs_read, "pack"),
-                   format_bytes(report.bytes_read), format_bytes(report.raw_bytes));
+        fmt::print("Read {} ({}): {} of content decrypted and proven, the digests of {} compared\n",
+                   counted(report.packs_read, "pack"), format_bytes(report.bytes_read),
+                   format_bytes(report.raw_bytes), counted(report.files_checked, "file"));
         break;
     }
     if (report.orphan_packs > 0) {

@@ -14,7 +14,8 @@ namespace holdfast {
 struct CollectorSettings {
     // How long an open run without a new beat is waited for before it is fenced. By the store's clock.
     Duration patience = std::chrono::hours(24);
-    // The same for another collection, which is stopped then. Stopping one that lives costs only its work.
+    // The same for another collection, which is stopped then, if that is shorter. Stopping one that lives
+    // costs only its work.
     Duration collector_patience = std::chrono::minutes(10);
     // How long to wait in all for open runs that still beat; when it ends nothing is deleted and the answer
     // says so.

@@ -21,7 +21,7 @@ bool Collection::end_other_collectors() {
         if (open.empty() || settings_.dry_run || !context_.steps.end_other_collectors) break;
         bool somebody_lives = false;
         for (const ListedRun& other : open) {
-            if (store_now_ - other.newest_time > settings_.collector_patience) {
+            if (store_now_ - other.newest_time > std::min(settings_.patience, settings_.collector_patience)) {
                 abandon(other.run);
                 continue;
             }

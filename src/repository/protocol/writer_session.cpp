@@ -99,10 +99,10 @@ void WriterSession::State::list_moved() {
         }
         moves.emplace(name.pack(), std::move(targets));
     };
-    read_names(
-        context, names, NameKind::moved, {ObjectKind::moved},
-        {.object = take,
-         .problem = [&](const std::string&, const Error& error) { problems.push_back(error.message()); }});
+    read_names(context, names, NameKind::moved, {ObjectKind::moved},
+               {.object = take, .problem = [&](const std::string&, const Error& error) {
+                    problems.push_back(error.message());
+                }});
 }
 
 // Whether a pack is there to stay, or all that hold its frames now are. A copy that a collector has deleted

@@ -351,7 +351,8 @@ TEST_F(CollectorTest, KilledAnywhereTheNextOneGoesOn) {
     }
 }
 
-// Stopped at every write in turn: before the verdict it takes back all it did, behind it the next one goes on.
+// Stopped at every write in turn: before the verdict it takes back all it did, behind it the next one goes
+// on.
 TEST_F(CollectorTest, StoppedAnywhereItEndsCleanly) {
     const Snapshot gone = back_up("home", {1, 2, 3});
     const Snapshot kept = back_up("home", {2});

@@ -441,8 +441,9 @@ TEST_F(VerifyTest, FindsFilesWhoseContentIsNotWhatTheirDigestSays) {
     EXPECT_TRUE(verify(false).intact());
     const VerifyReport report = verify(true);
     EXPECT_THAT(report.affected_snapshots, ElementsAre(snapshot.id));
-    EXPECT_THAT(affected(report, snapshot.id),
-                UnorderedElementsAre("blob wrong", "chunks wrong", "pages of another digest", "pages swapped"));
+    EXPECT_THAT(
+        affected(report, snapshot.id),
+        UnorderedElementsAre("blob wrong", "chunks wrong", "pages of another digest", "pages swapped"));
     EXPECT_FALSE(report.intact());
     for (const Damage& damage : report.damages) EXPECT_THAT(damage.object, HasSubstr("packs/"));
     EXPECT_EQ(report.files_checked, 7U + 7U - 2U) << "two of them were there already";
@@ -453,7 +454,8 @@ TEST_F(VerifyTest, FindsFilesWhoseContentIsNotWhatTheirDigestSays) {
 TEST_F(VerifyTest, ChecksWhatChangedInALargeFile) {
     Bytes bytes(17u << 20);
     SeededRandom(3).fill(bytes);
-    for (const std::size_t at : {std::size_t{100'000}, std::size_t{5'000'000}, bytes.size() - 1}) bytes[at] ^= 1;
+    for (const std::size_t at : {std::size_t{100'000}, std::size_t{5'000'000}, bytes.size() - 1})
+        bytes[at] ^= 1;
     files.write_file("large.bin", as_text(bytes));
     files.back_up();
     bytes.resize((16u << 20) + 12345);
