@@ -273,7 +273,7 @@ class Maker {
         CollectorSettings settings;
         settings.patience = Duration::zero();
         settings.beat_interval = Duration::zero();
-        settings.rewrite_dead_part = 0.05;
+        settings.tolerated_dead_part = 0.05;
         const CollectorReport report = collect_garbage(repository->context(), settings, progress_);
         EXPECT_GT(report.rewritten_packs, 0U);
         EXPECT_GT(report.deleted_packs, 0U);

@@ -124,7 +124,7 @@ CollectorSettings BadDay::collection() {
     CollectorSettings settings;
     settings.patience = Duration::zero();
     settings.beat_interval = Duration::zero();
-    settings.rewrite_dead_part = 0.05;
+    settings.tolerated_dead_part = 0.05;
     settings.pack_bytes = 512u << 10;
     return settings;
 }

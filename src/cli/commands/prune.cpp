@@ -14,7 +14,7 @@ struct Arguments {
     bool dry_run = false;
     double wait_seconds = 0;
     double patience_hours = 24;
-    double rewrite_dead_part = 0.25;
+    double tolerated_dead_part = 0.05;
     std::string rewrite_budget = "4G";
 };
 
@@ -46,7 +46,7 @@ int run_prune(CommandContext& context, const Arguments& arguments) {
     settings.dry_run = arguments.dry_run;
     settings.wait = from_seconds(arguments.wait_seconds);
     settings.patience = from_seconds(arguments.patience_hours * 3600);
-    settings.rewrite_dead_part = arguments.rewrite_dead_part;
+    settings.tolerated_dead_part = arguments.tolerated_dead_part;
     settings.rewrite_budget_bytes = parse_size(arguments.rewrite_budget, "--rewrite-budget");
     const OpenRepository open = context.open(arguments.repository);
     settings.pack_bytes = open.repository->config().pack_bytes;
@@ -106,8 +106,9 @@ void add_prune(CLI::App& app, RunCommand& run) {
         ->check(CLI::Range(0.0, 87600.0))
         ->capture_default_str();
     command
-        ->add_option("--rewrite-dead-part", a->rewrite_dead_part, "Packs with this part dead are rewritten")
-        ->check(CLI::Range(0.01, 1.0))
+        ->add_option("--tolerate-dead-part", a->tolerated_dead_part,
+                     "Packs are rewritten, the deadest first, until no more than this part is dead")
+        ->check(CLI::Range(0.0, 1.0))
         ->capture_default_str();
     command->add_option("--rewrite-budget", a->rewrite_budget, "How much may be copied for that")
         ->capture_default_str();

@@ -26,9 +26,10 @@ struct CollectorSettings {
     Duration beat_interval = std::chrono::minutes(1);
     // What checkpoints refer to is kept this long.
     Duration keep_checkpoints = std::chrono::hours(24 * 7);
-    // Packs with at least this part of dead bytes are rewritten, worst first …
-    double rewrite_dead_part = 0.25;
-    // … until this much has been copied.
+    // Packs with dead bytes are rewritten, worst first, until no more than this part of what is kept is dead
+    // …
+    double tolerated_dead_part = 0.05;
+    // … or this much has been copied.
     std::uint64_t rewrite_budget_bytes = 4ull << 30;
     // New packs end near this size.
     std::uint64_t pack_bytes = 16ull << 20;
@@ -42,7 +43,7 @@ struct CollectorReport {
     std::uint64_t deleted_packs = 0, deleted_bytes = 0;
     std::uint64_t rewritten_packs = 0, copied_bytes = 0;
     std::uint64_t live_bytes = 0;      // stored bytes of reachable frames
-    std::uint64_t dead_bytes_kept = 0; // in packs that were not worth rewriting, or are locked
+    std::uint64_t dead_bytes_kept = 0; // in packs that were not rewritten, or are locked
     std::uint64_t locked_packs = 0;    // that should go and cannot yet
     std::uint64_t deleted_index_segments = 0, deleted_snapshots = 0;
     std::vector<std::string> waited_for, fenced;

@@ -16,30 +16,32 @@ double dead_part(const PackSummary& pack) {
 
 } // namespace
 
-// Packs of which nothing is needed go as they are. Those that are dead enough are rewritten, the worst first.
-// A pack whose table cannot be read stays: what it holds is not known, and 'verify' names it.
+// Packs of which nothing is needed go as they are. Others are rewritten, the deadest first, because they free
+// the most for what is copied, until little enough is dead. A pack whose table cannot be read stays: what it
+// holds is not known, and 'verify' names it.
 void Collection::choose_rewrites() {
     std::vector<const PackSummary*> candidates;
+    std::uint64_t live = 0, dead = 0;
     for (const PackSummary& pack : inventory_) {
         if (!pack.readable) continue;
         if (pack.live_bytes == 0) {
             dead_.push_back(pack.id);
             doomed_sizes_[pack.id] = pack.size_bytes;
-        } else if (pack.dead_bytes > 0 && dead_part(pack) >= settings_.rewrite_dead_part) {
-            candidates.push_back(&pack);
-        } else {
-            report_.dead_bytes_kept += pack.dead_bytes;
+            continue;
         }
+        live += pack.live_bytes;
+        dead += pack.dead_bytes;
+        if (pack.dead_bytes > 0) candidates.push_back(&pack);
     }
     std::ranges::sort(candidates, std::greater{},
                       [](const PackSummary* pack) { return std::pair(dead_part(*pack), pack->id); });
     std::uint64_t budget = settings_.rewrite_budget_bytes;
     for (const PackSummary* pack : candidates) {
-        if (pack->live_bytes > budget) {
-            report_.dead_bytes_kept += pack->dead_bytes;
-            continue;
-        }
+        const auto tolerated = static_cast<double>(live + dead) * settings_.tolerated_dead_part;
+        if (static_cast<double>(dead) <= tolerated) break;
+        if (pack->live_bytes > budget) continue;
         budget -= pack->live_bytes;
+        dead -= pack->dead_bytes;
         rewrites_.push_back(pack->id);
         doomed_sizes_[pack->id] = pack->size_bytes;
         if (settings_.dry_run) {
@@ -47,6 +49,7 @@ void Collection::choose_rewrites() {
             report_.copied_bytes += pack->live_bytes;
         }
     }
+    report_.dead_bytes_kept += dead;
     if (!settings_.dry_run) return;
     report_.deleted_snapshots = forgotten_.size();
     for (const auto& [_, size_bytes] : doomed_sizes_) {

@@ -124,7 +124,7 @@ class Schedule {
         CollectorSettings settings = eager_settings();
         settings.wait = scheduler_.chance(300) ? Duration::zero() : 6 * patience;
         settings.collector_patience = scheduler_.chance(500) ? patience : patience / 8;
-        settings.rewrite_dead_part = scheduler_.chance(500) ? 0.01 : 0.6;
+        settings.tolerated_dead_part = scheduler_.chance(500) ? 0.01 : 0.6;
         settings.keep_checkpoints = scheduler_.chance(500) ? hours(24) : minutes(30);
         return settings;
     }
@@ -136,7 +136,7 @@ class Schedule {
         settings.poll_interval = minutes(10);
         settings.beat_interval = Duration::zero();
         settings.keep_checkpoints = Duration::zero();
-        settings.rewrite_dead_part = 0;
+        settings.tolerated_dead_part = 0;
         settings.pack_bytes = 600; // a few frames
         return settings;
     }

@@ -170,7 +170,7 @@ void check_collected(World& world) {
     Progress progress;
     CollectorSettings settings;
     settings.dry_run = true;
-    settings.rewrite_dead_part = 0;
+    settings.tolerated_dead_part = 0;
     const CollectorReport report = collect_garbage(self.context(), settings, progress);
     if (report.deleted_packs > 0) {
         world.left_over = fmt::format("at the end {} packs of {} are left that nobody needs",

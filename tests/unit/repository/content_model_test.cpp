@@ -265,7 +265,7 @@ class ContentModel {
         settings.patience = std::chrono::minutes(30);
         settings.keep_checkpoints = std::chrono::hours(24 * random_.below(2));
         settings.beat_interval = Duration::zero();
-        settings.rewrite_dead_part = 0.05;
+        settings.tolerated_dead_part = 0.05;
         settings.pack_bytes = 500'000;
         settings.temporary_directory = files_.scratch.path().string();
         Progress progress;

@@ -30,7 +30,7 @@ class CollectorTest : public RepositoryTest {
         pruner = std::make_unique<Unlocked>(open(9));
         *admin = unlock(store, passphrase());
         settings.beat_interval = Duration::zero();
-        settings.rewrite_dead_part = 0.01;
+        settings.tolerated_dead_part = 0.01;
     }
     RepositoryContext writer() { return {store, admin->ring, admin->trust, clock, random, {}}; }
     RepositoryContext collector() { return {store, pruner->ring, pruner->trust, clock, random, {}}; }
@@ -146,13 +146,37 @@ TEST_F(CollectorTest, LeavesAloneWhatIsNotWorthRewriting) {
     const Snapshot gone = back_up("home", {1, 2, 3, 4});
     back_up("home", {1, 2, 3});
     forget_snapshot(writer(), gone.id, false);
-    settings.rewrite_dead_part = 0.9;
+    settings.tolerated_dead_part = 0.9;
     EXPECT_EQ(collect().rewritten_packs, 0u);
-    settings.rewrite_dead_part = 0.1;
+    settings.tolerated_dead_part = 0.1;
     settings.rewrite_budget_bytes = 1;
     const CollectorReport report = collect();
     EXPECT_EQ(report.rewritten_packs, 0u);
     EXPECT_GT(report.dead_bytes_kept, 0u);
+}
+
+TEST_F(CollectorTest, RewritesTheDeadestUntilLittleEnoughIsDead) {
+    const Snapshot one = back_up("home", {1, 2, 3, 4});
+    const Snapshot two = back_up("home", {5, 6, 7, 8});
+    back_up("home", {1, 5, 6, 7});
+    forget_snapshot(writer(), one.id, false);
+    forget_snapshot(writer(), two.id, false);
+    settings.tolerated_dead_part = 1;
+    settings.dry_run = true;
+    const CollectorReport before = collect();
+    settings.dry_run = false;
+    const auto live = static_cast<double>(before.live_bytes);
+    const auto half_of_dead = static_cast<double>(before.dead_bytes_kept) / 2;
+    settings.tolerated_dead_part =
+        half_of_dead / (live + half_of_dead); // the deadest pack has three quarters
+    const CollectorReport report = collect();
+    EXPECT_EQ(report.rewritten_packs, 1u);
+    EXPECT_FALSE(store.objects.contains(known[1].pack.name()));
+    EXPECT_TRUE(store.objects.contains(known[5].pack.name()));
+    EXPECT_GT(report.dead_bytes_kept, 0u);
+    settings.tolerated_dead_part = 0;
+    EXPECT_EQ(collect().rewritten_packs, 1u);
+    EXPECT_FALSE(store.objects.contains(known[5].pack.name()));
 }
 
 TEST_F(CollectorTest, ADamagedPackIsNotCopied) {

@@ -105,7 +105,7 @@ TEST_F(SnapshotLockTest, FollowsFramesThatACollectorMoved) {
     CollectorSettings settings;
     settings.patience = std::chrono::minutes(1);
     settings.beat_interval = Duration::zero();
-    settings.rewrite_dead_part = 0.01;
+    settings.tolerated_dead_part = 0.01;
     settings.temporary_directory = files_.scratch.path().string();
     Progress progress;
     ASSERT_GT(collect_garbage(files_.repository->context(), settings, progress).rewritten_packs, 0U);

@@ -307,7 +307,7 @@ TEST(VerifyMovedTest, FollowsWhatACollectionMoved) {
     forget_snapshot(files.repository->context(), older.id, false);
     CollectorSettings settings;
     settings.beat_interval = Duration::zero();
-    settings.rewrite_dead_part = 0.01;
+    settings.tolerated_dead_part = 0.01;
     Progress progress;
     collect_garbage(files.repository->context(), settings, progress);
     const std::vector<std::string> moved = files.names("moved/");
