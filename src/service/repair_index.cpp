@@ -3,7 +3,6 @@
 #include "base/error.h"
 #include "repository/index/segment_merge.h"
 #include "repository/index/spool.h"
-#include "repository/json_form.h"
 #include "repository/object.h"
 #include "repository/protocol/protocol_object.h"
 #include "repository/protocol/writer_session.h"
@@ -206,15 +205,14 @@ class IndexRepair {
         }
     }
 
-    // Nobody has to wait for this run. A fence counts only from another run than the one it ends.
+    // Nobody has to wait for this run.
     void end_run() {
-        session_.reset();
-        if (!repository_.trust().may_write(repository_.keys().slot(), ObjectKind::fence, run_.id())) return;
-        const RunContext other = repository_.keys().begin_run(repository_.random());
-        const std::string name = commit_name(run_.id());
-        JsonWriter body;
-        body.time("time", repository_.clock().now());
-        put_deciding(repository_.context(), name, sign_object(ObjectKind::fence, name, body.finish(), other));
+        try {
+            session_->leave();
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::access_denied) throw;
+            note(fmt::format("its intent stays, since this holder may not delete: {}", error.message()));
+        }
     }
 
     Repository& repository_;

@@ -94,7 +94,9 @@ TEST_F(RepairIndexTest, KeepsIntactSegmentsWhenAPackCannotBeRead) {
 }
 
 TEST_F(RepairIndexTest, CollectorsNeitherWaitForItNorTakeItsSegments) {
+    const std::vector<std::string> intents = files.names("intents/");
     repair();
+    EXPECT_EQ(files.names("intents/"), intents) << "its own it takes back";
     const std::vector<std::string> segments = files.names("index/");
     CollectorSettings settings;
     settings.beat_interval = Duration::zero();
