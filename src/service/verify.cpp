@@ -79,7 +79,7 @@ VerifyReport Verification::run() {
     check_packs();
     read_packs();
     find_missing();
-    check_files();
+    if (settings_.compare_files) check_files();
     check_index();
     find_affected();
 

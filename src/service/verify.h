@@ -16,6 +16,9 @@ struct VerifySettings {
     // Reads packs whole: compares digests, and opens every frame that the keys open. Otherwise the content of
     // data packs is taken on trust, and all that describes it is checked.
     bool read_data = false;
+    // With read_data: also puts every file together, as a restore would, and compares it with its digest and
+    // its pages with their signatures. Takes a few times as long.
+    bool compare_files = false;
     // With read_data: which part of the packs, chosen at random; above 0, at most 1.
     double sample_part = 1;
     // The snapshots whose trees are walked; none: all. Packs and objects are checked all the same.
@@ -43,8 +46,7 @@ struct AffectedPath {
 enum class ContentCheck {
     none,      // read_data was off
     digests,   // of whole packs, which tells damage but not who wrote it; the keys open no content
-    decrypted, // every frame that was read was proven, decompressed, and its blobs' ids computed again; then
-               // the digests of all files that lie in packs that were read
+    decrypted, // every frame that was read was proven, decompressed, and its blobs' ids computed again
 };
 std::string_view to_string(ContentCheck check);
 

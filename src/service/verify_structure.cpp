@@ -163,7 +163,7 @@ class TreeWalk {
             }
             ++v_.nodes_;
             v_.progress_.add_done(node.size(), 1);
-            if (v_.settings_.read_data && v_.repository_.keys().reads_content() &&
+            if (v_.settings_.compare_files && v_.repository_.keys().reads_content() &&
                 node_kind(node) == NodeKind::directory_leaf) {
                 const std::scoped_lock lock(v_.mutex_);
                 v_.leaves_.push_back({step.reference, step.domain});

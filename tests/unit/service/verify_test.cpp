@@ -36,6 +36,7 @@ class VerifyTest : public testing::Test {
 
     VerifyReport verify(bool read_data, VerifySettings settings = {}) {
         settings.read_data = read_data;
+        settings.compare_files = read_data;
         files.reopen();
         Progress progress;
         return verify_repository(*files.repository, settings, progress, {});
