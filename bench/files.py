@@ -79,6 +79,15 @@ def copy_tree(source, target):
     subprocess.run(["cp", "-a", "--reflink=auto", str(source), str(target)], check=True)
 
 
+def discard(work, path):
+    """Moves a tree aside. ext4 makes new files slowly for some minutes after many were deleted, because it looks at each
+    inode that was deleted lately; so nothing is deleted before the data set is done."""
+    if path.exists():
+        trash = work / "trash"
+        trash.mkdir(exist_ok=True)
+        path.rename(trash / str(len(list(trash.iterdir()))))
+
+
 def restored_root(target, tree):
     """Where the tree lies below the place it was restored to: programs keep none, some or all of its path."""
     parts = tree.parts[1:]
@@ -109,6 +118,7 @@ class Round:
         self.samples = {}
         self.backups = 0
         self.sizes = {}
+        discard(work, self.tree)
         copy_tree(pristine, self.tree)
         for program in programs:
             program.reset()
@@ -134,11 +144,11 @@ class Round:
     def restore(self):
         for program in self.programs:
             target = self.work / "restored"
-            shutil.rmtree(target, ignore_errors=True)
+            discard(self.work, target)
             target.mkdir()
             self.note("restore", program, Measured(program.restore(self.tree, target), program.environment(), self.log))
             compare_trees(self.tree, restored_root(target, self.tree))
-            shutil.rmtree(target)
+            discard(self.work, target)
 
     def run(self, seed):
         self.backup("first")
@@ -271,9 +281,9 @@ def main():
     log = work / "files.log"
     log.write_bytes(b"")
 
-    command = "bench/files.py " + " ".join(sys.argv[1:])
+    command = f"bench/files.py --rounds {options.rounds} --set {' '.join(options.sets)}"
     sections = [f"## Files\n\n{datetime.date.today()}, {machine()}; page cache warm, encryption on, local disk. Command: "
-                f"`{command.strip()}`, {options.rounds} rounds, interleaved.\n"]
+                f"`{command}`, interleaved.\n"]
     for name in options.sets:
         pristine = make_data(work, name, options.scale)
         rounds = []
@@ -284,6 +294,7 @@ def main():
             for level, hash_name in ((1, "blake3"), (3, "blake3"), (3, "sha256")):
                 os.sync()
                 runs[level, hash_name].append(pipeline(work, "run", pristine, work, level, hash_name))
+        shutil.rmtree(work / "trash", ignore_errors=True)
         sections.append(table(name, rounds, programs, versions))
         sections.append(limit_text(name, runs, pipeline(work, "limits", pristine, work)))
     text = "\n".join(sections)
@@ -291,7 +302,7 @@ def main():
     if options.scale == 1:
         write_results(text)
         print(f"written to {RESULTS.relative_to(TOP)}")
-    for path in ("tree", "restored", "repositories"):
+    for path in ("tree", "restored", "repositories", "trash"):
         shutil.rmtree(work / path, ignore_errors=True)
 
 

@@ -28,7 +28,7 @@ class Peer:
     def version(self):
         output = subprocess.run([self.program, self.version_argument], env=self.environment(), check=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
-        match = re.search(r"\d+\.\d+(?:\.\d+)?\S*", output)
+        match = re.search(r"\d+\.\d+(?:\.\d+)?[^\s,]*", output)
         if not match:
             raise SystemExit(f"{self.program} says no version: {output!r}")
         return match.group()

@@ -1,5 +1,6 @@
 // A backup that locks its snapshot, on a server that really refuses to delete.
 
+#include "repository/protocol/reachability.h"
 #include "repository/repository.h"
 #include "repository/snapshot_lock.h"
 #include "service/backup_documents.h"
@@ -38,27 +39,36 @@ TEST(SnapshotLockOnRadosgw, NoVersionThatTheSnapshotNeedsCanBeRemoved) {
     backup.run.beat_interval = Duration::zero();
     backup.paths = {scratch.file("source")};
     Progress progress;
-    const auto earliest = [&] {
+    const auto packs_of = [&](const Snapshot& snapshot) {
+        ReachabilityScanner scanner(repository.nodes());
+        scanner.add_tree(snapshot.root);
+        std::vector<std::string> names;
+        for (const auto& [pack, frames] : scanner.frames().packs()) names.push_back(pack.name());
+        return names;
+    };
+    const auto earliest = [&](const Snapshot& snapshot) {
         Timestamp first = Timestamp::max();
-        for (const ObjectInfo& info : store->list_all(std::string(packs_prefix))) {
-            const std::optional<Retention> lock = store->retention(info.name, {});
+        for (const std::string& name : packs_of(snapshot)) {
+            const std::optional<Retention> lock = store->retention(name, {});
             first = std::min(first, lock ? lock->until : Timestamp::min());
         }
         return first;
     };
-    back_up_documents(repository, backup, progress, {});
-    EXPECT_EQ(earliest(), Timestamp::min()) << "nothing is locked unasked";
+    const Snapshot unlocked = back_up_documents(repository, backup, progress, {}).report.snapshot;
+    EXPECT_EQ(earliest(unlocked), Timestamp::min()) << "nothing is locked unasked";
 
-    // Nothing is new, so all of it is locked by extension.
+    // No content is new, so its pack is locked by extension.
     backup.run.lock = LockSettings{.keep = std::chrono::days(2)};
     const BackupRunReport report = back_up_documents(repository, backup, progress, {}).report;
     ASSERT_TRUE(report.lock);
     EXPECT_GE(report.lock->packs, 2U);
-    EXPECT_GE(earliest(), report.lock->until);
+    EXPECT_GE(earliest(report.snapshot), report.lock->until);
     EXPECT_GE(report.lock->until, system_clock().now() + std::chrono::days(2));
 
-    for (const std::string& prefix : {std::string(packs_prefix), commit_name(report.snapshot.id),
-                                      std::string(config_name), std::string(slots_prefix)}) {
+    std::vector<std::string> locked = packs_of(report.snapshot);
+    locked.insert(locked.end(),
+                  {commit_name(report.snapshot.id), std::string(config_name), std::string(slots_prefix)});
+    for (const std::string& prefix : locked) {
         std::vector<ObjectVersion> versions;
         store->list_versions(prefix,
                              [&](const ObjectVersion& version) {
@@ -77,7 +87,7 @@ TEST(SnapshotLockOnRadosgw, NoVersionThatTheSnapshotNeedsCanBeRemoved) {
     // New packs are put with their lock.
     std::ofstream(scratch.file("source/another")) << "new";
     const BackupRunReport second = back_up_documents(repository, backup, progress, {}).report;
-    EXPECT_GE(earliest(), second.lock->until);
+    EXPECT_GE(earliest(second.snapshot), second.lock->until);
 }
 
 } // namespace
