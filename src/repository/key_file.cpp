@@ -95,7 +95,7 @@ std::string to_recovery_text(const Secret& key) {
         }
         unsigned value = 0;
         for (std::size_t bit = i * 5; bit < i * 5 + 5; ++bit) {
-            value = value << 1 | (coded.view()[bit / 8] >> (7 - bit % 8) & 1U);
+            value = value << 1 | (unsigned{coded.view()[bit / 8]} >> (7 - bit % 8) & 1U);
         }
         text += alphabet[value];
     }

@@ -101,12 +101,9 @@ Secret KeyRing::State::cached_secret(const Envelope& envelope) const {
 }
 
 KeyRing::KeyRing(SlotId slot, const Secret& seed, Grant grant, std::shared_ptr<RunSecretCache> cache)
-    : state_(std::make_unique<State>(slot,
-                       slot_box_key(seed),
-                       std::move(grant),
-                       std::make_shared<const SigningKey>(slot_signing_key(seed)),
-                       cache_key(seed),
-                       std::move(cache))) {}
+    : state_(std::make_unique<State>(slot, slot_box_key(seed), std::move(grant),
+                                     std::make_shared<const SigningKey>(slot_signing_key(seed)),
+                                     cache_key(seed), std::move(cache))) {}
 
 KeyRing::KeyRing(KeyRing&&) noexcept = default;
 KeyRing& KeyRing::operator=(KeyRing&&) noexcept = default;

@@ -195,7 +195,7 @@ class FileContentCheck {
         if (tools) return tools.get();
         try {
             const Secret key = v_.repository_.keys().identity_key_of(v_.domains_[number]);
-            tools.reset(new Domain{Hasher::keyed(key.view()), PageSigner(key.view())});
+            tools = std::make_unique<Domain>(Hasher::keyed(key.view()), PageSigner(key.view()));
         } catch (const Error& error) {
             if (error.code() != ErrorCode::wrong_key) throw;
         }
