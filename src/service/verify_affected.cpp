@@ -147,6 +147,20 @@ class AffectedFinder {
         return !v_.bad_files_.empty() && v_.bad_files_.contains(key_of_file(entry));
     }
 
+    // What the map says and its overlay replaces does not count. Nodes that cannot be read count by
+    // themselves.
+    bool has_bad_content(const Segment& segment) {
+        if (v_.bad_segments_.contains(key_of_segment(segment))) return true;
+        try {
+            std::vector<Extent> overlay;
+            if (segment.map_overlay) overlay = decode_map_overlay(v_.node_reader_.read(*segment.map_overlay));
+            return any_bad(resolve(decode_map(v_.node_reader_.read(segment.map)), overlay, segment_bytes));
+        } catch (const Error& error) {
+            if (error.retryable() || error.code() == ErrorCode::cancelled) throw;
+            return false;
+        }
+    }
+
     Links links_of(ByteView node) {
         Links links;
         switch (node_kind(node)) {
@@ -173,15 +187,11 @@ class AffectedFinder {
             for (const Segment& segment : decode_segment_group(node)) {
                 links.nodes.push_back(segment.map);
                 if (segment.map_overlay) links.nodes.push_back(*segment.map_overlay);
-                links.bad_content = links.bad_content || v_.bad_segments_.contains(key_of_segment(segment));
+                links.bad_content = links.bad_content || has_bad_content(segment);
             }
             break;
         case NodeKind::map:
-            links.bad_content = any_bad(decode_map(node));
-            break;
         case NodeKind::map_overlay:
-            links.bad_content = any_bad(decode_map_overlay(node));
-            break;
         case NodeKind::signatures:
         case NodeKind::signature_overlay:
             break;

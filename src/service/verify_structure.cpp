@@ -186,10 +186,10 @@ class TreeWalk {
         case NodeKind::segment_group:
             return children_of_group(node, expected);
         case NodeKind::map:
-            need(decode_map(node));
+            decode_map(node);
             return {};
         case NodeKind::map_overlay:
-            need(decode_map_overlay(node));
+            decode_map_overlay(node);
             return {};
         case NodeKind::signatures:
             decode_signatures(node);
@@ -278,6 +278,7 @@ class TreeWalk {
             below.push_back({reference, std::move(part)});
         };
         for (const Segment& segment : segments) {
+            need_content(segment);
             refer(segment.map, Expected::Role::map);
             if (segment.map_overlay) refer(*segment.map_overlay, Expected::Role::map_overlay);
             refer(segment.signatures, Expected::Role::signatures);
@@ -285,6 +286,21 @@ class TreeWalk {
                 refer(*segment.signature_overlay, Expected::Role::signature_overlay);
         }
         return below;
+    }
+
+    // What the map says and the overlay replaces is not needed. A node that cannot be read is told when it is
+    // visited.
+    void need_content(const Segment& segment) {
+        std::vector<Extent> content;
+        try {
+            std::vector<Extent> overlay;
+            if (segment.map_overlay) overlay = decode_map_overlay(v_.node_reader_.read(*segment.map_overlay));
+            content = resolve(decode_map(v_.node_reader_.read(segment.map)), overlay, segment_bytes);
+        } catch (const Error& error) {
+            if (error.retryable() || error.code() == ErrorCode::cancelled) throw;
+            return;
+        }
+        need(content);
     }
 
     void need(const std::vector<Extent>& extents) {

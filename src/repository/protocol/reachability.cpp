@@ -66,9 +66,7 @@ void ReachabilityScanner::walk(ByteView node) {
     case NodeKind::segment_group:
         return walk_group(node);
     case NodeKind::map:
-        return refer_to(decode_map(node));
     case NodeKind::map_overlay:
-        return refer_to(decode_map_overlay(node));
     case NodeKind::signatures:
     case NodeKind::signature_overlay:
         return;
@@ -90,11 +88,26 @@ void ReachabilityScanner::walk_leaf(ByteView node) {
 // Signatures lead nowhere, so that their frames are noted and their nodes are not read.
 void ReachabilityScanner::walk_group(ByteView node) {
     for (const Segment& segment : decode_segment_group(node)) {
-        refer_to(segment.map);
-        if (segment.map_overlay) refer_to(*segment.map_overlay);
+        frames_.insert(segment.map.location.frame);
+        if (segment.map_overlay) frames_.insert(segment.map_overlay->location.frame);
         frames_.insert(segment.signatures.location.frame);
         if (segment.signature_overlay) frames_.insert(segment.signature_overlay->location.frame);
+        walk_segment(segment);
     }
+}
+
+// What a map says and its overlay replaces is not reached by this snapshot: it may go, and whoever builds on
+// the map refers to nothing of it that it has not from the overlay's side.
+void ReachabilityScanner::walk_segment(const Segment& segment) {
+    ByteWriter both;
+    both.fixed_bytes(segment.map.id);
+    if (segment.map_overlay) both.fixed_bytes(segment.map_overlay->id);
+    const NodeId key = node_id(both.bytes());
+    if (!visited_.insert(key).second) return;
+    added_.push_back(key);
+    std::vector<Extent> overlay;
+    if (segment.map_overlay) overlay = decode_map_overlay(nodes_.read(*segment.map_overlay));
+    refer_to(resolve(decode_map(nodes_.read(segment.map)), overlay, segment_bytes));
 }
 
 } // namespace holdfast

@@ -1,6 +1,7 @@
 // Which frames the snapshots reach.
 #pragma once
 
+#include "repository/node/file_map_node.h"
 #include "repository/node/location.h"
 #include "repository/node/node_reader.h"
 
@@ -23,7 +24,8 @@ class FrameSet {
     std::unordered_map<PackId, std::vector<bool>, PackIdHash> packs_;
 };
 
-// Adds every frame that the tree under `root` refers to, nodes included. What snapshots share is walked once.
+// Adds every frame that the tree under `root` needs, nodes included; of a segment what its map and overlay
+// together say. What snapshots share is walked once.
 // Memory: one bit a frame and 24 bytes and a little a node, for everything that was added. Not thread-safe.
 // Throws Error(corrupt) naming the node that cannot be read; what was found until then stays in the set, and
 // other trees can be added.
@@ -39,6 +41,7 @@ class ReachabilityScanner {
     void walk(ByteView node);
     void walk_leaf(ByteView node);
     void walk_group(ByteView node);
+    void walk_segment(const Segment& segment);
 
     NodeReader& nodes_;
     FrameSet frames_;
