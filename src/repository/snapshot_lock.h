@@ -1,5 +1,6 @@
-// Locking a snapshot in a store with object lock, so that nobody can delete what it needs before a date:
-// neither who has the store's credentials nor a prune.
+// Locking a snapshot in a store with object lock, so that nobody can destroy what it needs before a date:
+// neither who has the store's credentials nor a prune. Where a store keeps versions, a delete still hides
+// what is locked.
 #pragma once
 
 #include "repository/repository.h"

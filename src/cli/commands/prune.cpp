@@ -15,7 +15,7 @@ struct Arguments {
     double wait_seconds = 0;
     double patience_hours = 24;
     double tolerated_dead_part = 0.05;
-    std::string rewrite_budget = "4G";
+    std::string rewrite_budget;
 };
 
 Duration from_seconds(double seconds) {
@@ -47,8 +47,12 @@ int run_prune(CommandContext& context, const Arguments& arguments) {
     settings.wait = from_seconds(arguments.wait_seconds);
     settings.patience = from_seconds(arguments.patience_hours * 3600);
     settings.tolerated_dead_part = arguments.tolerated_dead_part;
-    settings.rewrite_budget_bytes = parse_size(arguments.rewrite_budget, "--rewrite-budget");
     const OpenRepository open = context.open(arguments.repository);
+    if (!arguments.rewrite_budget.empty()) {
+        settings.rewrite_budget_bytes = parse_size(arguments.rewrite_budget, "--rewrite-budget");
+    } else if (open.repository->config().capabilities.object_lock) {
+        settings.rewrite_budget_bytes = 0; // copies would lie there without the locks of what they replace
+    }
     settings.pack_bytes = open.repository->config().pack_bytes;
     Progress progress;
     CollectorReport report;
@@ -110,8 +114,9 @@ void add_prune(CLI::App& app, RunCommand& run) {
                      "Packs are rewritten, the deadest first, until no more than this part is dead")
         ->check(CLI::Range(0.0, 1.0))
         ->capture_default_str();
-    command->add_option("--rewrite-budget", a->rewrite_budget, "How much may be copied for that")
-        ->capture_default_str();
+    command->add_option(
+        "--rewrite-budget", a->rewrite_budget,
+        "How much may be copied for that; 4G unless the store can lock objects, then nothing");
     command->callback([a, &run] { run = [a](CommandContext& context) { return run_prune(context, *a); }; });
 }
 

@@ -50,7 +50,7 @@ CollectorReport Collection::run() {
         clean_up_after_failure();
         if (error.code() != ErrorCode::cancelled) throw;
         throw Error(ErrorCode::cancelled, "the collection was stopped",
-                    decided_ ? "what it had decided to delete goes with the next 'holdfast prune'"
+                    decided_ ? "what it may have decided to delete goes with the next 'holdfast prune'"
                              : "nothing was deleted");
     }
     return report_;

@@ -67,6 +67,7 @@ void Collection::give_up() {
 }
 
 void Collection::remove_own_intents() {
+    intent_.reset(); // no more beats
     for (const ListedRun& run : list_runs(unstoppable_.store)) {
         if (!is_ours(run.run)) continue;
         for (const std::string& name : run.names) remove_unless_locked(unstoppable_.store, name);

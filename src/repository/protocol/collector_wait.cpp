@@ -34,7 +34,10 @@ bool Collection::wait_for_writers() {
         const std::set<RunId> ended = ended_writers();
         std::erase_if(open, [&](ListedRun& run) {
             const auto listed = std::ranges::find(runs, run.run, &ListedRun::run);
-            if (listed != runs.end()) run = *listed; // its beats may be newer
+            // Its intents go when it has ended, or left; its last checkpoint was there before, and is marked
+            // again.
+            if (listed == runs.end()) return true;
+            run = *listed; // its beats may be newer
             return ended.contains(run.run);
         });
     }
