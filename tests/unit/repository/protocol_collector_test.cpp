@@ -419,6 +419,25 @@ TEST_F(CollectorTest, StoppedAnywhereItEndsCleanly) {
     }
 }
 
+TEST_F(CollectorTest, AWriterThatLeavesIsNotWaitedForAnyLonger) {
+    const RepositoryContext context = writer();
+    RunContext run = admin->ring.begin_run(random);
+    const auto session = WriterSession::begin(context, run, "test", Duration::zero());
+    settings.wait = std::chrono::hours(10);
+    bool condemned = false;
+    int beats = 0;
+    store.before_write = [&](std::string_view verb, const std::string& name) {
+        if (verb != "put") return;
+        if (name.starts_with(condemned_prefix)) condemned = true;
+        // The first of these comes before the list of those to wait for, the second while waiting.
+        if (condemned && name.starts_with(intents_prefix) && ++beats == 2) session->leave();
+    };
+    const CollectorReport report = collect();
+    EXPECT_GE(beats, 2);
+    EXPECT_FALSE(report.postponed);
+    EXPECT_THAT(report.fenced, IsEmpty());
+}
+
 TEST_F(CollectorTest, WaitingForAWriterIsStopped) {
     const RepositoryContext context = writer();
     RunContext run = admin->ring.begin_run(random);
