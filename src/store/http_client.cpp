@@ -309,7 +309,11 @@ double HttpResponse::retry_after_seconds(Timestamp now) const {
 
 std::optional<Timestamp> parse_http_date(const std::string& text) {
     const time_t seconds = curl_getdate(text.c_str(), nullptr);
-    if (seconds == -1) return std::nullopt;
+    // Also -1, for what is no date. A Timestamp ends in 2262; and from 1970 on, the distance between two of
+    // them fits a Duration.
+    constexpr auto last =
+        std::chrono::floor<std::chrono::seconds>(Timestamp::max()).time_since_epoch().count();
+    if (seconds < 0 || seconds > last) return std::nullopt;
     return Timestamp(std::chrono::seconds(seconds));
 }
 

@@ -73,7 +73,8 @@ class HttpClient {
     std::vector<Handle> idle_;
 };
 
-// An HTTP date such as "Sun, 06 Nov 1994 08:49:37 GMT"; nothing when it is none.
+// An HTTP date such as "Sun, 06 Nov 1994 08:49:37 GMT"; nothing when it is none, or not of the years 1970 to
+// 2261.
 std::optional<Timestamp> parse_http_date(const std::string& text);
 
 } // namespace holdfast

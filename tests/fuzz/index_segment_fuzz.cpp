@@ -12,6 +12,17 @@ using namespace holdfast;
 
 SegmentIdentity identity() { return {.key = Secret(32), .name = "index/fuzz"}; }
 
+// What was read can be written, and is then read back the same.
+void expect_written_again(std::vector<IndexEntry> entries) noexcept {
+    Bytes body = encode_segment(identity(), entries).joined(); // puts them in order
+    SegmentReader reader(std::make_shared<MemorySource>(std::move(body), "fuzz"), identity());
+    SegmentCursor cursor(reader, 1);
+    for (const IndexEntry& entry : entries) {
+        if (cursor.next() != entry) std::abort();
+    }
+    if (cursor.next()) std::abort();
+}
+
 void read_all(Bytes body) {
     try {
         SegmentReader reader(std::make_shared<MemorySource>(std::move(body), "fuzz"), identity());
@@ -19,13 +30,16 @@ void read_all(Bytes body) {
         std::vector<IndexEntry> found;
         BlobId id;
         reader.lookup(id, found);
+        std::vector<IndexEntry> all;
         while (const auto entry = cursor.next()) {
+            all.push_back(*entry);
             found.clear();
             reader.lookup(entry->id, found);
             for (const IndexEntry& other : found) {
                 if (other.id != entry->id) std::abort();
             }
         }
+        expect_written_again(std::move(all));
     } catch (const Error& error) {
         if (error.code() != ErrorCode::corrupt) throw;
     }

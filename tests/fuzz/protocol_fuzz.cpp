@@ -41,9 +41,13 @@ void decode(std::uint8_t kind, ByteView body) {
         expect(decode_statement(encode_statement(statement), id) == statement);
         break;
     }
-    case 4:
-        decode_moved(body);
+    case 4: {
+        std::vector<PackId> targets;
+        const std::vector<std::string> names = decode_moved(body);
+        for (const std::string& name : names) targets.push_back(PackId::from_name(name).value());
+        expect(decode_moved(encode_moved(targets)) == names);
         break;
+    }
     case 5: {
         const IntentBody intent = decode_intent(body);
         expect(decode_intent(encode_intent(intent)) == intent);

@@ -149,6 +149,18 @@ TEST(HttpClient, ReadsRetryAfter) {
     EXPECT_EQ(parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), from_rfc3339("1994-11-06T08:49:37Z"));
 }
 
+// A server can say any year; a Timestamp cannot hold it.
+TEST(HttpClient, TakesNoDateThatIsTooFar) {
+    EXPECT_EQ(parse_http_date("Fri, 31 Dec 9999 23:59:59 GMT"), std::nullopt);
+    EXPECT_EQ(parse_http_date("Fri, 11 Apr 2262 23:47:17 GMT"), std::nullopt);
+    EXPECT_EQ(parse_http_date("Fri, 11 Apr 2262 23:47:16 GMT"),
+              from_rfc3339("2262-04-11T23:47:15Z") + std::chrono::seconds(1));
+    EXPECT_EQ(parse_http_date("Wed, 31 Dec 1969 23:59:58 GMT"), std::nullopt);
+    EXPECT_EQ(parse_http_date("Thu, 01 Jan 1970 00:00:00 GMT"), Timestamp{});
+    const HttpResponse far{.headers = {{"retry-after", "Fri, 31 Dec 9999 23:59:59 GMT"}}};
+    EXPECT_EQ(far.retry_after_seconds(from_rfc3339("2026-01-01T00:00:00Z")), 0);
+}
+
 } // namespace
 
 } // namespace holdfast::test
