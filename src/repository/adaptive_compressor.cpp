@@ -19,12 +19,16 @@ FrameMeasurement AdaptiveCompressor::measure(Compressor& compressor, ByteView ra
             .time = clock_.steady() - start};
 }
 
-CompressedFrame AdaptiveCompressor::compress(ByteView raw) {
-    if (detector_.looks_incompressible(raw)) {
+CompressedFrame AdaptiveCompressor::compress(ByteView raw, Effort effort) {
+    if (effort == Effort::none || detector_.looks_incompressible(raw)) {
         chooser_.skipped(raw.size());
         return {.codec = Codec::stored, .bytes = raw};
     }
     CompressedFrame frame;
+    if (effort == Effort::thorough) {
+        chooser_.compressed(measure(compressor_, raw, chooser_.thorough_level(), frame));
+        return frame;
+    }
     const FrameMeasurement used = measure(compressor_, raw, chooser_.level(), frame);
     const std::optional<int> level =
         raw.size() >= least_trial_bytes ? chooser_.next_trial() : std::optional<int>();

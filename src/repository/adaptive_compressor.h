@@ -15,7 +15,7 @@ class AdaptiveCompressor {
     AdaptiveCompressor(LevelChooser& chooser, Clock& clock) : chooser_(chooser), clock_(clock) {}
 
     // The result is valid until the next call, and as long as `raw` is.
-    CompressedFrame compress(ByteView raw);
+    CompressedFrame compress(ByteView raw, Effort effort);
 
   private:
     FrameMeasurement measure(Compressor& compressor, ByteView raw, int level, CompressedFrame& frame);

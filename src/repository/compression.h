@@ -16,6 +16,10 @@ Codec codec_from(std::uint8_t number);
 constexpr int lowest_zstd_level = 1;
 constexpr int highest_zstd_level = 19;
 
+// What a frame's compression may cost. `thorough` is for the little that is stored anew of what has changed
+// in place: it stays for long, and the time goes into reading.
+enum class Effort { none, usual, thorough };
+
 // A frame as it goes to encryption. `bytes` is either the raw bytes themselves (stored) or stands in the
 // Compressor, where the next call overwrites it.
 struct CompressedFrame {

@@ -65,6 +65,11 @@ int LevelChooser::level() const {
     return level_;
 }
 
+int LevelChooser::thorough_level() const {
+    const std::scoped_lock lock(mutex_);
+    return std::max(level_, std::min(settings_.thorough, settings_.highest));
+}
+
 std::optional<int> LevelChooser::next_trial() {
     const std::scoped_lock lock(mutex_);
     if (!trial_ || trial_->asked == frames_per_trial) return std::nullopt;

@@ -19,6 +19,8 @@ struct LevelSettings {
     int lowest = 1;
     int highest = 12;
     int start = 3;
+    // For frames that are worth more time, within the others.
+    int thorough = 9;
 
     // A level that the user has fixed.
     static LevelSettings fixed(int level) { return {.lowest = level, .highest = level, .start = level}; }
@@ -64,6 +66,8 @@ class LevelChooser {
     explicit LevelChooser(LevelSettings settings);
 
     int level() const;
+    // At least that.
+    int thorough_level() const;
     // A level that the next frame should be compressed at too, in a trial; mostly none. Each answer asks for
     // one trial, so ask only for a frame that is to be compressed.
     std::optional<int> next_trial();

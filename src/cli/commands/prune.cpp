@@ -14,7 +14,7 @@ struct Arguments {
     bool dry_run = false;
     double wait_seconds = 0;
     double patience_hours = 24;
-    double tolerated_dead_part = 0.05;
+    double tolerated_dead_part = 0.03;
     std::string rewrite_budget;
 };
 

@@ -51,7 +51,7 @@ struct ContentReaderSettings {
     unsigned workers = worker_count();
     // Pieces are gathered until they cover this much and then fetched in the order in which they lie in
     // packs.
-    std::uint64_t batch_bytes = 64u << 20;
+    std::uint64_t batch_bytes = 512u << 20;
     std::size_t batch_files = 1024;
 };
 

@@ -21,9 +21,9 @@ ContentWriter::ContentWriter(PackPipeline& pipeline, KnownBlobs& known, ByteView
     : pipeline_(pipeline),
       known_(known),
       domain_key_(Secret::copy_of(domain_key)),
-      compressible_{data_pack, cls, true, false, {}, {}, {}},
-      incompressible_{data_pack, cls, false, false, {}, {}, {}},
-      nodes_{metadata_pack, cls, true, false, {}, {}, {}},
+      compressible_{data_pack, cls, Effort::usual, false, {}, {}, {}},
+      incompressible_{data_pack, cls, Effort::none, false, {}, {}, {}},
+      nodes_{metadata_pack, cls, Effort::usual, false, {}, {}, {}},
       remembered_nodes_(remembered_bytes) {}
 
 ContentWriter::~ContentWriter() = default;
@@ -57,9 +57,12 @@ std::optional<Location> ContentWriter::find_blob(const BlobId& id, ByteView data
     return found;
 }
 
-Location ContentWriter::put_anonymous(ByteView data) {
+Location ContentWriter::put_anonymous(ByteView data, Effort effort) {
     totals_.new_bytes += data.size();
-    return append(data_frame_for(data), data, page_frame_bytes);
+    OpenFrame& frame = data_frame_for(data);
+    const Location location = append(frame, data, page_frame_bytes);
+    if (frame.effort != Effort::none && effort == Effort::thorough) frame.effort = effort;
+    return location;
 }
 
 NodeRef ContentWriter::put_node(Bytes node, const NodeRef* before) {
@@ -105,7 +108,8 @@ void ContentWriter::end_frame(OpenFrame& frame) {
     if (!frame.begun) return;
     frame.begun = false;
     pipeline_.submit(frame.address, std::exchange(frame.raw, {}), std::exchange(frame.blobs, {}),
-                     frame.compressible);
+                     frame.effort);
+    if (frame.effort != Effort::none) frame.effort = Effort::usual;
 }
 
 void ContentWriter::end_data_frames() {

@@ -29,7 +29,8 @@ class ContentWriter {
     // Where the blob lies, if it is known.
     std::optional<Location> find_blob(const BlobId& id, ByteView data);
     // Stores bytes that nobody will look up: their place in the file identifies them.
-    Location put_anonymous(ByteView data);
+    // `effort` goes for what shares its frame, too.
+    Location put_anonymous(ByteView data, Effort effort = Effort::usual);
     // Where the node lies: at `before` if it is the same node, or found, or stored now. `before` must be
     // referable.
     NodeRef put_node(Bytes node, const NodeRef* before = nullptr);
@@ -44,11 +45,11 @@ class ContentWriter {
     const ContentTotals& totals() const { return totals_; }
 
   private:
-    // A frame that is being gathered.
+    // A frame that is being gathered; of data that looks incompressible, with no effort.
     struct OpenFrame {
         std::uint8_t kind;
         std::uint8_t cls;
-        bool compressible;
+        Effort effort;
         bool begun = false;
         FrameAddress address;
         Bytes raw;

@@ -13,6 +13,10 @@ constexpr std::uint64_t surely_live_bytes = max_frame_bytes / 8 * 7;
 // Each look-up may read the table of a pack; those with the fewest live bytes are looked up, the others taken
 // for live.
 constexpr std::size_t most_lookups = 4096;
+// How much of what lives is to be stored anew, times the square of the part that is dead. A file that changes
+// more becomes deader, and then has more victims to spend its budget on (RewriteBudget); early on, when
+// frames are still mostly alive, little is spent.
+constexpr double eagerness = 0.5;
 
 struct Candidate {
     FrameAddress frame;
@@ -41,7 +45,7 @@ std::uint64_t DeadFrames::raw_length(const FrameAddress& frame) {
     }
 }
 
-FrameAddressSet DeadFrames::choose(double tolerated_part, double most_part) {
+std::unordered_map<FrameAddress, std::uint64_t, FrameAddressHash> DeadFrames::choose(double tolerated_part) {
     std::uint64_t live = 0;
     std::vector<Candidate> candidates;
     for (const auto& [frame, live_bytes] : live_bytes_) {
@@ -62,14 +66,13 @@ FrameAddressSet DeadFrames::choose(double tolerated_part, double most_part) {
     std::erase_if(candidates, [](const Candidate& c) { return c.raw_bytes == c.live_bytes; });
     std::sort(candidates.begin(), candidates.end(), deader);
 
-    FrameAddressSet victims;
-    auto budget = static_cast<double>(live) * most_part;
-    for (const Candidate& candidate : candidates) {
-        if (static_cast<double>(raw - live) <= static_cast<double>(raw) * tolerated_part) break;
-        budget -= static_cast<double>(candidate.live_bytes);
-        if (budget < 0) break;
-        victims.insert(candidate.frame);
-        raw -= candidate.raw_bytes - candidate.live_bytes;
+    std::unordered_map<FrameAddress, std::uint64_t, FrameAddressHash> victims;
+    const double dead_part = raw == 0 ? 0 : static_cast<double>(raw - live) / static_cast<double>(raw);
+    if (dead_part <= tolerated_part) return victims;
+    auto wanted = static_cast<double>(live) * eagerness * dead_part * dead_part;
+    for (auto candidate = candidates.begin(); candidate != candidates.end() && wanted > 0; ++candidate) {
+        victims.emplace(candidate->frame, candidate->live_bytes);
+        wanted -= static_cast<double>(candidate->live_bytes);
     }
     return victims;
 }

@@ -15,9 +15,9 @@ class DeadFrames {
 
     // Counts the bytes that live in each frame of a map.
     void add(const std::vector<Extent>& map);
-    // The frames to leave behind, the deadest first, until no more than `tolerated_part` of all that is left
-    // in frames is dead, or `most_part` of the live bytes would have to be stored anew.
-    FrameAddressSet choose(double tolerated_part, double most_part);
+    // The frames to leave behind, with the bytes that live in them, the deadest first: none when no more than
+    // `tolerated_part` of all that is in frames is dead, and the more the deader they are on the whole.
+    std::unordered_map<FrameAddress, std::uint64_t, FrameAddressHash> choose(double tolerated_part);
 
   private:
     std::uint64_t raw_length(const FrameAddress& frame);

@@ -47,15 +47,17 @@ FileContentWriter::FileContentWriter(ContentWriter& writer, NodeReader& nodes, P
       gear_(gear_table(domain_key)),
       signer_(domain_key),
       usable_(std::move(usable)),
-      settings_(settings) {}
+      settings_(settings),
+      rewrites_(settings.rewrite_per_changed_byte) {}
 
 FileContentWriter::~FileContentWriter() = default;
 
 FileContentResult FileContentWriter::write(ContentSource& source, const TreeEntry* previous,
                                            const FileWriteOptions& options) {
     if (source.size_bytes() >= segmented_file_bytes) {
-        SegmentedContentWriter segmented({writer_, nodes_, packs_, gear_, signer_, usable_, settings_},
-                                         domain_key_.view(), source, previous, options);
+        SegmentedContentWriter segmented(
+            {writer_, nodes_, packs_, gear_, signer_, usable_, settings_, rewrites_}, domain_key_.view(),
+            source, previous, options);
         return segmented.write();
     }
     if (source.size_bytes() <= whole_file_bytes) {

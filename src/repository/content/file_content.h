@@ -3,6 +3,7 @@
 
 #include "repository/content/content_source.h"
 #include "repository/content/content_writer.h"
+#include "repository/content/rewrite_budget.h"
 #include "repository/node/entry.h"
 #include "repository/node/node_reader.h"
 #include "repository/split/gear_splitter.h"
@@ -17,12 +18,10 @@ namespace holdfast {
 enum class SplitMode { automatic, content_defined, pages };
 
 struct FileContentSettings {
-    // How many bytes of unchanged content may be stored anew for each changed byte, so that a file does not
-    // end up as a mosaic of mostly dead frames.
-    double rewrite_per_changed_byte = 1.2;
-    // … and as part of the whole file,
-    double rewrite_part_per_backup = 0.0115;
-    // but only while more than this part of the frames that the file lies in is dead.
+    // How many bytes of unchanged content may be stored anew for each changed byte, so that files do not
+    // end up as mosaics of mostly dead frames,
+    double rewrite_per_changed_byte = 1.25;
+    // while more than this part of the frames that a file lies in is dead.
     double tolerated_dead_part = 0.05;
 };
 
@@ -78,6 +77,7 @@ class FileContentWriter {
     PageSigner signer_;
     Usable usable_;
     FileContentSettings settings_;
+    RewriteBudget rewrites_;
     Bytes buffer_;
 };
 

@@ -12,9 +12,13 @@ namespace {
 constexpr std::uint64_t block_bytes = 1u << 20;
 // A longer run of changed pages is more than pages written in place: it may be moved content.
 constexpr std::size_t longest_page_run_bytes = 128u << 10;
-// Scattered pages of one segment share frames that end with the segment, unless they would be tiny.
-constexpr std::uint64_t least_page_frame_bytes = 64u << 10;
-constexpr double rewrite_credit_bytes = 4u << 20;
+// Scattered pages of one segment share frames that end with the segment, unless they would be so small that
+// they compress badly.
+constexpr std::uint64_t least_page_frame_bytes = 512u << 10;
+
+// So much of what is read may be compressed with more effort, which takes about ten times as long for each
+// byte as reading does: a run becomes little slower.
+constexpr double thorough_part = 0.05;
 
 constexpr std::uint64_t round_down(std::uint64_t value) { return value / page_bytes * page_bytes; }
 constexpr std::uint64_t round_up(std::uint64_t value) { return round_down(value + page_bytes - 1); }
@@ -168,13 +172,14 @@ void SegmentedContentWriter::write_block(std::uint64_t offset, ByteView block) {
         const std::uint64_t from = page * page_bytes;
         const std::uint64_t to = std::min<std::uint64_t>(end * page_bytes, block.size());
         if (!keep) {
-            changed_bytes_ += to - from;
+            tools_.rewrites.changed(to - from);
             append_changed(offset + from, block.subspan(from, to - from), Run::changed);
-        } else if (!victims_.empty() || !keep_pages(offset + from, offset + to)) {
+        } else if (!victims_.empty() || !left_behind_.empty() || !keep_pages(offset + from, offset + to)) {
             // Page by page: some of them lie in frames that are to be left behind.
             for (std::uint64_t at = from; at < to; at += page_bytes) {
                 const std::uint64_t page_end = std::min<std::uint64_t>(at + page_bytes, to);
                 if (!keep_pages(offset + at, offset + page_end)) {
+                    result_.rewritten_bytes += page_end - at;
                     append_changed(offset + at, block.subspan(at, page_end - at), Run::rewritten);
                 }
             }
@@ -184,10 +189,8 @@ void SegmentedContentWriter::write_block(std::uint64_t offset, ByteView block) {
 }
 
 // Where the earlier snapshot has its bytes [begin, begin + length), which lie in one segment; offsets in
-// `extents` are of the earlier file. False when they cannot or (with `leave_victims`) should not be referred
-// to.
-bool SegmentedContentWriter::previous_extents(std::uint64_t begin, std::uint64_t length, bool leave_victims,
-                                              Extents& extents) {
+// `extents` are of the earlier file. False when they cannot be referred to.
+bool SegmentedContentWriter::previous_extents(std::uint64_t begin, std::uint64_t length, Extents& extents) {
     const std::uint64_t start = begin / segment_bytes * segment_bytes;
     const std::shared_ptr<const PreviousSegment> before = previous_.segment(begin / segment_bytes);
     if (!before) return false;
@@ -198,10 +201,6 @@ bool SegmentedContentWriter::previous_extents(std::uint64_t begin, std::uint64_t
     std::uint64_t covered = from;
     for (; extent != before->map.end() && covered < to; ++extent) {
         if (extent->file_offset > covered || !tools_.usable(extent->frame)) return false;
-        if (leave_victims && victims_.contains(extent->frame)) {
-            result_.rewritten_bytes += length;
-            return false;
-        }
         const std::uint64_t end = std::min(extent->end(), to);
         extents.push_back({start + covered, end - covered, extent->frame,
                            extent->frame_offset + static_cast<std::uint32_t>(covered - extent->file_offset)});
@@ -210,20 +209,29 @@ bool SegmentedContentWriter::previous_extents(std::uint64_t begin, std::uint64_t
     return covered == to;
 }
 
-// Refers to the bytes [begin, end) of the file where the earlier snapshot has them, if that is possible.
+// Refers to the bytes [begin, end) of the file where the earlier snapshot has them, if that is possible and
+// they do not lie in a frame that is left behind.
 bool SegmentedContentWriter::keep_pages(std::uint64_t begin, std::uint64_t end) {
-    // Changes are not told in advance, so a file's first pages have some credit.
-    const bool budget_left =
-        static_cast<double>(result_.rewritten_bytes) <
-        rewrite_credit_bytes + static_cast<double>(changed_bytes_) * tools_.settings.rewrite_per_changed_byte;
     Extents extents;
-    if (!previous_extents(begin, end - begin, budget_left, extents)) return false;
+    if (!previous_extents(begin, end - begin, extents)) return false;
+    if (std::ranges::any_of(extents, [&](const Extent& extent) { return leave_behind(extent.frame); }))
+        return false;
     end_run();
     for (const Extent& extent : extents) {
         segments_.add_extent(extent.file_offset, extent.length, extent.frame, extent.frame_offset);
     }
     placed_to_ = end;
     return true;
+}
+
+bool SegmentedContentWriter::leave_behind(const FrameAddress& frame) {
+    if (left_behind_.contains(frame)) return true;
+    const auto victim = victims_.find(frame);
+    if (victim == victims_.end()) return false;
+    const bool leave = tools_.rewrites.take(victim->second);
+    if (leave) left_behind_.insert(frame);
+    victims_.erase(victim);
+    return leave;
 }
 
 void SegmentedContentWriter::store_chunk(std::uint64_t offset, ByteView chunk) {
@@ -253,7 +261,7 @@ bool SegmentedContentWriter::store_shifted(std::uint64_t offset, ByteView chunk)
         tools_.signer.sign(bytes, std::span(&signature, 1));
         Extents extents;
         if (signature != before->signatures[index] ||
-            !previous_extents(page * page_bytes, page_bytes, false, extents)) {
+            !previous_extents(page * page_bytes, page_bytes, extents)) {
             continue;
         }
         if (begin > stored_to)
@@ -271,7 +279,11 @@ bool SegmentedContentWriter::store_shifted(std::uint64_t offset, ByteView chunk)
 
 void SegmentedContentWriter::store_anonymous(std::uint64_t offset, ByteView bytes) {
     anonymous_bytes_ += bytes.size();
-    place(offset, tools_.writer.put_anonymous(bytes));
+    anonymous_in_all_ += bytes.size();
+    const bool little = static_cast<double>(anonymous_in_all_) <=
+                        block_bytes + thorough_part * static_cast<double>(result_.read_bytes);
+    place(offset,
+          tools_.writer.put_anonymous(bytes, known_before_ && little ? Effort::thorough : Effort::usual));
 }
 
 void SegmentedContentWriter::append_changed(std::uint64_t offset, ByteView bytes, Run kind) {
@@ -332,7 +344,8 @@ void SegmentedContentWriter::choose_victims(std::uint64_t group) {
         if (const std::shared_ptr<const PreviousSegment> segment = previous_.segment(number))
             frames.add(segment->map);
     }
-    victims_ = frames.choose(tools_.settings.tolerated_dead_part, tools_.settings.rewrite_part_per_backup);
+    victims_ = frames.choose(tools_.settings.tolerated_dead_part);
+    left_behind_.clear();
 }
 
 } // namespace holdfast

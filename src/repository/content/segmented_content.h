@@ -18,6 +18,7 @@ struct ContentTools {
     const PageSigner& signer;
     const FileContentWriter::Usable& usable;
     const FileContentSettings& settings;
+    RewriteBudget& rewrites;
 };
 
 // For one file, once.
@@ -38,8 +39,9 @@ class SegmentedContentWriter {
     void write_data(std::uint64_t begin, std::uint64_t end);
     void write_hole(std::uint64_t begin, std::uint64_t end);
     void write_block(std::uint64_t offset, ByteView block);
-    bool previous_extents(std::uint64_t begin, std::uint64_t length, bool leave_victims, Extents& extents);
+    bool previous_extents(std::uint64_t begin, std::uint64_t length, Extents& extents);
     bool keep_pages(std::uint64_t begin, std::uint64_t end);
+    bool leave_behind(const FrameAddress& frame);
     void store_chunk(std::uint64_t offset, ByteView chunk);
     bool store_shifted(std::uint64_t offset, ByteView chunk);
     void store_anonymous(std::uint64_t offset, ByteView bytes);
@@ -69,11 +71,14 @@ class SegmentedContentWriter {
     bool chunking_ = false;
     std::uint64_t placed_to_ = 0;
     std::uint64_t anonymous_bytes_ = 0; // since the last frame was ended
-    bool ended_ = false;                // the source was shorter than it said
-    // Frames that are mostly dead: what still lives in them is stored anew while the budget lasts.
-    FrameAddressSet victims_;
+    std::uint64_t anonymous_in_all_ = 0;
+    bool ended_ = false; // the source was shorter than it said
+    // Frames that are mostly dead, with the bytes that live in them. Each is looked at once the first page in
+    // it comes: it moves to left_behind_ if the budget allows, and is no victim any more if not. Half of a
+    // frame gains nothing.
+    std::unordered_map<FrameAddress, std::uint64_t, FrameAddressHash> victims_;
+    FrameAddressSet left_behind_;
     std::uint64_t victims_of_group_ = UINT64_MAX;
-    std::uint64_t changed_bytes_ = 0;
     FileContentResult result_;
 };
 

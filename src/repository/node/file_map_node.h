@@ -54,9 +54,11 @@ std::vector<Extent> resolve(const std::vector<Extent>& map, const std::vector<Ex
 // marked.
 std::vector<Extent> merge_overlays(const std::vector<Extent>& older, const std::vector<Extent>& newer);
 
-// Whether an overlay has outgrown its base and is to be folded into it; both in encoded bytes.
-constexpr bool wants_folding(std::size_t base_bytes, std::size_t overlay_bytes) {
-    return overlay_bytes > base_bytes / 2;
+// Whether an overlay is to be folded into its base; all in encoded bytes. It is when it has outgrown the
+// base, or when the overlays since the last folding, each `growth_bytes` larger than the one before, took as
+// much room together as a new base does: sooner or later would store more.
+constexpr bool wants_folding(std::size_t base_bytes, std::size_t overlay_bytes, std::size_t growth_bytes) {
+    return overlay_bytes > base_bytes / 2 || overlay_bytes / 2 * overlay_bytes > base_bytes * growth_bytes;
 }
 
 // Of one page; all zero for a page that is a hole throughout.

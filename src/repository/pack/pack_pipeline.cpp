@@ -15,7 +15,7 @@ struct PackPipeline::Job {
     std::uint32_t number = 0;
     Bytes raw;
     std::vector<BlobRecord> blobs;
-    bool compressible = true;
+    Effort effort = Effort::usual;
 };
 
 struct PackPipeline::SealedFrame {
@@ -86,7 +86,7 @@ FrameAddress PackPipeline::reserve(std::uint8_t kind, std::uint8_t cls) {
 }
 
 void PackPipeline::submit(const FrameAddress& address, Bytes raw, std::vector<BlobRecord> blobs,
-                          bool compressible) {
+                          Effort effort) {
     const auto reserved = reserved_.find(address);
     if (reserved == reserved_.end() || raw.empty() || raw.size() > max_frame_bytes) {
         throw Error(ErrorCode::internal,
@@ -100,7 +100,7 @@ void PackPipeline::submit(const FrameAddress& address, Bytes raw, std::vector<Bl
         pack->blobs += blobs.size();
     }
     const std::size_t size = raw.size();
-    Job job{pack, address.frame, std::move(raw), std::move(blobs), compressible};
+    Job job{pack, address.frame, std::move(raw), std::move(blobs), effort};
     if (!jobs_.push(std::move(job), size, threads_.stop_token())) {
         threads_.rethrow_if_failed();
         throw Error(ErrorCode::cancelled, "stopped before it was done");
@@ -145,7 +145,7 @@ void PackPipeline::compress_frames(std::stop_token stop) {
         frame.record.number = job->number;
         frame.record.raw_length = static_cast<std::uint32_t>(job->raw.size());
         frame.record.blobs = std::move(job->blobs);
-        const CompressedFrame compressed = compress(compressor, *job);
+        const CompressedFrame compressed = compressor.compress(job->raw, job->effort);
         frame.record.codec = compressed.codec;
 
         const PackId& id = job->pack->id;
@@ -159,12 +159,6 @@ void PackPipeline::compress_frames(std::stop_token stop) {
         frame.record.stored_length = static_cast<std::uint32_t>(frame.stored.size());
         deliver(job->pack, job->number, std::move(frame), stop);
     }
-}
-
-CompressedFrame PackPipeline::compress(AdaptiveCompressor& compressor, const Job& job) {
-    if (job.compressible) return compressor.compress(job.raw);
-    chooser_.skipped(job.raw.size());
-    return {Codec::stored, job.raw};
 }
 
 void PackPipeline::deliver(const std::shared_ptr<OpenPack>& pack, std::uint32_t number, SealedFrame frame,

@@ -52,10 +52,10 @@ class PackPipeline {
     // The address of the next frame in the packs of `kind` and `cls`. It must be submitted, once, before
     // flush().
     FrameAddress reserve(std::uint8_t kind, std::uint8_t cls);
-    // Takes the frame over; waits while too much is under way. `raw` has 1 to max_frame_bytes bytes. Without
-    // `compressible` no compression is tried. Throws Error(internal) for an address that is not reserved or
-    // was submitted before: two contents under one key and nonce would betray both.
-    void submit(const FrameAddress& address, Bytes raw, std::vector<BlobRecord> blobs, bool compressible);
+    // Takes the frame over; waits while too much is under way. `raw` has 1 to max_frame_bytes bytes. Throws
+    // Error(internal) for an address that is not reserved or was submitted before: two contents under one key
+    // and nonce would betray both.
+    void submit(const FrameAddress& address, Bytes raw, std::vector<BlobRecord> blobs, Effort effort);
     // Ends all open packs and returns when every pack is in the store. Throws Error(internal) when a frame
     // was reserved and not submitted.
     void flush();
@@ -66,7 +66,6 @@ class PackPipeline {
     struct OpenPack;
     struct SealedFrame;
     void compress_frames(std::stop_token stop);
-    CompressedFrame compress(AdaptiveCompressor& compressor, const Job& job);
     void upload_packs(std::stop_token stop);
     void deliver(const std::shared_ptr<OpenPack>& pack, std::uint32_t number, SealedFrame frame,
                  std::stop_token stop);

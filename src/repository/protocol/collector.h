@@ -28,7 +28,7 @@ struct CollectorSettings {
     Duration keep_checkpoints = std::chrono::hours(24 * 7);
     // Packs with dead bytes are rewritten, worst first, until no more than this part of what is kept is dead
     // …
-    double tolerated_dead_part = 0.05;
+    double tolerated_dead_part = 0.03;
     // … or this much has been copied.
     std::uint64_t rewrite_budget_bytes = 4ull << 30;
     // New packs end near this size.

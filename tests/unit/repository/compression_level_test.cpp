@@ -114,6 +114,13 @@ TEST(LevelChooser, a_fixed_level_stays) {
     }
 }
 
+TEST(LevelChooser, more_effort_stays_within_the_limits) {
+    EXPECT_EQ(LevelChooser({.lowest = 1, .highest = 12, .start = 3, .thorough = 9}).thorough_level(), 9);
+    EXPECT_EQ(LevelChooser({.lowest = 1, .highest = 6, .start = 3, .thorough = 9}).thorough_level(), 6);
+    EXPECT_EQ(LevelChooser({.lowest = 1, .highest = 12, .start = 11, .thorough = 9}).thorough_level(), 11);
+    EXPECT_EQ(LevelChooser(LevelSettings::fixed(2)).thorough_level(), 2);
+}
+
 TEST(LevelChooser, never_leaves_its_limits) {
     for (std::uint64_t seed = 0; seed < 30; ++seed) {
         SeededRandom random(seed);

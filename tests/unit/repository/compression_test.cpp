@@ -242,13 +242,13 @@ TEST(AdaptiveCompressor, reports_all_that_passed) {
     Decompressor decompressor;
     const Bytes words = text(1, frame_bytes);
     const Bytes noise = random_bytes(2, frame_bytes);
-    const CompressedFrame first = compressor.compress(words);
+    const CompressedFrame first = compressor.compress(words, Effort::usual);
     EXPECT_EQ(first.codec, Codec::zstd);
     const std::size_t stored = first.bytes.size();
     Bytes back(frame_bytes);
     decompressor.decompress(first.codec, first.bytes, back);
     EXPECT_EQ(back, words);
-    EXPECT_EQ(compressor.compress(noise).codec, Codec::stored);
+    EXPECT_EQ(compressor.compress(noise, Effort::usual).codec, Codec::stored);
 
     const CompressionReport report = chooser.report();
     ASSERT_EQ(report.levels.size(), 1u);
@@ -258,6 +258,22 @@ TEST(AdaptiveCompressor, reports_all_that_passed) {
     EXPECT_EQ(report.skipped_bytes, frame_bytes);
     EXPECT_EQ(report.raw_bytes(), 2 * frame_bytes);
     EXPECT_EQ(report.stored_bytes(), frame_bytes + stored);
+}
+
+TEST(AdaptiveCompressor, spends_as_much_effort_as_is_asked_for) {
+    LevelChooser chooser({});
+    FakeClock clock{Timestamp{}};
+    AdaptiveCompressor compressor(chooser, clock);
+    const Bytes words = text(1, frame_bytes);
+    EXPECT_EQ(compressor.compress(words, Effort::none).codec, Codec::stored);
+    const std::size_t usual = compressor.compress(words, Effort::usual).bytes.size();
+    EXPECT_LT(compressor.compress(words, Effort::thorough).bytes.size(), usual);
+
+    const CompressionReport report = chooser.report();
+    ASSERT_EQ(report.levels.size(), 2u);
+    EXPECT_EQ(report.levels[0].level, LevelSettings{}.start);
+    EXPECT_EQ(report.levels[1].level, LevelSettings{}.thorough);
+    EXPECT_EQ(report.skipped_frames, 1u);
 }
 
 } // namespace

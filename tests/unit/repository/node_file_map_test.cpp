@@ -220,9 +220,27 @@ TEST(Resolve, JoinsWhatContinues) {
 }
 
 TEST(Folding, IsDueAboveHalfOfTheBase) {
-    EXPECT_FALSE(wants_folding(1000, 500));
-    EXPECT_TRUE(wants_folding(1000, 501));
-    EXPECT_TRUE(wants_folding(4, 40));
+    EXPECT_FALSE(wants_folding(1000, 500, 500));
+    EXPECT_TRUE(wants_folding(1000, 501, 501));
+    EXPECT_TRUE(wants_folding(4, 40, 40));
+    EXPECT_FALSE(wants_folding(1000, 0, 0));
+}
+
+// Storing an overlay that grows by `growth` with each backup, or a new base when it is due: no fixed number
+// of overlays in between stores less.
+TEST(Folding, IsDueWhenThatStoresLeast) {
+    constexpr std::size_t base = 131'072;
+    for (const std::size_t growth : {20U, 500U, 1'640U, 8'000U}) {
+        const auto stored_by_backup = [&](std::size_t overlays) {
+            return (base + growth * overlays * (overlays + 1) / 2) / (overlays + 1);
+        };
+        std::size_t overlays = 0;
+        while (!wants_folding(base, (overlays + 1) * growth, growth)) ++overlays;
+        std::size_t best = base;
+        for (std::size_t other = 0; other * growth <= base / 2; ++other)
+            best = std::min(best, stored_by_backup(other));
+        EXPECT_LE(stored_by_backup(overlays), best + best / 50) << growth;
+    }
 }
 
 TEST(Signatures, HaveTheBytesOfTheFormat) {

@@ -46,11 +46,11 @@ class PackPipelineTest : public testing::Test {
 TEST_F(PackPipelineTest, AFrameIsSubmittedOnce) {
     PackPipeline pipeline(*files_.store, run_, files_.clock, {});
     const FrameAddress address = pipeline.reserve(data_pack, 0);
-    pipeline.submit(address, frame(), {}, true);
-    EXPECT_EQ(test::code_of([&] { pipeline.submit(address, Bytes(1000, 8), {}, true); }),
+    pipeline.submit(address, frame(), {}, Effort::usual);
+    EXPECT_EQ(test::code_of([&] { pipeline.submit(address, Bytes(1000, 8), {}, Effort::usual); }),
               to_string(ErrorCode::internal));
     pipeline.flush();
-    EXPECT_EQ(test::code_of([&] { pipeline.submit(address, frame(), {}, true); }),
+    EXPECT_EQ(test::code_of([&] { pipeline.submit(address, frame(), {}, Effort::usual); }),
               to_string(ErrorCode::internal));
     EXPECT_EQ(files_.repository->packs().read_frame(address), frame());
 }
@@ -65,7 +65,7 @@ TEST_F(PackPipelineTest, AStopEndsThePutsThatAreUnderWay) {
     HangingStore store(files_.store);
     std::stop_source stop;
     PackPipeline pipeline(store, run_, files_.clock, {}, stop.get_token());
-    pipeline.submit(pipeline.reserve(data_pack, 0), frame(), {}, true);
+    pipeline.submit(pipeline.reserve(data_pack, 0), frame(), {}, Effort::usual);
     std::jthread stopper([&] {
         store.reached.get_future().wait();
         stop.request_stop();

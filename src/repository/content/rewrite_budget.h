@@ -1,0 +1,31 @@
+// How many bytes of unchanged content a run may store anew, so that files do not end up as mosaics of mostly
+// dead frames.
+#pragma once
+
+#include <cstdint>
+
+namespace holdfast {
+
+// Earned by changes, spent on whole frames; what one file leaves, the next may use. Not thread-safe.
+class RewriteBudget {
+  public:
+    explicit RewriteBudget(double per_changed_byte) : per_changed_byte_(per_changed_byte) {}
+
+    void changed(std::uint64_t bytes) { left_bytes_ += static_cast<double>(bytes) * per_changed_byte_; }
+    // Whether a frame with so many live bytes may be left behind. The last one may overdraw, and what it took
+    // is missing then: frames are not divided.
+    bool take(std::uint64_t bytes) {
+        if (left_bytes_ <= 0) return false;
+        left_bytes_ -= static_cast<double>(bytes);
+        return true;
+    }
+
+  private:
+    // Changes are not told in advance, so the first pages have some credit.
+    static constexpr double credit_bytes = 1u << 20;
+
+    const double per_changed_byte_;
+    double left_bytes_ = credit_bytes;
+};
+
+} // namespace holdfast
