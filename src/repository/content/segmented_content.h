@@ -34,7 +34,9 @@ class SegmentedContentWriter {
     FileContentResult write_all();
     FileContentResult so_far();
     std::uint64_t keep_trusted();
-    void segment_done();
+    void end_anonymous_frames();
+    void tell_completed();
+    std::size_t read_block(std::uint64_t offset);
     void write_data(std::uint64_t begin, std::uint64_t end);
     void write_hole(std::uint64_t begin, std::uint64_t end);
     void write_block(std::uint64_t offset, ByteView block);
@@ -69,6 +71,7 @@ class SegmentedContentWriter {
     bool chunking_ = false;
     std::uint64_t placed_to_ = 0;
     std::uint64_t anonymous_bytes_ = 0; // since the last frame was ended
+    std::uint64_t told_bytes_ = 0;      // completed when segment_done was called last
     bool ended_ = false;                // the source was shorter than it said
     // Frames that are mostly dead: what still lives in them is stored anew while the budget lasts.
     FrameAddressSet victims_;
