@@ -116,6 +116,23 @@ TEST_F(BackupDocumentsTest, AFileThatCouldNeverBeReadHasNoContent) {
     EXPECT_EQ(files.restore(result.report.snapshot, {"secret"}, "restored").failed, 1U);
 }
 
+TEST_F(BackupDocumentsTest, ARestoreCountsWhatTheBackupCounted) {
+    files.write_file("a", "one");
+    files.write_file("deep/er/b", "two");
+    std::filesystem::create_directory(files.source() / "empty");
+    std::filesystem::create_symlink("a", files.source() / "link");
+    const Snapshot snapshot = back_up().report.snapshot;
+    const TreeRestoreResult restored = files.restore(snapshot, {}, "restored");
+    EXPECT_EQ(restored.directories, snapshot.totals.directories);
+    EXPECT_EQ(restored.files, snapshot.totals.files);
+    EXPECT_EQ(restored.others, snapshot.totals.others);
+    EXPECT_EQ(restored.bytes, snapshot.totals.bytes);
+    std::uint64_t directories = 1; // the top
+    for (const auto& found : std::filesystem::recursive_directory_iterator(files.scratch.file("restored")))
+        if (found.is_directory()) ++directories;
+    EXPECT_EQ(restored.directories, directories);
+}
+
 TEST_F(BackupDocumentsTest, AnUnchangedFileHasTheDeviceAndInodeOfNow) {
     files.write_file("a", 10'000, 1);
     ::usleep(50'000); // its times must not be too fresh to trust
