@@ -129,10 +129,13 @@ TEST(SnapshotLockOnRadosgw, TheModeIsTheOneThatWasChosen) {
     configure("");
     run({"init"});
     EXPECT_EQ(mode_of(run({"backup"})), std::nullopt) << "nothing is locked unasked";
-    EXPECT_EQ(mode_of(run({"backup", "--lock-days", "1"})), RetentionMode::governance);
+    // Compliance first: a server lets nobody turn a governance lock into one without the right to bypass it.
     configure("lock_days = 1\nlock_mode = 'compliance'\n");
-    EXPECT_EQ(mode_of(run({"backup", "--lock-mode", "governance"})), RetentionMode::governance);
     EXPECT_EQ(mode_of(run({"backup"})), RetentionMode::compliance);
+    EXPECT_EQ(mode_of(run({"backup", "--lock-mode", "governance"})), RetentionMode::governance);
+    configure("lock_days = 1\n");
+    EXPECT_EQ(mode_of(run({"backup"})), RetentionMode::governance);
+    EXPECT_EQ(mode_of(run({"backup", "--lock-days", "0"})), std::nullopt);
 }
 
 } // namespace
