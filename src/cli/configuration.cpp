@@ -3,8 +3,10 @@
 #include "base/error.h"
 #include "base/file_descriptor.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <functional>
+#include <span>
 
 #include <fmt/format.h>
 #include <toml++/toml.h>
@@ -33,6 +35,13 @@ class Table {
         read<std::int64_t>(key, wanted.c_str(), [&](std::int64_t value) {
             if (value < 0 || value > most) fail(*table_.get(key), key, wanted.c_str());
             out = static_cast<std::uint32_t>(value);
+        });
+    }
+    void choice(const char* key, std::span<const char* const> words, std::string& out) {
+        const std::string wanted = fmt::format("one of {}", fmt::join(words, ", "));
+        read<std::string>(key, wanted.c_str(), [&](const std::string& value) {
+            if (std::ranges::find(words, value) == words.end()) fail(*table_.get(key), key, wanted.c_str());
+            out = value;
         });
     }
     void texts(const char* key, std::vector<std::string>& out) {
@@ -139,6 +148,7 @@ Configuration parse_configuration(const std::string& text, const std::string& fi
         backup.flag("one_file_system", configuration.backup.one_file_system);
         backup.flag("exclude_caches", configuration.backup.exclude_caches);
         backup.number("lock_days", most_lock_days, configuration.backup.lock_days);
+        backup.choice("lock_mode", lock_modes, configuration.backup.lock_mode);
     });
     top.expect_no_more();
     return configuration;

@@ -1,6 +1,7 @@
 // holdfast.toml: what need not be typed.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -11,6 +12,8 @@ namespace holdfast {
 
 // A hundred years.
 inline constexpr std::uint32_t most_lock_days = 36'500;
+// As an option and in the file.
+inline constexpr std::array<const char*, 2> lock_modes{"governance", "compliance"};
 
 // Absent members are empty. Command line and environment win over the file.
 struct Configuration {
@@ -32,6 +35,7 @@ struct Configuration {
         bool one_file_system = false;
         bool exclude_caches = false;
         std::uint32_t lock_days = 0; // 0: no lock
+        std::string lock_mode;       // one of lock_modes; empty: governance
     } backup;
 };
 

@@ -1,5 +1,6 @@
 #include "service/damage_list.h"
 
+#include "crypto/hash.h"
 #include "repository/ids.h"
 
 namespace holdfast {
@@ -14,7 +15,49 @@ std::string_view object_named_in(std::string_view message) {
     return parse_name(name) ? name : std::string_view{};
 }
 
+// What an object is called where objects are counted.
+std::string_view kind_of(const std::string& object) {
+    const std::optional<ObjectName> name = parse_name(object);
+    if (!name) return "object";
+    switch (name->kind) {
+    case NameKind::pack:
+        return "pack";
+    case NameKind::index_segment:
+        return "index segment";
+    case NameKind::intent:
+        return "intent";
+    case NameKind::commit:
+        return "commit";
+    case NameKind::checkpoint:
+        return "checkpoint";
+    case NameKind::statement:
+        return "statement";
+    case NameKind::condemned:
+        return "condemned list";
+    case NameKind::verdict:
+        return "verdict";
+    case NameKind::moved:
+        return "note of a moved pack";
+    default:
+        return "object";
+    }
+}
+
 } // namespace
+
+void ClosedList::add(const std::string& object, const std::string& hint) {
+    const auto key = derive_hash<16>("holdfast name of a closed object", as_bytes(object));
+    const std::scoped_lock lock(mutex_);
+    if (!seen_.insert(key).second) return;
+    if (closed_.objects == 0) closed_.hint = hint;
+    ++closed_.objects;
+    ++closed_.by_kind[std::string(kind_of(object))];
+}
+
+ClosedObjects ClosedList::take() {
+    const std::scoped_lock lock(mutex_);
+    return std::move(closed_);
+}
 
 void DamageList::add(const std::string& object, const std::string& what, const std::string& hint) {
     const std::scoped_lock lock(mutex_);
@@ -52,7 +95,7 @@ bool Findings::take(const Error& error, const std::string& object) {
         damages.add(name, error.message(), error.hint());
         return true;
     case ErrorCode::wrong_key:
-        unchecked.add(object, error.message(), error.hint());
+        closed.add(name, error.hint());
         return false;
     case ErrorCode::unavailable:
         if (error.retryable()) throw error;

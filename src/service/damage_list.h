@@ -1,12 +1,14 @@
 // What a verification finds, one entry an object.
 #pragma once
 
+#include "base/bytes.h"
 #include "base/error.h"
 #include "service/verify.h"
 
 #include <map>
 #include <mutex>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 namespace holdfast {
@@ -25,6 +27,19 @@ class DamageList {
     std::uint64_t uncounted_ = 0;
 };
 
+// Thread-safe. Counts each object once; 16 bytes and the cost of a set an object.
+class ClosedList {
+  public:
+    void add(const std::string& object, const std::string& hint);
+    // The hint is that of the first.
+    ClosedObjects take();
+
+  private:
+    std::mutex mutex_;
+    std::unordered_set<FixedBytes<16>, FixedBytesHash> seen_;
+    ClosedObjects closed_;
+};
+
 // The findings of one verification: damage, and what could not be looked at.
 class Findings {
   public:
@@ -38,6 +53,7 @@ class Findings {
 
     DamageList damages;
     DamageList unchecked;
+    ClosedList closed;
 };
 
 } // namespace holdfast

@@ -22,10 +22,14 @@ namespace holdfast {
 // A node at its place, in 16 bytes.
 using NodePlace = FixedBytes<16>;
 NodePlace place_of(const NodeRef& reference);
-// A file by what it is made of, and a segment of a large one, in 16 bytes (verify_files.cpp).
+// A file by what it is made of, and a segment of a large one, in 16 bytes (segment_uses.cpp).
 FixedBytes<16> key_of_file(const TreeEntry& file);
 FixedBytes<16> key_of_segment(const Segment& segment);
 using NodePlaces = std::unordered_set<NodePlace, FixedBytesHash>;
+
+// Of a finding that keys alone explain.
+inline constexpr std::string_view exchanged_hint = "somebody with the keys exchanged content, or the writer "
+                                                   "is broken; do not trust what that key slot wrote";
 
 // Calls `work` for 0 to count - 1 on `threads` threads.
 void for_each_parallel(std::size_t count, unsigned threads, std::stop_token stop,
@@ -89,7 +93,9 @@ class Verification {
 
     void next_phase(std::string_view phase);
     friend class PackContentCheck;
-    friend class FileContentCheck;
+    friend class ContentReading;
+    friend class FileCheck;
+    friend class SegmentCheck;
     friend class TreeWalk;
     friend class AffectedFinder;
 

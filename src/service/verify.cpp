@@ -99,6 +99,10 @@ VerifyReport Verification::run() {
     report_.damaged_objects = findings_.damages.objects();
     report_.damages = findings_.damages.take();
     report_.unchecked = findings_.unchecked.take();
+    report_.closed = findings_.closed.take();
+    // One that reads nothing of others is told which key does; another lacks an epoch, and was told so.
+    if (report_.closed.objects > 0 && !repository_.keys().reads_structure())
+        report_.closed.hint = "verify with a key of role full or read";
     return std::move(report_);
 }
 

@@ -6,6 +6,7 @@
 #include "base/task_group.h"
 #include "repository/repository.h"
 
+#include <map>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -43,6 +44,13 @@ struct AffectedPath {
     std::string path;
 };
 
+// Objects that the keys of a holder do not open. Who wrote them was checked, not what they say.
+struct ClosedObjects {
+    std::uint64_t objects = 0;
+    std::map<std::string, std::uint64_t> by_kind; // "commit", "index segment", "pack" …
+    std::string hint;                             // which key opens them
+};
+
 enum class ContentCheck {
     none,      // read_data was off
     digests,   // of whole packs, which tells damage but not who wrote it; the keys open no content
@@ -70,13 +78,17 @@ struct VerifyReport {
 
     std::vector<Damage> damages;       // by name of object; the first ten thousand
     std::uint64_t damaged_objects = 0; // all of them
-    // What could not be looked at, because this holder has no key for it or the store has it in a cold tier.
+    // What could not be looked at, because the store does not give it now: it is in a cold tier.
     std::vector<Damage> unchecked;
+    // What could not be read for lack of a key.
+    ClosedObjects closed;
     std::vector<RunId> affected_snapshots;
     std::vector<AffectedPath> affected_paths; // at most most_paths, newest snapshot first
     bool more_affected_paths = false;
 
     bool intact() const { return damaged_objects == 0; }
+    // Whether all that was to be looked at could be.
+    bool all_checked() const { return unchecked.empty() && closed.objects == 0; }
 };
 
 // Checks everything that `settings` asks for and changes nothing. Damage is in the report; what is thrown are

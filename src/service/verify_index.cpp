@@ -25,9 +25,11 @@ void Verification::check_index() {
             check_segment(name, size_bytes);
         } catch (const Error& error) {
             findings_.take(
-                error.with_hint(
-                    "no snapshot needs it: run 'holdfast repair index', or let the next backups store "
-                    "again what it named"),
+                error.code() == ErrorCode::wrong_key
+                    ? error
+                    : error.with_hint(
+                          "no snapshot needs it: run 'holdfast repair index', or let the next backups store "
+                          "again what it named"),
                 name);
         }
         progress_.add_done(size_bytes, 1);

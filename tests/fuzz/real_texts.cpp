@@ -101,7 +101,8 @@ void add_files(std::vector<RealInput>& inputs) {
         "cache_directory = \"c\"\nlimit_upload = \"20MiB\"\nlimit_download = \"1G\"\n[s3]\nendpoint = \"e\"\n"
         "region = \"r\"\nprofile = \"p\"\nca_file = \"c\"\naccess_key = \"a\"\nsecret_key_file = \"s\"\n"
         "[backup]\nsource = \"home\"\npaths = [\"/home\", \"/srv\"]\nexclude = ['*.o']\ninclude = []\n"
-        "tags = {color = \"red\"}\none_file_system = true\nexclude_caches = false\nlock_days = 30\n");
+        "tags = {color = \"red\"}\none_file_system = true\nexclude_caches = false\nlock_days = 30\n"
+        "lock_mode = \"compliance\"\n");
     add("path_filter", "names", "*.o\n.cache/\n# not this\n!keep.o\n\0src/keep.o"sv);
     add("path_filter", "anchored", "/source/root/a/**\n!/source/root/a/b/[a-z]?\\*\n\0a/b/xy*"sv);
     add("path_filter", "any-depth", "**/tmp/**/x\n[!a]*\r\n\\#a\n\0b/tmp/c/d/x"sv);

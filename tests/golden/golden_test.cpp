@@ -314,6 +314,7 @@ class Golden : public testing::Test {
         const VerifyReport report = verify_repository(repository, {.read_data = true}, progress, {});
         for (const Damage& damage : report.damages) ADD_FAILURE() << damage.object << ": " << damage.what;
         for (const Damage& damage : report.unchecked) ADD_FAILURE() << damage.object << ": " << damage.what;
+        EXPECT_EQ(report.closed.objects, 0U);
         EXPECT_EQ(report.content, ContentCheck::decrypted);
     }
 

@@ -163,6 +163,7 @@ std::string BadDay::damages() {
     std::string text;
     for (const Damage& damage : report.damages) text += damage.object + ": " + damage.what + "\n";
     for (const Damage& unchecked : report.unchecked) text += "not checked: " + unchecked.object + "\n";
+    if (report.closed.objects > 0) text += fmt::format("without a key: {} objects\n", report.closed.objects);
     for (const AffectedPath& path : report.affected_paths) text += "affected: " + path.path + "\n";
     return text;
 }

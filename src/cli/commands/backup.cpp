@@ -29,6 +29,7 @@ struct Arguments {
     int compression_level = 0;
     double checkpoint_seconds = 60;
     std::optional<std::uint32_t> lock_days;
+    std::string lock_mode;
 };
 
 std::string host_name() {
@@ -37,6 +38,19 @@ std::string host_name() {
 }
 
 constexpr std::size_t most_pattern_bytes = 16u << 20;
+
+std::optional<LockSettings> lock_settings(const Arguments& arguments,
+                                          const Configuration::Backup& configured) {
+    const std::uint32_t days = arguments.lock_days.value_or(configured.lock_days);
+    if (days == 0) {
+        if (arguments.lock_mode.empty()) return std::nullopt;
+        throw Error(ErrorCode::usage, "--lock-mode says how to lock, and nothing is to be locked",
+                    "add --lock-days");
+    }
+    const std::string& mode = arguments.lock_mode.empty() ? configured.lock_mode : arguments.lock_mode;
+    return LockSettings{.keep = std::chrono::days(days),
+                        .mode = mode == "compliance" ? RetentionMode::compliance : RetentionMode::governance};
+}
 
 DocumentsBackup make_request(const CommandContext& context, const Arguments& arguments) {
     const Configuration::Backup& configured = context.configuration().backup;
@@ -61,8 +75,7 @@ DocumentsBackup make_request(const CommandContext& context, const Arguments& arg
     if (arguments.compression_level != 0) {
         what.run.pipeline.level = LevelSettings::fixed(arguments.compression_level);
     }
-    if (const std::uint32_t lock = arguments.lock_days.value_or(configured.lock_days); lock > 0)
-        what.run.lock = LockSettings{.keep = std::chrono::days(lock), .mode = RetentionMode::governance};
+    what.run.lock = lock_settings(arguments, configured);
     what.run.checkpoint_interval =
         std::chrono::duration_cast<Duration>(std::chrono::duration<double>(arguments.checkpoint_seconds));
 
@@ -204,6 +217,11 @@ void add_backup(CLI::App& app, RunCommand& run) {
         ->add_option("--lock-days", a->lock_days,
                      "Lock the snapshot against deletion, in a store with object lock; 0: no lock")
         ->check(CLI::Range(0U, most_lock_days));
+    command
+        ->add_option("--lock-mode", a->lock_mode,
+                     "governance: who may bypass it in the store can lift the lock; compliance: nobody can "
+                     "before its date (default: lock_mode below [backup] in holdfast.toml, or governance)")
+        ->check(CLI::IsMember(std::vector<std::string>(lock_modes.begin(), lock_modes.end())));
     command->add_option("PATH", a->paths, "What to back up");
     command->callback([a, &run] { run = [a](CommandContext& context) { return run_backup(context, *a); }; });
 }

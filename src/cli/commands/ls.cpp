@@ -25,8 +25,15 @@ struct Level {
     std::string path;
 };
 
+// What is told of a listing.
+struct Listing {
+    std::function<void(const std::string& path, const TreeEntry&)> show;
+    // Of a directory that is listed, and of which the backup could not list all.
+    std::function<void(const std::string& path)> incomplete;
+};
+
 void list(Repository& repository, const NodeRef& directory, const std::string& path, bool recursive,
-          const std::function<void(const std::string&, const TreeEntry&)>& show) {
+          const Listing& listing) {
     std::vector<Level> levels;
     levels.push_back({DirectoryCursor(repository.nodes(), directory), path});
     while (!levels.empty()) {
@@ -36,8 +43,9 @@ void list(Repository& repository, const NodeRef& directory, const std::string& p
             continue;
         }
         const std::string entry_path = levels.back().path + "/" + entry->name;
-        show(entry_path, *entry);
+        listing.show(entry_path, *entry);
         if (recursive && entry->type == EntryType::directory) {
+            if ((entry->flags & entry_flag::unreadable) != 0) listing.incomplete(entry_path);
             const NodeRef children = entry->children;
             levels.push_back({DirectoryCursor(repository.nodes(), children), entry_path});
         }
@@ -53,7 +61,15 @@ int run_ls(CommandContext& context, const Arguments& arguments) {
     while (path.ends_with('/')) path.pop_back();
 
     nlohmann::json value = nlohmann::json::array();
-    const auto show = [&](const std::string& entry_path, const TreeEntry& entry) {
+    int exit_code = exit_done;
+    Listing listing;
+    listing.incomplete = [&](const std::string& directory) {
+        exit_code = exit_incomplete;
+        context.logger().warning(
+            "a directory could not be listed when it was backed up",
+            {{"path", printable(directory)}, {"effect", "what was in it is not in the snapshot"}});
+    };
+    listing.show = [&](const std::string& entry_path, const TreeEntry& entry) {
         if (context.json()) {
             value.push_back(entry_json(entry_path, entry));
         } else if (arguments.long_form) {
@@ -63,7 +79,7 @@ int run_ls(CommandContext& context, const Arguments& arguments) {
         }
     };
     if (path.empty()) {
-        list(repository, snapshot.root, "", arguments.recursive, show);
+        list(repository, snapshot.root, "", arguments.recursive, listing);
     } else {
         const std::optional<TreeEntry> entry = find_path(repository.nodes(), snapshot.root, path);
         if (!entry) {
@@ -71,13 +87,14 @@ int run_ls(CommandContext& context, const Arguments& arguments) {
                         "look for it with 'holdfast find'");
         }
         if (entry->type == EntryType::directory) {
-            list(repository, entry->children, "/" + path, arguments.recursive, show);
+            if ((entry->flags & entry_flag::unreadable) != 0) listing.incomplete("/" + path);
+            list(repository, entry->children, "/" + path, arguments.recursive, listing);
         } else {
-            show("/" + path, *entry);
+            listing.show("/" + path, *entry);
         }
     }
     context.print(value, [] {});
-    return exit_done;
+    return exit_code;
 }
 
 } // namespace

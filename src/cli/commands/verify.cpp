@@ -72,6 +72,9 @@ nlohmann::json result_json(const VerifyReport& report) {
             {"damaged_objects", report.damaged_objects},
             {"damages", damages_json(report.damages)},
             {"unchecked", damages_json(report.unchecked)},
+            {"closed_objects", report.closed.objects},
+            {"closed", report.closed.by_kind},
+            {"closed_hint", report.closed.hint},
             {"affected_snapshots", affected},
             {"affected_paths", paths},
             {"more_affected_paths", report.more_affected_paths}};
@@ -100,15 +103,26 @@ void print_result(const VerifyReport& report) {
         fmt::print("Of no snapshot: {} ({}); 'holdfast prune' deletes what no backup under way needs\n",
                    counted(report.orphan_packs, "pack"), format_bytes(report.orphan_bytes));
     }
-    if (report.intact() && report.unchecked.empty()) fmt::print("Intact\n");
+    if (report.intact() && report.all_checked()) fmt::print("Intact\n");
+}
+
+void print_closed(std::FILE* stream, const ClosedObjects& closed) {
+    std::string kinds;
+    for (const auto& [kind, objects] : closed.by_kind) {
+        kinds +=
+            fmt::format("{}{}", kinds.empty() ? "" : ", ",
+                        counted(objects, kind, kind == "note of a moved pack" ? "notes of moved packs" : ""));
+    }
+    fmt::print(stream, "Not checked: {}, for lack of a key: {}\n", kinds, closed.hint);
 }
 
 void print_problems(std::FILE* stream, const VerifyReport& report) {
     for (const Damage& unchecked : report.unchecked) {
         fmt::print(stream, "Not checked: {}: {}\n", unchecked.object, unchecked.what);
     }
+    if (report.closed.objects > 0) print_closed(stream, report.closed);
     if (report.intact()) {
-        if (!report.unchecked.empty()) fmt::print(stream, "Intact as far as it was checked\n");
+        if (!report.all_checked()) fmt::print(stream, "Intact as far as it was checked\n");
         return;
     }
     fmt::print(stream, "{}DAMAGED: {}\n", stream == stdout ? "\n" : "",
@@ -150,7 +164,7 @@ int run_verify(CommandContext& context, const Arguments& arguments) {
     context.report(result_json(report), [&] { print_result(report); });
     if (!context.json()) print_problems(context.problem_stream(), report);
     if (!report.intact()) return exit_failed;
-    return report.unchecked.empty() ? exit_done : exit_incomplete;
+    return report.all_checked() ? exit_done : exit_incomplete;
 }
 
 } // namespace

@@ -126,6 +126,8 @@ class TreeRestorer {
                                .on_the_way = selection_.judge("") != PathSelection::Answer::yes,
                                .wanted = true,
                                .open = true});
+        // The top counts, as it does when it is backed up.
+        count_directory(walk, walk.levels.back());
         while (!walk.levels.empty()) {
             if (stop_.stop_requested()) throw Error(ErrorCode::cancelled, "stopped before it was done");
             const TreeEntry* entry = walk.levels.back().cursor.next();

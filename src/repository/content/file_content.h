@@ -32,7 +32,8 @@ struct FileWriteOptions {
     // The beginning of this file, as it still is: an interrupted run has read it. Of a large file, what is
     // whole in it is not read again. May be null.
     const TreeEntry* trusted = nullptr;
-    // Called behind each segment of a large file. Its argument gives the content so far, for a checkpoint.
+    // Called when a segment of a large file has been stored to its end. Its argument gives all segments of
+    // which that is so, for a checkpoint.
     std::function<void(const std::function<FileContentResult()>& so_far)> segment_done;
     // Called, likewise, when the source of a large file throws Error(cancelled), which then goes on its way.
     std::function<void(const std::function<FileContentResult()>& so_far)> stopped;

@@ -63,6 +63,7 @@ FileContentResult SegmentedContentWriter::so_far() {
 FileContentResult SegmentedContentWriter::write_all() {
     const std::uint64_t size = source_.size_bytes();
     std::uint64_t position = keep_trusted();
+    told_bytes_ = position;
     while (const std::optional<SourceExtent> extent = source_.next_extent()) {
         if (!extent->hole) continue;
         // Only pages that are holes throughout count; the rest is read, zeros included.
@@ -89,15 +90,30 @@ void SegmentedContentWriter::write_data(std::uint64_t begin, std::uint64_t end) 
         const std::uint64_t segment_end = (offset / segment_bytes + 1) * segment_bytes;
         const std::uint64_t length = std::min({block_bytes, end - offset, segment_end - offset});
         buffer_.resize(length);
-        const std::size_t got = source_.read(offset, buffer_);
+        const std::size_t got = read_block(offset);
         ended_ = got < length;
         buffer_.resize(got);
         if (got > 0) write_block(offset, buffer_);
         offset += got;
         result_.read_bytes += got;
         result_.size_bytes = offset;
+        if (offset == segment_end) end_anonymous_frames();
         segments_.complete_to(placed_to_);
-        if (offset == segment_end) segment_done();
+        tell_completed();
+    }
+}
+
+// When the run is stopped here, what has been read is placed, so that a segment that was read to its end
+// counts.
+std::size_t SegmentedContentWriter::read_block(std::uint64_t offset) {
+    try {
+        return source_.read(offset, buffer_);
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::cancelled && options_.stopped) {
+            end_run();
+            segments_.complete_to(placed_to_);
+        }
+        throw;
     }
 }
 
@@ -125,12 +141,17 @@ std::uint64_t SegmentedContentWriter::keep_trusted() {
     return number * segment_bytes;
 }
 
-void SegmentedContentWriter::segment_done() {
-    if (anonymous_bytes_ >= least_page_frame_bytes) {
-        end_run();
-        tools_.writer.end_data_frames();
-        anonymous_bytes_ = 0;
-    }
+void SegmentedContentWriter::end_anonymous_frames() {
+    if (anonymous_bytes_ < least_page_frame_bytes) return;
+    end_run();
+    tools_.writer.end_data_frames();
+    anonymous_bytes_ = 0;
+}
+
+// A segment is complete when the chunk that reaches across its end has been cut, so up to a block behind it.
+void SegmentedContentWriter::tell_completed() {
+    if (segments_.completed_bytes() == told_bytes_) return;
+    told_bytes_ = segments_.completed_bytes();
     if (options_.segment_done) options_.segment_done([this] { return so_far(); });
 }
 

@@ -35,7 +35,9 @@ class SegmentedContentWriter {
     FileContentResult write_all();
     FileContentResult so_far();
     std::uint64_t keep_trusted();
-    void segment_done();
+    void end_anonymous_frames();
+    void tell_completed();
+    std::size_t read_block(std::uint64_t offset);
     void write_data(std::uint64_t begin, std::uint64_t end);
     void write_hole(std::uint64_t begin, std::uint64_t end);
     void write_block(std::uint64_t offset, ByteView block);
@@ -72,7 +74,8 @@ class SegmentedContentWriter {
     std::uint64_t placed_to_ = 0;
     std::uint64_t anonymous_bytes_ = 0; // since the last frame was ended
     std::uint64_t anonymous_in_all_ = 0;
-    bool ended_ = false; // the source was shorter than it said
+    std::uint64_t told_bytes_ = 0; // completed when segment_done was called last
+    bool ended_ = false;           // the source was shorter than it said
     // Frames that are mostly dead, with the bytes that live in them. Each is looked at once the first page in
     // it comes: it moves to left_behind_ if the budget allows, and is no victim any more if not. Half of a
     // frame gains nothing.

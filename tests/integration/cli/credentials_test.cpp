@@ -84,6 +84,10 @@ TEST_F(Credentials, AConfigurationFileSuppliesWhatIsNotTyped) {
     write_private(scratch.file("named.toml"), "repository = \n");
     EXPECT_THAT(failure({"--config", scratch.file("named.toml"), "snapshots"}, 2), HasSubstr("line 1"));
     EXPECT_NE(failure({"--config", scratch.file("missing.toml"), "snapshots"}, 1), "");
+    write_private(scratch.file("named.toml"), "[backup]\nlock_mode = \"forever\"\n");
+    EXPECT_THAT(failure({"--config", scratch.file("named.toml"), "snapshots"}, 2),
+                HasSubstr("backup.lock_mode"));
+    EXPECT_THAT(failure({"backup", "--lock-mode", "compliance"}, 2), HasSubstr("--lock-days"));
 }
 
 TEST_F(Credentials, RelativePathsAreTakenFromHere) {

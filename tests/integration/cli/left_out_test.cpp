@@ -23,6 +23,23 @@ constexpr uid_t nobody = 65534;
 
 class LeftOut : public HoldfastUser {
   protected:
+    // A user without privileges, with a copy of the program where he can reach it, and a repository.
+    void init_as_nobody() {
+        ASSERT_EQ(::geteuid(), 0U) << "this test must run as root";
+        fs::copy_file(HOLDFAST_PROGRAM, program());
+        fs::permissions(program(), fs::perms(0755));
+        ASSERT_EQ(::chown(scratch.path().c_str(), nobody, nobody), 0);
+        ASSERT_EQ(::chown(scratch.file("home").c_str(), nobody, nobody), 0);
+        options.user = nobody;
+        as_nobody({"init"}, 0);
+    }
+    std::string program() const { return scratch.file("program"); }
+    ProgramRun as_nobody(Words words, int exit_code) const {
+        words.insert(words.begin(), program());
+        const ProgramRun result = run_program(words, options);
+        EXPECT_EQ(result.exit_code, exit_code) << result.out << result.error;
+        return result;
+    }
     // Runs a backup that sends slowly, and calls `act` again and again while it has `path` open. The result.
     Json back_up_while_open(const std::string& path, int exit_code, const std::function<void()>& act) {
         const auto program =
@@ -43,21 +60,7 @@ class LeftOut : public HoldfastUser {
 };
 
 TEST_F(LeftOut, AFileThatMayNotBeRead) {
-    ASSERT_EQ(::geteuid(), 0U) << "this test must run as root";
-    // A user without privileges, with a copy of the program where he can reach it.
-    const std::string program = scratch.file("program");
-    fs::copy_file(HOLDFAST_PROGRAM, program);
-    fs::permissions(program, fs::perms(0755));
-    ASSERT_EQ(::chown(scratch.path().c_str(), nobody, nobody), 0);
-    ASSERT_EQ(::chown(scratch.file("home").c_str(), nobody, nobody), 0);
-    options.user = nobody;
-    const auto as_nobody = [&](Words words, int exit_code) {
-        words.insert(words.begin(), program);
-        const ProgramRun result = run_program(words, options);
-        EXPECT_EQ(result.exit_code, exit_code) << result.out << result.error;
-        return result;
-    };
-    as_nobody({"init"}, 0);
+    ASSERT_NO_FATAL_FAILURE(init_as_nobody());
     write("a", "may be read");
     write("closed", "may not");
     write("shut/in here", "nor this");
@@ -92,6 +95,37 @@ TEST_F(LeftOut, AFileThatMayNotBeRead) {
     const Json whole = Json::parse(as_nobody({"backup", "--json", "--source", "home", source()}, 0).out);
     EXPECT_EQ(whole["state"], "complete");
     EXPECT_EQ(as_nobody({"cat", "latest", place("closed")}, 0).out, "may not");
+}
+
+TEST_F(LeftOut, ADirectoryThatCanNoLongerBeReadIsNotTakenForEmpty) {
+    ASSERT_NO_FATAL_FAILURE(init_as_nobody());
+    write("a", "may be read");
+    write("shut/in here", "once");
+    settle();
+    const std::string whole =
+        Json::parse(as_nobody({"backup", "--json", "--source", "home", source()}, 0).out)["id"];
+    as_nobody({"restore", whole, "--no-owner", "--to", scratch.file("out")}, 0);
+    fs::permissions(place("shut"), fs::perms(0700));
+
+    const Json made = Json::parse(as_nobody({"backup", "--json", "--source", "home", source()}, 3).out);
+    EXPECT_EQ(made["state"], "partial");
+    EXPECT_EQ(made["failed"], 1);
+    EXPECT_EQ(made["problems"][0]["path"], place("shut"));
+
+    EXPECT_THAT(as_nobody({"ls", "-l", "latest", source()}, 0).out, HasSubstr("shut  (could not be read)"));
+    const ProgramRun listed = as_nobody({"ls", "latest", place("shut")}, 3);
+    EXPECT_EQ(listed.out, "");
+    EXPECT_THAT(listed.error, HasSubstr(place("shut")));
+    EXPECT_THAT(as_nobody({"ls", "-R", "latest"}, 3).error, HasSubstr(place("shut")));
+    EXPECT_EQ(as_nobody({"ls", "-R", whole}, 0).error, "");
+
+    const ProgramRun restored =
+        as_nobody({"restore", "latest", "--no-owner", "--to", scratch.file("other")}, 3);
+    EXPECT_THAT(restored.out, HasSubstr(place("shut") + ": it could not be listed when it was backed up"));
+    // What it held is not known to be gone: nothing is deleted, and the earlier snapshot has it.
+    as_nobody({"restore", "latest", "--no-owner", "--in-place", "--delete", "--to", scratch.file("out")}, 3);
+    EXPECT_EQ(content_of(scratch.file("out") + place("shut/in here")), "once");
+    EXPECT_EQ(as_nobody({"cat", whole, place("shut/in here")}, 0).out, "once");
 }
 
 TEST_F(LeftOut, AFileThatVanishes) {

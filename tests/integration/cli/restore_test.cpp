@@ -27,6 +27,18 @@ class Restore : public HoldfastUser {
     std::string restored(const std::string& path) const { return target() + place(path); }
 };
 
+TEST_F(Restore, CountsWhatTheBackupCounted) {
+    write("a", "one");
+    write("deep/er/b", "two");
+    fs::create_symlink("a", place("link"));
+    const Json made = back_up();
+    const Json result = json_of_restore();
+    EXPECT_EQ(result["files"], 2);
+    EXPECT_EQ(result["directories"], made["directories"]);
+    EXPECT_EQ(result["others"], 1);
+    EXPECT_EQ(result["bytes"], made["size_bytes"]);
+}
+
 TEST_F(Restore, BringsBackEveryKindOfEntry) {
     write("plain", "text");
     write("empty", "");

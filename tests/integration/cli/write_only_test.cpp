@@ -86,6 +86,30 @@ TEST_F(WriteOnly, BacksUpAndCannotRead) {
     EXPECT_EQ(json({"verify", "--read-data"})["intact"], true);
 }
 
+TEST_F(WriteOnly, VerifyCountsInOneLineWhatItCannotRead) {
+    write_random("large", 3 * megabyte, 1);
+    settle();
+    back_up();
+    back_up();
+    back_up_as(first, "laptop");
+    const Json found = json({"verify", "--read-data"}, 3, first);
+    EXPECT_EQ(found["intact"], true);
+    EXPECT_EQ(found["unchecked"].size(), 0U);
+    EXPECT_EQ(found["closed"]["commit"], 2);
+    EXPECT_GE(found["closed"]["pack"], 2);
+    std::uint64_t sum = 0;
+    for (const Json& objects : found["closed"]) sum += objects.get<std::uint64_t>();
+    EXPECT_EQ(found["closed_objects"], sum);
+
+    const ProgramRun told = run({"verify"}, first);
+    EXPECT_EQ(told.exit_code, 3);
+    const std::size_t line = told.out.find("Not checked: 2 commits, ");
+    ASSERT_NE(line, std::string::npos) << told.out;
+    EXPECT_EQ(told.out.find("Not checked", line + 1), std::string::npos) << told.out;
+    EXPECT_THAT(told.out.substr(line, told.out.find('\n', line) - line), HasSubstr("role full or read"));
+    EXPECT_EQ(json({"verify", "--read-data"})["closed_objects"], 0) << "with all keys";
+}
+
 TEST_F(WriteOnly, TakesOverUnchangedPartsOfAFileThroughItsCache) {
     write_random("large", 40 * megabyte, 1);
     settle();

@@ -7,12 +7,14 @@
 #include "store/s3_store.h"
 #include "store/store_factory.h"
 #include "support/repository_fixture.h"
+#include "support/run_program.h"
 #include "support/s3_server.h"
 #include "support/scratch_directory.h"
 
 #include <fstream>
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 namespace holdfast::test {
 namespace {
@@ -88,6 +90,52 @@ TEST(SnapshotLockOnRadosgw, NoVersionThatTheSnapshotNeedsCanBeRemoved) {
     std::ofstream(scratch.file("source/another")) << "new";
     const BackupRunReport second = back_up_documents(repository, backup, progress, {}).report;
     EXPECT_GE(earliest(second.snapshot), second.lock->until);
+}
+
+// As the command line and holdfast.toml choose it.
+TEST(SnapshotLockOnRadosgw, TheModeIsTheOneThatWasChosen) {
+    S3Server& server = S3Server::shared(S3ServerKind::radosgw);
+    server.make_bucket("lock-mode", false, true);
+    const ScratchDirectory scratch;
+    std::filesystem::create_directory(scratch.path() / "source");
+    std::ofstream(scratch.file("source/document")) << "worth keeping";
+    const auto configure = [&](const std::string& lock) {
+        std::ofstream(scratch.file("holdfast.toml"))
+            << "repository = 's3://lock-mode'\n[s3]\nendpoint = '" << server.value("endpoint")
+            << "'\nregion = '" << server.value("region") << "'\n[backup]\nsource = 'documents'\npaths = ['"
+            << scratch.file("source") << "']\n"
+            << lock;
+    };
+    RunOptions options;
+    options.environment = {{"HOME", scratch.path()},
+                           {"HOLDFAST_CONFIG", scratch.file("holdfast.toml")},
+                           {"HOLDFAST_KEY_FILE", scratch.file("key")},
+                           {"AWS_ACCESS_KEY_ID", server.value("access_key")},
+                           {"AWS_SECRET_ACCESS_KEY", server.value("secret_key")}};
+    const auto run = [&](std::vector<std::string> words) {
+        words.insert(words.begin(), HOLDFAST_PROGRAM);
+        words.emplace_back("--json");
+        const ProgramRun result = run_program(words, options);
+        EXPECT_EQ(result.exit_code, 0) << result.out << result.error;
+        return nlohmann::json::parse(result.out, nullptr, false);
+    };
+    S3Store store(server.settings("lock-mode"));
+    const auto mode_of = [&](const nlohmann::json& made) {
+        const auto id = id_from_hex<16>(made.value("id", ""));
+        const std::optional<Retention> lock =
+            id ? store.retention(commit_name(*id), {}) : std::optional<Retention>();
+        return lock ? std::optional(lock->mode) : std::nullopt;
+    };
+    configure("");
+    run({"init"});
+    EXPECT_EQ(mode_of(run({"backup"})), std::nullopt) << "nothing is locked unasked";
+    // Compliance first: a server lets nobody turn a governance lock into one without the right to bypass it.
+    configure("lock_days = 1\nlock_mode = 'compliance'\n");
+    EXPECT_EQ(mode_of(run({"backup"})), RetentionMode::compliance);
+    EXPECT_EQ(mode_of(run({"backup", "--lock-mode", "governance"})), RetentionMode::governance);
+    configure("lock_days = 1\n");
+    EXPECT_EQ(mode_of(run({"backup"})), RetentionMode::governance);
+    EXPECT_EQ(mode_of(run({"backup", "--lock-days", "0"})), std::nullopt);
 }
 
 } // namespace

@@ -123,6 +123,46 @@ TEST_F(SegmentedContentTest, ARunThatEndedEarlyLeavesNoIntent) {
     EXPECT_EQ(files_.memory->list_all(std::string(checkpoints_prefix)).size(), 1U);
 }
 
+// The chunk that reaches across the end of a segment is cut when a little more has been read.
+TEST_F(SegmentedContentTest, ACheckpointHoldsEverySegmentThatWasRead) {
+    const SparseContent content = random_bytes(1, 2 * segment_bytes + (5u << 20));
+    const std::unique_ptr<BackupRun> run = files_.begin();
+    SparseSource source(content);
+    FileWriteOptions options;
+    std::vector<std::uint64_t> told;
+    options.segment_done = [&](const std::function<FileContentResult()>& so_far) {
+        told.push_back(so_far().size_bytes);
+        EXPECT_LE(source.bytes_read(), told.back() + (1u << 20));
+    };
+    run->files().write(source, nullptr, options);
+    EXPECT_EQ(told, (std::vector<std::uint64_t>{segment_bytes, 2 * segment_bytes}));
+}
+
+TEST_F(SegmentedContentTest, WhatIsStoppedAtTheEndOfASegmentHasThatSegment) {
+    const SparseContent content = random_bytes(1, segment_bytes + (3u << 20));
+    const std::unique_ptr<BackupRun> run = files_.begin();
+    SparseSource source(content, segment_bytes >> 20);
+    TreeEntry part;
+    FileWriteOptions options;
+    options.stopped = [&](const std::function<FileContentResult()>& so_far) {
+        part = ContentRepository::entry_of("large", so_far());
+        part.flags |= entry_flag::incomplete;
+    };
+    EXPECT_EQ(test::code_of([&] { run->files().write(source, nullptr, options); }),
+              to_string(ErrorCode::cancelled));
+    EXPECT_EQ(source.bytes_read(), segment_bytes);
+    EXPECT_EQ(part.size, segment_bytes);
+    run->end_early(ContentRepository::root_of(*run, {part}));
+
+    const std::unique_ptr<BackupRun> next = files_.begin();
+    SparseSource rest(content);
+    options.trusted = &part;
+    const TreeEntry entry = ContentRepository::entry_of("large", next->files().write(rest, &part, options));
+    files_.commit(*next, {entry});
+    EXPECT_EQ(rest.bytes_read(), 3u << 20);
+    EXPECT_EQ(restored_difference(entry, content), "");
+}
+
 // 64 GiB and a little: two groups, nearly all hole.
 TEST_F(SegmentedContentTest, AFileOfTwoGroupsComesBack) {
     const std::uint64_t group = segment_bytes * segments_per_group;

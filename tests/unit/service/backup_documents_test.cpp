@@ -8,6 +8,8 @@
 #include "support/document_repository.h"
 #include "support/error_matchers.h"
 
+#include <filesystem>
+
 #include <gtest/gtest.h>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
@@ -114,6 +116,23 @@ TEST_F(BackupDocumentsTest, AFileThatCouldNeverBeReadHasNoContent) {
     EXPECT_EQ(files.restore(result.report.snapshot, {"secret"}, "restored").failed, 1U);
 }
 
+TEST_F(BackupDocumentsTest, ARestoreCountsWhatTheBackupCounted) {
+    files.write_file("a", "one");
+    files.write_file("deep/er/b", "two");
+    std::filesystem::create_directory(files.source() / "empty");
+    std::filesystem::create_symlink("a", files.source() / "link");
+    const Snapshot snapshot = back_up().report.snapshot;
+    const TreeRestoreResult restored = files.restore(snapshot, {}, "restored");
+    EXPECT_EQ(restored.directories, snapshot.totals.directories);
+    EXPECT_EQ(restored.files, snapshot.totals.files);
+    EXPECT_EQ(restored.others, snapshot.totals.others);
+    EXPECT_EQ(restored.bytes, snapshot.totals.bytes);
+    std::uint64_t directories = 1; // the top
+    for (const auto& found : std::filesystem::recursive_directory_iterator(files.scratch.file("restored")))
+        if (found.is_directory()) ++directories;
+    EXPECT_EQ(restored.directories, directories);
+}
+
 TEST_F(BackupDocumentsTest, AnUnchangedFileHasTheDeviceAndInodeOfNow) {
     files.write_file("a", 10'000, 1);
     ::usleep(50'000); // its times must not be too fresh to trust
@@ -147,9 +166,9 @@ TEST_F(BackupDocumentsTest, WhatIsIgnoredInComparingIsStillRecorded) {
 TEST_F(BackupDocumentsTest, AStopLeavesACheckpointAndNoIntent) {
     files.write_file("a", 200'000, 1);
     files.write_file("large", 100'000, 2);
-    std::filesystem::resize_file(files.source() / "large", segment_bytes + 300'000);
+    std::filesystem::resize_file(files.source() / "large", segment_bytes + 3'001'000);
     std::ofstream(files.source() / "large", std::ios::in | std::ios::binary).seekp(segment_bytes + 1000)
-        << std::string(200'000, 'x');
+        << std::string(3'000'000, 'x');
     ::usleep(50'000);
     {
         std::stop_source stop;
@@ -183,7 +202,7 @@ TEST_F(BackupDocumentsTest, AStopLeavesACheckpointAndNoIntent) {
     EXPECT_TRUE(result.report.resumed);
     EXPECT_EQ(result.report.snapshot.state, SnapshotState::complete);
     EXPECT_EQ(result.tree.totals.files, 2U);
-    EXPECT_LE(result.tree.totals.read_bytes, 300'000U) << "what lies behind the first segment";
+    EXPECT_LE(result.tree.totals.read_bytes, 3'001'000U) << "what lies behind the first segment";
     files.restore(result.report.snapshot, {}, "restored");
     EXPECT_TRUE(files.restored_right("a", "restored"));
     EXPECT_TRUE(files.restored_right("large", "restored"));

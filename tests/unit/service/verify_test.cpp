@@ -1,12 +1,8 @@
+// Objects that are damaged, exchanged or gone, and what is reported of them.
 #include "base/error.h"
-#include "repository/content/content_reader.h"
-#include "repository/node/directory_cursor.h"
-#include "repository/protocol/collector.h"
 #include "repository/protocol/statement.h"
-#include "service/verify.h"
-#include "support/document_repository.h"
+#include "unit/service/verify_fixture.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include <gmock/gmock.h>
@@ -18,58 +14,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::UnorderedElementsAre;
-
-class VerifyTest : public testing::Test {
-  protected:
-    // Two snapshots: files of several packs, and one that is large enough for segments.
-    void SetUp() override {
-        files.write_file("small/a.txt", "one");
-        files.write_file("small/b.txt", "two");
-        files.write_file("first.bin", 1'500'000, 1);
-        files.write_file("second.bin", 1'500'000, 2);
-        files.write_file("large.bin", 17u << 20, 3);
-        older = files.back_up();
-        files.write_file("third.bin", 1'200'000, 4);
-        newer_one = files.back_up();
-        files.reopen();
-    }
-
-    VerifyReport verify(bool read_data, VerifySettings settings = {}) {
-        settings.read_data = read_data;
-        settings.compare_files = read_data;
-        files.reopen();
-        Progress progress;
-        return verify_repository(*files.repository, settings, progress, {});
-    }
-
-    static std::vector<std::string> damaged(const VerifyReport& report) {
-        std::vector<std::string> names;
-        for (const Damage& damage : report.damages) names.push_back(damage.object);
-        return names;
-    }
-    static std::set<std::string> affected(const VerifyReport& report, const RunId& snapshot) {
-        std::set<std::string> paths;
-        for (const AffectedPath& path : report.affected_paths) {
-            if (path.snapshot == snapshot) paths.insert(path.path);
-        }
-        return paths;
-    }
-
-    // A pack in which bytes of this file lie.
-    std::string pack_of(const Snapshot& snapshot, const std::string& path) {
-        NodeReader& nodes = files.repository->nodes();
-        const auto entry = find_path(nodes, snapshot.root, files.path_in_snapshot(path));
-        std::string pack;
-        if (entry)
-            for_each_extent(nodes, *entry,
-                            [&](const Extents& extents) { pack = extents.back().frame.pack.name(); });
-        EXPECT_FALSE(pack.empty()) << path;
-        return pack;
-    }
-
-    test::DocumentRepository files;
-    Snapshot older, newer_one;
-};
 
 TEST_F(VerifyTest, FindsNothingInAnIntactRepository) {
     const VerifyReport structure = verify(false);
@@ -191,81 +135,6 @@ TEST_F(VerifyTest, NamesAnOlderObjectThatWasPutUnderANewerName) {
     EXPECT_THAT(damaged(verify(false)), ElementsAre(second_beat));
 }
 
-TEST_F(VerifyTest, TellsWhichFilesDamageConcernsAndTheOthersCanBeRestored) {
-    const std::string pack = pack_of(newer_one, "third.bin");
-    files.flip_bit(pack, files.bytes_of(pack).size() / 2);
-    EXPECT_TRUE(verify(false).intact()) << "content that was not read";
-
-    const VerifyReport report = verify(true);
-    EXPECT_THAT(damaged(report), ElementsAre(pack));
-    EXPECT_THAT(report.affected_snapshots, ElementsAre(newer_one.id));
-    EXPECT_EQ(affected(report, newer_one.id), std::set<std::string>{files.path_in_snapshot("third.bin")});
-
-    const TreeRestoreResult others =
-        files.restore(newer_one, {"small", "first.bin", "second.bin", "large.bin"}, "others");
-    EXPECT_EQ(others.failed, 0U);
-    for (const char* path : {"small/a.txt", "small/b.txt", "first.bin", "second.bin", "large.bin"}) {
-        EXPECT_TRUE(files.restored_right(path, "others")) << path;
-    }
-    const TreeRestoreResult third = files.restore(newer_one, {"third.bin"}, "third");
-    EXPECT_EQ(third.failed, 1U);
-    ASSERT_EQ(third.problems.size(), 1U);
-    EXPECT_THAT(third.problems[0].what, HasSubstr(pack));
-    EXPECT_FALSE(files.restored_right("third.bin", "third"));
-}
-
-TEST_F(VerifyTest, TellsOfALargeFileWhosePackIsGone) {
-    const std::string pack = pack_of(older, "large.bin");
-    files.store->remove(pack, {});
-    const VerifyReport report = verify(false);
-    EXPECT_THAT(damaged(report), ElementsAre(pack));
-    EXPECT_THAT(report.affected_snapshots, ElementsAre(newer_one.id, older.id));
-    for (const Snapshot& snapshot : {older, newer_one}) {
-        EXPECT_EQ(affected(report, snapshot.id), std::set<std::string>{files.path_in_snapshot("large.bin")});
-    }
-    EXPECT_EQ(files.restore(older, {"large.bin"}, "large").failed, 1U);
-    EXPECT_EQ(files.restore(older, {"first.bin", "second.bin"}, "rest").failed, 0U);
-}
-
-TEST_F(VerifyTest, ListsNoMorePathsThanAskedFor) {
-    for (const std::string& name : files.names("packs/d")) files.store->remove(name, {});
-    VerifySettings settings;
-    settings.most_paths = 2;
-    const VerifyReport report = verify(false, settings);
-    EXPECT_EQ(report.affected_paths.size(), 2U);
-    EXPECT_TRUE(report.more_affected_paths);
-    EXPECT_EQ(report.affected_snapshots.size(), 2U);
-}
-
-TEST_F(VerifyTest, WithoutContentKeysDigestsAreCompared) {
-    const Credential credential = Credential::key_file(key_file_of(5));
-    {
-        Unlocked admin = unlock(*files.store, files.passphrase());
-        KeySlots slots(*files.store, system_clock(), files.random, admin);
-        NewSlot slot;
-        slot.label = "pruner";
-        slot.role = Role::prune;
-        slot.credential = &credential;
-        slots.add(slot);
-    }
-    const auto verify_as_pruner = [&] {
-        const auto repository = files.open(credential);
-        Progress progress;
-        return verify_repository(*repository, {.read_data = true}, progress, {});
-    };
-    const VerifyReport intact = verify_as_pruner();
-    EXPECT_THAT(damaged(intact), IsEmpty());
-    EXPECT_EQ(intact.content, ContentCheck::digests);
-    EXPECT_EQ(intact.packs_read, intact.packs);
-    EXPECT_LT(intact.frames_opened, intact.frames);
-
-    const std::string pack = pack_of(newer_one, "third.bin");
-    files.flip_bit(pack, files.bytes_of(pack).size() / 2);
-    const VerifyReport report = verify_as_pruner();
-    EXPECT_THAT(damaged(report), ElementsAre(pack));
-    EXPECT_THAT(report.affected_snapshots, ElementsAre(newer_one.id));
-}
-
 TEST_F(VerifyTest, ReadsThePartOfThePacksThatWasAskedFor) {
     VerifySettings settings;
     settings.sample_part = 0.25;
@@ -277,71 +146,12 @@ TEST_F(VerifyTest, ReadsThePartOfThePacksThatWasAskedFor) {
     EXPECT_THROW(verify(true, settings), Error);
 }
 
-TEST_F(VerifyTest, WalksOnlyTheSnapshotsAskedFor) {
-    const std::string pack = pack_of(newer_one, "third.bin");
-    files.store->remove(pack, {});
-    VerifySettings settings;
-    settings.snapshots = {older.id};
-    const VerifyReport report = verify(false, settings);
-    EXPECT_TRUE(report.intact()) << "the older one does not need it";
-    EXPECT_THAT(report.snapshots, ElementsAre(older.id));
-    settings.snapshots = {RunId{}};
-    EXPECT_THROW(verify(false, settings), Error);
-}
-
 TEST_F(VerifyTest, CountsPacksThatNoSnapshotNeeds) {
     forget_snapshot(files.repository->context(), newer_one.id, true);
     const VerifyReport report = verify(false);
     EXPECT_TRUE(report.intact());
     EXPECT_GT(report.orphan_packs, 0U);
     EXPECT_GT(report.orphan_bytes, 1'200'000U) << "the third file";
-}
-
-// Files that share a pack, of which one dies: a collection copies what lives to another pack.
-TEST(VerifyMovedTest, FollowsWhatACollectionMoved) {
-    test::DocumentRepository files;
-    files.write_file("dies.bin", 5'000'000, 1);
-    files.write_file("lives.bin", 5'000'000, 2);
-    const Snapshot older = files.back_up("documents", 16u << 20);
-    std::filesystem::remove(files.source() / "dies.bin");
-    const Snapshot newest = files.back_up("documents", 16u << 20);
-    forget_snapshot(files.repository->context(), older.id, false);
-    CollectorSettings settings;
-    settings.beat_interval = Duration::zero();
-    settings.tolerated_dead_part = 0.01;
-    Progress progress;
-    collect_garbage(files.repository->context(), settings, progress);
-    const std::vector<std::string> moved = files.names("moved/");
-    ASSERT_FALSE(moved.empty());
-
-    const auto verify = [&] {
-        files.reopen();
-        return verify_repository(*files.repository, {.read_data = true}, progress, {});
-    };
-    const VerifyReport intact = verify();
-    EXPECT_TRUE(intact.intact()) << (intact.damages.empty() ? "" : intact.damages[0].what);
-    EXPECT_EQ(intact.orphan_packs, 0U);
-    EXPECT_EQ(intact.frames_opened, intact.frames);
-    EXPECT_EQ(files.restore(newest, {"lives.bin"}, "after").failed, 0U);
-    EXPECT_TRUE(files.restored_right("lives.bin", "after"));
-    for (const std::string& name : moved) {
-        const Bytes bytes = files.bytes_of(name);
-        for (const std::size_t position : {bytes.size() / 2, bytes.size() - 1}) {
-            files.flip_bit(name, position);
-            const VerifyReport report = verify();
-            ASSERT_EQ(report.damages.size(), 1U) << position;
-            EXPECT_EQ(report.damages[0].object, name);
-            files.store->corrupt(name, bytes);
-        }
-    }
-    // The pack that holds it now.
-    const std::string holder = files.names("packs/d").front();
-    files.flip_bit(holder, files.bytes_of(holder).size() / 2);
-    const VerifyReport report = verify();
-    ASSERT_EQ(report.damages.size(), 1U);
-    EXPECT_EQ(report.damages[0].object, holder);
-    ASSERT_EQ(report.affected_paths.size(), 1U);
-    EXPECT_EQ(report.affected_paths[0].path, files.path_in_snapshot("lives.bin"));
 }
 
 TEST_F(VerifyTest, SaysOfEachSnapshotHowItCameOut) {
@@ -386,87 +196,6 @@ TEST_F(VerifyTest, FindsATreeOfTheWrongShape) {
     EXPECT_THAT(damaged(report), ElementsAre(snapshot.root.location.frame.pack.name()));
     EXPECT_THAT(report.damages[0].what, HasSubstr("first name"));
     EXPECT_THAT(report.affected_snapshots, ElementsAre(snapshot.id));
-}
-
-// Every object, frame, blob and node is right; but the files are not made of what they were made of.
-TEST_F(VerifyTest, FindsFilesWhoseContentIsNotWhatTheirDigestSays) {
-    files.write_file("chunks.bin", 5'000'000, 5);
-    const Snapshot with_chunks = files.back_up();
-    NodeReader& nodes = files.repository->nodes();
-    const auto entry_of = [&](const std::string& path) {
-        return find_path(nodes, with_chunks.root, files.path_in_snapshot(path)).value();
-    };
-    const TreeEntry blob = entry_of("small/a.txt");
-    const TreeEntry chunks = entry_of("chunks.bin");
-    const TreeEntry pages = entry_of("large.bin");
-    ASSERT_GT(std::get<Extents>(chunks.content).size(), 1U);
-
-    Snapshot snapshot;
-    {
-        BackupRunSettings settings;
-        settings.source = "exchanged";
-        settings.beat_interval = Duration::zero();
-        BackupRun run(*files.repository, settings, {});
-        std::vector<Segment> segments =
-            decode_segment_group(nodes.read(std::get<SegmentGroups>(pages.content).at(0)));
-        std::vector<Extent> map = decode_map(nodes.read(segments.at(0).map));
-        const Extent first = map.at(0);
-        ASSERT_GT(first.length, 3 * page_bytes);
-        map.erase(map.begin());
-        const auto from = [&](std::uint64_t page, std::uint64_t at, std::uint64_t length) {
-            return Extent{page * page_bytes, length, first.frame,
-                          first.frame_offset + static_cast<std::uint32_t>(at * page_bytes)};
-        };
-        map.insert(map.begin(), {from(0, 1, page_bytes), from(1, 0, page_bytes),
-                                 from(2, 2, first.length - 2 * page_bytes)});
-        segments[0].map = run.writer().put_node(encode_map(map));
-        const NodeRef swapped = run.writer().put_node(encode_segment_group(segments));
-
-        DirectoryLeafBuilder leaf;
-        const auto add = [&](TreeEntry entry, const std::string& name, const FileContent& content) {
-            entry.name = name;
-            entry.content = content;
-            leaf.add(entry);
-        };
-        add(blob, "blob right", blob.content);
-        add(blob, "blob wrong", entry_of("small/b.txt").content);
-        add(chunks, "chunks right", chunks.content);
-        add(chunks, "chunks wrong", entry_of("second.bin").content);
-        TreeEntry other = pages;
-        other.digest.bytes[0] ^= 1;
-        add(other, "pages of another digest", pages.content);
-        add(pages, "pages right", pages.content);
-        add(pages, "pages swapped", SegmentGroups{swapped});
-        snapshot = run.commit(run.writer().put_node(leaf.finish()), {}, SnapshotState::complete).snapshot;
-    }
-    EXPECT_TRUE(verify(false).intact());
-    const VerifyReport report = verify(true);
-    EXPECT_THAT(report.affected_snapshots, ElementsAre(snapshot.id));
-    EXPECT_THAT(
-        affected(report, snapshot.id),
-        UnorderedElementsAre("blob wrong", "chunks wrong", "pages of another digest", "pages swapped"));
-    EXPECT_FALSE(report.intact());
-    for (const Damage& damage : report.damages) EXPECT_THAT(damage.object, HasSubstr("packs/"));
-    EXPECT_EQ(report.files_checked, 7U + 7U - 2U) << "two of them were there already";
-}
-
-// Of a file that changes in place the pages that changed are checked in each snapshot, where they lie in an
-// overlay.
-TEST_F(VerifyTest, ChecksWhatChangedInALargeFile) {
-    Bytes bytes(17u << 20);
-    SeededRandom(3).fill(bytes);
-    for (const std::size_t at : {std::size_t{100'000}, std::size_t{5'000'000}, bytes.size() - 1})
-        bytes[at] ^= 1;
-    files.write_file("large.bin", as_text(bytes));
-    files.back_up();
-    bytes.resize((16u << 20) + 12345);
-    files.write_file("large.bin", as_text(bytes));
-    const Snapshot cut = files.back_up();
-    const VerifyReport report = verify(true);
-    EXPECT_THAT(damaged(report), IsEmpty()) << report.damages[0].what;
-    EXPECT_EQ(report.files_checked, 8U);
-    EXPECT_EQ(files.restore(cut, {"large.bin"}, "cut").failed, 0U);
-    EXPECT_TRUE(files.restored_right("large.bin", "cut"));
 }
 
 TEST_F(VerifyTest, StopsWhenAskedTo) {
