@@ -4,6 +4,7 @@
 #include "base/version.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -40,10 +41,14 @@ BackupRun::BackupRun(Repository& repository, BackupRunSettings settings, std::st
     : repository_(repository),
       settings_(std::move(settings)),
       started_(repository.clock().now()),
-      stop_(std::move(stop), settings_.stop_grace, repository.clock()),
+      asked_(std::move(stop), AskToEnd{&ending_}),
+      stop_(ending_.get_token(), settings_.stop_grace, system_clock()),
+      store_(repository.store(), stop_.token()),
+      context_{store_, repository.keys(), repository.trust(), repository.clock(), repository.random()},
       run_(begin_run(repository, settings_)),
-      session_(WriterSession::begin(repository.context(), run_, "backup of " + settings_.source,
-                                    settings_.beat_interval)) {
+      session_(
+          WriterSession::begin(context_, run_, "backup of " + settings_.source, settings_.beat_interval)),
+      guard_(*this) {
     const Secret domain_key = repository.keys().identity_key();
     known_ = std::make_unique<IndexedBlobs>(
         IndexedBlobs::Parts{repository.context(), run_, *session_, repository.packs(), repository.logger(),
@@ -116,11 +121,25 @@ void BackupRun::save_checkpoint(const NodeRef& root) {
 }
 
 void BackupRun::end_early(const NodeRef& root) {
+    ending_.request_stop(); // its grace begins, if it has not
     try {
         save_checkpoint(root);
+    } catch (const Error& error) {
+        repository_.logger().warning("no last checkpoint", {{"reason", error.message()}});
+    }
+    leave();
+}
+
+void BackupRun::leave() noexcept {
+    if (std::exchange(left_or_committing_, true)) return;
+    ending_.request_stop();
+    try {
         session_->leave();
     } catch (const Error& error) {
-        repository_.logger().warning("not ended in good order", {{"reason", error.message()}});
+        repository_.logger().warning("a collection may wait for this run, which has ended",
+                                     {{"run", run_.id().hex()}, {"reason", error.message()}});
+    } catch (...) {
+        // What no error of ours is ends this run another way: a killed process in a test, no memory.
     }
 }
 
@@ -133,14 +152,20 @@ std::optional<LockReport> BackupRun::lock_before_commit(const NodeRef& root) {
 }
 
 BackupRunReport BackupRun::commit(const NodeRef& root, SnapshotTotals totals, SnapshotState state) {
-    flush();
-    const PackPipelineTotals packs = pipeline_->totals();
-    totals.stored_bytes = packs.stored_bytes + known_->stored_bytes();
     BackupRunReport report;
-    report.snapshot = describe(root, totals, state);
-    report.snapshot.compression = describe_compression(packs.compression);
-    report.lock = lock_before_commit(root);
-    session_->commit(report.snapshot);
+    try {
+        flush();
+        const PackPipelineTotals packs = pipeline_->totals();
+        totals.stored_bytes = packs.stored_bytes + known_->stored_bytes();
+        report.snapshot = describe(root, totals, state);
+        report.snapshot.compression = describe_compression(packs.compression);
+        report.compression = packs.compression;
+        report.lock = lock_before_commit(root);
+    } catch (const Error&) {
+        if (!left_or_committing_) end_early(root);
+        throw;
+    }
+    put_commit(report.snapshot);
     if (report.lock) {
         in_context(
             fmt::format("snapshot {} is stored, but its commit is not locked", report.snapshot.id.hex()),
@@ -150,10 +175,23 @@ BackupRunReport BackupRun::commit(const NodeRef& root, SnapshotTotals totals, Sn
             });
     }
     report.stored_bytes = totals.stored_bytes;
-    report.compression = packs.compression;
     report.checkpoints = checkpoints_;
     report.resumed = resumed_;
     return report;
+}
+
+// Its grace is its own: one that was cut short because all before it took long would leave in doubt whether
+// there is a snapshot.
+void BackupRun::put_commit(const Snapshot& snapshot) {
+    const StopGrace grace(ending_.get_token(), settings_.stop_grace, system_clock());
+    left_or_committing_ = true;
+    try {
+        session_->commit(snapshot, {.timeout = {}, .stop = grace.token()});
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::fenced || error.code() == ErrorCode::internal) throw;
+        throw error.with_context(
+            fmt::format("whether snapshot {} is stored is not known", snapshot.id.hex()));
+    }
 }
 
 // A write-only machine that lost its cache cannot see how far its source has come; a number by the clock is

@@ -9,6 +9,7 @@
 #include "repository/pack/pack_pipeline.h"
 #include "repository/repository.h"
 #include "repository/snapshot_lock.h"
+#include "store/stoppable_store.h"
 
 #include <map>
 #include <memory>
@@ -29,7 +30,9 @@ struct BackupRunSettings {
     FileContentSettings content;
     Duration checkpoint_interval = std::chrono::seconds(60);
     Duration beat_interval = std::chrono::seconds(60);
-    // What storing the last checkpoint may take once a stop was requested; then calls to the store are ended.
+    // What ending in good order may take, once a stop was requested or the run failed: the last checkpoint,
+    // taking the intent back. A commit that has begun by then gets as long. Then calls to the store are
+    // ended. By the clock of the machine, because it is people who wait.
     Duration stop_grace = std::chrono::seconds(20);
     // Locks the snapshot in the store, which must be able to.
     std::optional<LockSettings> lock{};
@@ -47,8 +50,9 @@ struct BackupRunReport {
     bool resumed = false;           // from a checkpoint of an interrupted run
 };
 
-// One thread captures. The repository must outlive it. Destroyed before commit(), it leaves an unfinished run
-// that the next backup of the source goes on from; who was asked to stop calls end_early() before.
+// One thread captures. The repository must outlive it. Destroyed before commit(), it takes its intent back,
+// so that no collection waits for it, and the next backup of the source goes on from its last checkpoint; who
+// was asked to stop calls end_early() before, which saves one more.
 class BackupRun {
   public:
     BackupRun(Repository& repository, BackupRunSettings settings, std::stop_token stop);
@@ -67,25 +71,50 @@ class BackupRun {
     bool checkpoint_due();
     void save_checkpoint(const NodeRef& root);
     // Ends the run without a snapshot: saves what there is for the next one to go on from, and takes the
-    // intent back, so that no collection waits for this run. What hinders it is logged: the run then counts
-    // as killed. Only commit()'s place may be taken by it; nothing else is to be called afterwards.
+    // intent back. What hinders it is logged; a run whose intent stays counts as killed. Only commit()'s
+    // place may be taken by it; nothing else is to be called afterwards.
     void end_early(const NodeRef& root);
-    // Stores what is left, locks it if that is wanted, and commits. `totals.stored_bytes` is filled in.
+    // Stores what is left, locks it if that is wanted, and commits. `totals.stored_bytes` is filled in. What
+    // fails or is stopped before the commit is put ends the run early. When the commit itself fails, it may
+    // be in the store all the same, unless the error is Error(fenced), and the intent stays.
     BackupRunReport commit(const NodeRef& root, SnapshotTotals totals, SnapshotState state);
 
   private:
+    struct AskToEnd {
+        std::stop_source* ending;
+        void operator()() const { ending->request_stop(); }
+    };
+    // Takes the intent back when nothing of the run can put any more, however it came to its end.
+    class IntentGuard {
+      public:
+        explicit IntentGuard(BackupRun& run) : run_(run) {}
+        ~IntentGuard() { run_.leave(); }
+        IntentGuard(const IntentGuard&) = delete;
+        IntentGuard& operator=(const IntentGuard&) = delete;
+
+      private:
+        BackupRun& run_;
+    };
     Snapshot describe(const NodeRef& root, const SnapshotTotals& totals, SnapshotState state) const;
     void choose_previous();
     std::uint64_t next_sequence() const;
     void flush();
+    void leave() noexcept;
     std::optional<LockReport> lock_before_commit(const NodeRef& root);
+    void put_commit(const Snapshot& snapshot);
 
     Repository& repository_;
     const BackupRunSettings settings_;
     Timestamp started_;
+    std::stop_source ending_; // a stop was requested, or the run ends itself
+    std::stop_callback<AskToEnd> asked_;
     StopGrace stop_;
+    StoppableStore store_;
+    const RepositoryContext context_; // of the session
     RunContext run_;
+    bool left_or_committing_ = false;
     std::unique_ptr<WriterSession> session_;
+    const IntentGuard guard_; // behind the session, before all that puts
     std::optional<Snapshot> parent_;
     std::vector<NodeRef> previous_;
     std::unique_ptr<IndexedBlobs> known_;

@@ -3,8 +3,13 @@
 #include "base/bounded_queue.h"
 #include "base/error.h"
 #include "base/task_group.h"
+#include "repository/protocol/protocol_object.h"
 #include "repository/protocol/reachability.h"
+#include "repository/protocol/standing_verdicts.h"
+#include "store/stoppable_store.h"
 
+#include <algorithm>
+#include <mutex>
 #include <set>
 #include <string>
 
@@ -15,6 +20,11 @@ namespace holdfast {
 namespace {
 
 constexpr unsigned requests_at_once = 8;
+constexpr unsigned most_moves = 64;
+// Each follows a verdict that was carried out meanwhile. A prune decides once.
+constexpr unsigned most_rounds = 16;
+// A listing may be older than the verdict that explains it; the next one is not.
+constexpr unsigned most_fruitless_rounds = 3;
 
 // Locks names from several threads.
 class Locker {
@@ -23,47 +33,112 @@ class Locker {
         : store_(store), retention_(retention), names_(1024), threads_(std::move(stop)) {
         for (unsigned i = 0; i < requests_at_once; ++i) {
             threads_.start([this](std::stop_token token) {
-                while (const std::optional<std::string> name = names_.pop(token))
-                    store_.retain(*name, retention_, {.timeout = {}, .stop = token});
+                while (const std::optional<std::string> name = names_.pop(token)) lock(*name, token);
             });
         }
     }
     void add(std::string name) {
-        if (!names_.push(std::move(name), 1, threads_.stop_token())) finish();
+        if (!names_.push(std::move(name), 1, threads_.stop_token())) threads_.wait();
     }
-    // Returns when all are locked.
-    void finish() {
+    // Returns when all were tried: those that are locked. The others are gone.
+    std::set<std::string> finish() {
         names_.close();
         threads_.wait();
+        return std::move(locked_);
     }
 
   private:
+    void lock(const std::string& name, const std::stop_token& token) {
+        try {
+            store_.retain(name, retention_, {.timeout = {}, .stop = token});
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::not_found) throw;
+            return;
+        }
+        const std::scoped_lock lock(mutex_);
+        locked_.insert(name);
+    }
+
     Store& store_;
     const Retention retention_;
     BoundedQueue<std::string> names_;
+    std::mutex mutex_;
+    std::set<std::string> locked_;
     TaskGroup threads_; // last: joined before the rest goes
 };
 
-// The packs in which the frames lie now.
-std::set<std::string> packs_of(Repository& repository, const FrameSet& frames, const CallOptions& call) {
-    std::set<std::string> listed;
-    repository.store().list(
-        std::string(packs_prefix), "",
-        [&](const ObjectInfo& info) {
-            const auto pack = PackId::from_name(info.name);
-            if (pack && frames.any_of(*pack)) listed.insert(info.name);
-            return true;
-        },
-        call);
-    std::set<std::string> packs = listed;
-    for (const auto& [pack, wanted] : frames.packs()) {
-        if (listed.contains(pack.name())) continue;
+// Where frames are at one time, as the verdicts and the listings of that time say.
+class Places {
+  public:
+    // Verdicts first: a pack that goes meanwhile is then missing, and not taken for one that stays.
+    Places(const RepositoryContext& context, const FrameSet& frames) : tables_(context.store, context.keys) {
+        const StandingVerdicts standing = read_verdicts(context);
+        decided_ = standing.decided();
+        moves_ = standing.moves();
+        for (std::string& name : list_names(context.store, packs_prefix)) listed_.insert(std::move(name));
+        for (std::string& name : list_names(context.store, moved_prefix)) listed_.insert(std::move(name));
+        for (const auto& [pack, wanted] : frames.packs()) find(pack, wanted);
+    }
+
+    // The packs, and the notes that lead to them.
+    const std::set<std::string>& names() const { return names_; }
+    // A pack of which frames are nowhere.
+    const std::optional<PackId>& missing() const { return missing_; }
+
+  private:
+    void find(const PackId& pack, const std::vector<bool>& wanted) {
+        if (stays(pack)) {
+            names_.insert(pack.name());
+            return;
+        }
+        std::vector<bool> found(wanted.size());
+        follow(pack, pack, wanted, found, most_moves);
         for (std::uint32_t number = 0; number < wanted.size(); ++number) {
-            if (wanted[number]) packs.insert(repository.packs().holder_of({pack, number})->name);
+            if (wanted[number] && !found[number]) missing_ = pack;
         }
     }
-    return packs;
-}
+
+    bool stays(const PackId& pack) const { return listed_.contains(pack.name()) && !decided_.removes(pack); }
+
+    // Until its note is there the pack itself still is; a collector that finds it locked lets it be, and one
+    // that does not has put the note by then.
+    void follow(const PackId& gone, const PackId& origin, const std::vector<bool>& wanted,
+                std::vector<bool>& found, unsigned moves_left) {
+        const auto targets = moves_.find(gone);
+        if (targets == moves_.end() || moves_left == 0) return;
+        const std::string note = moved_name(gone);
+        if (listed_.contains(note)) {
+            names_.insert(note);
+        } else if (listed_.contains(gone.name())) {
+            names_.insert(gone.name());
+        }
+        for (const PackId& target : targets->second) {
+            if (stays(target)) {
+                look_into(target, origin, wanted, found);
+            } else {
+                follow(target, origin, wanted, found, moves_left - 1);
+            }
+        }
+    }
+
+    void look_into(const PackId& pack, const PackId& origin, const std::vector<bool>& wanted,
+                   std::vector<bool>& found) {
+        const auto table = tables_.load(pack);
+        if (!table) return; // it went since it was listed
+        for (std::uint32_t number = 0; number < wanted.size(); ++number) {
+            if (!wanted[number] || !table->find({origin, number})) continue;
+            found[number] = true;
+            names_.insert(pack.name());
+        }
+    }
+
+    PackReader tables_; // its own: what others have read may have moved since
+    DoomedPacks decided_;
+    Moves moves_;
+    std::set<std::string> listed_;
+    std::set<std::string> names_;
+    std::optional<PackId> missing_;
+};
 
 } // namespace
 
@@ -75,22 +150,49 @@ void require_object_lock(const Repository& repository) {
                 "back up without a lock, or create the repository in a bucket with object lock");
 }
 
+// A prune may carry out its verdict meanwhile: what it moves is to be locked where it goes. A pack is locked
+// first and the verdicts are read afterwards, a prune puts its verdict first and asks for locks afterwards,
+// so that one of the two sees the other. It ends when a look finds nothing that is not locked.
 LockReport lock_tree(Repository& repository, const NodeRef& root, const Retention& retention,
                      std::stop_token stop) {
-    const CallOptions call{.timeout = {}, .stop = stop};
+    StoppableStore store(repository.store(), stop);
+    const RepositoryContext context{store, repository.keys(), repository.trust(), repository.clock(),
+                                    repository.random()};
     ReachabilityScanner scanner(repository.nodes());
     scanner.add_tree(root);
-    const std::set<std::string> packs = packs_of(repository, scanner.frames(), call);
 
-    Locker locker(repository.store(), retention, stop);
-    for (const std::string& name : packs) locker.add(name);
-    locker.add(std::string(config_name));
-    for (const std::string_view prefix : {slots_prefix, grants_prefix, moved_prefix}) {
-        for (const ObjectInfo& object : repository.store().list_all(std::string(prefix), call))
-            locker.add(object.name);
+    std::set<std::string> wanted{std::string(config_name)};
+    for (const std::string_view prefix : {slots_prefix, grants_prefix}) {
+        for (std::string& name : list_names(store, prefix)) wanted.insert(std::move(name));
     }
-    locker.finish();
-    return {retention.until, packs.size()};
+    std::set<std::string> locked;
+    unsigned fruitless = 0;
+    for (unsigned round = 0;; ++round) {
+        const Places places(context, scanner.frames());
+        wanted.insert(places.names().begin(), places.names().end());
+        const bool all_locked =
+            std::ranges::all_of(wanted, [&](const std::string& name) { return locked.contains(name); });
+        if (all_locked && !places.missing()) break;
+        if (all_locked && ++fruitless == most_fruitless_rounds) {
+            throw Error(
+                ErrorCode::corrupt,
+                fmt::format("{}: frames of it that the snapshot needs are missing", places.missing()->name()),
+                "see what else is damaged with 'holdfast verify', and back up again");
+        }
+        if (round == most_rounds) {
+            throw Error(ErrorCode::unavailable, "packs of the snapshot go while they are being locked",
+                        "back up again when no 'holdfast prune' is running");
+        }
+        Locker locker(store, retention, stop);
+        for (const std::string& name : wanted) {
+            if (!locked.contains(name)) locker.add(name);
+        }
+        locked.merge(locker.finish());
+        wanted.clear(); // what is gone is not looked for any longer
+    }
+    const auto packs = std::ranges::count_if(
+        locked, [](const std::string& name) { return PackId::from_name(name).has_value(); });
+    return {retention.until, static_cast<std::uint64_t>(packs)};
 }
 
 } // namespace holdfast

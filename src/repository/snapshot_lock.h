@@ -25,12 +25,13 @@ struct LockReport {
 // Throws Error(unsupported) when the store cannot lock.
 void require_object_lock(const Repository& repository);
 
-// Locks, until `retention` ends at least, what the tree under `root` needs to be restored: its packs, also
-// where a collector has moved them, the notes that say so, the repository's config, key slots and grants.
-// Index segments are not locked, because they can be made anew from packs. Locks that end later stay. Reads
-// all nodes of the tree, unchanged directories too, and asks the store twice for each pack, several at once.
-// Everything must be in the store, and held there by an open run. Throws Error(corrupt) when something is
-// missing.
+// Locks, until `retention` ends at least, what the tree under `root` needs to be restored: its packs, those
+// that a collector has moved them to and the notes that say so, the repository's config, key slots and
+// grants. A prune may run beside it: what it moves meanwhile is locked where it goes. Index segments are not
+// locked, because they can be made anew from packs. Locks that end later stay. Reads all nodes of the tree,
+// unchanged directories too, lists packs and reads verdicts twice at least, and asks the store twice for each
+// pack, several at once. Everything must be in the store, and held there by an open run. Throws
+// Error(corrupt) when something is missing.
 LockReport lock_tree(Repository& repository, const NodeRef& root, const Retention& retention,
                      std::stop_token stop);
 

@@ -44,11 +44,16 @@ class IndexRepair {
     // that the new index has all that theirs had.
     RepairReport run() {
         session_ = WriterSession::begin(repository_.context(), run_, "repair of the index", beat_interval);
-        const std::vector<std::string> old = list_names(repository_.store(), prefix());
-        find_damaged(old);
-        read_packs();
-        write_segments();
-        remove_old(old);
+        try {
+            const std::vector<std::string> old = list_names(repository_.store(), prefix());
+            find_damaged(old);
+            read_packs();
+            write_segments();
+            remove_old(old);
+        } catch (const Error&) {
+            end_after_failure();
+            throw;
+        }
         end_run();
         return std::move(report_);
     }
@@ -202,6 +207,16 @@ class IndexRepair {
                 if (error.code() != ErrorCode::access_denied) throw;
                 note(fmt::format("{}: {}", name, error.message()));
             }
+        }
+    }
+
+    // What failed says more than that its intent could not be taken back.
+    void end_after_failure() {
+        try {
+            session_->leave();
+        } catch (const Error& error) {
+            repository_.logger().warning("a collection may wait for this run, which has ended",
+                                         {{"run", run_.id().hex()}, {"reason", error.message()}});
         }
     }
 

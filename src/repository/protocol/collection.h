@@ -45,8 +45,11 @@ class Collection {
 
     // C1 (collector_others.cpp): false when another collection lives and is not to be waited for.
     bool end_other_collectors();
-    // Nothing when a run ended while it was looked at.
-    std::optional<std::vector<ListedRun>> open_collectors();
+    struct OpenCollectors {
+        std::vector<ListedRun> runs;
+        std::optional<RunId> ended; // while it was looked at: then `runs` says nothing
+    };
+    OpenCollectors open_collectors();
     void abandon(const RunId& collector);
     void finish_decided();
 
@@ -56,6 +59,8 @@ class Collection {
     // What there is (collector_inventory.cpp).
     void take_inventory();
     void summarize(const ObjectInfo& info, const PackId& pack);
+    // As the last mark sees it.
+    std::uint64_t dead_bytes_of(const LoadedPack& pack);
     bool is_gone(const PackId& pack) const;
     const std::set<PackId>& holders_of(const PackId& origin);
     bool is_to_hold(const PackId& pack, const PackId& origin) { return holders_of(origin).contains(pack); }
@@ -87,6 +92,9 @@ class Collection {
                          std::uint32_t& next_segment);
     void rewrite_segment(const DomainId& domain, const std::shared_ptr<SegmentReader>& segment,
                          const DoomedPacks& gone, std::uint32_t& next_segment);
+    bool is_locked(const std::string& name);
+    // False when it is locked, or may not be removed.
+    bool remove_lockable(const std::string& name);
     void delete_doomed(const Verdict& verdict, bool ours);
     void drop_moved(const Verdict& verdict);
     void drop_old_verdicts();
@@ -130,7 +138,8 @@ class Collection {
     std::vector<PackId> rewrites_;  // packs to go once their live frames are copied
     std::map<PackId, std::uint64_t> doomed_sizes_;
     CondemnedList condemned_;
-    bool decided_ = false; // or tried to
+    bool decided_ = false;          // or tried to
+    bool locks_are_secret_ = false; // the store does not tell us of them
     Verdict verdict_;
 };
 

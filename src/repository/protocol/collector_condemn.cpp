@@ -18,12 +18,18 @@ double dead_part(const PackSummary& pack) {
 
 // Packs of which nothing is needed go as they are. Others are rewritten, the deadest first, because they free
 // the most for what is copied, until little enough is dead. A pack whose table cannot be read stays: what it
-// holds is not known, and 'verify' names it.
+// holds is not known, and 'verify' names it. What is locked is not condemned: it stays in any case, and
+// writers may go on referring to it.
 void Collection::choose_rewrites() {
     std::vector<const PackSummary*> candidates;
     std::uint64_t live = 0, dead = 0;
     for (const PackSummary& pack : inventory_) {
         if (!pack.readable) continue;
+        if (pack.live_bytes == 0 && is_locked(pack.id.name())) {
+            ++report_.locked_packs;
+            report_.dead_bytes_kept += pack.size_bytes;
+            continue;
+        }
         if (pack.live_bytes == 0) {
             dead_.push_back(pack.id);
             doomed_sizes_[pack.id] = pack.size_bytes;
@@ -39,7 +45,7 @@ void Collection::choose_rewrites() {
     for (const PackSummary* pack : candidates) {
         const auto tolerated = static_cast<double>(live + dead) * settings_.tolerated_dead_part;
         if (static_cast<double>(dead) <= tolerated) break;
-        if (pack->live_bytes > budget) continue;
+        if (pack->live_bytes > budget || is_locked(pack->id.name())) continue;
         budget -= pack->live_bytes;
         dead -= pack->dead_bytes;
         rewrites_.push_back(pack->id);
@@ -52,7 +58,12 @@ void Collection::choose_rewrites() {
     report_.dead_bytes_kept += dead;
     if (!settings_.dry_run) return;
     report_.deleted_snapshots = forgotten_.size();
-    for (const auto& [_, size_bytes] : doomed_sizes_) {
+    for (const auto& [pack, size_bytes] : doomed_sizes_) {
+        if (is_locked(pack.name())) {
+            ++report_.locked_packs;
+            report_.dead_bytes_kept += size_bytes;
+            continue;
+        }
         ++report_.deleted_packs;
         report_.deleted_bytes += size_bytes;
     }
@@ -100,7 +111,9 @@ void Collection::decide_on(const PackId& pack) {
     if (!table || !condemned_.doomed.removes(pack)) return;
     for (const FrameRecord& frame : table->tail.frames) {
         const FrameAddress address{table->origins[frame.origin], frame.number};
-        if (is_to_hold(pack, address.pack) && scanner_.frames().contains(address)) return;
+        if (!is_to_hold(pack, address.pack) || !scanner_.frames().contains(address)) continue;
+        report_.dead_bytes_kept += dead_bytes_of(*table);
+        return;
     }
     verdict_.doomed.remove_pack(pack);
     bool all = table->tail.origins.empty();

@@ -6,6 +6,7 @@
 #include "repository/protocol/protocol_object.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -74,6 +75,30 @@ void Collection::remove_own_intents() {
     }
 }
 
+// By the store's own clock. Where a store keeps versions it does not refuse to delete what is locked: it
+// hides it, so that it has to be asked.
+bool Collection::is_locked(const std::string& name) {
+    if (!context_.store.capabilities().object_lock) return false;
+    try {
+        const std::optional<Retention> lock = context_.store.retention(name, {});
+        return lock && lock->until > store_now_;
+    } catch (const Error& error) {
+        // It is gone, or lies in a bucket without locks that a repository was copied to.
+        if (error.code() == ErrorCode::not_found || error.code() == ErrorCode::unsupported) return false;
+        if (error.code() != ErrorCode::access_denied) throw;
+        if (!std::exchange(locks_are_secret_, true)) {
+            report_.problems.push_back(
+                fmt::format("whether {} and others are locked may not be asked, so that they stay: {}", name,
+                            error.message()));
+        }
+        return true;
+    }
+}
+
+bool Collection::remove_lockable(const std::string& name) {
+    return !is_locked(name) && remove_unless_locked(context_.store, name);
+}
+
 // Every part of it may be done again, by us or by another at the same time: names are used once, so that what
 // was to be deleted can never be anything else.
 void Collection::carry_out(const RunId& collector, const Verdict& verdict, bool ours) {
@@ -86,7 +111,7 @@ void Collection::carry_out(const RunId& collector, const Verdict& verdict, bool 
     }
     drop_moved(verdict);
     for (const RunId& snapshot : verdict.snapshots) {
-        if (remove_unless_locked(context_.store, commit_name(snapshot)) && ours) ++report_.deleted_snapshots;
+        if (remove_lockable(commit_name(snapshot)) && ours) ++report_.deleted_snapshots;
         if (!context_.steps.keep_forgets) remove_unless_locked(context_.store, forget_name(snapshot));
     }
     remove_unless_locked(context_.store, condemned_name(collector));
@@ -105,7 +130,7 @@ void Collection::put_moved(const Verdict& verdict) {
 void Collection::delete_doomed(const Verdict& verdict, bool ours) {
     for (const auto& [pack, doomed] : verdict.doomed.packs()) {
         if (!doomed.removed) continue;
-        const bool removed = remove_unless_locked(context_.store, pack.name());
+        const bool removed = remove_lockable(pack.name());
         if (!ours) continue;
         const std::uint64_t size_bytes = doomed_sizes_[pack];
         if (removed) {
@@ -118,10 +143,14 @@ void Collection::delete_doomed(const Verdict& verdict, bool ours) {
     }
 }
 
+// Those of packs whose frames have all died, from a listing: that an earlier collection could not remove one,
+// because it was locked or because its end came first, is written down nowhere.
 void Collection::drop_moved(const Verdict& verdict) {
-    for (const auto& [pack, doomed] : verdict.earlier.packs()) {
-        const bool was_moved = moves_before_.contains(pack);
-        if (doomed.all_frames && was_moved) remove_unless_locked(context_.store, moved_name(pack));
+    for (const std::string& name : list_names(context_.store, moved_prefix)) {
+        const auto parsed = parse_name(name);
+        if (!parsed || parsed->kind != NameKind::moved) continue;
+        const auto doomed = verdict.earlier.packs().find(parsed->pack());
+        if (doomed != verdict.earlier.packs().end() && doomed->second.all_frames) remove_lockable(name);
     }
 }
 

@@ -40,6 +40,16 @@ const std::set<PackId>& Collection::holders_of(const PackId& origin) {
     return holders_.emplace(origin, std::move(holders)).first->second;
 }
 
+std::uint64_t Collection::dead_bytes_of(const LoadedPack& pack) {
+    std::uint64_t dead = 0;
+    for (const FrameRecord& frame : pack.tail.frames) {
+        const PackId& origin = pack.origins[frame.origin];
+        if (!scanner_.frames().contains({origin, frame.number}) || !is_to_hold(pack.id, origin))
+            dead += frame.stored_length;
+    }
+    return dead;
+}
+
 void Collection::take_inventory() {
     std::vector<std::pair<PackId, ObjectInfo>> listed;
     context_.store.list(std::string(packs_prefix), "",
@@ -71,11 +81,9 @@ void Collection::summarize(const ObjectInfo& info, const PackId& pack) {
         const auto table = packs_.load(pack);
         if (!table)
             return; // gone since it was listed: whoever deleted it has stopped us, as we shall find out
-        for (const FrameRecord& frame : table->tail.frames) {
-            const PackId& origin = table->origins[frame.origin];
-            const bool live = scanner_.frames().contains({origin, frame.number}) && is_to_hold(pack, origin);
-            (live ? summary.live_bytes : summary.dead_bytes) += frame.stored_length;
-        }
+        summary.dead_bytes = dead_bytes_of(*table);
+        for (const FrameRecord& frame : table->tail.frames) summary.live_bytes += frame.stored_length;
+        summary.live_bytes -= summary.dead_bytes;
     } catch (const Error& error) {
         if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::incompatible &&
             error.code() != ErrorCode::wrong_key) {

@@ -10,26 +10,45 @@
 
 namespace holdfast {
 
+namespace {
+
+// By something that does not count: the collection can neither decide nor be ended.
+Error name_taken(const std::string& verdict) {
+    return Error(
+        ErrorCode::corrupt,
+        fmt::format("{}: it lies where a collection is ended, and nobody trusted signed it", verdict),
+        "remove it, and collect again");
+}
+
+} // namespace
+
 // Of two collections that begin at once each sees the other, because both put their intents before they look:
 // the one with the higher id gives way. One that sees nobody goes on, and whoever comes later sees it.
 bool Collection::end_other_collectors() {
     const Duration started = context_.clock.steady();
+    std::set<RunId> ended, abandoned;
     for (;;) {
-        const std::optional<std::vector<ListedRun>> found = open_collectors();
-        if (!found) continue;
-        const std::vector<ListedRun>& open = *found;
-        if (open.empty() || settings_.dry_run || !context_.steps.end_other_collectors) break;
+        const OpenCollectors open = open_collectors();
+        const bool none = open.runs.empty() && !open.ended;
+        if (none || (!open.ended && (settings_.dry_run || !context_.steps.end_other_collectors))) break;
+        // Whoever has ended may have decided before. Each is looked at once more at once, and then in turn:
+        // a store may go on listing what cannot be read.
+        bool look_again = open.ended && ended.insert(*open.ended).second;
         bool somebody_lives = false;
-        for (const ListedRun& other : open) {
+        for (const ListedRun& other : open.runs) {
             if (store_now_ - other.newest_time > std::min(settings_.patience, settings_.collector_patience)) {
+                if (!abandoned.insert(other.run).second) throw name_taken(verdict_name(other.run));
                 abandon(other.run);
+                look_again = true;
                 continue;
             }
             somebody_lives = true;
-            report_.waited_for.push_back(other.run.hex());
+            const std::string id = other.run.hex();
+            if (std::ranges::find(report_.waited_for, id) == report_.waited_for.end())
+                report_.waited_for.push_back(id);
             if (other.run < own_run_->id()) return false;
         }
-        if (!somebody_lives) continue; // and look again: one may have decided before it was stopped
+        if (look_again && !somebody_lives) continue;
         if (context_.clock.steady() - started >= settings_.wait) return false;
         context_.clock.sleep_for(settings_.poll_interval, stop_);
     }
@@ -42,7 +61,7 @@ bool Collection::end_other_collectors() {
 // Those with an intent or a condemned list, and no verdict. Verdicts are read after intents were listed: a
 // collection that is not in the list has ended before, and its verdict is seen, or it began after us, and
 // sees us. One that ends between the two has to be looked at again.
-std::optional<std::vector<ListedRun>> Collection::open_collectors() {
+Collection::OpenCollectors Collection::open_collectors() {
     const std::vector<ListedRun> runs = beat_and_list_runs();
     standing_ = read_verdicts(context_);
     if (!standing_.damaged.empty()) {
@@ -53,19 +72,20 @@ std::optional<std::vector<ListedRun>> Collection::open_collectors() {
                 "when every snapshot verifies",
                 standing_.damaged.front()));
     }
-    std::vector<ListedRun> open;
+    OpenCollectors open;
     std::set<RunId> seen;
     const std::set<RunId> ended = ended_writers();
     for (const ListedRun& run : runs) {
         seen.insert(run.run);
         if (is_ours(run.run) || ended.contains(run.run) || standing_.has_ended(run.run)) continue;
         const Claim claim = claim_of(run);
-        if (claim == Claim::gone) return std::nullopt;
-        if (claim == Claim::collector) open.push_back(run);
+        if (claim == Claim::gone) return {.runs = {}, .ended = run.run};
+        if (claim == Claim::collector) open.runs.push_back(run);
     }
     for (const auto& [collector, _] : standing_.condemned) {
         if (!seen.contains(collector) && !standing_.has_ended(collector)) {
-            open.push_back({.run = collector, .newest_beat = 0, .newest_time = Timestamp{}, .names = {}});
+            open.runs.push_back(
+                {.run = collector, .newest_beat = 0, .newest_time = Timestamp{}, .names = {}});
         }
     }
     return open;

@@ -44,11 +44,15 @@ void Collection::rewrite() {
                 positions.push_back(i);
             }
         }
-        if (dead.empty()) continue; // all of it is needed by now
+        if (dead.empty()) { // all of it is needed by now
+            report_.dead_bytes_kept += dead_bytes_of(*table);
+            continue;
+        }
         const std::optional<Bytes> bytes = intact_bytes(context_.store, *table);
         if (!bytes) {
             report_.problems.push_back(
                 fmt::format("{}: its bytes are not what its writer put; it stays as it is", table->name));
+            report_.dead_bytes_kept += dead_bytes_of(*table);
             continue;
         }
         copier.copy(*table, *bytes, positions);

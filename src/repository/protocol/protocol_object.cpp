@@ -85,11 +85,12 @@ void put_object(const RepositoryContext& context, const std::string& name, ByteV
     context.store.put(name, object);
 }
 
-bool put_deciding(const RepositoryContext& context, const std::string& name, ByteView object) {
+bool put_deciding(const RepositoryContext& context, const std::string& name, ByteView object,
+                  const CallOptions& call) {
     const bool if_absent = context.store.capabilities().put_if_absent;
     const PutOptions options{.only_if_absent = if_absent, .retention = {}, .tier = {}};
-    if (context.store.put(name, object, options) == PutResult::stored) return true;
-    const std::optional<Bytes> taken = context.store.get(name, {}, {});
+    if (context.store.put(name, object, options, call) == PutResult::stored) return true;
+    const std::optional<Bytes> taken = context.store.get(name, {}, call);
     return taken && std::ranges::equal(*taken, object);
 }
 

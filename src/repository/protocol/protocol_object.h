@@ -44,6 +44,7 @@ void put_object(const RepositoryContext& context, const std::string& name, ByteV
 // Puts an object whose name decides something. True when these bytes are under it now, by this call or by one
 // before it whose answer was lost; false when something else is. Stores without put-if-absent have no
 // collectors that could take the name: there it is simply put.
-bool put_deciding(const RepositoryContext& context, const std::string& name, ByteView object);
+bool put_deciding(const RepositoryContext& context, const std::string& name, ByteView object,
+                  const CallOptions& call = {});
 
 } // namespace holdfast

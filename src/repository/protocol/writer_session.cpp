@@ -127,10 +127,20 @@ WriterSession::~WriterSession() = default;
 
 std::unique_ptr<WriterSession> WriterSession::begin(const RepositoryContext& context, RunContext& run,
                                                     const std::string& what, Duration beat_interval) {
-    auto state = std::make_unique<State>(context, run, what, beat_interval);
-    state->read_condemned();
-    state->list();
-    return std::make_unique<WriterSession>(std::move(state));
+    auto session =
+        std::make_unique<WriterSession>(std::make_unique<State>(context, run, what, beat_interval));
+    try {
+        session->state_->read_condemned();
+        session->state_->list();
+    } catch (const Error&) {
+        try {
+            session->leave();
+        } catch (const Error&) {
+            // The first error says more; collectors find this run silent.
+        }
+        throw;
+    }
+    return session;
 }
 
 bool WriterSession::may_refer(const FrameAddress& frame) const {
@@ -192,7 +202,7 @@ void WriterSession::leave() {
         state_->context.store.remove(name, {});
 }
 
-void WriterSession::commit(const Snapshot& snapshot) {
+void WriterSession::commit(const Snapshot& snapshot, const CallOptions& call) {
     if (!state_->intent) throw Error(ErrorCode::internal, "a commit of a run that has left");
     state_->commit_tried = true;
     if (snapshot.state == SnapshotState::unfinished || snapshot.id != state_->run.id()) {
@@ -204,7 +214,7 @@ void WriterSession::commit(const Snapshot& snapshot) {
         put_object(state_->context, name, object);
         return;
     }
-    if (put_deciding(state_->context, name, object)) return;
+    if (put_deciding(state_->context, name, object, call)) return;
     throw Error(
         ErrorCode::fenced,
         fmt::format("{}: a collection gave this run up, because it showed no sign of life for too long",

@@ -21,7 +21,8 @@ class WriterSession {
   public:
     // For begin(), which alone can make a State.
     explicit WriterSession(std::unique_ptr<State> state);
-    // Steps 1 to 3: puts the intent of `run`, then reads what is condemned, then lists. A thread puts beats
+    // Steps 1 to 3: puts the intent of `run`, then reads what is condemned, then lists; takes the intent back
+    // when it comes to nothing. A thread puts beats
     // every `beat_interval` until the session ends; zero puts none (tests and simulations call beat()).
     // `what` is for people. `context` and `run` must outlive the session.
     static std::unique_ptr<WriterSession> begin(const RepositoryContext& context, RunContext& run,
@@ -53,8 +54,8 @@ class WriterSession {
     void leave();
     // Step 5; everything that `snapshot` refers to must be in the store. Throws Error(fenced) when a
     // collector has given this run up. After any other error the commit may or may not be there; commit()
-    // with an equal snapshot tries again.
-    void commit(const Snapshot& snapshot);
+    // with an equal snapshot tries again. `call` is for the calls to the store.
+    void commit(const Snapshot& snapshot, const CallOptions& call = {});
 
   private:
     std::unique_ptr<State> state_;

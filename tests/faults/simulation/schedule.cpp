@@ -196,6 +196,7 @@ ScheduleResult run_schedule(const Keys& keys, std::uint64_t seed, const Protocol
     result.commits = world.commits;
     result.collections = world.collections;
     result.fenced = world.fenced;
+    result.left = world.left.size();
     result.resumed = world.resumed;
     result.reused = world.reused;
     return result;

@@ -132,6 +132,16 @@ void Connection::remove(const std::string& name, const CallOptions&) {
     end();
 }
 
+// What is locked is so for as long as anybody looks.
+std::optional<Retention> Connection::retention(const std::string& name, const CallOptions&) {
+    read("retention " + name);
+    if (!objects_.by_name.contains(name)) throw Error(ErrorCode::not_found, "there is no " + name);
+    std::optional<Retention> lock;
+    if (objects_.locked.contains(name)) lock = Retention{.until = Timestamp::max()};
+    end();
+    return lock;
+}
+
 std::optional<Bytes> Connection::get(const std::string& name, ByteRange range, const CallOptions&) {
     read("get " + name);
     const auto found = objects_.by_name.find(name);

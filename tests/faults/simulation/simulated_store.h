@@ -63,6 +63,7 @@ class Connection final : public Store {
     void list(const std::string& prefix, const std::string& after,
               const std::function<bool(const ObjectInfo&)>& visit, const CallOptions& options) override;
     void remove(const std::string& name, const CallOptions& options) override;
+    std::optional<Retention> retention(const std::string& name, const CallOptions& options) override;
 
   private:
     enum class Fate { normal, lost_request, lost_answer, delayed, repeated };

@@ -129,17 +129,19 @@ int run_many(const Keys& keys, const Options& options, const ProtocolSteps& chos
         all.commits += result.commits;
         all.collections += result.collections;
         all.fenced += result.fenced;
+        all.left += result.left;
         all.resumed += result.resumed;
         all.reused += result.reused;
     }
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
     std::cout << fmt::format(
         "{} schedules in {:.1f} s: {} operations, {} commits, {} collections, {} fences, {} backups "
-        "that went on from a checkpoint, {} frames reused; nothing was lost\n",
-        options.schedules, seconds, all.operations, all.commits, all.collections, all.fenced, all.resumed,
-        all.reused);
+        "that left, {} that went on from a checkpoint, {} frames reused; nothing was lost\n",
+        options.schedules, seconds, all.operations, all.commits, all.collections, all.fenced, all.left,
+        all.resumed, all.reused);
     // A simulation in which nothing happens proves nothing.
-    const bool lively = all.commits > 0 && all.collections > 0 && all.fenced > 0 && all.reused > 0;
+    const bool lively = all.commits > 0 && all.collections > 0 && all.fenced > 0 && all.left > 0 &&
+                        all.resumed > 0 && all.reused > 0;
     if (options.schedules >= 500 && !lively) {
         std::cout << "but hardly anything happened in them\n";
         return 1;

@@ -110,7 +110,10 @@ void lose_unneeded_pack(World& world) {
     if (world.writers_at_work > 0) return;
     // A commit of a writer that died may still land.
     for (const auto& [run, _] : world.intended) {
-        if (!world.objects.by_name.contains(commit_name(run)) && !world.forgotten.contains(run)) return;
+        if (!world.objects.by_name.contains(commit_name(run)) && !world.forgotten.contains(run) &&
+            !world.left.contains(run)) {
+            return;
+        }
     }
     const Participant self = observer(world);
     PackReader packs(self.context().store, self.context().keys);

@@ -45,6 +45,7 @@ struct World {
     std::map<RunId, Dataset> intended;
     std::set<RunId> acknowledged; // whose commit was answered with success
     std::set<RunId> forgotten;    // that somebody tried to forget
+    std::set<RunId> left;         // that ended without ever trying to commit
     // Writers between their listing and their end: while there are any, nothing is lost by accident.
     unsigned writers_at_work = 0;
     std::uint64_t commits = 0, collections = 0, fenced = 0, resumed = 0, reused = 0;
@@ -74,7 +75,8 @@ class Participant {
 };
 
 // One backup of `source`, whose documents are `dataset`, through the production WriterSession. Returns false
-// when the run was fenced or gave up.
+// when the run was fenced, was stopped or gave up: then it leaves, mostly, as programs do that are not
+// killed.
 bool back_up(World& world, const Participant& writer, const std::string& source, const Dataset& dataset);
 
 // One collection. Errors are ordinary: whoever is stopped or loses a connection comes back later.

@@ -39,10 +39,15 @@ class Backup {
             root.add(directory_entry(name, store_directory(name, directory)));
             if (++done < dataset.size() && world_.scheduler.chance(250)) save_checkpoint(dataset, done);
             if (world_.scheduler.chance(300)) session_->beat();
+            if (world_.scheduler.chance(60)) {
+                stop(dataset, done);
+                return false;
+            }
         }
         const NodeRef root_node = store_node(root.finish());
         const Snapshot snapshot = describe(root_node, SnapshotState::complete);
         if (world_.steps.packs_before_commit) flush();
+        commit_tried_ = true;
         session_->commit(snapshot);
         if (!world_.steps.packs_before_commit) flush();
         world_.acknowledged.insert(run_.id());
@@ -50,7 +55,32 @@ class Backup {
         return true;
     }
 
+    // Behind a failure. Whoever has tried to commit must not, and who never began cannot.
+    void leave_after_failure() {
+        if (session_ && !commit_tried_ && world_.scheduler.chance(700)) leave();
+    }
+
   private:
+    // On request: mostly with a last checkpoint, which may not come about.
+    void stop(const Dataset& dataset, std::size_t directories) {
+        try {
+            if (world_.scheduler.chance(800)) save_checkpoint(dataset, directories);
+        } catch (const Error& error) {
+            world_.trace(writer_.name(), "no last checkpoint: " + error.message());
+        }
+        leave();
+    }
+
+    void leave() {
+        world_.left.insert(run_.id());
+        world_.trace(writer_.name(), "leaves");
+        try {
+            session_->leave();
+        } catch (const Error& error) {
+            world_.trace(writer_.name(), "cannot leave: " + error.message());
+        }
+    }
+
     // The newest snapshot of the source, or a checkpoint of which everything is still there.
     void choose_previous() {
         const Snapshot* parent = nullptr;
@@ -170,6 +200,7 @@ class Backup {
     NodeReader nodes_;
     std::unique_ptr<WriterSession> session_;
     bool at_work_ = false;
+    bool commit_tried_ = false;
     std::uint64_t sequence_ = 1;
     std::optional<RunId> parent_;
     std::map<std::string, std::pair<Directory, NodeRef>> previous_;
@@ -186,6 +217,7 @@ bool back_up(World& world, const Participant& writer, const std::string& source,
         return backup.run(dataset);
     } catch (const Error& error) {
         world.trace(writer.name(), "gave up: " + error.message());
+        backup.leave_after_failure();
         return false;
     }
 }

@@ -1,5 +1,6 @@
 // A backup that locks its snapshot, on a server that really refuses to delete.
 
+#include "repository/protocol/collector.h"
 #include "repository/protocol/reachability.h"
 #include "repository/repository.h"
 #include "repository/snapshot_lock.h"
@@ -12,6 +13,9 @@
 #include "support/scratch_directory.h"
 
 #include <fstream>
+#include <optional>
+#include <set>
+#include <utility>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -19,16 +23,30 @@
 namespace holdfast::test {
 namespace {
 
-TEST(SnapshotLockOnRadosgw, NoVersionThatTheSnapshotNeedsCanBeRemoved) {
+// Of a new repository, in a new bucket with object lock.
+std::shared_ptr<S3Store> lockable_store(const std::string& bucket, const Credential& credential) {
     S3Server& server = S3Server::shared(S3ServerKind::radosgw);
-    server.make_bucket("snapshot-lock", false, true);
-    const auto store = std::make_shared<S3Store>(server.settings("snapshot-lock"));
+    server.make_bucket(bucket, false, true);
     InitOptions options;
     options.cost = cheap_cost;
-    options.capabilities = probe_capabilities(*store);
-    ASSERT_TRUE(options.capabilities.object_lock);
-    const Credential credential = Credential::passphrase(text_secret("open sesame"));
+    {
+        S3Store probed(server.settings(bucket));
+        options.capabilities = probe_capabilities(probed);
+    }
+    // Where it keeps versions, this server lets two take one name, so that a prune would be refused. There is
+    // nobody else here, and what is tested is how it treats locks.
+    options.capabilities.put_if_absent = true;
+    EXPECT_TRUE(options.capabilities.object_lock && options.capabilities.versions);
+    S3Settings settings = server.settings(bucket);
+    settings.capabilities = options.capabilities;
+    auto store = std::make_shared<S3Store>(settings);
     create_repository(*store, system_clock(), system_random(), credential, options);
+    return store;
+}
+
+TEST(SnapshotLockOnRadosgw, NoVersionThatTheSnapshotNeedsCanBeRemoved) {
+    const Credential credential = Credential::passphrase(text_secret("open sesame"));
+    const auto store = lockable_store("snapshot-lock", credential);
     const ScratchDirectory scratch;
     Repository repository(store, unlock(*store, credential),
                           LocalDirectories{scratch.file("cache"), scratch.path().string()}, system_clock(),
@@ -136,6 +154,65 @@ TEST(SnapshotLockOnRadosgw, TheModeIsTheOneThatWasChosen) {
     configure("lock_days = 1\n");
     EXPECT_EQ(mode_of(run({"backup"})), RetentionMode::governance);
     EXPECT_EQ(mode_of(run({"backup", "--lock-days", "0"})), std::nullopt);
+}
+
+// The server refuses no delete here, since it keeps versions: whatever is deleted is hidden.
+TEST(SnapshotLockOnRadosgw, APruneLeavesLockedPacksWhereTheyAre) {
+    const Credential credential = Credential::passphrase(text_secret("open sesame"));
+    const auto store = lockable_store("snapshot-lock-prune", credential);
+    const ScratchDirectory scratch;
+    Repository repository(store, unlock(*store, credential),
+                          LocalDirectories{scratch.file("cache"), scratch.path().string()}, system_clock(),
+                          system_random(), silent_logger());
+    std::filesystem::create_directory(scratch.path() / "source");
+    Progress progress;
+    const auto back_up = [&](const std::string& content, std::optional<LockSettings> lock) {
+        std::ofstream(scratch.file("source/document")) << content;
+        DocumentsBackup backup;
+        backup.run.source = "documents";
+        backup.run.beat_interval = Duration::zero();
+        backup.run.lock = lock;
+        backup.paths = {scratch.file("source")};
+        const Snapshot snapshot = back_up_documents(repository, backup, progress, {}).report.snapshot;
+        ReachabilityScanner scanner(repository.nodes());
+        scanner.add_tree(snapshot.root);
+        std::set<std::string> packs;
+        for (const auto& [pack, frames] : scanner.frames().packs()) packs.insert(pack.name());
+        return std::pair(snapshot.id, packs);
+    };
+    const auto [locked, locked_packs] = back_up("worth keeping", LockSettings{.keep = std::chrono::days(2)});
+    const auto [open, open_packs] = back_up("another", std::nullopt);
+    const auto [last, last_packs] = back_up("the last", std::nullopt);
+    for (const std::string& name : open_packs) ASSERT_FALSE(locked_packs.contains(name));
+    forget_snapshots(repository.context(), {locked, open}, false);
+
+    CollectorSettings settings;
+    settings.beat_interval = Duration::zero();
+    settings.tolerated_dead_part = 0;
+    settings.temporary_directory = scratch.path().string();
+    settings.dry_run = true;
+    const CollectorReport said = collect_garbage(repository.context(), settings, progress);
+    settings.dry_run = false;
+    const CollectorReport report = collect_garbage(repository.context(), settings, progress);
+    EXPECT_FALSE(report.postponed);
+    EXPECT_EQ(report.locked_packs, locked_packs.size());
+    EXPECT_EQ(report.deleted_packs, open_packs.size());
+    EXPECT_GT(report.dead_bytes_kept, 0U);
+    EXPECT_EQ(said.locked_packs, report.locked_packs);
+    EXPECT_EQ(said.deleted_packs, report.deleted_packs);
+    for (const std::string& name : locked_packs) EXPECT_TRUE(store->head(name, {})) << name;
+    EXPECT_TRUE(store->head(commit_name(locked), {}));
+    for (const std::string& name : open_packs) EXPECT_FALSE(store->head(name, {})) << name;
+    EXPECT_FALSE(store->head(commit_name(open), {}));
+
+    // What was deleted is asked for as if it never was: locking meanwhile depends on that.
+    EXPECT_EQ(code_of([&] {
+                  store->retain(*open_packs.begin(),
+                                {.mode = RetentionMode::governance,
+                                 .until = system_clock().now() + std::chrono::days(1)},
+                                {});
+              }),
+              ErrorCode::not_found);
 }
 
 } // namespace

@@ -2,7 +2,15 @@
 #include "store/store_decorator.h"
 #include "support/content_repository.h"
 #include "support/error_matchers.h"
+#include "support/hook_store.h"
+#include "support/sparse_content.h"
 
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <semaphore>
+
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace holdfast {
@@ -57,6 +65,165 @@ TEST_F(BackupRunTest, ARunThatHasLeftCannotCommit) {
     EXPECT_EQ(test::code_of([&] { run->commit(root, {}, SnapshotState::complete); }),
               to_string(ErrorCode::internal));
     EXPECT_TRUE(files_.memory->list_all(std::string(commits_prefix)).empty());
+}
+
+// However a run ends, collections must not wait for it.
+class EndOfRunTest : public testing::Test {
+  protected:
+    EndOfRunTest()
+        : files_(1, [this](std::shared_ptr<Store> inner) {
+              return std::make_shared<test::HookStore>(std::move(inner), [this](const StoreCall& call) {
+                  if (hook_) hook_(call);
+              });
+          }) {}
+    static NodeRef write_something(BackupRun& run) {
+        const test::SparseContent content = test::SparseContent::of(Bytes(50'000, 7));
+        test::SparseSource source(content);
+        return ContentRepository::root_of(
+            run, {ContentRepository::entry_of("a", run.files().write(source, nullptr, {}))});
+    }
+    static void fail_on(const StoreCall& call, StoreVerb verb, std::string_view prefix) {
+        if (call.verb == verb && call.name.starts_with(prefix))
+            throw Error(ErrorCode::io, "planned: " + call.name);
+    }
+    std::size_t count(std::string_view prefix) { return files_.memory->list_all(std::string(prefix)).size(); }
+
+    std::function<void(const StoreCall&)> hook_;
+    ContentRepository files_;
+};
+
+TEST_F(EndOfRunTest, DroppedBeforeItsCommit) {
+    std::unique_ptr<BackupRun> run = files_.begin();
+    ASSERT_EQ(count(intents_prefix), 1U);
+    write_something(*run);
+    run.reset();
+    EXPECT_EQ(count(intents_prefix), 0U);
+}
+
+TEST_F(EndOfRunTest, FailedWhileItBegins) {
+    for (const std::string_view prefix : {packs_prefix, checkpoints_prefix}) {
+        hook_ = [&](const StoreCall& call) { fail_on(call, StoreVerb::list, prefix); };
+        EXPECT_EQ(test::code_of([&] { files_.begin(); }), to_string(ErrorCode::io)) << prefix;
+        EXPECT_EQ(count(intents_prefix), 0U) << prefix;
+    }
+}
+
+TEST_F(EndOfRunTest, FailedInItsLastPacks) {
+    const std::unique_ptr<BackupRun> run = files_.begin();
+    const NodeRef root = write_something(*run);
+    hook_ = [&](const StoreCall& call) { fail_on(call, StoreVerb::put, packs_prefix); };
+    EXPECT_EQ(test::code_of([&] { run->commit(root, {}, SnapshotState::complete); }),
+              to_string(ErrorCode::io));
+    EXPECT_EQ(count(intents_prefix), 0U);
+    EXPECT_EQ(count(commits_prefix), 0U);
+}
+
+TEST_F(EndOfRunTest, FailedInItsLocksItLeavesACheckpoint) {
+    BackupRunSettings settings = ContentRepository::run_settings();
+    settings.lock = LockSettings{.keep = std::chrono::days(3)};
+    const std::unique_ptr<BackupRun> run = files_.begin(settings);
+    const NodeRef root = write_something(*run);
+    hook_ = [&](const StoreCall& call) { fail_on(call, StoreVerb::retain, packs_prefix); };
+    EXPECT_EQ(test::code_of([&] { run->commit(root, {}, SnapshotState::complete); }),
+              to_string(ErrorCode::io));
+    EXPECT_EQ(count(intents_prefix), 0U);
+    EXPECT_EQ(count(checkpoints_prefix), 1U);
+    hook_ = {};
+    const std::unique_ptr<BackupRun> next = files_.begin();
+    ASSERT_EQ(next->previous_roots().size(), 1U);
+    EXPECT_EQ(next->previous_roots().front(), root);
+}
+
+TEST_F(EndOfRunTest, AStopInItsLocksDoesTheSame) {
+    BackupRunSettings settings = ContentRepository::run_settings();
+    settings.lock = LockSettings{.keep = std::chrono::days(3)};
+    std::stop_source stop;
+    const std::unique_ptr<BackupRun> run = files_.begin(settings, stop.get_token());
+    const NodeRef root = write_something(*run);
+    hook_ = [&](const StoreCall& call) {
+        if (call.verb != StoreVerb::retain) return;
+        stop.request_stop();
+        throw Error(ErrorCode::cancelled, "stopped while it waited");
+    };
+    EXPECT_EQ(test::code_of([&] { run->commit(root, {}, SnapshotState::complete); }),
+              to_string(ErrorCode::cancelled));
+    EXPECT_EQ(count(intents_prefix), 0U);
+    EXPECT_EQ(count(checkpoints_prefix), 1U);
+}
+
+// It may be in the store all the same, and a collection must not take its data away.
+TEST_F(EndOfRunTest, ACommitThatFailedKeepsItsIntent) {
+    std::unique_ptr<BackupRun> run = files_.begin();
+    const NodeRef root = write_something(*run);
+    hook_ = [&](const StoreCall& call) { fail_on(call, StoreVerb::put, commits_prefix); };
+    EXPECT_EQ(test::code_of([&] { run->commit(root, {}, SnapshotState::complete); }),
+              to_string(ErrorCode::io));
+    run.reset();
+    EXPECT_EQ(count(intents_prefix), 1U);
+}
+
+// The store hangs, and nothing but a stop ends a call. What may be ended is, at once where there is no grace.
+TEST_F(EndOfRunTest, NoCallOutlastsItsGrace) {
+    BackupRunSettings settings = ContentRepository::run_settings();
+    settings.stop_grace = Duration::zero();
+    std::vector<std::string> endless;
+    std::mutex mutex;
+    const auto hang = [&](const StoreCall& call) {
+        if (!call.options.stop.stop_possible()) {
+            const std::scoped_lock lock(mutex);
+            endless.push_back(fmt::format("{} {}", to_string(call.verb), call.name));
+            throw Error(ErrorCode::io, "nobody could end this");
+        }
+        std::mutex waiting;
+        std::condition_variable_any never;
+        std::unique_lock lock(waiting);
+        never.wait(lock, call.options.stop, [] { return false; });
+        throw Error(ErrorCode::cancelled, "the call was stopped");
+    };
+    {
+        std::stop_source stop;
+        const std::unique_ptr<BackupRun> run = files_.begin(settings, stop.get_token());
+        const NodeRef root = write_something(*run);
+        hook_ = hang;
+        stop.request_stop();
+        run->end_early(root);
+    }
+    hook_ = {};
+    {
+        std::stop_source stop;
+        const std::unique_ptr<BackupRun> run = files_.begin(settings, stop.get_token());
+        const NodeRef root = write_something(*run);
+        run->save_checkpoint(root);
+        hook_ = [&](const StoreCall& call) {
+            if (!call.name.starts_with(commits_prefix)) return;
+            stop.request_stop();
+            hang(call);
+        };
+        EXPECT_EQ(test::code_of([&] { run->commit(root, {}, SnapshotState::complete); }),
+                  to_string(ErrorCode::cancelled));
+    }
+    hook_ = {};
+    {
+        // Beats, which come from a thread of their own.
+        settings.beat_interval = std::chrono::milliseconds(1);
+        std::stop_source stop;
+        const auto real = std::make_unique<Repository>(
+            files_.store, unlock(*files_.store, ContentRepository::credential()),
+            LocalDirectories{files_.scratch.file("cache"), files_.scratch.path().string()}, system_clock(),
+            files_.random, silent_logger());
+        std::binary_semaphore beating{0};
+        std::atomic<bool> told = false;
+        BackupRun run(*real, settings, stop.get_token());
+        hook_ = [&](const StoreCall& call) {
+            if (call.verb == StoreVerb::put && call.name.starts_with(intents_prefix) && !told.exchange(true))
+                beating.release();
+            hang(call);
+        };
+        beating.acquire();
+        stop.request_stop();
+    }
+    hook_ = {};
+    EXPECT_TRUE(endless.empty()) << fmt::format("{}", fmt::join(endless, ", "));
 }
 
 } // namespace

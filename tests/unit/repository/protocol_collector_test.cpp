@@ -1,14 +1,4 @@
-#include "base/error.h"
-#include "repository/index/segment_writer.h"
-#include "repository/node/node.h"
-#include "repository/pack/pack_reader.h"
-#include "repository/protocol/collector.h"
-#include "repository/protocol/protocol_object.h"
-#include "repository/protocol/run_intent.h"
-#include "repository/protocol/standing_verdicts.h"
-#include "repository/protocol/writer_session.h"
-#include "support/repository_fixture.h"
-#include "support/tiny_backup.h"
+#include "support/collector_fixture.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -19,77 +9,6 @@ namespace {
 using testing::IsEmpty;
 using testing::Not;
 using testing::SizeIs;
-
-// A collection is killed by an error that nothing retries.
-struct Killed {};
-
-class CollectorTest : public RepositoryTest {
-  protected:
-    CollectorTest() {
-        add(Role::prune, 9, "collector");
-        pruner = std::make_unique<Unlocked>(open(9));
-        *admin = unlock(store, passphrase());
-        settings.beat_interval = Duration::zero();
-        settings.tolerated_dead_part = 0.01;
-    }
-    RepositoryContext writer() { return {store, admin->ring, admin->trust, clock, random, {}}; }
-    RepositoryContext collector() { return {store, pruner->ring, pruner->trust, clock, random, {}}; }
-
-    // A snapshot of documents, those in `known` by reference to where they are.
-    Snapshot back_up(const std::string& source, const std::vector<tiny::Content>& contents) {
-        const RepositoryContext context = writer();
-        RunContext run = admin->ring.begin_run(random);
-        const auto session = WriterSession::begin(context, run, "test", Duration::zero());
-        const Snapshot snapshot = store_tree(run, source, contents);
-        session->commit(snapshot);
-        return snapshot;
-    }
-    Snapshot store_tree(RunContext& run, const std::string& source,
-                        const std::vector<tiny::Content>& contents) {
-        tiny::TinyPack data(run, 0, data_pack);
-        tiny::TinyPack metadata(run, 1, metadata_pack);
-        DirectoryLeafBuilder directory;
-        for (std::size_t i = 0; i < contents.size(); ++i) {
-            const tiny::Content content = contents[i];
-            if (!known.contains(content)) {
-                known[content] = data.add(tiny::bytes_of(content), BlobType::data, BlobId{});
-            }
-            directory.add(tiny::document_entry(std::to_string(i), content, known[content]));
-        }
-        const auto store_node = [&](Bytes node) -> NodeRef {
-            const NodeId id = node_id(node);
-            return {id, {metadata.add(node, BlobType::node, id), 0, static_cast<std::uint32_t>(node.size())}};
-        };
-        DirectoryLeafBuilder root;
-        root.add(tiny::directory_entry("d", store_node(directory.finish())));
-        Snapshot snapshot;
-        snapshot.id = run.id();
-        snapshot.source = source;
-        snapshot.kind = "documents";
-        snapshot.time = snapshot.end = clock.now();
-        snapshot.root = store_node(root.finish());
-        if (!data.empty()) data.put(store);
-        metadata.put(store);
-        return snapshot;
-    }
-    std::vector<tiny::Content> read(const Snapshot& snapshot) {
-        PackReader packs(store, admin->ring);
-        NodeReader nodes(packs);
-        std::vector<tiny::Content> contents;
-        const auto tree = tiny::read_tree(nodes, packs, snapshot.root);
-        for (const auto& [_, content] : tree.at("d")) contents.push_back(content);
-        return contents;
-    }
-    CollectorReport collect() {
-        Progress progress;
-        return collect_garbage(collector(), settings, progress);
-    }
-    std::vector<std::string> names(std::string_view prefix) { return list_names(store, prefix); }
-
-    std::unique_ptr<Unlocked> pruner;
-    CollectorSettings settings;
-    std::map<tiny::Content, FrameAddress> known;
-};
 
 TEST_F(CollectorTest, DeletesWhatAForgottenSnapshotAloneNeeded) {
     ASSERT_FALSE(pruner->ring.reads_content());
@@ -188,6 +107,7 @@ TEST_F(CollectorTest, ADamagedPackIsNotCopied) {
     EXPECT_EQ(report.rewritten_packs, 0u);
     EXPECT_THAT(report.problems, Not(IsEmpty()));
     EXPECT_TRUE(store.objects.contains(known[1].pack.name()));
+    EXPECT_GT(report.dead_bytes_kept, 0u) << "the dead frame in it";
 }
 
 TEST_F(CollectorTest, ADryRunWritesNothing) {
@@ -253,6 +173,7 @@ TEST_F(CollectorTest, WhatAWriterCommitsMeanwhileIsTakenOff) {
     ASSERT_TRUE(committed);
     EXPECT_FALSE(report.postponed);
     EXPECT_EQ(read(snapshot), std::vector<tiny::Content>{1});
+    EXPECT_EQ(report.dead_bytes_kept, stored_bytes(known[2])) << "it stays in the pack that is needed now";
 }
 
 TEST_F(CollectorTest, ADamagedSnapshotStopsEverything) {

@@ -5,7 +5,11 @@
 #include "repository/snapshot_lock.h"
 #include "support/content_repository.h"
 #include "support/error_matchers.h"
+#include "support/hook_store.h"
 #include "support/sparse_content.h"
+
+#include <algorithm>
+#include <atomic>
 
 #include <gtest/gtest.h>
 
@@ -17,8 +21,17 @@ using test::ContentRepository;
 using test::SparseContent;
 using test::SparseSource;
 
+// A collection is killed by an error that nothing retries.
+struct Killed {};
+
 class SnapshotLockTest : public testing::Test {
   protected:
+    SnapshotLockTest()
+        : files_(1, [this](std::shared_ptr<Store> inner) {
+              return std::make_shared<test::HookStore>(std::move(inner), [this](const StoreCall& call) {
+                  if (hook_) hook_(call);
+              });
+          }) {}
     static SparseContent random_bytes(std::uint64_t seed, std::uint64_t length) {
         Bytes bytes(length);
         SeededRandom(seed).fill(bytes);
@@ -44,6 +57,33 @@ class SnapshotLockTest : public testing::Test {
         }
         return report.snapshot;
     }
+    CollectorReport collect() {
+        CollectorSettings settings;
+        settings.patience = std::chrono::minutes(1);
+        settings.beat_interval = Duration::zero();
+        settings.tolerated_dead_part = 0.01;
+        settings.temporary_directory = files_.scratch.path().string();
+        Progress progress;
+        return collect_garbage(files_.repository->context(), settings, progress);
+    }
+    // Every frame lies in a locked pack, and so do the notes that lead there. Returns how many were moved.
+    std::size_t expect_locked(const Snapshot& snapshot, Timestamp wanted) {
+        files_.reopen();
+        ReachabilityScanner scanner(files_.repository->nodes());
+        scanner.add_tree(snapshot.root);
+        std::size_t moved = 0;
+        for (const auto& [pack, frames] : scanner.frames().packs()) {
+            for (std::uint32_t number = 0; number < frames.size(); ++number) {
+                if (!frames[number]) continue;
+                const std::string holder = files_.repository->packs().holder_of({pack, number})->name;
+                EXPECT_GE(locked_until(holder), wanted) << holder;
+                if (holder == pack.name()) continue;
+                ++moved;
+                EXPECT_GE(locked_until(moved_name(pack)), wanted);
+            }
+        }
+        return moved;
+    }
     std::set<PackId> packs_of(const Snapshot& snapshot) {
         ReachabilityScanner scanner(files_.repository->nodes());
         scanner.add_tree(snapshot.root);
@@ -62,6 +102,7 @@ class SnapshotLockTest : public testing::Test {
         return found;
     }
 
+    std::function<void(const StoreCall&)> hook_;
     ContentRepository files_;
 };
 
@@ -102,32 +143,93 @@ TEST_F(SnapshotLockTest, FollowsFramesThatACollectorMoved) {
     back_up({file}, {});
     forget_snapshot(files_.repository->context(), with_more.id, false);
     files_.clock.advance(days(2));
-    CollectorSettings settings;
-    settings.patience = std::chrono::minutes(1);
-    settings.beat_interval = Duration::zero();
-    settings.tolerated_dead_part = 0.01;
-    settings.temporary_directory = files_.scratch.path().string();
-    Progress progress;
-    ASSERT_GT(collect_garbage(files_.repository->context(), settings, progress).rewritten_packs, 0U);
+    ASSERT_GT(collect().rewritten_packs, 0U);
     files_.reopen();
 
     const LockSettings month{.keep = days(30)};
     const Snapshot snapshot = back_up({file}, month);
-    const Timestamp wanted = files_.clock.now() + month.keep;
-    ReachabilityScanner scanner(files_.repository->nodes());
-    scanner.add_tree(snapshot.root);
-    std::size_t moved = 0;
-    for (const auto& [pack, frames] : scanner.frames().packs()) {
-        for (std::uint32_t number = 0; number < frames.size(); ++number) {
-            if (!frames[number]) continue;
-            const std::string holder = files_.repository->packs().holder_of({pack, number})->name;
-            EXPECT_GE(locked_until(holder), wanted);
-            if (holder == pack.name()) continue;
-            ++moved;
-            EXPECT_GE(locked_until(moved_name(pack)), wanted);
-        }
-    }
-    EXPECT_GT(moved, 0U);
+    EXPECT_GT(expect_locked(snapshot, files_.clock.now() + month.keep), 0U);
+}
+
+// A collection that did not have to wait for this run decides while it is under way, and carries that out
+// between two steps of locking.
+TEST_F(SnapshotLockTest, FollowsFramesThatMoveWhileTheyAreBeingLocked) {
+    const SparseContent file = SparseContent::of(Bytes(30'000, 7));
+    const Snapshot with_more = back_up({file, random_bytes(2, 10'000)}, {});
+    back_up({file}, {});
+    forget_snapshot(files_.repository->context(), with_more.id, false);
+    files_.clock.advance(days(2));
+    const LockSettings month{.keep = days(30)};
+    std::unique_ptr<BackupRun> run;
+    NodeRef root;
+    std::optional<PackId> pack;
+    bool decided = false;
+    hook_ = [&](const StoreCall& call) {
+        if (call.verb != StoreVerb::put) return;
+        if (decided && call.name.starts_with(moved_prefix)) throw Killed{};
+        if (decided || !call.name.starts_with(verdicts_prefix)) return;
+        decided = true;
+        BackupRunSettings settings = ContentRepository::run_settings();
+        settings.lock = month;
+        run = files_.begin(settings);
+        SparseSource source(file);
+        const TreeEntry entry = ContentRepository::entry_of("a", run->files().write(source, nullptr, {}));
+        pack = std::get<Extents>(entry.content).front().frame.pack;
+        root = ContentRepository::root_of(*run, {entry});
+    };
+    EXPECT_THROW(collect(), Killed);
+    ASSERT_TRUE(pack);
+    ASSERT_EQ(pack->run, with_more.id) << "the content was found where it lay";
+    ASSERT_TRUE(files_.memory->head(pack->name(), {}));
+    std::atomic<bool> carried_out = false; // locks are put by several threads
+    hook_ = [&](const StoreCall& call) {
+        if (call.verb != StoreVerb::retain || call.name != pack->name() || carried_out.exchange(true)) return;
+        EXPECT_TRUE(collect().postponed) << "it carries out what was decided, and waits for this run";
+        EXPECT_FALSE(files_.memory->head(pack->name(), {}));
+    };
+    const BackupRunReport report = run->commit(root, {}, SnapshotState::complete);
+    hook_ = {};
+    run.reset();
+    EXPECT_FALSE(files_.memory->head(pack->name(), {}));
+    EXPECT_GT(expect_locked(report.snapshot, files_.clock.now() + month.keep), 0U);
+}
+
+// Where versions are kept, no delete is refused: one of what is locked would hide it.
+TEST_F(SnapshotLockTest, APruneLeavesWhatIsLockedUntilItsDay) {
+    MemoryStoreSettings settings;
+    settings.clock = &files_.clock;
+    ASSERT_TRUE(settings.capabilities.versions && settings.capabilities.object_lock);
+    files_.memory = std::make_shared<MemoryStore>(settings);
+    files_.store = files_.memory;
+    InitOptions options;
+    options.cost = cheap_cost;
+    options.capabilities = settings.capabilities;
+    create_repository(*files_.store, files_.clock, files_.random, ContentRepository::credential(), options);
+    files_.reopen();
+    const SparseContent document = random_bytes(1, 20'000);
+    const Snapshot locked = back_up({document}, LockSettings{.keep = days(30)});
+    const std::set<PackId> packs = packs_of(locked);
+    back_up({random_bytes(2, 20'000)}, {});
+    forget_snapshot(files_.repository->context(), locked.id, false);
+    files_.clock.advance(days(2));
+
+    CollectorReport report = collect();
+    EXPECT_EQ(report.deleted_packs, 0U);
+    EXPECT_EQ(report.locked_packs, packs.size());
+    EXPECT_GT(report.dead_bytes_kept, 20'000U);
+    EXPECT_EQ(report.deleted_snapshots, 0U) << "its commit is locked, too";
+    for (const PackId& pack : packs) EXPECT_TRUE(files_.memory->head(pack.name(), {})) << pack.name();
+    // It is no secret to writers that it is there.
+    const Snapshot again = back_up({document}, {});
+    EXPECT_TRUE(packs_of(again).contains(*packs.begin()));
+    forget_snapshot(files_.repository->context(), again.id, true);
+
+    files_.clock.advance(days(40));
+    report = collect();
+    EXPECT_EQ(report.locked_packs, 0U);
+    EXPECT_GE(report.deleted_packs, packs.size());
+    for (const PackId& pack : packs) EXPECT_FALSE(files_.memory->head(pack.name(), {})) << pack.name();
+    EXPECT_FALSE(files_.memory->head(commit_name(locked.id), {}));
 }
 
 TEST_F(SnapshotLockTest, AStoreThatCannotLockIsRefusedBeforeAnythingIsPut) {

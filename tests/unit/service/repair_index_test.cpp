@@ -56,6 +56,20 @@ TEST_F(RepairIndexTest, MakesALostIndexAnew) {
     EXPECT_EQ(new_bytes_of_another_backup(), 0U) << "every blob is found again";
 }
 
+TEST_F(RepairIndexTest, AStoppedOneLeavesNothingToWaitFor) {
+    const std::vector<std::string> intents = files.names("intents/");
+    std::stop_source stop;
+    stop.request_stop();
+    Progress progress;
+    try {
+        repair_index(*files.repository, progress, stop.get_token());
+        ADD_FAILURE() << "it was not stopped";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::cancelled);
+    }
+    EXPECT_EQ(files.names("intents/"), intents);
+}
+
 TEST_F(RepairIndexTest, WithoutAnIndexBlobsAreStoredAgain) {
     for (const std::string& name : files.names("index/")) files.store->remove(name, {});
     EXPECT_EQ(new_bytes_of_another_backup(), 2'200'000U) << "otherwise the test above proves nothing";
