@@ -20,7 +20,7 @@ enum class SplitMode { automatic, content_defined, pages };
 struct FileContentSettings {
     // How many bytes of unchanged content may be stored anew for each changed byte, so that files do not
     // end up as mosaics of mostly dead frames,
-    double rewrite_per_changed_byte = 1.25;
+    double rewrite_per_changed_byte = 1.3;
     // while more than this part of the frames that a file lies in is dead.
     double tolerated_dead_part = 0.05;
 };

@@ -6,7 +6,8 @@
 
 namespace holdfast {
 
-// Earned by changes, spent on whole frames; what one file leaves, the next may use. Not thread-safe.
+// Earned by changes, spent on whole frames; what one file leaves, the next may use. Where nothing changes,
+// nothing is stored anew. Not thread-safe.
 class RewriteBudget {
   public:
     explicit RewriteBudget(double per_changed_byte) : per_changed_byte_(per_changed_byte) {}
@@ -21,11 +22,8 @@ class RewriteBudget {
     }
 
   private:
-    // Changes are not told in advance, so the first pages have some credit.
-    static constexpr double credit_bytes = 1u << 20;
-
     const double per_changed_byte_;
-    double left_bytes_ = credit_bytes;
+    double left_bytes_ = 0;
 };
 
 } // namespace holdfast

@@ -52,8 +52,10 @@ std::vector<PageChange> signature_difference(const std::vector<PageSignature>& b
     return changes;
 }
 
-std::size_t growth(const Bytes& overlay, std::size_t before_bytes) {
-    return overlay.size() > before_bytes ? overlay.size() - before_bytes : 0;
+// By how many bytes an overlay has grown, give or take a quarter, so that not all segments of a file are
+// folded by the same backup.
+std::size_t growth(const Bytes& overlay, std::size_t before_bytes, std::uint64_t segment) {
+    return overlay.size() > before_bytes ? (overlay.size() - before_bytes) * (6 + segment % 5) / 8 : 0;
 }
 
 } // namespace
@@ -171,19 +173,17 @@ Segment SegmentWriter::encode(std::uint64_t length, const std::vector<Extent>& e
         const bool same_map = length <= before->length && extents == before->map;
         const bool same_signatures = pages == before->signatures;
         fold_map = fold_signatures = false;
-        // So that not all segments of a file are folded by the same backup.
-        const auto spread = [&](std::size_t base_bytes) { return base_bytes / 8 * (6 + number_ % 5); };
         if (!same_map) {
             const Bytes overlay = encode_map_overlay(map_difference(before->base_map, extents, length));
-            fold_map = wants_folding(spread(before->base_map_bytes), overlay.size(),
-                                     growth(overlay, before->map_overlay_bytes));
+            fold_map = wants_folding(before->base_map_bytes, overlay.size(),
+                                     growth(overlay, before->map_overlay_bytes, number_));
             if (!fold_map) segment.map_overlay = writer_.put_node(overlay);
         }
         if (!same_signatures) {
             const Bytes overlay =
                 encode_signature_overlay(signature_difference(before->base_signatures, pages));
-            fold_signatures = wants_folding(spread(before->base_signature_bytes), overlay.size(),
-                                            growth(overlay, before->signature_overlay_bytes));
+            fold_signatures = wants_folding(before->base_signature_bytes, overlay.size(),
+                                            growth(overlay, before->signature_overlay_bytes, number_));
             if (!fold_signatures) segment.signature_overlay = writer_.put_node(overlay);
         }
     }

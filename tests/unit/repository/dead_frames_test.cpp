@@ -81,21 +81,30 @@ TEST_F(ManySmallChanges, LeaveFewDeadBytesForLittleRewriting) {
     for (int round = 0; round < 60; ++round) {
         content = changed(std::move(content), random);
         const FileContentResult result = back_up(content);
-        // One frame of credit for each run, and one overdrawn.
-        EXPECT_LE(result.rewritten_bytes, changed_pages * page_bytes * 5 / 4 + 2 * max_frame_bytes);
+        // One frame may be overdrawn.
+        EXPECT_LE(result.rewritten_bytes, changed_pages * page_bytes * 13 / 10 + max_frame_bytes);
         rewritten += result.rewritten_bytes;
     }
     EXPECT_GT(rewritten, 0U);
-    EXPECT_LT(frames_by_live_bytes(), 1.32);
+    EXPECT_LT(frames_by_live_bytes(), 1.4);
 }
 
-// What is left behind is left behind whole: the frames of the changed pages and of the rewritten ones come,
-// and the victims go, so that no run makes it worse by more than it wrote.
 TEST_F(ManySmallChanges, NothingIsRewrittenWhileLittleIsDead) {
     SeededRandom random(2);
     SparseContent content = begin_with(random);
     back_up(content);
     EXPECT_EQ(back_up(changed(content, random)).rewritten_bytes, 0U);
+}
+
+// A frame may be shared with other files, and look dead to this one.
+TEST_F(ManySmallChanges, NothingIsRewrittenWhereNothingHasChanged) {
+    SeededRandom random(3);
+    SparseContent content = begin_with(random);
+    back_up(content);
+    for (int round = 0; round < 20; ++round) content = changed(std::move(content), random);
+    back_up(content);
+    EXPECT_GT(frames_by_live_bytes(), 1.1);
+    EXPECT_EQ(back_up(content).rewritten_bytes, 0U);
 }
 
 } // namespace

@@ -320,8 +320,10 @@ TEST(IndexSet, many_workers_store_each_blob_once) {
         }
     }
     for (std::size_t i = 0; i < pool.size(); ++i) ASSERT_EQ(stored[i], 1);
-    // Whoever stored a blob spilled what was due, so less than one segment is left in memory.
-    EXPECT_EQ(spills, pool.size() / limit);
+    // Whoever stored a blob spilled what was due, with at most one blob of each other worker.
+    EXPECT_FALSE(index.spill_due());
+    EXPECT_GE(spills, pool.size() / (limit + 4));
+    EXPECT_LE(spills, pool.size() / limit);
     EXPECT_EQ(index.segments().size(), spills);
 }
 
