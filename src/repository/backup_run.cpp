@@ -14,7 +14,11 @@ namespace {
 
 std::string describe_compression(const CompressionReport& report) {
     if (report.levels.empty()) return report.skipped_bytes > 0 ? "nothing was compressible" : "";
-    return fmt::format("zstd {}, {:.2f} to 1; {} not compressible", report.last_level,
+    const int lowest = report.levels.front().level;
+    const int highest = report.levels.back().level;
+    const std::string levels =
+        lowest == highest ? fmt::to_string(lowest) : fmt::format("{} to {}", lowest, highest);
+    return fmt::format("zstd {}, {:.2f} to 1; {} not compressible", levels,
                        report.stored_bytes() > 0 ? 1 / report.ratio() : 1.0,
                        format_bytes(report.skipped_bytes));
 }

@@ -179,7 +179,6 @@ void LevelChooser::reject(Direction direction) {
 CompressionReport LevelChooser::report() const {
     const std::scoped_lock lock(mutex_);
     CompressionReport report = totals_;
-    report.last_level = level_;
     for (const auto& [level, use] : uses_) report.levels.push_back(use);
     return report;
 }

@@ -45,7 +45,6 @@ struct LevelUse {
 // What was chosen and what it gained.
 struct CompressionReport {
     std::vector<LevelUse> levels; // ascending; only those that were used
-    int last_level = 0;
     std::uint64_t level_changes = 0;
     // Frames recognised as incompressible and stored unseen.
     std::uint64_t skipped_frames = 0;

@@ -58,7 +58,7 @@ TEST(LevelChooser, a_slow_store_raises_the_level_as_far_as_time_is_left) {
     EXPECT_GT(level, 5);
     EXPECT_LT(slow_store.at(level).time, microseconds(slow_store.at(level).stored_bytes / 10));
     const CompressionReport report = chooser.report();
-    EXPECT_EQ(report.last_level, level);
+    EXPECT_EQ(report.levels.back().level, level);
     EXPECT_EQ(report.level_changes, static_cast<std::uint64_t>(level - 3));
     EXPECT_EQ(report.raw_bytes(), 3000 * frame_bytes);
     EXPECT_LT(report.ratio(), slow_store.size(3));
