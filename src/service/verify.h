@@ -87,8 +87,11 @@ struct VerifyReport {
     bool more_affected_paths = false;
 
     bool intact() const { return damaged_objects == 0; }
-    // Whether all that was to be looked at could be.
-    bool all_checked() const { return unchecked.empty() && closed.objects == 0; }
+    // Files were to be put together, and no key for their content is held.
+    bool files_closed = false;
+    // Whether all that was to be looked at could be. That a key cannot decrypt packs whose digests are right
+    // does not count.
+    bool all_checked() const { return unchecked.empty() && closed.objects == 0 && !files_closed; }
 };
 
 // Checks everything that `settings` asks for and changes nothing. Damage is in the report; what is thrown are

@@ -16,7 +16,10 @@
 namespace holdfast {
 
 void Verification::check_files() {
-    if (report_.content != ContentCheck::decrypted) return;
+    if (report_.content != ContentCheck::decrypted) {
+        report_.files_closed = report_.content == ContentCheck::digests;
+        return;
+    }
     // Every thread has a check of its own.
     const auto check_all = [&](std::size_t count, const auto& make_check, const auto& check_one) {
         progress_.set_total(0, count);

@@ -43,9 +43,11 @@ std::optional<LockSettings> lock_settings(const Arguments& arguments,
                                           const Configuration::Backup& configured) {
     const std::uint32_t days = arguments.lock_days.value_or(configured.lock_days);
     if (days == 0) {
-        if (arguments.lock_mode.empty()) return std::nullopt;
-        throw Error(ErrorCode::usage, "--lock-mode says how to lock, and nothing is to be locked",
-                    "add --lock-days");
+        const bool unasked =
+            arguments.lock_mode.empty() && (configured.lock_mode.empty() || arguments.lock_days);
+        if (unasked) return std::nullopt;
+        throw Error(ErrorCode::usage, "a lock mode says how to lock, and nothing is to be locked",
+                    "add --lock-days, or lock_days below [backup] in holdfast.toml");
     }
     const std::string& mode = arguments.lock_mode.empty() ? configured.lock_mode : arguments.lock_mode;
     return LockSettings{.keep = std::chrono::days(days),

@@ -66,8 +66,8 @@ int run_ls(CommandContext& context, const Arguments& arguments) {
     listing.incomplete = [&](const std::string& directory) {
         exit_code = exit_incomplete;
         context.logger().warning(
-            "a directory could not be listed when it was backed up",
-            {{"path", printable(directory)}, {"effect", "what was in it is not in the snapshot"}});
+            "not all of a directory is in the snapshot: it could not be listed, or is the repository",
+            {{"path", printable(directory)}});
     };
     listing.show = [&](const std::string& entry_path, const TreeEntry& entry) {
         if (context.json()) {

@@ -65,6 +65,7 @@ nlohmann::json result_json(const VerifyReport& report) {
             {"raw_bytes", report.raw_bytes},
             {"blobs_identified", report.blobs_identified},
             {"files_checked", report.files_checked},
+            {"files_closed", report.files_closed},
             {"index_segments", report.index_segments},
             {"index_entries", report.index_entries},
             {"orphan_packs", report.orphan_packs},
@@ -121,6 +122,8 @@ void print_problems(std::FILE* stream, const VerifyReport& report) {
         fmt::print(stream, "Not checked: {}: {}\n", unchecked.object, unchecked.what);
     }
     if (report.closed.objects > 0) print_closed(stream, report.closed);
+    if (report.files_closed)
+        fmt::print(stream, "Not checked: the digests of files, for lack of a key for their content\n");
     if (report.intact()) {
         if (!report.all_checked()) fmt::print(stream, "Intact as far as it was checked\n");
         return;

@@ -177,8 +177,8 @@ class TreeRestorer {
         if (settings_.dry_run && !level.open) plan(PlannedAction::create, level.path, true);
         if ((level.entry.flags & entry_flag::unreadable) != 0 && !level.excluded) {
             report_.problem(level.path,
-                            "it could not be listed when it was backed up, so what was in it is not in "
-                            "the snapshot");
+                            "not all of it is in the snapshot: it could not be listed when it was backed "
+                            "up, or is the repository");
         }
     }
 

@@ -23,6 +23,7 @@ ContentWriter::ContentWriter(PackPipeline& pipeline, KnownBlobs& known, ByteView
       domain_key_(Secret::copy_of(domain_key)),
       compressible_{data_pack, cls, Effort::usual, false, {}, {}, {}},
       incompressible_{data_pack, cls, Effort::none, false, {}, {}, {}},
+      pages_{data_pack, cls, Effort::usual, false, {}, {}, {}},
       nodes_{metadata_pack, cls, Effort::usual, false, {}, {}, {}},
       remembered_nodes_(remembered_bytes) {}
 
@@ -59,9 +60,9 @@ std::optional<Location> ContentWriter::find_blob(const BlobId& id, ByteView data
 
 Location ContentWriter::put_anonymous(ByteView data, Effort effort) {
     totals_.new_bytes += data.size();
-    OpenFrame& frame = data_frame_for(data);
-    const Location location = append(frame, data, page_frame_bytes);
-    if (frame.effort != Effort::none && effort == Effort::thorough) frame.effort = effort;
+    if (detector_.looks_incompressible(data)) return append(incompressible_, data, page_frame_bytes);
+    const Location location = append(pages_, data, page_frame_bytes);
+    if (effort == Effort::thorough) pages_.effort = effort;
     return location;
 }
 
@@ -109,12 +110,13 @@ void ContentWriter::end_frame(OpenFrame& frame) {
     frame.begun = false;
     pipeline_.submit(frame.address, std::exchange(frame.raw, {}), std::exchange(frame.blobs, {}),
                      frame.effort);
-    if (frame.effort != Effort::none) frame.effort = Effort::usual;
+    if (frame.effort == Effort::thorough) frame.effort = Effort::usual;
 }
 
 void ContentWriter::end_data_frames() {
     end_frame(compressible_);
     end_frame(incompressible_);
+    end_frame(pages_);
 }
 
 void ContentWriter::end_all_frames() {

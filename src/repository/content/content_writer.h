@@ -29,7 +29,7 @@ class ContentWriter {
     // Where the blob lies, if it is known.
     std::optional<Location> find_blob(const BlobId& id, ByteView data);
     // Stores bytes that nobody will look up: their place in the file identifies them.
-    // `effort` goes for what shares its frame, too.
+    // Its frame is shared only with what is stored in this way, and `effort` goes for all of it.
     Location put_anonymous(ByteView data, Effort effort = Effort::usual);
     // Where the node lies: at `before` if it is the same node, or found, or stored now. `before` must be
     // referable.
@@ -64,6 +64,7 @@ class ContentWriter {
     Secret domain_key_;
     OpenFrame compressible_;
     OpenFrame incompressible_;
+    OpenFrame pages_; // that are anonymous
     OpenFrame nodes_;
     IncompressibleDetector detector_;
     LruCache<NodeId, Location> remembered_nodes_;

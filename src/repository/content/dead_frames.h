@@ -15,8 +15,8 @@ class DeadFrames {
 
     // Counts the bytes that live in each frame of a map.
     void add(const std::vector<Extent>& map);
-    // The frames to leave behind, with the bytes that live in them, the deadest first: none when no more than
-    // `tolerated_part` of all that is in frames is dead, and the more the deader they are on the whole.
+    // The deadest frames, with the bytes that live in them: none when no more than `tolerated_part` of all
+    // that is in frames is dead, and the more the deader they are on the whole.
     std::unordered_map<FrameAddress, std::uint64_t, FrameAddressHash> choose(double tolerated_part);
 
   private:

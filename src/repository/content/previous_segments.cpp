@@ -66,9 +66,7 @@ std::shared_ptr<const PreviousSegment> PreviousSegments::load(std::uint64_t numb
     segment->base_map = decode_map(map);
     std::vector<Extent> overlay;
     if (references.map_overlay) {
-        const Bytes node = nodes_.read(*references.map_overlay);
-        segment->map_overlay_bytes = node.size();
-        overlay = decode_map_overlay(node);
+        overlay = decode_map_overlay(nodes_.read(*references.map_overlay));
         segment->usable = segment->usable && usable_(references.map_overlay->location.frame);
     }
     segment->map = resolve(segment->base_map, overlay, length);
@@ -78,9 +76,7 @@ std::shared_ptr<const PreviousSegment> PreviousSegments::load(std::uint64_t numb
     segment->base_signatures = decode_signatures(signatures);
     std::vector<PageChange> changes;
     if (references.signature_overlay) {
-        const Bytes node = nodes_.read(*references.signature_overlay);
-        segment->signature_overlay_bytes = node.size();
-        changes = decode_signature_overlay(node);
+        changes = decode_signature_overlay(nodes_.read(*references.signature_overlay));
         segment->usable = segment->usable && usable_(references.signature_overlay->location.frame);
     }
     segment->signatures = resolve_signatures(segment->base_signatures, changes, pages_of(length));

@@ -27,11 +27,8 @@ struct PreviousSegment {
     std::vector<PageSignature> base_signatures;
     std::vector<PageSignature> signatures;
     std::uint64_t length = 0; // of the segment in that file; its base may say more
-    // Encoded; of overlays 0 when there are none.
     std::size_t base_map_bytes = 0;
     std::size_t base_signature_bytes = 0;
-    std::size_t map_overlay_bytes = 0;
-    std::size_t signature_overlay_bytes = 0;
     // Whether all its nodes may be referred to by the run.
     bool usable = false;
 };

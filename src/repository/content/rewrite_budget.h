@@ -6,15 +6,16 @@
 
 namespace holdfast {
 
-// Earned by changes, spent on whole frames; what one file leaves, the next may use. Where nothing changes,
-// nothing is stored anew. Not thread-safe.
+// Earned by what is stored because a known file has changed, spent on whole frames; what one file leaves, the
+// next may use. Where nothing changes, nothing is stored anew. Not thread-safe.
 class RewriteBudget {
   public:
     explicit RewriteBudget(double per_changed_byte) : per_changed_byte_(per_changed_byte) {}
 
     void changed(std::uint64_t bytes) { left_bytes_ += static_cast<double>(bytes) * per_changed_byte_; }
-    // Whether a frame with so many live bytes may be left behind. The last one may overdraw, and what it took
-    // is missing then: frames are not divided.
+    // Whether a frame with so many live bytes may be left behind. Frames are not divided: what the last one
+    // takes too much is missing then. So the smallest change moves a frame, where there is a dead one; most
+    // have pages near the start of their file, where little was earned yet.
     bool take(std::uint64_t bytes) {
         if (left_bytes_ <= 0) return false;
         left_bytes_ -= static_cast<double>(bytes);

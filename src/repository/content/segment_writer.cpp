@@ -52,11 +52,8 @@ std::vector<PageChange> signature_difference(const std::vector<PageSignature>& b
     return changes;
 }
 
-// By how many bytes an overlay has grown, give or take a quarter, so that not all segments of a file are
-// folded by the same backup.
-std::size_t growth(const Bytes& overlay, std::size_t before_bytes, std::uint64_t segment) {
-    return overlay.size() > before_bytes ? (overlay.size() - before_bytes) * (6 + segment % 5) / 8 : 0;
-}
+// Give or take a quarter, so that not all segments of a file are folded by the same backup.
+std::size_t spread(std::size_t bytes, std::uint64_t segment) { return bytes * (6 + segment % 5) / 8; }
 
 } // namespace
 
@@ -175,15 +172,16 @@ Segment SegmentWriter::encode(std::uint64_t length, const std::vector<Extent>& e
         fold_map = fold_signatures = false;
         if (!same_map) {
             const Bytes overlay = encode_map_overlay(map_difference(before->base_map, extents, length));
-            fold_map = wants_folding(before->base_map_bytes, overlay.size(),
-                                     growth(overlay, before->map_overlay_bytes, number_));
+            const Bytes change = encode_map_overlay(map_difference(before->map, extents, length));
+            fold_map = wants_folding(before->base_map_bytes, overlay.size(), spread(change.size(), number_));
             if (!fold_map) segment.map_overlay = writer_.put_node(overlay);
         }
         if (!same_signatures) {
             const Bytes overlay =
                 encode_signature_overlay(signature_difference(before->base_signatures, pages));
-            fold_signatures = wants_folding(before->base_signature_bytes, overlay.size(),
-                                            growth(overlay, before->signature_overlay_bytes, number_));
+            const Bytes change = encode_signature_overlay(signature_difference(before->signatures, pages));
+            fold_signatures =
+                wants_folding(before->base_signature_bytes, overlay.size(), spread(change.size(), number_));
             if (!fold_signatures) segment.signature_overlay = writer_.put_node(overlay);
         }
     }

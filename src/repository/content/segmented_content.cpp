@@ -16,8 +16,8 @@ constexpr std::size_t longest_page_run_bytes = 128u << 10;
 // they compress badly.
 constexpr std::uint64_t least_page_frame_bytes = 512u << 10;
 
-// So much of what is read may be compressed with more effort, which takes about ten times as long for each
-// byte as reading does: a run becomes little slower.
+// So much of what is read may be compressed with more effort, which takes about twenty times as long for each
+// byte as reading does, on threads that would wait for the reader.
 constexpr double thorough_part = 0.05;
 
 constexpr std::uint64_t round_down(std::uint64_t value) { return value / page_bytes * page_bytes; }
@@ -193,7 +193,6 @@ void SegmentedContentWriter::write_block(std::uint64_t offset, ByteView block) {
         const std::uint64_t from = page * page_bytes;
         const std::uint64_t to = std::min<std::uint64_t>(end * page_bytes, block.size());
         if (!keep) {
-            tools_.rewrites.changed(to - from);
             append_changed(offset + from, block.subspan(from, to - from), Run::changed);
         } else if (!victims_.empty() || !left_behind_.empty() || !keep_pages(offset + from, offset + to)) {
             // Page by page: some of them lie in frames that are to be left behind.
@@ -257,6 +256,12 @@ bool SegmentedContentWriter::leave_behind(const FrameAddress& frame) {
 
 void SegmentedContentWriter::store_chunk(std::uint64_t offset, ByteView chunk) {
     const BlobId id = tools_.writer.identify(chunk);
+    const std::uint64_t stored_before = tools_.writer.totals().new_bytes;
+    store_changed_chunk(offset, chunk, id);
+    if (known_before_) tools_.rewrites.changed(tools_.writer.totals().new_bytes - stored_before);
+}
+
+void SegmentedContentWriter::store_changed_chunk(std::uint64_t offset, ByteView chunk, const BlobId& id) {
     if (shift_ == 0) return place(offset, tools_.writer.put_blob(id, chunk));
     if (const std::optional<Location> found = tools_.writer.find_blob(id, chunk))
         return place(offset, *found);
@@ -338,6 +343,7 @@ void SegmentedContentWriter::store_run() {
         const ByteView part = ByteView(run_).subspan(at, std::min(longest_chunk_bytes, run_.size() - at));
         store_anonymous(placed_to_, part);
     }
+    if (known_before_ && run_kind_ == Run::changed) tools_.rewrites.changed(run_.size());
     run_.clear();
 }
 

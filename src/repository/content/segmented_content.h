@@ -45,6 +45,7 @@ class SegmentedContentWriter {
     bool keep_pages(std::uint64_t begin, std::uint64_t end);
     bool leave_behind(const FrameAddress& frame);
     void store_chunk(std::uint64_t offset, ByteView chunk);
+    void store_changed_chunk(std::uint64_t offset, ByteView chunk, const BlobId& id);
     bool store_shifted(std::uint64_t offset, ByteView chunk);
     void store_anonymous(std::uint64_t offset, ByteView bytes);
     void append_changed(std::uint64_t offset, ByteView bytes, Run kind);

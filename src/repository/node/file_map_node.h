@@ -54,11 +54,13 @@ std::vector<Extent> resolve(const std::vector<Extent>& map, const std::vector<Ex
 // marked.
 std::vector<Extent> merge_overlays(const std::vector<Extent>& older, const std::vector<Extent>& newer);
 
-// Whether an overlay is to be folded into its base; all in encoded bytes. It is when it has outgrown the
-// base, or when the overlays since the last folding, each `growth_bytes` larger than the one before, took as
-// much room together as a new base does: sooner or later would store more.
-constexpr bool wants_folding(std::size_t base_bytes, std::size_t overlay_bytes, std::size_t growth_bytes) {
-    return overlay_bytes > base_bytes / 2 || overlay_bytes / 2 * overlay_bytes > base_bytes * growth_bytes;
+// Whether an overlay is to be folded into its base; all in encoded bytes. `change_bytes` is what has changed
+// since the overlay before it. While other places change each time, an overlay grows by that, and is folded
+// when all overlays since the last folding took as much room as a new base does: sooner or later would store
+// more. Where the same places change again and again it does not grow, and only one that has outgrown its
+// base is folded.
+constexpr bool wants_folding(std::size_t base_bytes, std::size_t overlay_bytes, std::size_t change_bytes) {
+    return overlay_bytes > base_bytes / 2 || overlay_bytes / 2 * overlay_bytes > base_bytes * change_bytes;
 }
 
 // Of one page; all zero for a page that is a hole throughout.

@@ -121,7 +121,7 @@ TEST_F(LeftOut, ADirectoryThatCanNoLongerBeReadIsNotTakenForEmpty) {
 
     const ProgramRun restored =
         as_nobody({"restore", "latest", "--no-owner", "--to", scratch.file("other")}, 3);
-    EXPECT_THAT(restored.out, HasSubstr(place("shut") + ": it could not be listed when it was backed up"));
+    EXPECT_THAT(restored.out, HasSubstr(place("shut") + ": not all of it is in the snapshot"));
     // What it held is not known to be gone: nothing is deleted, and the earlier snapshot has it.
     as_nobody({"restore", "latest", "--no-owner", "--in-place", "--delete", "--to", scratch.file("out")}, 3);
     EXPECT_EQ(content_of(scratch.file("out") + place("shut/in here")), "once");

@@ -223,7 +223,7 @@ TEST(Folding, IsDueAboveHalfOfTheBase) {
     EXPECT_FALSE(wants_folding(1000, 500, 500));
     EXPECT_TRUE(wants_folding(1000, 501, 501));
     EXPECT_TRUE(wants_folding(4, 40, 40));
-    EXPECT_FALSE(wants_folding(1000, 0, 0));
+    for (std::size_t same = 1; same <= 500; ++same) EXPECT_FALSE(wants_folding(1000, same, same)) << same;
 }
 
 // Storing an overlay that grows by `growth` with each backup, or a new base when it is due: no fixed number

@@ -21,16 +21,19 @@ TEST_F(VerifyTest, WithoutContentKeysDigestsAreCompared) {
         slot.credential = &credential;
         slots.add(slot);
     }
-    const auto verify_as_pruner = [&] {
+    const auto verify_as_pruner = [&](bool compare_files = false) {
         const auto repository = files.open(credential);
         Progress progress;
-        return verify_repository(*repository, {.read_data = true}, progress, {});
+        return verify_repository(*repository, {.read_data = true, .compare_files = compare_files}, progress,
+                                 {});
     };
     const VerifyReport intact = verify_as_pruner();
     EXPECT_THAT(damaged(intact), IsEmpty());
     EXPECT_EQ(intact.content, ContentCheck::digests);
     EXPECT_EQ(intact.packs_read, intact.packs);
     EXPECT_LT(intact.frames_opened, intact.frames);
+    EXPECT_TRUE(intact.all_checked());
+    EXPECT_FALSE(verify_as_pruner(true).all_checked()) << "files cannot be put together";
 
     const std::string pack = pack_of(newer_one, "third.bin");
     files.flip_bit(pack, files.bytes_of(pack).size() / 2);
