@@ -117,6 +117,11 @@ std::size_t FileWriter::read(std::uint64_t offset, MutableByteView out) const {
     return read_at(file_.get(), offset, out, name_);
 }
 
+void FileWriter::begin_sync(std::uint64_t offset, std::uint64_t length) {
+    ::sync_file_range(file_.get(), static_cast<off_t>(offset), static_cast<off_t>(length),
+                      SYNC_FILE_RANGE_WRITE);
+}
+
 void FileWriter::sync() {
     if (::fdatasync(file_.get()) != 0) throw system_error(errno, fmt::format("making {} durable", name_));
 }

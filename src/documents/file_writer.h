@@ -46,6 +46,10 @@ class FileWriter {
     // Reads back; fewer bytes than asked for at the end of the file.
     std::size_t read(std::uint64_t offset, MutableByteView out) const;
 
+    // Has the kernel begin to write the range to the disk, without waiting for it; sync() or syncfs(2) still
+    // has to follow. A hint: errors show then.
+    void begin_sync(std::uint64_t offset, std::uint64_t length);
+
     // Makes content and size durable.
     void sync();
     // Closes now, so that late write errors are seen. Metadata must be applied before, by fd().

@@ -39,6 +39,19 @@ TEST_F(Restore, CountsWhatTheBackupCounted) {
     EXPECT_EQ(result["bytes"], made["size_bytes"]);
 }
 
+// Large files go to the disk while they are written, small ones at the end.
+TEST_F(Restore, IsTheSameWithSync) {
+    std::string large(17u << 20, 'a');
+    for (std::size_t i = 0; i < large.size(); i += 97) large[i] = static_cast<char>(i % 251);
+    write("large", large);
+    write("small", "text");
+    back_up();
+    const Json result = json({"restore", "latest", "--to", target(), "--sync"});
+    EXPECT_EQ(result["bytes"], large.size() + 4);
+    EXPECT_TRUE(content_of(restored("large")) == large);
+    EXPECT_EQ(content_of(restored("small")), "text");
+}
+
 TEST_F(Restore, BringsBackEveryKindOfEntry) {
     write("plain", "text");
     write("empty", "");
