@@ -232,6 +232,75 @@ TEST_F(SnapshotLockTest, APruneLeavesWhatIsLockedUntilItsDay) {
     EXPECT_FALSE(files_.memory->head(commit_name(locked.id), {}));
 }
 
+// Such a key opens no pack that a collection made, and refers to what lies there all the same.
+TEST_F(SnapshotLockTest, AWriteOnlyKeyLocksWholeWhatItCannotLookInto) {
+    Unlocked admin = unlock(*files_.store, ContentRepository::credential());
+    const Credential agent = Credential::key_file(key_file_of(9));
+    NewSlot slot;
+    slot.label = "agent";
+    slot.role = Role::write;
+    slot.credential = &agent;
+    KeySlots(*files_.store, files_.clock, files_.random, admin).add(slot);
+    UnlockOptions options;
+    options.cache = std::make_shared<MapRunSecretCache>();
+    const auto begin_as_agent = [&](std::optional<LockSettings> lock) {
+        files_.repository = std::make_unique<Repository>(
+            files_.store, unlock(*files_.store, agent, options),
+            LocalDirectories{files_.scratch.file("agent"), files_.scratch.path().string()}, files_.clock,
+            files_.random, silent_logger());
+        BackupRunSettings settings = ContentRepository::run_settings();
+        settings.lock = lock;
+        return files_.begin(settings);
+    };
+    const SparseContent file = SparseContent::of(Bytes(30'000, 7));
+    TreeEntry entry;
+    RunId with_more;
+    {
+        const std::unique_ptr<BackupRun> run = begin_as_agent({});
+        SparseSource kept(file);
+        entry = ContentRepository::entry_of("a", run->files().write(kept, nullptr, {}));
+        const SparseContent more = random_bytes(2, 10'000);
+        SparseSource dies(more);
+        with_more =
+            files_
+                .commit(*run,
+                        {entry, ContentRepository::entry_of("b", run->files().write(dies, nullptr, {}))})
+                .id;
+    }
+    files_.commit(*begin_as_agent({}), {entry});
+    files_.reopen();
+    forget_snapshot(files_.repository->context(), with_more, false);
+    files_.clock.advance(days(2));
+    ASSERT_GT(collect().rewritten_packs, 0U);
+    const PackId pack = std::get<Extents>(entry.content).front().frame.pack;
+    ASSERT_FALSE(files_.memory->head(pack.name(), {}));
+
+    const LockSettings month{.keep = days(30)};
+    const std::unique_ptr<BackupRun> run = begin_as_agent(month);
+    ASSERT_TRUE(run->may_refer(std::get<Extents>(entry.content).front().frame));
+    const Snapshot snapshot = files_.commit(*run, {entry});
+    EXPECT_GT(expect_locked(snapshot, files_.clock.now() + month.keep), 0U);
+}
+
+// A server does that to who may not bypass a lock of governance.
+TEST_F(SnapshotLockTest, WhoIsRefusedAnotherModeIsToldWhy) {
+    const SparseContent file = random_bytes(1, 10'000);
+    back_up({file}, LockSettings{.keep = days(30)});
+    hook_ = [&](const StoreCall& call) {
+        if (call.verb == StoreVerb::retain && locked_until(call.name) != Timestamp::min())
+            throw Error(ErrorCode::access_denied, "planned: " + call.name, "check the permissions");
+    };
+    LockSettings strict{.keep = days(30), .mode = RetentionMode::compliance};
+    std::optional<Error> error = test::error_of([&] { back_up({file}, strict); });
+    ASSERT_TRUE(error);
+    EXPECT_EQ(error->code(), ErrorCode::access_denied);
+    EXPECT_NE(error->hint().find("governance"), std::string::npos) << error->hint();
+    strict.mode = RetentionMode::governance;
+    error = test::error_of([&] { back_up({file}, strict); });
+    ASSERT_TRUE(error);
+    EXPECT_EQ(error->hint(), "check the permissions") << "another reason";
+}
+
 TEST_F(SnapshotLockTest, AStoreThatCannotLockIsRefusedBeforeAnythingIsPut) {
     RepositoryConfig config = files_.repository->config();
     ASSERT_TRUE(config.capabilities.object_lock);
