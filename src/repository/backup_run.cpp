@@ -47,17 +47,19 @@ BackupRun::BackupRun(Repository& repository, BackupRunSettings settings, std::st
       started_(repository.clock().now()),
       asked_(std::move(stop), AskToEnd{&ending_}),
       stop_(ending_.get_token(), settings_.stop_grace, system_clock()),
+      stop_leaving_(stop_.token(), settings_.leave_grace, system_clock()),
       store_(repository.store(), stop_.token()),
       context_{store_, repository.keys(), repository.trust(), repository.clock(), repository.random()},
+      packs_(store_, repository.keys()),
+      nodes_(packs_),
       run_(begin_run(repository, settings_)),
-      session_(
-          WriterSession::begin(context_, run_, "backup of " + settings_.source, settings_.beat_interval)),
+      session_(WriterSession::begin(context_, run_, "backup of " + settings_.source, settings_.beat_interval,
+                                    {.timeout = {}, .stop = stop_leaving_.token()})),
       guard_(*this) {
     const Secret domain_key = repository.keys().identity_key();
-    known_ = std::make_unique<IndexedBlobs>(
-        IndexedBlobs::Parts{repository.context(), run_, *session_, repository.packs(), repository.logger(),
-                            repository.keys().domain(), repository.directories().cache + "/index",
-                            repository.directories().temporary, stop_.token()});
+    known_ = std::make_unique<IndexedBlobs>(IndexedBlobs::Parts{
+        repository.context(), run_, *session_, packs_, repository.logger(), repository.keys().domain(),
+        repository.directories().cache + "/index", repository.directories().temporary, stop_.token()});
     PackPipelineSettings pipeline = settings_.pipeline;
     if (settings_.lock)
         pipeline.retention = Retention{settings_.lock->mode, end_of_lock(started_, settings_.lock->keep)};
@@ -67,7 +69,7 @@ BackupRun::BackupRun(Repository& repository, BackupRunSettings settings, std::st
     writer_ =
         std::make_unique<ContentWriter>(*pipeline_, *known_, domain_key.view(), settings_.retention_class);
     files_ = std::make_unique<FileContentWriter>(
-        *writer_, repository.nodes(), repository.packs(), domain_key.view(),
+        *writer_, nodes_, packs_, domain_key.view(),
         [this](const FrameAddress& frame) { return may_refer(frame); }, settings_.content);
     choose_previous();
     last_checkpoint_ = repository.clock().steady();
@@ -95,7 +97,7 @@ void BackupRun::choose_previous() {
     if (settings_.ignore_previous) return;
     for (const Snapshot& checkpoint : session_->checkpoints(settings_.source)) {
         if (checkpoint.domain != domain || (parent_ && checkpoint.sequence <= parent_->sequence)) continue;
-        if (!session_->may_build_on(checkpoint, repository_.nodes())) continue;
+        if (!session_->may_build_on(checkpoint, nodes_)) continue;
         previous_.push_back(checkpoint.root);
         resumed_ = true;
         break;
@@ -134,11 +136,12 @@ void BackupRun::end_early(const NodeRef& root) {
     leave();
 }
 
+// Its grace is its own: what came before may have used up that of the run.
 void BackupRun::leave() noexcept {
     if (std::exchange(left_or_committing_, true)) return;
     ending_.request_stop();
     try {
-        session_->leave();
+        session_->leave({.timeout = {}, .stop = stop_leaving_.token()});
     } catch (const Error& error) {
         repository_.logger().warning("a collection may wait for this run, which has ended",
                                      {{"run", run_.id().hex()}, {"reason", error.message()}});
@@ -152,7 +155,7 @@ std::optional<LockReport> BackupRun::lock_before_commit(const NodeRef& root) {
     if (!settings_.lock) return std::nullopt;
     const Retention retention{settings_.lock->mode,
                               end_of_lock(repository_.clock().now(), settings_.lock->keep)};
-    return lock_tree(repository_, root, retention, stop_.token());
+    return lock_tree(repository_, nodes_, root, retention, stop_.token());
 }
 
 BackupRunReport BackupRun::commit(const NodeRef& root, SnapshotTotals totals, SnapshotState state) {
@@ -169,13 +172,17 @@ BackupRunReport BackupRun::commit(const NodeRef& root, SnapshotTotals totals, Sn
         if (!left_or_committing_) end_early(root);
         throw;
     }
-    put_commit(report.snapshot);
+    // Its grace is its own: one that was cut short because all before it took long would leave in doubt
+    // whether there is a snapshot, or leave one that is not locked.
+    const StopGrace grace(ending_.get_token(), settings_.stop_grace, system_clock());
+    const CallOptions call{.timeout = {}, .stop = grace.token()};
+    put_commit(report.snapshot, call);
     if (report.lock) {
         in_context(
             fmt::format("snapshot {} is stored, but its commit is not locked", report.snapshot.id.hex()),
             [&] {
                 repository_.store().retain(commit_name(run_.id()), {settings_.lock->mode, report.lock->until},
-                                           {.timeout = {}, .stop = stop_.token()});
+                                           call);
             });
     }
     report.stored_bytes = totals.stored_bytes;
@@ -184,13 +191,10 @@ BackupRunReport BackupRun::commit(const NodeRef& root, SnapshotTotals totals, Sn
     return report;
 }
 
-// Its grace is its own: one that was cut short because all before it took long would leave in doubt whether
-// there is a snapshot.
-void BackupRun::put_commit(const Snapshot& snapshot) {
-    const StopGrace grace(ending_.get_token(), settings_.stop_grace, system_clock());
+void BackupRun::put_commit(const Snapshot& snapshot, const CallOptions& call) {
     left_or_committing_ = true;
     try {
-        session_->commit(snapshot, {.timeout = {}, .stop = grace.token()});
+        session_->commit(snapshot, call);
     } catch (const Error& error) {
         if (error.code() == ErrorCode::fenced || error.code() == ErrorCode::internal) throw;
         throw error.with_context(

@@ -30,10 +30,12 @@ struct BackupRunSettings {
     FileContentSettings content;
     Duration checkpoint_interval = std::chrono::seconds(60);
     Duration beat_interval = std::chrono::seconds(60);
-    // What ending in good order may take, once a stop was requested or the run failed: the last checkpoint,
-    // taking the intent back. A commit that has begun by then gets as long. Then calls to the store are
-    // ended. By the clock of the machine, because it is people who wait.
+    // What ending in good order may take, once a stop was requested or the run failed: the last checkpoint.
+    // A commit that has begun by then gets as long. Then calls to the store are ended. By the clock of the
+    // machine, because it is people who wait.
     Duration stop_grace = std::chrono::seconds(20);
+    // What taking the intent back may take behind that.
+    Duration leave_grace = std::chrono::seconds(10);
     // Locks the snapshot in the store, which must be able to.
     std::optional<LockSettings> lock{};
     // Takes nothing from earlier snapshots but blobs that the index names.
@@ -63,6 +65,8 @@ class BackupRun {
     // The roots of trees to compare with: a checkpoint first, if there is one that is newer than the parent.
     const std::vector<NodeRef>& previous_roots() const { return previous_; }
     bool may_refer(const FrameAddress& frame) const { return session_->may_refer(frame); }
+    // Reads as the run does: until its grace is over.
+    NodeReader& nodes() { return nodes_; }
     ContentWriter& writer() { return *writer_; }
     FileContentWriter& files() { return *files_; }
 
@@ -101,7 +105,7 @@ class BackupRun {
     void flush();
     void leave() noexcept;
     std::optional<LockReport> lock_before_commit(const NodeRef& root);
-    void put_commit(const Snapshot& snapshot);
+    void put_commit(const Snapshot& snapshot, const CallOptions& call);
 
     Repository& repository_;
     const BackupRunSettings settings_;
@@ -109,8 +113,11 @@ class BackupRun {
     std::stop_source ending_; // a stop was requested, or the run ends itself
     std::stop_callback<AskToEnd> asked_;
     StopGrace stop_;
+    StopGrace stop_leaving_;
     StoppableStore store_;
     const RepositoryContext context_; // of the session
+    PackReader packs_;
+    NodeReader nodes_;
     RunContext run_;
     bool left_or_committing_ = false;
     std::unique_ptr<WriterSession> session_;

@@ -25,6 +25,10 @@ constexpr unsigned most_moves = 64;
 constexpr unsigned most_rounds = 16;
 // A listing may be older than the verdict that explains it; the next one is not.
 constexpr unsigned most_fruitless_rounds = 3;
+constexpr std::string_view governed_hint =
+    "an earlier backup locked it in governance mode, and the store lets only who may bypass such a lock make "
+    "it one of compliance: back up with lock mode 'governance' until these locks have run out, or let "
+    "somebody with that right change them with the tools of the store";
 
 // Locks names from several threads.
 class Locker {
@@ -52,11 +56,23 @@ class Locker {
         try {
             store_.retain(name, retention_, {.timeout = {}, .stop = token});
         } catch (const Error& error) {
-            if (error.code() != ErrorCode::not_found) throw;
-            return;
+            if (error.code() == ErrorCode::not_found) return;
+            if (error.code() == ErrorCode::access_denied && is_governed(name, token))
+                throw error.with_hint(std::string(governed_hint));
+            throw;
         }
         const std::scoped_lock lock(mutex_);
         locked_.insert(name);
+    }
+    // Whether a lock of the other mode stands in the way of one of compliance.
+    bool is_governed(const std::string& name, const std::stop_token& token) {
+        if (retention_.mode != RetentionMode::compliance) return false;
+        try {
+            const std::optional<Retention> found = store_.retention(name, {.timeout = {}, .stop = token});
+            return found && found->mode == RetentionMode::governance;
+        } catch (const Error&) {
+            return false; // what was refused first says more
+        }
     }
 
     Store& store_;
@@ -121,9 +137,18 @@ class Places {
         }
     }
 
+    // A write-only key opens no table of a collector's pack: then any frame may be there.
     void look_into(const PackId& pack, const PackId& origin, const std::vector<bool>& wanted,
                    std::vector<bool>& found) {
-        const auto table = tables_.load(pack);
+        std::shared_ptr<const LoadedPack> table;
+        try {
+            table = tables_.load(pack);
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::wrong_key) throw;
+            found = wanted;
+            names_.insert(pack.name());
+            return;
+        }
         if (!table) return; // it went since it was listed
         for (std::uint32_t number = 0; number < wanted.size(); ++number) {
             if (!wanted[number] || !table->find({origin, number})) continue;
@@ -153,13 +178,20 @@ void require_object_lock(const Repository& repository) {
 // A prune may carry out its verdict meanwhile: what it moves is to be locked where it goes. A pack is locked
 // first and the verdicts are read afterwards, a prune puts its verdict first and asks for locks afterwards,
 // so that one of the two sees the other. It ends when a look finds nothing that is not locked.
-LockReport lock_tree(Repository& repository, const NodeRef& root, const Retention& retention,
-                     std::stop_token stop) {
+LockReport lock_tree(Repository& repository, NodeReader& nodes, const NodeRef& root,
+                     const Retention& retention, std::stop_token stop) {
     StoppableStore store(repository.store(), stop);
     const RepositoryContext context{store, repository.keys(), repository.trust(), repository.clock(),
                                     repository.random()};
-    ReachabilityScanner scanner(repository.nodes());
-    scanner.add_tree(root);
+    ReachabilityScanner scanner(nodes);
+    try {
+        scanner.add_tree(root);
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::wrong_key) throw;
+        // What lies below cannot be known, so that it cannot be locked.
+        throw error.with_hint("a prune has moved it to where this key does not read; back up with a key of "
+                              "role full, and prune without --rewrite-budget");
+    }
 
     std::set<std::string> wanted{std::string(config_name)};
     for (const std::string_view prefix : {slots_prefix, grants_prefix}) {

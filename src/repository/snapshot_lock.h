@@ -30,9 +30,10 @@ void require_object_lock(const Repository& repository);
 // grants. A prune may run beside it: what it moves meanwhile is locked where it goes. Index segments are not
 // locked, because they can be made anew from packs. Locks that end later stay. Reads all nodes of the tree,
 // unchanged directories too, lists packs and reads verdicts twice at least, and asks the store twice for each
-// pack, several at once. Everything must be in the store, and held there by an open run. Throws
-// Error(corrupt) when something is missing.
-LockReport lock_tree(Repository& repository, const NodeRef& root, const Retention& retention,
-                     std::stop_token stop);
+// pack, several at once. Everything must be in the store, and held there by an open run. What a holder who
+// reads only his own packs cannot look into is locked whole, and taken for complete. Throws Error(corrupt)
+// when something is missing, and what `nodes` throws, which is to end with `stop`.
+LockReport lock_tree(Repository& repository, NodeReader& nodes, const NodeRef& root,
+                     const Retention& retention, std::stop_token stop);
 
 } // namespace holdfast

@@ -42,7 +42,7 @@ DocumentsBackupResult back_up_documents(Repository& repository, const DocumentsB
     if (run.parent()) progress.set_total(run.parent()->totals.bytes, run.parent()->totals.files);
     const CaptureTools tools{
         run.writer(),
-        repository.nodes(),
+        run.nodes(),
         run.files(),
         [&](const FrameAddress& frame) { return run.may_refer(frame); },
         [&] { return run.checkpoint_due(); },

@@ -101,6 +101,13 @@ std::vector<Extent> ContentReading::extents_of(const Segment& segment, std::uint
 std::string ContentReading::holder_name(const FrameAddress& frame) const {
     const auto holders = v_.holders_.find(frame.pack);
     if (holders == v_.holders_.end() || holders->second.empty()) return frame.pack.name();
+    if (holders->second.size() > 1) {
+        try {
+            return v_.pack_reader_.holder_of(frame)->name;
+        } catch (const Error&) {
+            // What is wrong with its table has been told; here it only serves to name a pack.
+        }
+    }
     return holders->second.begin()->name();
 }
 

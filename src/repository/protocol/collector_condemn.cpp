@@ -41,11 +41,23 @@ void Collection::choose_rewrites() {
     }
     std::ranges::sort(candidates, std::greater{},
                       [](const PackSummary* pack) { return std::pair(dead_part(*pack), pack->id); });
+    const auto is_tolerable = [&] {
+        return static_cast<double>(dead) <= static_cast<double>(live + dead) * settings_.tolerated_dead_part;
+    };
     std::uint64_t budget = settings_.rewrite_budget_bytes;
+    // What is dead in a locked pack stays, and no other is to be copied to make up for it.
+    if (budget > 0 && !is_tolerable()) {
+        std::erase_if(candidates, [&](const PackSummary* pack) {
+            if (!is_locked(pack->id.name())) return false;
+            live -= pack->live_bytes;
+            dead -= pack->dead_bytes;
+            report_.dead_bytes_kept += pack->dead_bytes;
+            return true;
+        });
+    }
     for (const PackSummary* pack : candidates) {
-        const auto tolerated = static_cast<double>(live + dead) * settings_.tolerated_dead_part;
-        if (static_cast<double>(dead) <= tolerated) break;
-        if (pack->live_bytes > budget || is_locked(pack->id.name())) continue;
+        if (is_tolerable()) break;
+        if (pack->live_bytes > budget) continue;
         budget -= pack->live_bytes;
         dead -= pack->dead_bytes;
         rewrites_.push_back(pack->id);
@@ -57,7 +69,9 @@ void Collection::choose_rewrites() {
     }
     report_.dead_bytes_kept += dead;
     if (!settings_.dry_run) return;
-    report_.deleted_snapshots = forgotten_.size();
+    for (const RunId& snapshot : forgotten_) {
+        if (!is_locked(commit_name(snapshot))) ++report_.deleted_snapshots;
+    }
     for (const auto& [pack, size_bytes] : doomed_sizes_) {
         if (is_locked(pack.name())) {
             ++report_.locked_packs;

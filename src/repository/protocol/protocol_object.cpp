@@ -8,14 +8,15 @@
 
 namespace holdfast {
 
-std::vector<std::string> list_names(Store& store, std::string_view prefix) {
+std::vector<std::string> list_names(Store& store, std::string_view prefix, const CallOptions& call) {
     std::vector<std::string> names;
-    store.list(std::string(prefix), "",
-               [&](const ObjectInfo& info) {
-                   names.push_back(info.name);
-                   return true;
-               },
-               {});
+    store.list(
+        std::string(prefix), "",
+        [&](const ObjectInfo& info) {
+            names.push_back(info.name);
+            return true;
+        },
+        call);
     return names;
 }
 

@@ -15,7 +15,7 @@
 namespace holdfast {
 
 // The names under `prefix`, ascending. For folders that stay small: whole lists are held in memory.
-std::vector<std::string> list_names(Store& store, std::string_view prefix);
+std::vector<std::string> list_names(Store& store, std::string_view prefix, const CallOptions& call = {});
 
 // The object under `name`, with all of its checks passed; nothing when there is none. Throws as open_object,
 // and Error(corrupt) when it is none of `kinds`.

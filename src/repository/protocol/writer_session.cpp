@@ -21,11 +21,7 @@ constexpr unsigned most_moves = 64;
 } // namespace
 
 struct WriterSession::State {
-    State(const RepositoryContext& repository, RunContext& own_run, const std::string& what,
-          Duration beat_interval)
-        : context(repository),
-          run(own_run),
-          intent(std::make_unique<RunIntent>(repository, own_run, RunRole::writer, what, beat_interval)) {}
+    State(const RepositoryContext& repository, RunContext& own_run) : context(repository), run(own_run) {}
 
     void read_condemned();
     void list();
@@ -125,16 +121,19 @@ WriterSession::State::Place WriterSession::State::place_of(const PackId& pack, u
 WriterSession::WriterSession(std::unique_ptr<State> state) : state_(std::move(state)) {}
 WriterSession::~WriterSession() = default;
 
+// A put that failed may have happened, that of the intent, too.
 std::unique_ptr<WriterSession> WriterSession::begin(const RepositoryContext& context, RunContext& run,
-                                                    const std::string& what, Duration beat_interval) {
-    auto session =
-        std::make_unique<WriterSession>(std::make_unique<State>(context, run, what, beat_interval));
+                                                    const std::string& what, Duration beat_interval,
+                                                    const CallOptions& leave_call) {
+    auto session = std::make_unique<WriterSession>(std::make_unique<State>(context, run));
+    State& state = *session->state_;
     try {
-        session->state_->read_condemned();
-        session->state_->list();
+        state.intent = std::make_unique<RunIntent>(context, run, RunRole::writer, what, beat_interval);
+        state.read_condemned();
+        state.list();
     } catch (const Error&) {
         try {
-            session->leave();
+            session->leave(leave_call);
         } catch (const Error&) {
             // The first error says more; collectors find this run silent.
         }
@@ -194,12 +193,12 @@ void WriterSession::checkpoint(const Snapshot& snapshot) {
 }
 
 // A commit that may be on its way must keep its intent: it refers to what no checkpoint does.
-void WriterSession::leave() {
+void WriterSession::leave(const CallOptions& call) {
     if (state_->commit_tried) throw Error(ErrorCode::internal, "a run left after it tried to commit");
     state_->intent.reset(); // no more beats
     const std::string prefix = fmt::format("{}{}-", intents_prefix, state_->run.id().hex());
-    for (const std::string& name : list_names(state_->context.store, prefix))
-        state_->context.store.remove(name, {});
+    for (const std::string& name : list_names(state_->context.store, prefix, call))
+        state_->context.store.remove(name, call);
 }
 
 void WriterSession::commit(const Snapshot& snapshot, const CallOptions& call) {

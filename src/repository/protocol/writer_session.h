@@ -22,11 +22,12 @@ class WriterSession {
     // For begin(), which alone can make a State.
     explicit WriterSession(std::unique_ptr<State> state);
     // Steps 1 to 3: puts the intent of `run`, then reads what is condemned, then lists; takes the intent back
-    // when it comes to nothing. A thread puts beats
-    // every `beat_interval` until the session ends; zero puts none (tests and simulations call beat()).
-    // `what` is for people. `context` and `run` must outlive the session.
+    // when it comes to nothing, by calls to the store with `leave_call`. A thread puts beats every
+    // `beat_interval` until the session ends; zero puts none (tests and simulations call beat()). `what` is
+    // for people. `context` and `run` must outlive the session.
     static std::unique_ptr<WriterSession> begin(const RepositoryContext& context, RunContext& run,
-                                                const std::string& what, Duration beat_interval);
+                                                const std::string& what, Duration beat_interval,
+                                                const CallOptions& leave_call = {});
     ~WriterSession();
 
     // Whether a frame may be referred to by what this run commits: its pack was listed, or a collector moved
@@ -50,8 +51,8 @@ class WriterSession {
     void checkpoint(const Snapshot& snapshot);
     // Ends the run before its commit, which must not have been tried: takes its intents back, so that
     // collectors do not wait for it. What its last checkpoint refers to they keep all the same. Nothing may
-    // be put by this run afterwards.
-    void leave();
+    // be put by this run afterwards. `call` is for the calls to the store.
+    void leave(const CallOptions& call = {});
     // Step 5; everything that `snapshot` refers to must be in the store. Throws Error(fenced) when a
     // collector has given this run up. After any other error the commit may or may not be there; commit()
     // with an equal snapshot tries again. `call` is for the calls to the store.

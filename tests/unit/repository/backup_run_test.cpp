@@ -86,9 +86,24 @@ class EndOfRunTest : public testing::Test {
         if (call.verb == verb && call.name.starts_with(prefix))
             throw Error(ErrorCode::io, "planned: " + call.name);
     }
+    // Until the call is stopped. One that nobody can stop is noted.
+    void hang(const StoreCall& call) {
+        if (!call.options.stop.stop_possible()) {
+            const std::scoped_lock lock(mutex_);
+            endless_.push_back(fmt::format("{} {}", to_string(call.verb), call.name));
+            throw Error(ErrorCode::io, "nobody could end this");
+        }
+        std::mutex waiting;
+        std::condition_variable_any never;
+        std::unique_lock lock(waiting);
+        never.wait(lock, call.options.stop, [] { return false; });
+        throw Error(ErrorCode::cancelled, "the call was stopped");
+    }
     std::size_t count(std::string_view prefix) { return files_.memory->list_all(std::string(prefix)).size(); }
 
     std::function<void(const StoreCall&)> hook_;
+    std::mutex mutex_;
+    std::vector<std::string> endless_;
     ContentRepository files_;
 };
 
@@ -162,29 +177,68 @@ TEST_F(EndOfRunTest, ACommitThatFailedKeepsItsIntent) {
     EXPECT_EQ(count(intents_prefix), 1U);
 }
 
+// A stop before both must not leave a commit that is not locked.
+TEST_F(EndOfRunTest, ACommitAndItsLockHaveOneGrace) {
+    BackupRunSettings settings = ContentRepository::run_settings();
+    settings.lock = LockSettings{.keep = std::chrono::days(3)};
+    const std::unique_ptr<BackupRun> run = files_.begin(settings);
+    const NodeRef root = write_something(*run);
+    std::stop_token of_commit, of_lock;
+    hook_ = [&](const StoreCall& call) {
+        if (!call.name.starts_with(commits_prefix)) return;
+        EXPECT_TRUE(call.options.stop.stop_possible());
+        if (call.verb == StoreVerb::put) of_commit = call.options.stop;
+        if (call.verb == StoreVerb::retain) of_lock = call.options.stop;
+    };
+    run->commit(root, {}, SnapshotState::complete);
+    EXPECT_TRUE(of_commit == of_lock);
+    EXPECT_FALSE(of_commit == std::stop_token());
+}
+
+// Taking the intent back has a time of its own, behind that of all else.
+TEST_F(EndOfRunTest, StoppedWhereTheLastCheckpointTakesAllItsTime) {
+    BackupRunSettings settings = ContentRepository::run_settings();
+    settings.stop_grace = Duration::zero();
+    settings.leave_grace = std::chrono::hours(1);
+    std::stop_source stop;
+    const std::unique_ptr<BackupRun> run = files_.begin(settings, stop.get_token());
+    const NodeRef root = write_something(*run);
+    hook_ = [&](const StoreCall& call) {
+        if (call.verb == StoreVerb::put && call.name.starts_with(packs_prefix)) hang(call);
+    };
+    stop.request_stop();
+    run->end_early(root);
+    EXPECT_EQ(count(checkpoints_prefix), 0U);
+    EXPECT_EQ(count(intents_prefix), 0U);
+}
+
+TEST_F(EndOfRunTest, StoppedInAListingThatTakesLong) {
+    BackupRunSettings settings = ContentRepository::run_settings();
+    settings.stop_grace = Duration::zero();
+    settings.leave_grace = std::chrono::hours(1);
+    for (const std::string_view prefix : {packs_prefix, checkpoints_prefix}) {
+        std::stop_source stop;
+        hook_ = [&](const StoreCall& call) {
+            if (call.verb != StoreVerb::list || !call.name.starts_with(prefix)) return;
+            stop.request_stop();
+            hang(call);
+        };
+        EXPECT_EQ(test::code_of([&] { files_.begin(settings, stop.get_token()); }),
+                  to_string(ErrorCode::cancelled))
+            << prefix;
+        EXPECT_EQ(count(intents_prefix), 0U) << prefix;
+    }
+}
+
 // The store hangs, and nothing but a stop ends a call. What may be ended is, at once where there is no grace.
 TEST_F(EndOfRunTest, NoCallOutlastsItsGrace) {
     BackupRunSettings settings = ContentRepository::run_settings();
-    settings.stop_grace = Duration::zero();
-    std::vector<std::string> endless;
-    std::mutex mutex;
-    const auto hang = [&](const StoreCall& call) {
-        if (!call.options.stop.stop_possible()) {
-            const std::scoped_lock lock(mutex);
-            endless.push_back(fmt::format("{} {}", to_string(call.verb), call.name));
-            throw Error(ErrorCode::io, "nobody could end this");
-        }
-        std::mutex waiting;
-        std::condition_variable_any never;
-        std::unique_lock lock(waiting);
-        never.wait(lock, call.options.stop, [] { return false; });
-        throw Error(ErrorCode::cancelled, "the call was stopped");
-    };
+    settings.stop_grace = settings.leave_grace = Duration::zero();
     {
         std::stop_source stop;
         const std::unique_ptr<BackupRun> run = files_.begin(settings, stop.get_token());
         const NodeRef root = write_something(*run);
-        hook_ = hang;
+        hook_ = [&](const StoreCall& call) { hang(call); };
         stop.request_stop();
         run->end_early(root);
     }
@@ -223,7 +277,42 @@ TEST_F(EndOfRunTest, NoCallOutlastsItsGrace) {
         stop.request_stop();
     }
     hook_ = {};
-    EXPECT_TRUE(endless.empty()) << fmt::format("{}", fmt::join(endless, ", "));
+    EXPECT_TRUE(endless_.empty()) << fmt::format("{}", fmt::join(endless_, ", "));
+}
+
+TEST_F(EndOfRunTest, NoReadOutlastsItsGrace) {
+    BackupRunSettings settings = ContentRepository::run_settings();
+    settings.stop_grace = settings.leave_grace = Duration::zero();
+    {
+        const std::unique_ptr<BackupRun> run = files_.begin(settings);
+        run->save_checkpoint(write_something(*run));
+    }
+    for (const StoreVerb verb : {StoreVerb::head, StoreVerb::get}) {
+        std::stop_source stop;
+        const auto stop_and_hang = [&](const StoreCall& call) {
+            if (call.verb != verb || !call.name.starts_with(packs_prefix)) return;
+            stop.request_stop();
+            hang(call);
+        };
+        files_.reopen();
+        hook_ = stop_and_hang;
+        EXPECT_EQ(test::code_of([&] { files_.begin(settings, stop.get_token()); }),
+                  to_string(ErrorCode::cancelled))
+            << "looking through a checkpoint";
+        hook_ = {};
+        stop = std::stop_source();
+        BackupRunSettings locking = settings;
+        locking.ignore_previous = true;
+        locking.lock = LockSettings{.keep = std::chrono::days(3)};
+        const std::unique_ptr<BackupRun> run = files_.begin(locking, stop.get_token());
+        const NodeRef root = write_something(*run);
+        hook_ = stop_and_hang;
+        EXPECT_EQ(test::code_of([&] { run->commit(root, {}, SnapshotState::complete); }),
+                  to_string(ErrorCode::cancelled))
+            << "looking through what is to be locked";
+        hook_ = {};
+    }
+    EXPECT_TRUE(endless_.empty()) << fmt::format("{}", fmt::join(endless_, ", "));
 }
 
 } // namespace

@@ -53,6 +53,16 @@ TEST_F(WriterSessionTest, PutsItsIntentBeforeItLooks) {
     EXPECT_TRUE(store.objects.contains(intent_name(run.id(), 1)));
 }
 
+TEST_F(WriterSessionTest, AnIntentOfWhichNoAnswerCameIsTakenBack) {
+    store.before_write = [&](std::string_view verb, const std::string& name) {
+        if (verb != "put") return;
+        store.objects[name] = Bytes{1};
+        throw Error(ErrorCode::unavailable, "the answer was lost");
+    };
+    EXPECT_EQ(code_of([&] { begin(); }), ErrorCode::unavailable);
+    EXPECT_TRUE(list_names(store, intents_prefix).empty());
+}
+
 TEST_F(WriterSessionTest, CommitsAndIsListed) {
     begin()->commit(snapshot());
     const SnapshotList list = list_snapshots(context);

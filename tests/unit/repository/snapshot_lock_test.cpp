@@ -7,6 +7,7 @@
 #include "support/error_matchers.h"
 #include "support/hook_store.h"
 #include "support/sparse_content.h"
+#include "support/tiny_backup.h"
 
 #include <algorithm>
 #include <atomic>
@@ -230,6 +231,116 @@ TEST_F(SnapshotLockTest, APruneLeavesWhatIsLockedUntilItsDay) {
     EXPECT_GE(report.deleted_packs, packs.size());
     for (const PackId& pack : packs) EXPECT_FALSE(files_.memory->head(pack.name(), {})) << pack.name();
     EXPECT_FALSE(files_.memory->head(commit_name(locked.id), {}));
+}
+
+// Such a key opens no pack that a collection made, and refers to what lies there all the same.
+class WriteOnlyLockTest : public SnapshotLockTest {
+  protected:
+    WriteOnlyLockTest() {
+        Unlocked admin = unlock(*files_.store, ContentRepository::credential());
+        NewSlot slot;
+        slot.label = "agent";
+        slot.role = Role::write;
+        slot.credential = &agent_;
+        KeySlots(*files_.store, files_.clock, files_.random, admin).add(slot);
+        options_.cache = std::make_shared<MapRunSecretCache>();
+    }
+    std::unique_ptr<BackupRun> begin_as_agent(std::optional<LockSettings> lock) {
+        files_.repository = std::make_unique<Repository>(
+            files_.store, unlock(*files_.store, agent_, options_),
+            LocalDirectories{files_.scratch.file("agent"), files_.scratch.path().string()}, files_.clock,
+            files_.random, silent_logger());
+        BackupRunSettings settings = ContentRepository::run_settings();
+        settings.lock = lock;
+        return files_.begin(settings);
+    }
+    // What else was in this pack goes, so that it is rewritten.
+    void forget_and_rewrite(const RunId& snapshot, const PackId& pack) {
+        files_.reopen();
+        forget_snapshot(files_.repository->context(), snapshot, false);
+        files_.clock.advance(days(2));
+        EXPECT_GT(collect().rewritten_packs, 0U);
+        EXPECT_FALSE(files_.memory->head(pack.name(), {}));
+    }
+
+    const Credential agent_ = Credential::key_file(key_file_of(9));
+    UnlockOptions options_;
+    const LockSettings month_{.keep = days(30)};
+};
+
+TEST_F(WriteOnlyLockTest, WhatItCannotLookIntoIsLockedWhole) {
+    const SparseContent file = SparseContent::of(Bytes(30'000, 7));
+    TreeEntry entry;
+    RunId with_more;
+    {
+        const std::unique_ptr<BackupRun> run = begin_as_agent({});
+        SparseSource kept(file);
+        entry = ContentRepository::entry_of("a", run->files().write(kept, nullptr, {}));
+        const SparseContent more = random_bytes(2, 10'000);
+        SparseSource dies(more);
+        with_more =
+            files_
+                .commit(*run,
+                        {entry, ContentRepository::entry_of("b", run->files().write(dies, nullptr, {}))})
+                .id;
+    }
+    files_.commit(*begin_as_agent({}), {entry});
+    const FrameAddress frame = std::get<Extents>(entry.content).front().frame;
+    forget_and_rewrite(with_more, frame.pack);
+
+    const std::unique_ptr<BackupRun> run = begin_as_agent(month_);
+    ASSERT_TRUE(run->may_refer(frame));
+    const Snapshot snapshot = files_.commit(*run, {entry});
+    EXPECT_GT(expect_locked(snapshot, files_.clock.now() + month_.keep), 0U);
+}
+
+// What lies below it is not known.
+TEST_F(WriteOnlyLockTest, ANodeThatItCannotReadIsNotTakenForLocked) {
+    DirectoryLeafBuilder leaf;
+    leaf.add(ContentRepository::entry_of("a", {}));
+    const Bytes directory = leaf.finish();
+    RunId with_more;
+    NodeRef node;
+    {
+        const std::unique_ptr<BackupRun> run = begin_as_agent({});
+        node = run->writer().put_node(directory);
+        Bytes dies(300'000); // too much for the frame of the other
+        SeededRandom(3).fill(dies);
+        run->writer().put_node(std::move(dies));
+        with_more = files_.commit(*run, {tiny::directory_entry("d", node)}).id;
+    }
+    const auto again = [&](BackupRun& run) {
+        EXPECT_EQ(run.writer().put_node(directory), node);
+        return files_.commit(run, {ContentRepository::entry_of("c", {}), tiny::directory_entry("d", node)});
+    };
+    again(*begin_as_agent({}));
+    forget_and_rewrite(with_more, node.location.frame.pack);
+    const std::size_t before = names(commits_prefix).size();
+    const std::unique_ptr<BackupRun> run = begin_as_agent(month_);
+    const std::optional<Error> error = test::error_of([&] { again(*run); });
+    ASSERT_TRUE(error);
+    EXPECT_EQ(error->code(), ErrorCode::wrong_key);
+    EXPECT_NE(error->hint().find("--rewrite-budget"), std::string::npos) << error->hint();
+    EXPECT_EQ(names(commits_prefix).size(), before);
+}
+
+// A server does that to who may not bypass a lock of governance.
+TEST_F(SnapshotLockTest, WhoIsRefusedAnotherModeIsToldWhy) {
+    const SparseContent file = random_bytes(1, 10'000);
+    back_up({file}, LockSettings{.keep = days(30)});
+    hook_ = [&](const StoreCall& call) {
+        if (call.verb == StoreVerb::retain && locked_until(call.name) != Timestamp::min())
+            throw Error(ErrorCode::access_denied, "planned: " + call.name, "check the permissions");
+    };
+    LockSettings strict{.keep = days(30), .mode = RetentionMode::compliance};
+    std::optional<Error> error = test::error_of([&] { back_up({file}, strict); });
+    ASSERT_TRUE(error);
+    EXPECT_EQ(error->code(), ErrorCode::access_denied);
+    EXPECT_NE(error->hint().find("governance"), std::string::npos) << error->hint();
+    strict.mode = RetentionMode::governance;
+    error = test::error_of([&] { back_up({file}, strict); });
+    ASSERT_TRUE(error);
+    EXPECT_EQ(error->hint(), "check the permissions") << "another reason";
 }
 
 TEST_F(SnapshotLockTest, AStoreThatCannotLockIsRefusedBeforeAnythingIsPut) {

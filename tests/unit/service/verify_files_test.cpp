@@ -1,7 +1,10 @@
 // Files put together and compared with their digests and signatures.
 #include "base/error.h"
+#include "repository/protocol/collector.h"
 #include "store/fault_store.h"
 #include "unit/service/verify_fixture.h"
+
+#include <filesystem>
 
 #include <gmock/gmock.h>
 
@@ -105,6 +108,40 @@ TEST_F(VerifyTest, AFileThatCannotBeReadHidesNoOtherAndBlamesThePackItLiesIn) {
                 IsSupersetOf({files.path_in_snapshot("first.bin"), files.path_in_snapshot("second.bin")}));
     EXPECT_THAT(paths, Not(Contains(files.path_in_snapshot("third.bin"))));
     EXPECT_EQ(report.files_checked, 4U) << "two small ones, the third and the large one";
+}
+
+TEST(VerifyMovedFilesTest, OfSeveralPacksThatAFileWasMovedToTheOneThatFailsIsBlamed) {
+    test::DocumentRepository files;
+    files.write_file("dies.bin", 3'000'000, 1);
+    files.write_file("lives.bin", 5'000'000, 2);
+    const Snapshot older = files.back_up("documents", 16u << 20);
+    std::filesystem::remove(files.source() / "dies.bin");
+    files.back_up("documents", 16u << 20);
+    forget_snapshot(files.repository->context(), older.id, false);
+    CollectorSettings settings;
+    settings.beat_interval = Duration::zero();
+    settings.tolerated_dead_part = 0.01;
+    settings.pack_bytes = 1u << 20;
+    Progress progress;
+    collect_garbage(files.repository->context(), settings, progress);
+    const std::vector<std::string> holders = files.names("packs/d");
+    ASSERT_GT(holders.size(), 1U);
+    for (const std::string& holder : holders) {
+        const auto faulty = std::make_shared<FaultStore>(files.store);
+        Repository repository(
+            faulty, unlock(*faulty, files.passphrase()),
+            LocalDirectories{files.scratch.file("faulty cache"), files.scratch.path().string()},
+            system_clock(), files.random, silent_logger());
+        // Once whole, then its end and its beginning; what fails is the reading of frames.
+        Fault fault{.verb = StoreVerb::get, .name_prefix = holder, .skip = 3, .times = 1000};
+        fault.error = Error(ErrorCode::io, "the disk fails");
+        faulty->plan(fault);
+        const VerifyReport report =
+            verify_repository(repository, {.read_data = true, .compare_files = true}, progress, {});
+        EXPECT_THAT(faulty->unfired(), IsEmpty());
+        ASSERT_EQ(report.damages.size(), 1U) << holder;
+        EXPECT_EQ(report.damages[0].object, holder);
+    }
 }
 
 // Without them there is nothing to compare the pages with; but a restore does not read them.
