@@ -42,7 +42,8 @@ void resolve_pages(ByteView base, ByteView overlay, std::size_t pages) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size < 3) return 0;
     const ByteView nodes(data + 3, size - 3);
-    const std::size_t base_bytes = std::min<std::size_t>(std::size_t{data[1]} | std::size_t{data[2]} << 8, nodes.size());
+    const std::size_t base_bytes =
+        std::min<std::size_t>(std::size_t{data[1]} | std::size_t{data[2]} << 8, nodes.size());
     const ByteView base = nodes.first(base_bytes);
     const ByteView overlay = nodes.subspan(base_bytes);
     try {
