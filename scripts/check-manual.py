@@ -94,7 +94,7 @@ class Page:
 
 
 def configuration_keys():
-    return set(re.findall(r"\.(?:text|flag|number|texts|text_map|table)\(\"(\w+)\"", CONFIGURATION.read_text(encoding="utf-8")))
+    return set(re.findall(r"\.(?:text|flag|choice|number|texts|text_map|table)\(\"(\w+)\"", CONFIGURATION.read_text(encoding="utf-8")))
 
 
 def compare(what, program, page):
