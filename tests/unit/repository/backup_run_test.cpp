@@ -72,9 +72,8 @@ class EndOfRunTest : public testing::Test {
   protected:
     EndOfRunTest()
         : files_(1, [this](std::shared_ptr<Store> inner) {
-              return std::make_shared<test::HookStore>(std::move(inner), [this](const StoreCall& call) {
-                  if (hook_) hook_(call);
-              });
+              return std::make_shared<test::HookStore>(std::move(inner),
+                                                       [this](const StoreCall& call) { hook_(call); });
           }) {}
     static NodeRef write_something(BackupRun& run) {
         const test::SparseContent content = test::SparseContent::of(Bytes(50'000, 7));
@@ -101,7 +100,27 @@ class EndOfRunTest : public testing::Test {
     }
     std::size_t count(std::string_view prefix) { return files_.memory->list_all(std::string(prefix)).size(); }
 
-    std::function<void(const StoreCall&)> hook_;
+    // Exchanged while a run's beats call it.
+    class Hook {
+      public:
+        using Function = std::function<void(const StoreCall&)>;
+        Hook& operator=(Function function) {
+            const std::scoped_lock lock(mutex_);
+            function_ = std::make_shared<Function>(std::move(function));
+            return *this;
+        }
+        void operator()(const StoreCall& call) {
+            std::unique_lock lock(mutex_);
+            const std::shared_ptr<Function> function = function_;
+            lock.unlock();
+            if (function && *function) (*function)(call);
+        }
+
+      private:
+        std::mutex mutex_;
+        std::shared_ptr<Function> function_;
+    };
+    Hook hook_;
     std::mutex mutex_;
     std::vector<std::string> endless_;
     ContentRepository files_;
@@ -143,7 +162,7 @@ TEST_F(EndOfRunTest, FailedInItsLocksItLeavesACheckpoint) {
               to_string(ErrorCode::io));
     EXPECT_EQ(count(intents_prefix), 0U);
     EXPECT_EQ(count(checkpoints_prefix), 1U);
-    hook_ = {};
+    hook_ = nullptr;
     const std::unique_ptr<BackupRun> next = files_.begin();
     ASSERT_EQ(next->previous_roots().size(), 1U);
     EXPECT_EQ(next->previous_roots().front(), root);
@@ -242,7 +261,7 @@ TEST_F(EndOfRunTest, NoCallOutlastsItsGrace) {
         stop.request_stop();
         run->end_early(root);
     }
-    hook_ = {};
+    hook_ = nullptr;
     {
         std::stop_source stop;
         const std::unique_ptr<BackupRun> run = files_.begin(settings, stop.get_token());
@@ -256,7 +275,7 @@ TEST_F(EndOfRunTest, NoCallOutlastsItsGrace) {
         EXPECT_EQ(test::code_of([&] { run->commit(root, {}, SnapshotState::complete); }),
                   to_string(ErrorCode::cancelled));
     }
-    hook_ = {};
+    hook_ = nullptr;
     {
         // Beats, which come from a thread of their own.
         settings.beat_interval = std::chrono::milliseconds(1);
@@ -276,7 +295,7 @@ TEST_F(EndOfRunTest, NoCallOutlastsItsGrace) {
         beating.acquire();
         stop.request_stop();
     }
-    hook_ = {};
+    hook_ = nullptr;
     EXPECT_TRUE(endless_.empty()) << fmt::format("{}", fmt::join(endless_, ", "));
 }
 
@@ -299,7 +318,7 @@ TEST_F(EndOfRunTest, NoReadOutlastsItsGrace) {
         EXPECT_EQ(test::code_of([&] { files_.begin(settings, stop.get_token()); }),
                   to_string(ErrorCode::cancelled))
             << "looking through a checkpoint";
-        hook_ = {};
+        hook_ = nullptr;
         stop = std::stop_source();
         BackupRunSettings locking = settings;
         locking.ignore_previous = true;
@@ -310,7 +329,7 @@ TEST_F(EndOfRunTest, NoReadOutlastsItsGrace) {
         EXPECT_EQ(test::code_of([&] { run->commit(root, {}, SnapshotState::complete); }),
                   to_string(ErrorCode::cancelled))
             << "looking through what is to be locked";
-        hook_ = {};
+        hook_ = nullptr;
     }
     EXPECT_TRUE(endless_.empty()) << fmt::format("{}", fmt::join(endless_, ", "));
 }
