@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "crypto/hash.h"
+#include "store/object_name.h"
 
 #include <array>
 
@@ -163,6 +164,7 @@ std::optional<ObjectName> parse_name(std::string_view name) {
     ObjectName parsed;
     if (name == config_name) return parsed;
     if (name.starts_with(probe_prefix)) {
+        if (!is_object_name(name)) return std::nullopt;
         parsed.kind = NameKind::probe;
         return parsed;
     }

@@ -71,7 +71,8 @@ TEST(Names, ComeBackFromParsing) {
     EXPECT_EQ(kinds.size(), 14U);
     const auto moved = parse_name("moved/" + run_text + "-00001a2b-d0c");
     EXPECT_EQ(moved->pack(), (PackId{counting_id(), 0x1a2b, data_pack, 0x0c}));
-    EXPECT_EQ(parse_name("probe/anything at all")->kind, NameKind::probe);
+    EXPECT_EQ(parse_name("probe/anything-at-all")->kind, NameKind::probe);
+    EXPECT_FALSE(parse_name(std::string("probe/01\r\0", 10))) << "no store takes it";
 }
 
 TEST(Names, AnyChangedMissingOrAddedCharacterIsAnotherNameOrNone) {
