@@ -44,7 +44,7 @@ PutResult StoreDecorator::put(const std::string& name, std::span<const ByteView>
                               const PutOptions& put_options, const CallOptions& options) {
     StoreCall call{StoreVerb::put, name, options, total_size(parts)};
     PutResult result{};
-    around(call, [&] { result = inner().put(name, parts, put_options, options); });
+    around(call, [&] { result = inner().put(name, parts, put_options, call.options); });
     return result;
 }
 
@@ -53,7 +53,7 @@ std::optional<Bytes> StoreDecorator::get(const std::string& name, ByteRange rang
     StoreCall call{StoreVerb::get, name, options};
     std::optional<Bytes> result;
     around(call, [&] {
-        result = inner().get(name, range, options);
+        result = inner().get(name, range, call.options);
         call.received_bytes = result ? result->size() : 0;
     });
     return result;
@@ -62,30 +62,30 @@ std::optional<Bytes> StoreDecorator::get(const std::string& name, ByteRange rang
 std::optional<ObjectInfo> StoreDecorator::head(const std::string& name, const CallOptions& options) {
     StoreCall call{StoreVerb::head, name, options};
     std::optional<ObjectInfo> result;
-    around(call, [&] { result = inner().head(name, options); });
+    around(call, [&] { result = inner().head(name, call.options); });
     return result;
 }
 
 void StoreDecorator::list(const std::string& prefix, const std::string& after,
                           const std::function<bool(const ObjectInfo&)>& visit, const CallOptions& options) {
     StoreCall call{StoreVerb::list, prefix, options};
-    around(call, [&] { inner().list(prefix, after, visit, options); });
+    around(call, [&] { inner().list(prefix, after, visit, call.options); });
 }
 
 void StoreDecorator::remove(const std::string& name, const CallOptions& options) {
     StoreCall call{StoreVerb::remove, name, options};
-    around(call, [&] { inner().remove(name, options); });
+    around(call, [&] { inner().remove(name, call.options); });
 }
 
 void StoreDecorator::retain(const std::string& name, const Retention& retention, const CallOptions& options) {
     StoreCall call{StoreVerb::retain, name, options};
-    around(call, [&] { inner().retain(name, retention, options); });
+    around(call, [&] { inner().retain(name, retention, call.options); });
 }
 
 std::optional<Retention> StoreDecorator::retention(const std::string& name, const CallOptions& options) {
     StoreCall call{StoreVerb::retention, name, options};
     std::optional<Retention> result;
-    around(call, [&] { result = inner().retention(name, options); });
+    around(call, [&] { result = inner().retention(name, call.options); });
     return result;
 }
 
@@ -93,7 +93,7 @@ void StoreDecorator::list_versions(const std::string& prefix,
                                    const std::function<bool(const ObjectVersion&)>& visit,
                                    const CallOptions& options) {
     StoreCall call{StoreVerb::list_versions, prefix, options};
-    around(call, [&] { inner().list_versions(prefix, visit, options); });
+    around(call, [&] { inner().list_versions(prefix, visit, call.options); });
 }
 
 std::optional<Bytes> StoreDecorator::get_version(const std::string& name, const std::string& version,
@@ -101,7 +101,7 @@ std::optional<Bytes> StoreDecorator::get_version(const std::string& name, const 
     StoreCall call{StoreVerb::get_version, name, options};
     std::optional<Bytes> result;
     around(call, [&] {
-        result = inner().get_version(name, version, range, options);
+        result = inner().get_version(name, version, range, call.options);
         call.received_bytes = result ? result->size() : 0;
     });
     return result;
@@ -110,18 +110,18 @@ std::optional<Bytes> StoreDecorator::get_version(const std::string& name, const 
 void StoreDecorator::remove_version(const std::string& name, const std::string& version,
                                     const CallOptions& options) {
     StoreCall call{StoreVerb::remove_version, name, options};
-    around(call, [&] { inner().remove_version(name, version, options); });
+    around(call, [&] { inner().remove_version(name, version, call.options); });
 }
 
 void StoreDecorator::set_tier(const std::string& name, const std::string& tier, const CallOptions& options) {
     StoreCall call{StoreVerb::set_tier, name, options};
-    around(call, [&] { inner().set_tier(name, tier, options); });
+    around(call, [&] { inner().set_tier(name, tier, call.options); });
 }
 
 ThawResult StoreDecorator::thaw(const std::string& name, Duration keep, const CallOptions& options) {
     StoreCall call{StoreVerb::thaw, name, options};
     ThawResult result{};
-    around(call, [&] { result = inner().thaw(name, keep, options); });
+    around(call, [&] { result = inner().thaw(name, keep, call.options); });
     return result;
 }
 
@@ -129,7 +129,7 @@ PutResult StoreDecorator::copy(const std::string& from, const std::string& to, c
                                const CallOptions& options) {
     StoreCall call{StoreVerb::copy, from, options};
     PutResult result{};
-    around(call, [&] { result = inner().copy(from, to, put_options, options); });
+    around(call, [&] { result = inner().copy(from, to, put_options, call.options); });
     return result;
 }
 

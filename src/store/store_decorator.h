@@ -30,7 +30,7 @@ std::string_view to_string(StoreVerb verb);
 struct StoreCall {
     StoreVerb verb;
     const std::string& name; // of the object, or the prefix of a listing; the source of a copy
-    const CallOptions& options;
+    CallOptions options;     // around() may change them before the body runs
     std::uint64_t sent_bytes = 0;
     std::uint64_t received_bytes = 0; // known once the call has returned
 };
