@@ -9,6 +9,10 @@
 
 namespace holdfast {
 
+// How often frames may have moved from pack to pack; whoever follows gives up behind it
+// (docs/decisions/0002).
+inline constexpr unsigned most_moves = 64;
+
 // The body of moved/<pack>: JSON. Throws Error(corrupt).
 Bytes encode_moved(const std::vector<PackId>& targets);
 std::vector<std::string> decode_moved(ByteView json);

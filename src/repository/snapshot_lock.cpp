@@ -3,9 +3,9 @@
 #include "base/bounded_queue.h"
 #include "base/error.h"
 #include "base/task_group.h"
+#include "repository/protocol/frame_places.h"
 #include "repository/protocol/protocol_object.h"
 #include "repository/protocol/reachability.h"
-#include "repository/protocol/standing_verdicts.h"
 #include "store/stoppable_store.h"
 
 #include <algorithm>
@@ -20,7 +20,6 @@ namespace holdfast {
 namespace {
 
 constexpr unsigned requests_at_once = 8;
-constexpr unsigned most_moves = 64;
 // Each follows a verdict that was carried out meanwhile. A prune decides once.
 constexpr unsigned most_rounds = 16;
 // A listing may be older than the verdict that explains it; the next one is not.
@@ -83,88 +82,6 @@ class Locker {
     TaskGroup threads_; // last: joined before the rest goes
 };
 
-// Where frames are at one time, as the verdicts and the listings of that time say.
-class Places {
-  public:
-    // Verdicts first: a pack that goes meanwhile is then missing, and not taken for one that stays.
-    Places(const RepositoryContext& context, const FrameSet& frames) : tables_(context.store, context.keys) {
-        const StandingVerdicts standing = read_verdicts(context);
-        decided_ = standing.decided();
-        moves_ = standing.moves();
-        for (std::string& name : list_names(context.store, packs_prefix)) listed_.insert(std::move(name));
-        for (std::string& name : list_names(context.store, moved_prefix)) listed_.insert(std::move(name));
-        for (const auto& [pack, wanted] : frames.packs()) find(pack, wanted);
-    }
-
-    // The packs, and the notes that lead to them.
-    const std::set<std::string>& names() const { return names_; }
-    // A pack of which frames are nowhere.
-    const std::optional<PackId>& missing() const { return missing_; }
-
-  private:
-    void find(const PackId& pack, const std::vector<bool>& wanted) {
-        if (stays(pack)) {
-            names_.insert(pack.name());
-            return;
-        }
-        std::vector<bool> found(wanted.size());
-        follow(pack, pack, wanted, found, most_moves);
-        for (std::uint32_t number = 0; number < wanted.size(); ++number) {
-            if (wanted[number] && !found[number]) missing_ = pack;
-        }
-    }
-
-    bool stays(const PackId& pack) const { return listed_.contains(pack.name()) && !decided_.removes(pack); }
-
-    // Until its note is there the pack itself still is; a collector that finds it locked lets it be, and one
-    // that does not has put the note by then.
-    void follow(const PackId& gone, const PackId& origin, const std::vector<bool>& wanted,
-                std::vector<bool>& found, unsigned moves_left) {
-        const auto targets = moves_.find(gone);
-        if (targets == moves_.end() || moves_left == 0) return;
-        const std::string note = moved_name(gone);
-        if (listed_.contains(note)) {
-            names_.insert(note);
-        } else if (listed_.contains(gone.name())) {
-            names_.insert(gone.name());
-        }
-        for (const PackId& target : targets->second) {
-            if (stays(target)) {
-                look_into(target, origin, wanted, found);
-            } else {
-                follow(target, origin, wanted, found, moves_left - 1);
-            }
-        }
-    }
-
-    // A write-only key opens no table of a collector's pack: then any frame may be there.
-    void look_into(const PackId& pack, const PackId& origin, const std::vector<bool>& wanted,
-                   std::vector<bool>& found) {
-        std::shared_ptr<const LoadedPack> table;
-        try {
-            table = tables_.load(pack);
-        } catch (const Error& error) {
-            if (error.code() != ErrorCode::wrong_key) throw;
-            found = wanted;
-            names_.insert(pack.name());
-            return;
-        }
-        if (!table) return; // it went since it was listed
-        for (std::uint32_t number = 0; number < wanted.size(); ++number) {
-            if (!wanted[number] || !table->find({origin, number})) continue;
-            found[number] = true;
-            names_.insert(pack.name());
-        }
-    }
-
-    PackReader tables_; // its own: what others have read may have moved since
-    DoomedPacks decided_;
-    Moves moves_;
-    std::set<std::string> listed_;
-    std::set<std::string> names_;
-    std::optional<PackId> missing_;
-};
-
 } // namespace
 
 void require_object_lock(const Repository& repository) {
@@ -200,7 +117,7 @@ LockReport lock_tree(Repository& repository, NodeReader& nodes, const NodeRef& r
     std::set<std::string> locked;
     unsigned fruitless = 0;
     for (unsigned round = 0;; ++round) {
-        const Places places(context, scanner.frames());
+        const FramePlaces places(context, scanner.frames());
         wanted.insert(places.names().begin(), places.names().end());
         const bool all_locked =
             std::ranges::all_of(wanted, [&](const std::string& name) { return locked.contains(name); });

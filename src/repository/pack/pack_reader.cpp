@@ -16,7 +16,6 @@ constexpr std::uint64_t first_tail_read_bytes = 32u << 10;
 // Frames closer than this are fetched together: a request costs more than the bytes between.
 constexpr std::uint64_t largest_gap_bytes = 256u << 10;
 constexpr std::uint64_t largest_fetch_bytes = 8u << 20;
-constexpr unsigned most_moves = 64;
 
 Error pack_error(const std::string& name, std::string_view what) {
     return Error(

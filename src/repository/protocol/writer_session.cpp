@@ -14,12 +14,6 @@
 
 namespace holdfast {
 
-namespace {
-
-constexpr unsigned most_moves = 64;
-
-} // namespace
-
 struct WriterSession::State {
     State(const RepositoryContext& repository, RunContext& own_run) : context(repository), run(own_run) {}
 
