@@ -86,18 +86,6 @@ ByteView ContentReading::assemble(std::vector<Extent> extents, std::uint64_t beg
     return block_;
 }
 
-std::vector<PageSignature> ContentReading::signatures_of(const Segment& segment, std::uint64_t length) {
-    std::vector<PageChange> overlay;
-    if (segment.signature_overlay) overlay = decode_signature_overlay(node(*segment.signature_overlay));
-    return resolve_signatures(decode_signatures(node(segment.signatures)), overlay, pages_of(length));
-}
-
-std::vector<Extent> ContentReading::extents_of(const Segment& segment, std::uint64_t length) {
-    std::vector<Extent> overlay;
-    if (segment.map_overlay) overlay = decode_map_overlay(node(*segment.map_overlay));
-    return resolve(decode_map(node(segment.map)), overlay, length);
-}
-
 std::string ContentReading::holder_name(const FrameAddress& frame) const {
     const auto holders = v_.holders_.find(frame.pack);
     if (holders == v_.holders_.end() || holders->second.empty()) return frame.pack.name();

@@ -4,6 +4,7 @@
 
 #include "crypto/hash.h"
 #include "repository/node/entry.h"
+#include "repository/node/segment_content.h"
 #include "repository/split/page_signatures.h"
 #include "service/verification.h"
 
@@ -40,10 +41,10 @@ class ContentReading {
     // The bytes from `begin` to `end`, holes as zeros, valid until the next call. Each frame is read once.
     // Throws what PackReader throws, and Error(corrupt) for an extent that its frame is too short for.
     ByteView assemble(std::vector<Extent> extents, std::uint64_t begin, std::uint64_t end);
-    // The pages of a segment that has `length` bytes of its file.
-    std::vector<PageSignature> signatures_of(const Segment& segment, std::uint64_t length);
-    // Its map, likewise.
-    std::vector<Extent> extents_of(const Segment& segment, std::uint64_t length);
+    // node(), for segment_content.h.
+    ReadNode nodes() {
+        return [this](const NodeRef& reference) { return node(reference); };
+    }
 
     // The pack where the frame lies now.
     std::string holder_name(const FrameAddress& frame) const;

@@ -97,7 +97,8 @@ bool FileCheck::check_signatures(const TreeEntry& file, const SegmentGroups& gro
             const std::uint64_t length = std::min(segment_bytes, file.size - begin);
             begin += segment_bytes;
             try {
-                const std::vector<PageSignature> pages = reading_.signatures_of(segment, length);
+                const std::vector<PageSignature> pages =
+                    signatures_of(reading_.nodes(), segment, pages_of(length));
                 tools.digest.update({pages.front().bytes.data(), pages.size() * sizeof(PageSignature)});
             } catch (const Error& error) {
                 v_.findings_.take(error, reading_.holder_name());

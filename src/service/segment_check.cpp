@@ -23,9 +23,9 @@ void SegmentCheck::check(std::span<const SegmentUse> uses) {
     for (const SegmentUse& use : uses) {
         bool content = false; // a restore reads it, unlike signatures
         try {
-            State state{{}, reading_.signatures_of(use.segment, use.length), use.length};
+            State state{{}, signatures_of(reading_.nodes(), use.segment, pages_of(use.length)), use.length};
             content = true;
-            state.extents = reading_.extents_of(use.segment, use.length);
+            state.extents = extents_of(reading_.nodes(), use.segment, use.length);
             if (check_pages(state, proven, use)) proven = std::move(state);
         } catch (const Error& error) {
             if (v_.findings_.take(error, reading_.holder_name()) && content) mark_bad(use);

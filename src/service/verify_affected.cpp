@@ -4,6 +4,7 @@
 #include "documents/entry_name.h"
 #include "repository/node/directory_node.h"
 #include "repository/node/file_map_node.h"
+#include "repository/node/segment_content.h"
 #include "service/verification.h"
 
 #include <algorithm>
@@ -152,9 +153,7 @@ class AffectedFinder {
     bool has_bad_content(const Segment& segment) {
         if (v_.bad_segments_.contains(key_of_segment(segment))) return true;
         try {
-            std::vector<Extent> overlay;
-            if (segment.map_overlay) overlay = decode_map_overlay(v_.node_reader_.read(*segment.map_overlay));
-            return any_bad(resolve(decode_map(v_.node_reader_.read(segment.map)), overlay, segment_bytes));
+            return any_bad(extents_of(reading(v_.node_reader_), segment));
         } catch (const Error& error) {
             if (error.retryable() || error.code() == ErrorCode::cancelled) throw;
             return false;

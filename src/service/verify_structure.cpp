@@ -5,6 +5,7 @@
 #include "crypto/hash.h"
 #include "repository/node/directory_node.h"
 #include "repository/node/file_map_node.h"
+#include "repository/node/segment_content.h"
 #include "service/verification.h"
 
 #include <algorithm>
@@ -293,9 +294,7 @@ class TreeWalk {
     void need_content(const Segment& segment) {
         std::vector<Extent> content;
         try {
-            std::vector<Extent> overlay;
-            if (segment.map_overlay) overlay = decode_map_overlay(v_.node_reader_.read(*segment.map_overlay));
-            content = resolve(decode_map(v_.node_reader_.read(segment.map)), overlay, segment_bytes);
+            content = extents_of(reading(v_.node_reader_), segment);
         } catch (const Error& error) {
             if (error.retryable() || error.code() == ErrorCode::cancelled) throw;
             return;

@@ -7,6 +7,7 @@
 #include "documents/remove_tree.h"
 #include "repository/content/file_content.h"
 #include "repository/node/file_map_node.h"
+#include "repository/node/segment_content.h"
 
 #include <algorithm>
 
@@ -259,15 +260,8 @@ void FileRestorer::for_each_difference(const ReadPresent& read, const TreeEntry&
 void FileRestorer::compare_segment(const ReadPresent& read, const Segment& segment, std::uint64_t start,
                                    std::uint64_t length, const std::function<void(const Extents&)>& take,
                                    const TakeHole& hole) {
-    std::vector<Extent> overlay;
-    if (segment.map_overlay) overlay = decode_map_overlay(tools_.nodes.read(*segment.map_overlay));
-    const std::vector<Extent> map = resolve(decode_map(tools_.nodes.read(segment.map)), overlay, length);
-    std::vector<PageChange> changes;
-    if (segment.signature_overlay) {
-        changes = decode_signature_overlay(tools_.nodes.read(*segment.signature_overlay));
-    }
-    const std::vector<PageSignature> wanted = resolve_signatures(
-        decode_signatures(tools_.nodes.read(segment.signatures)), changes, pages_of(length));
+    const std::vector<Extent> map = extents_of(reading(tools_.nodes), segment, length);
+    const std::vector<PageSignature> wanted = signatures_of(reading(tools_.nodes), segment, pages_of(length));
 
     Extents needed;
     std::size_t extent = 0;

@@ -1,5 +1,7 @@
 #include "repository/content/content_reader.h"
 
+#include "repository/node/segment_content.h"
+
 #include <algorithm>
 #include <exception>
 #include <optional>
@@ -44,9 +46,7 @@ void for_each_extent(NodeReader& nodes, const TreeEntry& file,
                      const std::function<void(const Extents&)>& take) {
     if (const auto* extents = std::get_if<Extents>(&file.content)) return take(*extents);
     for_each_segment(nodes, file, [&](const Segment& segment, std::uint64_t start, std::uint64_t length) {
-        std::vector<Extent> overlay;
-        if (segment.map_overlay) overlay = decode_map_overlay(nodes.read(*segment.map_overlay));
-        Extents extents = resolve(decode_map(nodes.read(segment.map)), overlay, length);
+        Extents extents = extents_of(reading(nodes), segment, length);
         for (Extent& extent : extents) extent.file_offset += start;
         take(extents);
     });

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "repository/node/directory_node.h"
 #include "repository/node/file_map_node.h"
+#include "repository/node/segment_content.h"
 
 #include <fmt/format.h>
 
@@ -20,8 +21,6 @@ bool FrameSet::contains(const FrameAddress& frame) const {
     const auto found = packs_.find(frame.pack);
     return found != packs_.end() && frame.frame < found->second.size() && found->second[frame.frame];
 }
-
-bool FrameSet::any_of(const PackId& pack) const { return packs_.contains(pack); }
 
 void ReachabilityScanner::add_tree(const NodeRef& root) {
     added_.clear();
@@ -105,9 +104,7 @@ void ReachabilityScanner::walk_segment(const Segment& segment) {
     const NodeId key = node_id(both.bytes());
     if (!visited_.insert(key).second) return;
     added_.push_back(key);
-    std::vector<Extent> overlay;
-    if (segment.map_overlay) overlay = decode_map_overlay(nodes_.read(*segment.map_overlay));
-    refer_to(resolve(decode_map(nodes_.read(segment.map)), overlay, segment_bytes));
+    refer_to(extents_of(reading(nodes_), segment));
 }
 
 } // namespace holdfast

@@ -17,7 +17,6 @@ class FrameSet {
     // True when it was not in the set before.
     bool insert(const FrameAddress& frame);
     bool contains(const FrameAddress& frame) const;
-    bool any_of(const PackId& pack) const;
     const std::unordered_map<PackId, std::vector<bool>, PackIdHash>& packs() const { return packs_; }
 
   private:
