@@ -3,7 +3,11 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "repository/key_slots.h"
+#include "repository/protocol/collector.h"
+#include "repository/protocol/snapshot_list.h"
 #include "repository/repository.h"
+#include "repository/unlock.h"
 #include "service/backup_documents.h"
 #include "store/memory_store.h"
 #include "support/repository_fixture.h"
@@ -42,6 +46,38 @@ class DocumentRepository {
                                             system_clock(), random, silent_logger());
     }
     void reopen() { repository = open(passphrase()); }
+
+    // Adds a slot, and returns what opens it.
+    Credential add_slot(Role role, const std::string& domain = "default") {
+        Credential credential = Credential::key_file(key_file_of(5));
+        Unlocked admin = unlock(*store, passphrase());
+        KeySlots slots(*store, system_clock(), random, admin);
+        NewSlot slot;
+        slot.label = "another";
+        slot.role = role;
+        slot.domain = domain;
+        slot.credential = &credential;
+        slots.add(slot);
+        return credential;
+    }
+
+    // Two files in one pack, of which one dies: a collection copies what lives of the other to packs of
+    // `pack_bytes`. Returns the newest snapshot, which has "lives.bin".
+    Snapshot move_a_file(std::uint64_t pack_bytes) {
+        write_file("dies.bin", 5'000'000, 1);
+        write_file("lives.bin", 5'000'000, 2);
+        const Snapshot older = back_up("documents", 16u << 20);
+        std::filesystem::remove(source() / "dies.bin");
+        const Snapshot newest = back_up("documents", 16u << 20);
+        forget_snapshot(repository->context(), older.id, false);
+        CollectorSettings settings;
+        settings.beat_interval = Duration::zero();
+        settings.tolerated_dead_part = 0.01;
+        settings.pack_bytes = pack_bytes;
+        Progress progress;
+        collect_garbage(repository->context(), settings, progress);
+        return newest;
+    }
 
     // Writes a file below the source: bytes that do not compress, told by `seed`.
     void write_file(const std::string& path, std::size_t size, std::uint64_t seed) {

@@ -35,6 +35,10 @@ class SlowStore final : public StoreDecorator {
     FakeClock& clock_;
 };
 
+std::string commit_code(BackupRun& run, const NodeRef& root) {
+    return test::code_of([&] { run.commit(root, {}, SnapshotState::complete); });
+}
+
 class BackupRunTest : public testing::Test {
   protected:
     BackupRunTest()
@@ -62,8 +66,7 @@ TEST_F(BackupRunTest, ARunThatHasLeftCannotCommit) {
     const std::unique_ptr<BackupRun> run = files_.begin();
     const NodeRef root = ContentRepository::root_of(*run, {});
     run->end_early(root);
-    EXPECT_EQ(test::code_of([&] { run->commit(root, {}, SnapshotState::complete); }),
-              to_string(ErrorCode::internal));
+    EXPECT_EQ(commit_code(*run, root), to_string(ErrorCode::internal));
     EXPECT_TRUE(files_.memory->list_all(std::string(commits_prefix)).empty());
 }
 
@@ -75,6 +78,11 @@ class EndOfRunTest : public testing::Test {
               return std::make_shared<test::HookStore>(std::move(inner),
                                                        [this](const StoreCall& call) { hook_(call); });
           }) {}
+    static BackupRunSettings locking() {
+        BackupRunSettings settings = ContentRepository::run_settings();
+        settings.lock = LockSettings{.keep = std::chrono::days(3)};
+        return settings;
+    }
     static NodeRef write_something(BackupRun& run) {
         const test::SparseContent content = test::SparseContent::of(Bytes(50'000, 7));
         test::SparseSource source(content);
@@ -146,20 +154,16 @@ TEST_F(EndOfRunTest, FailedInItsLastPacks) {
     const std::unique_ptr<BackupRun> run = files_.begin();
     const NodeRef root = write_something(*run);
     hook_ = [&](const StoreCall& call) { fail_on(call, StoreVerb::put, packs_prefix); };
-    EXPECT_EQ(test::code_of([&] { run->commit(root, {}, SnapshotState::complete); }),
-              to_string(ErrorCode::io));
+    EXPECT_EQ(commit_code(*run, root), to_string(ErrorCode::io));
     EXPECT_EQ(count(intents_prefix), 0U);
     EXPECT_EQ(count(commits_prefix), 0U);
 }
 
 TEST_F(EndOfRunTest, FailedInItsLocksItLeavesACheckpoint) {
-    BackupRunSettings settings = ContentRepository::run_settings();
-    settings.lock = LockSettings{.keep = std::chrono::days(3)};
-    const std::unique_ptr<BackupRun> run = files_.begin(settings);
+    const std::unique_ptr<BackupRun> run = files_.begin(locking());
     const NodeRef root = write_something(*run);
     hook_ = [&](const StoreCall& call) { fail_on(call, StoreVerb::retain, packs_prefix); };
-    EXPECT_EQ(test::code_of([&] { run->commit(root, {}, SnapshotState::complete); }),
-              to_string(ErrorCode::io));
+    EXPECT_EQ(commit_code(*run, root), to_string(ErrorCode::io));
     EXPECT_EQ(count(intents_prefix), 0U);
     EXPECT_EQ(count(checkpoints_prefix), 1U);
     hook_ = nullptr;
@@ -169,18 +173,15 @@ TEST_F(EndOfRunTest, FailedInItsLocksItLeavesACheckpoint) {
 }
 
 TEST_F(EndOfRunTest, AStopInItsLocksDoesTheSame) {
-    BackupRunSettings settings = ContentRepository::run_settings();
-    settings.lock = LockSettings{.keep = std::chrono::days(3)};
     std::stop_source stop;
-    const std::unique_ptr<BackupRun> run = files_.begin(settings, stop.get_token());
+    const std::unique_ptr<BackupRun> run = files_.begin(locking(), stop.get_token());
     const NodeRef root = write_something(*run);
     hook_ = [&](const StoreCall& call) {
         if (call.verb != StoreVerb::retain) return;
         stop.request_stop();
         throw Error(ErrorCode::cancelled, "stopped while it waited");
     };
-    EXPECT_EQ(test::code_of([&] { run->commit(root, {}, SnapshotState::complete); }),
-              to_string(ErrorCode::cancelled));
+    EXPECT_EQ(commit_code(*run, root), to_string(ErrorCode::cancelled));
     EXPECT_EQ(count(intents_prefix), 0U);
     EXPECT_EQ(count(checkpoints_prefix), 1U);
 }
@@ -190,17 +191,14 @@ TEST_F(EndOfRunTest, ACommitThatFailedKeepsItsIntent) {
     std::unique_ptr<BackupRun> run = files_.begin();
     const NodeRef root = write_something(*run);
     hook_ = [&](const StoreCall& call) { fail_on(call, StoreVerb::put, commits_prefix); };
-    EXPECT_EQ(test::code_of([&] { run->commit(root, {}, SnapshotState::complete); }),
-              to_string(ErrorCode::io));
+    EXPECT_EQ(commit_code(*run, root), to_string(ErrorCode::io));
     run.reset();
     EXPECT_EQ(count(intents_prefix), 1U);
 }
 
 // A stop before both must not leave a commit that is not locked.
 TEST_F(EndOfRunTest, ACommitAndItsLockHaveOneGrace) {
-    BackupRunSettings settings = ContentRepository::run_settings();
-    settings.lock = LockSettings{.keep = std::chrono::days(3)};
-    const std::unique_ptr<BackupRun> run = files_.begin(settings);
+    const std::unique_ptr<BackupRun> run = files_.begin(locking());
     const NodeRef root = write_something(*run);
     std::stop_token of_commit, of_lock;
     hook_ = [&](const StoreCall& call) {

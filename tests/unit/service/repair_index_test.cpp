@@ -125,16 +125,7 @@ TEST_F(RepairIndexTest, CollectorsNeitherWaitForItNorTakeItsSegments) {
 }
 
 TEST_F(RepairIndexTest, AHolderWhoMayOnlyReadIsRefused) {
-    const Credential credential = Credential::key_file(key_file_of(5));
-    {
-        Unlocked admin = unlock(*files.store, files.passphrase());
-        KeySlots slots(*files.store, system_clock(), files.random, admin);
-        NewSlot slot;
-        slot.label = "reader";
-        slot.role = Role::read;
-        slot.credential = &credential;
-        slots.add(slot);
-    }
+    const Credential credential = files.add_slot(Role::read);
     const std::vector<std::string> before = files.names("");
     const auto reader = files.open(credential);
     Progress progress;

@@ -3,8 +3,6 @@
 #include "repository/protocol/collector.h"
 #include "unit/service/verify_fixture.h"
 
-#include <filesystem>
-
 #include <gmock/gmock.h>
 
 namespace holdfast {
@@ -74,17 +72,8 @@ TEST_F(VerifyTest, WalksOnlyTheSnapshotsAskedFor) {
 // Files that share a pack, of which one dies: a collection copies what lives to another pack.
 TEST(VerifyMovedTest, FollowsWhatACollectionMoved) {
     test::DocumentRepository files;
-    files.write_file("dies.bin", 5'000'000, 1);
-    files.write_file("lives.bin", 5'000'000, 2);
-    const Snapshot older = files.back_up("documents", 16u << 20);
-    std::filesystem::remove(files.source() / "dies.bin");
-    const Snapshot newest = files.back_up("documents", 16u << 20);
-    forget_snapshot(files.repository->context(), older.id, false);
-    CollectorSettings settings;
-    settings.beat_interval = Duration::zero();
-    settings.tolerated_dead_part = 0.01;
+    const Snapshot newest = files.move_a_file(16u << 20);
     Progress progress;
-    collect_garbage(files.repository->context(), settings, progress);
     const std::vector<std::string> moved = files.names("moved/");
     ASSERT_FALSE(moved.empty());
 

@@ -1,10 +1,7 @@
 // Files put together and compared with their digests and signatures.
 #include "base/error.h"
-#include "repository/protocol/collector.h"
 #include "store/fault_store.h"
 #include "unit/service/verify_fixture.h"
-
-#include <filesystem>
 
 #include <gmock/gmock.h>
 
@@ -112,18 +109,8 @@ TEST_F(VerifyTest, AFileThatCannotBeReadHidesNoOtherAndBlamesThePackItLiesIn) {
 
 TEST(VerifyMovedFilesTest, OfSeveralPacksThatAFileWasMovedToTheOneThatFailsIsBlamed) {
     test::DocumentRepository files;
-    files.write_file("dies.bin", 3'000'000, 1);
-    files.write_file("lives.bin", 5'000'000, 2);
-    const Snapshot older = files.back_up("documents", 16u << 20);
-    std::filesystem::remove(files.source() / "dies.bin");
-    files.back_up("documents", 16u << 20);
-    forget_snapshot(files.repository->context(), older.id, false);
-    CollectorSettings settings;
-    settings.beat_interval = Duration::zero();
-    settings.tolerated_dead_part = 0.01;
-    settings.pack_bytes = 1u << 20;
+    files.move_a_file(1u << 20);
     Progress progress;
-    collect_garbage(files.repository->context(), settings, progress);
     const std::vector<std::string> holders = files.names("packs/d");
     ASSERT_GT(holders.size(), 1U);
     for (const std::string& holder : holders) {

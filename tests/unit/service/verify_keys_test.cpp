@@ -11,16 +11,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 TEST_F(VerifyTest, WithoutContentKeysDigestsAreCompared) {
-    const Credential credential = Credential::key_file(key_file_of(5));
-    {
-        Unlocked admin = unlock(*files.store, files.passphrase());
-        KeySlots slots(*files.store, system_clock(), files.random, admin);
-        NewSlot slot;
-        slot.label = "pruner";
-        slot.role = Role::prune;
-        slot.credential = &credential;
-        slots.add(slot);
-    }
+    const Credential credential = files.add_slot(Role::prune);
     const auto verify_as_pruner = [&](bool compare_files = false) {
         const auto repository = files.open(credential);
         Progress progress;
@@ -44,17 +35,7 @@ TEST_F(VerifyTest, WithoutContentKeysDigestsAreCompared) {
 
 // What others wrote is counted, not told one by one, and is neither damage nor taken for intact.
 TEST_F(VerifyTest, WhatAWriteOnlyKeyCannotReadIsCountedByKind) {
-    const Credential credential = Credential::key_file(key_file_of(6));
-    {
-        Unlocked admin = unlock(*files.store, files.passphrase());
-        KeySlots slots(*files.store, system_clock(), files.random, admin);
-        NewSlot slot;
-        slot.label = "laptop";
-        slot.role = Role::write;
-        slot.domain = "laptops";
-        slot.credential = &credential;
-        slots.add(slot);
-    }
+    const Credential credential = files.add_slot(Role::write, "laptops");
     for (const bool read_data : {false, true}) {
         const auto repository = files.open(credential);
         Progress progress;
