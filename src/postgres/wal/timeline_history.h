@@ -53,7 +53,7 @@ class TimelineHistory {
     TimelineId timeline_at(Lsn position) const;
 
     // The last point that two histories share: up to `end` their logs are the same bytes, and `timeline` is
-    // the last timeline they have in common. Empty end: one is the other. Empty when they share nothing.
+    // the last timeline they have in common. Empty end: they are the same. Empty when they share nothing.
     struct Fork {
         TimelineId timeline = 0;
         std::optional<Lsn> end;

@@ -147,7 +147,7 @@ bool WalReader::feed(ByteView bytes) {
 void WalReader::end_at(Lsn at, WalEndReason reason, std::string detail) {
     end_ = WalEnd{at, reason, std::move(detail)};
     state_ = State::record;
-    assembly_ = {};
+    assembly_ = Bytes();
 }
 
 std::size_t WalReader::take_page_header(ByteView bytes) {
@@ -295,7 +295,7 @@ std::size_t WalReader::take_record_start(ByteView bytes) {
         }
     }
     state_ = State::assembly;
-    if (assembly_.capacity() > assembly_bytes_kept) assembly_ = {};
+    if (assembly_.capacity() > assembly_bytes_kept) assembly_ = Bytes();
     assembly_.clear();
     assembly_start_ = position_;
     assembly_timeline_ = page_timeline_;
