@@ -97,7 +97,9 @@ std::vector<std::string> Exclusions::required_directories() const {
 RelationExclusions::RelationExclusions(std::span<const std::string> names) {
     for (const std::string& name : names) {
         const auto file = parse_relation_file_name(name);
-        if (file && !file->backend && file->fork == Fork::init) unlogged_.insert(file->number);
+        if (file && !file->backend && file->fork == Fork::init && file->segment == 0) {
+            unlogged_.insert(file->number);
+        }
     }
 }
 

@@ -172,6 +172,9 @@ std::string recovery_lines(const RecoverySettings& settings) {
         throw Error(ErrorCode::usage, "a standby recovers to no target",
                     "leave the target out, or recover without following a primary");
     }
+    if (!settings.standby && settings.restore_command.empty()) {
+        throw Error(ErrorCode::usage, "there is no restore_command, without which no server recovers");
+    }
     std::string lines;
     const auto add = [&](std::string_view name, std::string_view value) {
         if (!is_setting_name(name)) {

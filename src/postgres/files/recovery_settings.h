@@ -61,7 +61,8 @@ std::string_view signal_file(const RecoverySettings& settings);
 std::string quote_setting(std::string_view text);
 
 // "name = value" lines. Throws Error(usage) for a restore point's name that no server takes (empty, above 63
-// bytes, more than one line), the position 0, a standby with a target, and names that are no setting's.
+// bytes, more than one line), the position 0, a standby with a target, a recovery without a
+// restore_command, and names that are no setting's.
 //
 // Times are in UTC and in microseconds, as commits are in the log: a time between two is taken down for an
 // inclusive target, up for one that is exclusive, which stops at the same commit.
