@@ -41,6 +41,9 @@ enum class PostgresStop {
 
 // Not thread-safe. Must be started from a thread that outlives the running server: the server stops with it.
 class PostgresServer {
+  private:
+    struct OverDirectory {};
+
   public:
     // Makes a cluster (superuser "postgres", trusted without password) and starts it. Throws
     // std::runtime_error with the server's log when that fails.
@@ -104,9 +107,10 @@ class PostgresServer {
     std::unique_ptr<RunningProgram> start_tool(const std::string& tool,
                                                const std::vector<std::string>& arguments) const;
 
+    PostgresServer(OverDirectory, std::string data_directory,
+                   PostgresOptions options); // for over() and standby_of()
+
   private:
-    struct OverDirectory {};
-    PostgresServer(OverDirectory, std::string data_directory, PostgresOptions options);
     void make_places();
     void make_cluster() const;
     std::vector<std::string> as_server_user(const std::vector<std::string>& command) const;
