@@ -39,6 +39,19 @@ std::vector<LogSliceId> WalArchive::slices_of(const WalRange& range, const CallO
     return found;
 }
 
+std::optional<LogSliceId> WalArchive::any_slice(const CallOptions& call) const {
+    std::optional<LogSliceId> found;
+    context_.store.list(
+        fmt::format("{}{}/", logs_prefix, archive_.hex()), "",
+        [&](const ObjectInfo& object) {
+            const auto slice = LogSliceId::from_name(object.name);
+            if (slice && slice->range.begin < slice->range.end) found = slice;
+            return !found;
+        },
+        call);
+    return found;
+}
+
 WalDetails WalArchive::details(const LogSliceId& slice, const CallOptions& call) const {
     return decode_wal_details(reader_.info(slice, call).details, slice.name());
 }
@@ -87,6 +100,66 @@ Lsn WalArchive::read(const WalRange& range, const Sink& sink, const CallOptions&
         }
     }
     return position;
+}
+
+namespace {
+
+// The archives in the store, each by its first name: a listing is begun anew behind each.
+std::vector<ArchiveId> list_archives(Store& store, const CallOptions& call) {
+    std::vector<ArchiveId> archives;
+    for (bool more = true; more;) {
+        more = false;
+        const std::string after =
+            archives.empty() ? "" : fmt::format("{}{}/~", logs_prefix, archives.back().hex());
+        store.list(
+            std::string(logs_prefix), after,
+            [&](const ObjectInfo& object) {
+                const auto slice = LogSliceId::from_name(object.name);
+                if (!slice) return true;
+                archives.push_back(slice->archive);
+                more = true;
+                return false;
+            },
+            call);
+    }
+    return archives;
+}
+
+} // namespace
+
+WalArchive open_wal_archive(const Repository& repository, const std::string& source,
+                            const CallOptions& call) {
+    const RepositoryContext& context = repository.context();
+    const SnapshotList list = list_snapshots(context);
+    const Snapshot* newest = nullptr;
+    for (const Snapshot& snapshot : list.snapshots) {
+        if (snapshot.source == source && snapshot.log && (newest == nullptr || newer(snapshot, *newest)))
+            newest = &snapshot;
+    }
+    if (newest != nullptr) return {context, newest->log->archive};
+    std::vector<ArchiveId> found;
+    for (const ArchiveId& id : list_archives(context.store, call)) {
+        const WalArchive archive(context, id);
+        try {
+            const auto slice = archive.any_slice(call);
+            if (slice && wal_archive_id(repository.keys(), source,
+                                        archive.details(*slice, call).system_identifier) == id)
+                found.push_back(id);
+        } catch (const Error& error) {
+            // Another domain's, or damaged: not to be told from those of other sources.
+            if (error.code() != ErrorCode::wrong_key && error.code() != ErrorCode::corrupt &&
+                error.code() != ErrorCode::access_denied)
+                throw;
+        }
+    }
+    if (found.size() == 1) return {context, found.front()};
+    if (found.empty()) {
+        throw Error(ErrorCode::not_found, fmt::format("the repository has no log of source {}", source),
+                    "'holdfast wal push' and 'holdfast wal receive' bring it there; is the name right?");
+    }
+    throw Error(ErrorCode::not_found,
+                fmt::format("the repository has the logs of {} clusters under the name {}", found.size(), source),
+                "make a snapshot of the one that is meant: it decides");
 }
 
 } // namespace holdfast::postgres

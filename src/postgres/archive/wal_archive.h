@@ -5,6 +5,7 @@
 #include "postgres/wal/timeline_history.h"
 #include "repository/log/log_path.h"
 #include "repository/log/log_reader.h"
+#include "repository/repository.h"
 
 #include <functional>
 #include <map>
@@ -29,6 +30,9 @@ class WalArchive {
     // Those that overlap `range`: a short listing, however large the archive.
     std::vector<LogSliceId> slices_of(const WalRange& range, const CallOptions& call = {}) const;
 
+    // Any slice with content; empty when there is none.
+    std::optional<LogSliceId> any_slice(const CallOptions& call = {}) const;
+
     // The history of each timeline of which there is a history file, and of timeline 1. A history that cannot
     // be read throws as LogReader does.
     std::map<TimelineId, TimelineHistory> histories(std::span<const LogSliceId> all,
@@ -48,5 +52,10 @@ class WalArchive {
     LogReader reader_;
     ArchiveId archive_;
 };
+
+// The archive of a source: the one that its newest snapshot names, else one that holds log of it. Throws
+// Error(not_found) when there is none, or several and no snapshot.
+WalArchive open_wal_archive(const Repository& repository, const std::string& source,
+                            const CallOptions& call = {});
 
 } // namespace holdfast::postgres

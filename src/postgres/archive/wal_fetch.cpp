@@ -134,11 +134,8 @@ bool fetch_wal_file(const WalArchive& archive, const std::string& name, const st
 }
 
 std::uint64_t segment_bytes_of(const WalArchive& archive, const CallOptions& call) {
-    const std::vector<LogSliceId> slices = archive.slices({}, call);
-    for (const LogSliceId& slice : slices) {
-        if (slice.range.begin < slice.range.end) return archive.details(slice, call).segment_bytes;
-    }
-    return 0;
+    const auto slice = archive.any_slice(call);
+    return slice ? archive.details(*slice, call).segment_bytes : 0;
 }
 
 void prefetch_wal(const WalArchive& archive, const std::string& name, std::uint64_t segment_bytes,
