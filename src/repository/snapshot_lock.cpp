@@ -106,8 +106,8 @@ LockReport lock_tree(Repository& repository, NodeReader& nodes, const NodeRef& r
     } catch (const Error& error) {
         if (error.code() != ErrorCode::wrong_key) throw;
         // What lies below cannot be known, so that it cannot be locked.
-        throw error.with_hint("a prune has moved it to where this key does not read; back up with a key of "
-                              "role full, and prune without --rewrite-budget");
+        throw error.with_hint("its local cache was lost meanwhile, or a prune that gave this run up has "
+                              "moved it to where this key does not read: back up again");
     }
 
     std::set<std::string> wanted{std::string(config_name)};

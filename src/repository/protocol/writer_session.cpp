@@ -23,6 +23,7 @@ struct WriterSession::State {
     bool doomed(const FrameAddress& frame) const { return condemned.dooms(frame) || decided.dooms(frame); }
     enum class Place { held, dead, lost };
     Place place_of(const PackId& pack, unsigned moves_left) const;
+    bool stays(const PackId& pack) const;
 
     const RepositoryContext& context;
     RunContext& run;
@@ -112,6 +113,11 @@ WriterSession::State::Place WriterSession::State::place_of(const PackId& pack, u
     return all;
 }
 
+// Collections that have not told yet what they condemn wait for this run.
+bool WriterSession::State::stays(const PackId& pack) const {
+    return packs.contains(pack) && !decided.removes(pack) && !condemned.removes(pack);
+}
+
 WriterSession::WriterSession(std::unique_ptr<State> state) : state_(std::move(state)) {}
 WriterSession::~WriterSession() = default;
 
@@ -140,6 +146,12 @@ bool WriterSession::may_refer(const FrameAddress& frame) const {
     if (state_->refer_to_nothing || state_->doomed(frame)) return false;
     return !state_->context.steps.list_packs ||
            state_->place_of(frame.pack, most_moves) == State::Place::held;
+}
+
+bool WriterSession::may_reuse(const FrameAddress& frame) const {
+    if (!may_refer(frame)) return false;
+    return frame.pack.kind != metadata_pack || state_->context.keys.reads_structure() ||
+           state_->stays(frame.pack);
 }
 
 const SnapshotList& WriterSession::snapshots() const { return state_->snapshots; }
