@@ -85,5 +85,27 @@ TEST_F(LockedCollectorTest, ADryRunCountsNoSnapshotThatStays) {
     EXPECT_FALSE(store.objects.contains(commit_name(free.id)));
 }
 
+// Where no lock is told of, the store may refuse all the same.
+TEST_F(CollectorTest, LockedPacksGoWhenTheyCan) {
+    const Snapshot gone = back_up("home", {1});
+    back_up("home", {2});
+    forget_snapshot(writer(), gone.id, false);
+    store.before_write = [&](std::string_view verb, const std::string& name) {
+        if (verb == "remove" && name == known[1].pack.name()) throw Error(ErrorCode::access_denied, "locked");
+    };
+    const CollectorReport report = collect();
+    EXPECT_EQ(report.deleted_packs, 1u);
+    EXPECT_EQ(report.locked_packs, 1u);
+    EXPECT_TRUE(store.objects.contains(known[1].pack.name()));
+    const RepositoryContext context = writer();
+    RunContext run = admin->ring.begin_run(random);
+    const auto session = WriterSession::begin(context, run, "test", Duration::zero());
+    EXPECT_FALSE(session->may_refer(known[1]));
+    session->leave();
+    store.before_write = {};
+    EXPECT_EQ(collect().deleted_packs, 1u);
+    EXPECT_FALSE(store.objects.contains(known[1].pack.name()));
+}
+
 } // namespace
 } // namespace holdfast
