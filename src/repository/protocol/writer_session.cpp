@@ -8,6 +8,7 @@
 #include "repository/protocol/run_intent.h"
 #include "repository/protocol/standing_verdicts.h"
 
+#include <ranges>
 #include <set>
 
 #include <fmt/format.h>
@@ -198,12 +199,13 @@ void WriterSession::checkpoint(const Snapshot& snapshot) {
     put_object(state_->context, name, object);
 }
 
-// A commit that may be on its way must keep its intent: it refers to what no checkpoint does.
+// A commit that may be on its way must keep its intent: it refers to what no checkpoint does. The newest beat
+// goes first, so that a run that is cut off here looks silent for as long as it can.
 void WriterSession::leave(const CallOptions& call) {
     if (state_->commit_tried) throw Error(ErrorCode::internal, "a run left after it tried to commit");
     state_->intent.reset(); // no more beats
     const std::string prefix = fmt::format("{}{}-", intents_prefix, state_->run.id().hex());
-    for (const std::string& name : list_names(state_->context.store, prefix, call))
+    for (const std::string& name : list_names(state_->context.store, prefix, call) | std::views::reverse)
         state_->context.store.remove(name, call);
 }
 
