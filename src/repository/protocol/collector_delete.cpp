@@ -109,6 +109,8 @@ std::set<std::string> Collection::locked_of(const std::vector<std::string>& name
     return locked;
 }
 
+// What is locked between the question and the delete is no longer needed under this name: who locks reads the
+// verdicts afterwards, and follows the moves, which were told before.
 std::set<std::string> Collection::remove_lockable(const std::vector<std::string>& names) {
     const std::set<std::string> locked = locked_of(names);
     std::set<std::string> removed;
