@@ -64,7 +64,11 @@ class BackupRun {
     const std::optional<Snapshot>& parent() const { return parent_; }
     // The roots of trees to compare with: a checkpoint first, if there is one that is newer than the parent.
     const std::vector<NodeRef>& previous_roots() const { return previous_; }
-    bool may_refer(const FrameAddress& frame) const { return session_->may_refer(frame); }
+    // Whether content, or a node, may be referred to where an earlier snapshot has it.
+    bool may_refer(const FrameAddress& frame) const { return session_->may_reuse(frame); }
+    // Whether a large file may be taken over as it is, its nodes unread. A run that locks goes through them
+    // in the end, so it has to be able to.
+    bool may_take_over(const SegmentGroups& groups);
     // Reads as the run does: until its grace is over.
     NodeReader& nodes() { return nodes_; }
     ContentWriter& writer() { return *writer_; }
@@ -101,6 +105,7 @@ class BackupRun {
     };
     Snapshot describe(const NodeRef& root, const SnapshotTotals& totals, SnapshotState state) const;
     void choose_previous();
+    bool stays_readable(const NodeRef& group);
     std::uint64_t next_sequence() const;
     void flush();
     void leave() noexcept;

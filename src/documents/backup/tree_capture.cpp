@@ -213,13 +213,9 @@ bool TreeCapture::content_usable(const TreeEntry& entry) const {
         return std::all_of(extents->begin(), extents->end(),
                            [&](const Extent& extent) { return tools_.usable(extent.frame); });
     }
-    if (const auto* groups = std::get_if<SegmentGroups>(&entry.content)) {
-        // What lies below a group is reachable from a snapshot that still stands, or is found when it is
-        // read.
-        return std::all_of(groups->begin(), groups->end(),
-                           [&](const NodeRef& group) { return tools_.usable(group.location.frame); });
-    }
-    return true;
+    // What lies below a group is reachable from a snapshot that still stands, or is found when it is read.
+    const auto* groups = std::get_if<SegmentGroups>(&entry.content);
+    return groups == nullptr || tools_.groups_usable(*groups);
 }
 
 bool TreeCapture::take_from_link(TreeEntry& entry) {

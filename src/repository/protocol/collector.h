@@ -35,6 +35,8 @@ struct CollectorSettings {
     std::uint64_t pack_bytes = 16ull << 20;
     // Where what is too large for memory waits.
     std::string temporary_directory = "/tmp";
+    // How many requests that only ask are under way together; with one, no threads are started.
+    unsigned requests_at_once = 8;
     bool dry_run = false;
 };
 
