@@ -1,4 +1,5 @@
 // Reading a history file: what is taken is written and read to the same, and answers any question.
+#include "base/bytes.h"
 #include "base/error.h"
 #include "postgres/wal/timeline_history.h"
 
