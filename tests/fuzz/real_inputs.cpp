@@ -10,6 +10,7 @@ std::vector<RealInput> real_inputs() {
     add_keys(inputs);
     add_texts(inputs);
     add_postgres(inputs);
+    add_wal(inputs);
     return inputs;
 }
 

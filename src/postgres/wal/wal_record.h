@@ -98,11 +98,13 @@ struct BlockReference {
 
 // The views point into the buffers of whoever made the record; see there for how long they live.
 struct WalRecord {
-    Lsn start;               // of its first byte: behind the page header, when it is the first of a page
-    Lsn end;                 // behind its last byte, rounded up to 8; of a switch, the end of the segment
-    Lsn previous;            // start of the record before it
-    TimelineId timeline = 0; // of the page it starts on; 0 when that page's header was not seen
-    TransactionId xid = 0;   // 0: none
+    Lsn start;    // of its first byte: behind the page header, when it is the first of a page
+    Lsn end;      // behind its last byte, rounded up to 8; of a switch, the end of the segment
+    Lsn previous; // start of the record before it
+    // Of the page it starts on, as its header says; 0 when that was not seen. Where a timeline begins within
+    // a page, that page still names the one before.
+    TimelineId timeline = 0;
+    TransactionId xid = 0; // 0: none
     TransactionId top_level_xid =
         0; // logged with a subtransaction's first record when wal_level is logical (14 on)
     std::uint8_t resource_manager = 0;
