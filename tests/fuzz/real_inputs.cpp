@@ -9,6 +9,7 @@ std::vector<RealInput> real_inputs() {
     add_protocol(inputs);
     add_keys(inputs);
     add_texts(inputs);
+    add_postgres(inputs);
     return inputs;
 }
 

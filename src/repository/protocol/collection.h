@@ -99,6 +99,8 @@ class Collection {
     void drop_moved(const Verdict& verdict);
     void drop_old_verdicts();
     void drop_ended_runs();
+    // Slices of logs that no snapshot needs (collector_log.cpp).
+    void drop_logs();
 
     // Puts a beat and returns all runs with intents. Afterwards store_now_ is the store's time.
     std::vector<ListedRun> beat_and_list_runs();
@@ -131,6 +133,7 @@ class Collection {
     ReachabilityScanner scanner_;
     std::vector<RunId> forgotten_;
     std::set<RunId> committed_; // at the last mark, forgotten ones included
+    std::map<ArchiveId, std::uint64_t> log_begins_; // at the last mark: from where on logs are needed
 
     std::vector<PackSummary> inventory_;
     std::vector<PackId> leftovers_; // decided on earlier, and still there

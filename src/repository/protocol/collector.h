@@ -46,6 +46,7 @@ struct CollectorReport {
     std::uint64_t dead_bytes_kept = 0; // in packs that were not rewritten, or are locked
     std::uint64_t locked_packs = 0;    // that should go and cannot yet
     std::uint64_t deleted_index_segments = 0, deleted_snapshots = 0;
+    std::uint64_t deleted_log_slices = 0, deleted_log_bytes = 0;
     std::vector<std::string> waited_for, fenced;
     std::vector<std::string> problems; // what was found damaged or untrusted, and left alone
     bool postponed = false;            // runs were still open; nothing was deleted
