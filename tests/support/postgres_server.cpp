@@ -48,12 +48,6 @@ void give_to_server(const fs::path& path) {
         throw std::runtime_error("cannot give " + path.string() + " to the server");
 }
 
-void give_tree_to_server(const fs::path& path) {
-    give_to_server(path);
-    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(path))
-        give_to_server(entry.path());
-}
-
 // A dead process that nobody has waited for yet holds nothing any more.
 bool process_exists(pid_t process) {
     const std::string state = content_of(fmt::format("/proc/{}/stat", process));
@@ -116,9 +110,15 @@ PostgresServer::~PostgresServer() {
     }
 }
 
+void PostgresServer::give(const std::string& directory) {
+    give_to_server(directory);
+    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(directory))
+        give_to_server(entry.path());
+}
+
 std::unique_ptr<PostgresServer> PostgresServer::over(const std::string& data_directory,
                                                      PostgresOptions options) {
-    give_tree_to_server(data_directory);
+    give(data_directory);
     fs::permissions(data_directory, fs::perms::owner_all);
     return std::make_unique<PostgresServer>(OverDirectory{}, data_directory, std::move(options));
 }

@@ -56,6 +56,8 @@ class PostgresServer {
     // of (chown and mode, nothing else). Its own socket folder and settings are given on the command line.
     // Not started.
     static std::unique_ptr<PostgresServer> over(const std::string& data_directory, PostgresOptions options);
+    // Makes the server's user the owner of a folder and all in it.
+    static void give(const std::string& directory);
     // A running standby of `primary`, streaming from it; through `slot`, which must exist, when one is named.
     static std::unique_ptr<PostgresServer> standby_of(PostgresServer& primary, const std::string& slot = {},
                                                       const std::string& settings = {});

@@ -159,7 +159,7 @@ class BaseBackup {
             if (!reader_) fail_archives();
             reader_->take(piece.subspan(1));
             return;
-        case 'p': // progress, which we do not ask for
+        case 'p': // progress, which the archives tell themselves
             return;
         default:
             throw Error(ErrorCode::incompatible, fmt::format("{}: an unknown message {:#x} in a base backup",
@@ -207,12 +207,13 @@ std::string base_backup_command(int server_version, const BaseBackupOptions& opt
     const std::string label = quoted(options.label);
     if (server_version >= one_copy_since) {
         return fmt::format(
-            "BASE_BACKUP (LABEL {}, CHECKPOINT '{}', WAIT false, TABLESPACE_MAP true, MANIFEST 'no', "
+            "BASE_BACKUP (LABEL {}, PROGRESS true, CHECKPOINT '{}', WAIT false, TABLESPACE_MAP true, "
+            "MANIFEST 'no', "
             "VERIFY_CHECKSUMS {}{})",
             label, options.fast_checkpoint ? "fast" : "spread", options.server_verifies_checksums,
             options.max_rate_kib == 0 ? "" : fmt::format(", MAX_RATE {}", options.max_rate_kib));
     }
-    return fmt::format("BASE_BACKUP LABEL {}{} NOWAIT TABLESPACE_MAP{}{} MANIFEST 'no'", label,
+    return fmt::format("BASE_BACKUP LABEL {} PROGRESS{} NOWAIT TABLESPACE_MAP{}{} MANIFEST 'no'", label,
                        options.fast_checkpoint ? " FAST" : "",
                        options.max_rate_kib == 0 ? "" : fmt::format(" MAX_RATE {}", options.max_rate_kib),
                        options.server_verifies_checksums ? "" : " NOVERIFY_CHECKSUMS");

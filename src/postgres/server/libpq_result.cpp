@@ -19,7 +19,7 @@ ServerMessage message_of(const PGresult* result) {
         return text == nullptr ? std::string() : trimmed(text);
     };
     ServerMessage said{field(PG_DIAG_SQLSTATE), field(PG_DIAG_MESSAGE_PRIMARY), field(PG_DIAG_MESSAGE_DETAIL),
-                       field(PG_DIAG_MESSAGE_HINT)};
+                       field(PG_DIAG_MESSAGE_HINT), field(PG_DIAG_SOURCE_FUNCTION)};
     if (said.text.empty()) said.text = trimmed(PQresultErrorMessage(result));
     return said;
 }

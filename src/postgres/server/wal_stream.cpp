@@ -22,6 +22,12 @@ constexpr std::size_t keepalive_bytes = 1 + 2 * 8 + 1;
 constexpr auto answer_patience = std::chrono::seconds(60);
 constexpr auto longest_wait = std::chrono::hours(24);
 
+// A segment that is missing has an error code of its own; one that goes while it is read has none, only the
+// place in the source that looks for that (in all of 13 to 18).
+bool is_removed_log(const ServerMessage& said) {
+    return said.sqlstate == undefined_file || said.function == "CheckXLogRemoved";
+}
+
 std::chrono::steady_clock::duration steady(Duration duration) {
     return std::chrono::duration_cast<std::chrono::steady_clock::duration>(duration);
 }
@@ -92,7 +98,7 @@ void WalStream::start(const std::stop_token& stop) {
     while (connection.next_result(wake, deadline)) {
     }
     // From 18 on a slot that lost its log is refused; before, the log is found missing later.
-    if (said.sqlstate == undefined_file || (said.sqlstate == object_not_in_state && !options_.slot.empty())) {
+    if (is_removed_log(said) || (said.sqlstate == object_not_in_state && !options_.slot.empty())) {
         end_ = WalRemoved{said.text};
         return;
     }
@@ -176,16 +182,17 @@ StreamEvent WalStream::take_end(const StopWake& wake) {
             break;
         }
         case PGRES_COMMAND_OK:
+            // Without an end of the timeline: its last word before it closes the connection.
+            if (!timeline_ended) return ServerStopped{};
             break;
         default: {
             const ServerMessage said = message_of(result.get());
-            if (said.sqlstate == undefined_file) return WalRemoved{said.text};
+            if (is_removed_log(said)) return WalRemoved{said.text};
             throw ServerError(connection.place(), said);
         }
         }
     }
-    if (timeline_ended) return end;
-    return ServerStopped{};
+    return end;
 }
 
 void WalStream::report(Lsn written, Lsn flushed, Lsn applied, std::stop_token stop) {

@@ -16,7 +16,7 @@ namespace holdfast::postgres {
 struct WalStreamOptions {
     Lsn start; // any position; a segment's begin, usually
     TimelineId timeline = 0;
-    std::string slot; // empty: without one
+    std::string slot{}; // empty: without one
     // How often the server is told our positions when there is nothing else to say.
     Duration status_interval = std::chrono::seconds(5);
     // Without a word for half of this the server is asked whether it lives; without one for all of it, it is

@@ -92,12 +92,13 @@ TEST(SlotNames, AreWhatPostgresqlTakes) {
 }
 
 TEST(BaseBackupCommands, FitTheVersion) {
-    EXPECT_EQ(
-        base_backup_command(130000, {.label = "it's", .max_rate_kib = 64}),
-        "BASE_BACKUP LABEL 'it''s' FAST NOWAIT TABLESPACE_MAP MAX_RATE 64 NOVERIFY_CHECKSUMS MANIFEST 'no'");
+    EXPECT_EQ(base_backup_command(130000, {.label = "it's", .max_rate_kib = 64}),
+              "BASE_BACKUP LABEL 'it''s' PROGRESS FAST NOWAIT TABLESPACE_MAP MAX_RATE 64 NOVERIFY_CHECKSUMS "
+              "MANIFEST 'no'");
     EXPECT_EQ(base_backup_command(
                   150000, {.label = "l", .fast_checkpoint = false, .server_verifies_checksums = true}),
-              "BASE_BACKUP (LABEL 'l', CHECKPOINT 'spread', WAIT false, TABLESPACE_MAP true, MANIFEST 'no', "
+              "BASE_BACKUP (LABEL 'l', PROGRESS true, CHECKPOINT 'spread', WAIT false, TABLESPACE_MAP true, "
+              "MANIFEST 'no', "
               "VERIFY_CHECKSUMS true)");
     expect_error(ErrorCode::usage, [] { base_backup_command(150000, {.max_rate_kib = 31}); });
 }
