@@ -21,7 +21,7 @@ struct RunOptions {
     std::map<std::string, std::string> environment;
     std::string directory = "/";
     // The user and group number it runs as; nothing: ours.
-    std::optional<uid_t> user;
+    std::optional<uid_t> user{};
 };
 
 // Runs `command` (a path and arguments) with an empty standard input and waits for it.
@@ -35,6 +35,7 @@ class RunningProgram {
     RunningProgram(const RunningProgram&) = delete;
     RunningProgram& operator=(const RunningProgram&) = delete;
 
+    pid_t process() const { return process_; }
     void signal(int number) const;
     bool ended();
     // Whether it has this file open now.
