@@ -67,6 +67,7 @@ class BackupRun {
     bool may_refer(const FrameAddress& frame) const { return session_->may_refer(frame); }
     // Reads as the run does: until its grace is over.
     NodeReader& nodes() { return nodes_; }
+    PackReader& packs() { return packs_; }
     ContentWriter& writer() { return *writer_; }
     FileContentWriter& files() { return *files_; }
 

@@ -31,6 +31,8 @@ class TreeAssembly {
     TreeEntry complete(const TreeEntry& entry);
 
     bool empty() const { return open_.empty(); }
+    // Whether there is a top that is not complete.
+    bool begun() const { return !open_.empty() || left_top_ != nullptr; }
     // The directory that was entered last. Its flags may be changed.
     TreeEntry& top() { return open_.back()->entry; }
     // The top as far as it has come: directories that are not complete are ended in copies. `unfinished`, if

@@ -36,6 +36,9 @@ struct FileWriteOptions {
     // not known. Where that snapshot has a map of a large file, only these are read, with the pages behind
     // its end or the new one. Smaller files are read whole.
     const std::vector<PageRange>* changed = nullptr;
+    // Called for each page of a large file that differs from the earlier snapshot's, in as far as that has
+    // it.
+    std::function<void(std::uint64_t offset, ByteView page)> page_differs;
     // Called when a segment of a large file has been stored to its end. Its argument gives all segments of
     // which that is so, for a checkpoint.
     std::function<void(const std::function<FileContentResult()>& so_far)> segment_done;

@@ -302,6 +302,7 @@ void SegmentedContentWriter::write_block(std::uint64_t offset) {
                      before->signatures[first_page + page] == signatures_[page] &&
                      signatures_[page] != hole_signature;
     }
+    if (before && options_.page_differs) tell_differences(offset, same, before->signatures.size());
     const std::uint64_t size = block_.bytes.size();
     for_each_run(same, [&](std::size_t page, std::size_t end, bool keep) {
         const std::uint64_t from = page * page_bytes;
@@ -312,6 +313,18 @@ void SegmentedContentWriter::write_block(std::uint64_t offset) {
             append_changed(offset + from, ByteView(block_.bytes).subspan(from, to - from), Run::changed);
         }
     });
+}
+
+// `same` is said of the pages of the block at `offset`; the earlier segment has `known` pages.
+void SegmentedContentWriter::tell_differences(std::uint64_t offset, const std::vector<bool>& same,
+                                              std::size_t known) {
+    const std::size_t first_page = offset % segment_bytes / page_bytes;
+    for (std::size_t page = 0; page < same.size() && first_page + page < known; ++page) {
+        if (same[page]) continue;
+        const std::size_t from = page * page_bytes;
+        const std::size_t length = std::min(page_bytes, block_.bytes.size() - from);
+        options_.page_differs(offset + from, ByteView(block_.bytes).subspan(from, length));
+    }
 }
 
 // The bytes [from, to) of the block at `offset`, which are as they were.

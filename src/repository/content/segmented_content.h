@@ -46,6 +46,7 @@ class SegmentedContentWriter {
     void write_data(std::uint64_t begin, std::uint64_t end);
     void write_hole(std::uint64_t begin, std::uint64_t end);
     void write_block(std::uint64_t offset);
+    void tell_differences(std::uint64_t offset, const std::vector<bool>& same, std::size_t known);
     void keep_or_rewrite(std::uint64_t offset, std::uint64_t from, std::uint64_t to);
     bool previous_extents(std::uint64_t begin, std::uint64_t length, Extents& extents);
     bool keep_pages(std::uint64_t begin, std::uint64_t end);
