@@ -5,6 +5,8 @@
 
 #include <functional>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include <gtest/gtest.h>
 
@@ -25,6 +27,14 @@ inline std::optional<Error> error_of(const std::function<void()>& body) {
 inline std::string code_of(const std::function<void()>& body) {
     const std::optional<Error> error = error_of(body);
     return error ? std::string(to_string(error->code())) : "no error";
+}
+
+// Fails the test unless `body` throws an Error of `code` whose message holds `text`.
+inline void expect_error(ErrorCode code, const std::function<void()>& body, std::string_view text = {}) {
+    const std::optional<Error> error = error_of(body);
+    if (!error) return;
+    EXPECT_EQ(to_string(error->code()), to_string(code)) << error->message();
+    EXPECT_NE(error->message().find(text), std::string::npos) << error->message();
 }
 
 } // namespace holdfast::test

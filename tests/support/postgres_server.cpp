@@ -48,13 +48,12 @@ void give_to_server(const fs::path& path) {
         throw std::runtime_error("cannot give " + path.string() + " to the server");
 }
 
-void give_tree_to_server(const fs::path& path) {
-    give_to_server(path);
-    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(path))
-        give_to_server(entry.path());
+// A dead process that nobody has waited for yet holds nothing any more.
+bool process_exists(pid_t process) {
+    const std::string state = content_of(fmt::format("/proc/{}/stat", process));
+    const std::size_t name_end = state.rfind(')');
+    return name_end != std::string::npos && !state.substr(name_end).starts_with(") Z");
 }
-
-bool process_exists(pid_t process) { return ::kill(process, 0) == 0; }
 
 std::vector<pid_t> children_of(pid_t process) {
     std::ifstream list(fmt::format("/proc/{0}/task/{0}/children", process));
@@ -111,12 +110,17 @@ PostgresServer::~PostgresServer() {
     }
 }
 
+void PostgresServer::give(const std::string& directory) {
+    give_to_server(directory);
+    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(directory))
+        give_to_server(entry.path());
+}
+
 std::unique_ptr<PostgresServer> PostgresServer::over(const std::string& data_directory,
                                                      PostgresOptions options) {
-    give_tree_to_server(data_directory);
+    give(data_directory);
     fs::permissions(data_directory, fs::perms::owner_all);
-    return std::unique_ptr<PostgresServer>(
-        new PostgresServer(OverDirectory{}, data_directory, std::move(options)));
+    return std::make_unique<PostgresServer>(OverDirectory{}, data_directory, std::move(options));
 }
 
 std::unique_ptr<PostgresServer> PostgresServer::standby_of(PostgresServer& primary, const std::string& slot,
@@ -124,7 +128,7 @@ std::unique_ptr<PostgresServer> PostgresServer::standby_of(PostgresServer& prima
     PostgresOptions options = primary.options_;
     options.start = false;
     options.settings = settings;
-    std::unique_ptr<PostgresServer> standby(new PostgresServer(OverDirectory{}, {}, options));
+    auto standby = std::make_unique<PostgresServer>(OverDirectory{}, std::string(), options);
     standby->data_directory_ = standby->directory_ / "data";
     primary.base_backup(standby->data_directory_);
     std::ofstream(standby->data_directory_ + "/standby.signal").flush();

@@ -41,6 +41,9 @@ enum class PostgresStop {
 
 // Not thread-safe. Must be started from a thread that outlives the running server: the server stops with it.
 class PostgresServer {
+  private:
+    struct OverDirectory {};
+
   public:
     // Makes a cluster (superuser "postgres", trusted without password) and starts it. Throws
     // std::runtime_error with the server's log when that fails.
@@ -53,6 +56,8 @@ class PostgresServer {
     // of (chown and mode, nothing else). Its own socket folder and settings are given on the command line.
     // Not started.
     static std::unique_ptr<PostgresServer> over(const std::string& data_directory, PostgresOptions options);
+    // Makes the server's user the owner of a folder and all in it.
+    static void give(const std::string& directory);
     // A running standby of `primary`, streaming from it; through `slot`, which must exist, when one is named.
     static std::unique_ptr<PostgresServer> standby_of(PostgresServer& primary, const std::string& slot = {},
                                                       const std::string& settings = {});
@@ -104,9 +109,10 @@ class PostgresServer {
     std::unique_ptr<RunningProgram> start_tool(const std::string& tool,
                                                const std::vector<std::string>& arguments) const;
 
+    PostgresServer(OverDirectory, std::string data_directory,
+                   PostgresOptions options); // for over() and standby_of()
+
   private:
-    struct OverDirectory {};
-    PostgresServer(OverDirectory, std::string data_directory, PostgresOptions options);
     void make_places();
     void make_cluster() const;
     std::vector<std::string> as_server_user(const std::vector<std::string>& command) const;

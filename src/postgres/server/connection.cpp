@@ -1,5 +1,7 @@
 #include "postgres/server/connection.h"
 
+#include "postgres/server/libpq_result.h"
+
 #include <array>
 #include <chrono>
 
@@ -13,25 +15,9 @@ namespace {
 // How long a server may take to answer that it has given up what it was asked to cancel.
 constexpr auto cancel_patience = std::chrono::seconds(10);
 
-std::string trimmed(std::string_view text) {
-    const std::size_t end = text.find_last_not_of(" \n\r\t");
-    return std::string(text.substr(0, end == std::string_view::npos ? 0 : end + 1));
-}
-
 Deadline in(Duration duration) {
     return std::chrono::steady_clock::now() +
            std::chrono::duration_cast<std::chrono::steady_clock::duration>(duration);
-}
-
-ServerMessage message_of(const PGresult* result) {
-    const auto field = [&](int which) {
-        const char* text = PQresultErrorField(result, which);
-        return text == nullptr ? std::string() : trimmed(text);
-    };
-    ServerMessage said{field(PG_DIAG_SQLSTATE), field(PG_DIAG_MESSAGE_PRIMARY), field(PG_DIAG_MESSAGE_DETAIL),
-                       field(PG_DIAG_MESSAGE_HINT)};
-    if (said.text.empty()) said.text = trimmed(PQresultErrorMessage(result));
-    return said;
 }
 
 void log_notice(void* context, const PGresult* notice) {
@@ -42,25 +28,6 @@ void log_notice(void* context, const PGresult* notice) {
 
 std::string as_milliseconds(Duration duration) {
     return std::to_string(std::chrono::ceil<std::chrono::milliseconds>(duration).count());
-}
-
-QueryResult rows_of(const PGresult* result) {
-    QueryResult all;
-    const int columns = PQnfields(result);
-    for (int column = 0; column < columns; ++column) all.columns.emplace_back(PQfname(result, column));
-    all.rows.resize(static_cast<std::size_t>(PQntuples(result)));
-    for (int row = 0; row < PQntuples(result); ++row) {
-        QueryResult::Row& values = all.rows[static_cast<std::size_t>(row)];
-        for (int column = 0; column < columns; ++column) {
-            if (PQgetisnull(result, row, column) != 0) {
-                values.emplace_back();
-            } else {
-                values.emplace_back(std::string(PQgetvalue(result, row, column),
-                                                static_cast<std::size_t>(PQgetlength(result, row, column))));
-            }
-        }
-    }
-    return all;
 }
 
 } // namespace
@@ -165,8 +132,29 @@ std::optional<std::string> Connection::query_value(std::string_view sql, const P
     return query(sql, parameters, std::move(stop)).value();
 }
 
-std::vector<Connection::Result> Connection::run(std::string_view sql, const Parameters* parameters,
-                                                const std::stop_token& stop) {
+std::optional<QueryResult> Connection::query_within(Duration limit, std::string_view sql,
+                                                    const Parameters& parameters,
+                                                    const std::function<void()>& past_limit,
+                                                    std::stop_token stop) {
+    if (limit <= Duration{}) return query(sql, parameters, std::move(stop));
+    send(sql, &parameters);
+    const StopWake wake(stop);
+    try {
+        const std::vector<Result> results = take_results(wake, in(limit));
+        return results.empty() ? QueryResult() : rows_of(results.back().get());
+    } catch (const ServerError&) {
+        throw;
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::timed_out) past_limit();
+        const std::vector<Result> late = cancel();
+        if (error.code() != ErrorCode::timed_out) throw;
+        if (!late.empty() && PQresultStatus(late.back().get()) == PGRES_TUPLES_OK)
+            return rows_of(late.back().get());
+        return std::nullopt;
+    }
+}
+
+void Connection::send(std::string_view sql, const Parameters* parameters) {
     const std::string text(sql);
     int sent = 0;
     if (parameters == nullptr) {
@@ -178,23 +166,19 @@ std::vector<Connection::Result> Connection::run(std::string_view sql, const Para
                                  values.data(), nullptr, nullptr, 0);
     }
     if (sent == 0) fail(place_, nullptr);
-    const StopWake wake(stop);
+}
+
+std::vector<Connection::Result> Connection::take_results(const StopWake& wake, const Deadline& deadline) {
+    flush(wake, deadline);
     std::vector<Result> results;
-    try {
-        flush(wake);
-        while (Result result = next_result(wake)) {
-            const ExecStatusType status = PQresultStatus(result.get());
-            results.push_back(std::move(result));
-            // Such a result comes again and again until its data was moved.
-            if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
-                connection_.reset();
-                throw Error(ErrorCode::internal,
-                            place_ + ": a statement copies data where none was expected");
-            }
+    while (Result result = next_result(wake, deadline)) {
+        const ExecStatusType status = PQresultStatus(result.get());
+        results.push_back(std::move(result));
+        // Such a result comes again and again until its data was moved.
+        if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
+            connection_.reset();
+            throw Error(ErrorCode::internal, place_ + ": a statement copies data where none was expected");
         }
-    } catch (const Error& error) {
-        if (error.code() == ErrorCode::cancelled) cancel();
-        throw;
     }
     for (const Result& result : results) {
         const ExecStatusType status = PQresultStatus(result.get());
@@ -204,19 +188,32 @@ std::vector<Connection::Result> Connection::run(std::string_view sql, const Para
     return results;
 }
 
-void Connection::cancel() {
+std::vector<Connection::Result> Connection::run(std::string_view sql, const Parameters* parameters,
+                                                const std::stop_token& stop) {
+    send(sql, parameters);
+    const StopWake wake(stop);
+    try {
+        return take_results(wake, {});
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::cancelled) cancel();
+        throw;
+    }
+}
+
+std::vector<Connection::Result> Connection::cancel() {
     std::array<char, 256> reason{};
     const std::unique_ptr<PGcancel, decltype(&PQfreeCancel)> request(PQgetCancel(handle()), PQfreeCancel);
     if (request) PQcancel(request.get(), reason.data(), static_cast<int>(reason.size()));
+    std::vector<Result> results;
     try {
         const StopWake no_stop{{}};
         const Deadline deadline = in(cancel_patience);
-        while (next_result(no_stop, deadline)) {
-        }
+        while (Result result = next_result(no_stop, deadline)) results.push_back(std::move(result));
     } catch (const Error& error) {
         logger_->warning("postgresql_cancel_not_answered", {{"server", place_}, {"reason", error.message()}});
         connection_.reset();
     }
+    return results;
 }
 
 void Connection::flush(const StopWake& wake, const Deadline& deadline) {

@@ -6,6 +6,7 @@
 #include "postgres/server/server_error.h"
 #include "postgres/server/socket_wait.h"
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -67,6 +68,12 @@ class Connection {
     QueryResult query(std::string_view sql, const Parameters& parameters = {}, std::stop_token stop = {});
     std::optional<std::string> query_value(std::string_view sql, const Parameters& parameters = {},
                                            std::stop_token stop = {});
+    // As query, but past `limit` (0: none) calls `past_limit`, while the statement still waits, then has the
+    // server cancel it and returns nothing. A statement that ends in between returns its rows.
+    std::optional<QueryResult> query_within(Duration limit, std::string_view sql,
+                                            const Parameters& parameters,
+                                            const std::function<void()>& past_limit,
+                                            std::stop_token stop = {});
 
     // 130023 for 13.23.
     int server_version() const;
@@ -103,8 +110,12 @@ class Connection {
     };
     void connect(const std::stop_token& stop);
     void prepare_session(const std::stop_token& stop);
-    // Asks the server to give up, and takes what it then says; drops the connection when it does not answer.
-    void cancel();
+    // Asks the server to give up, and takes what it then says: the rows, when it was done before. Drops the
+    // connection when it does not answer.
+    std::vector<Result> cancel();
+    void send(std::string_view sql, const Parameters* parameters);
+    // Takes all results of what was sent; throws what they report.
+    std::vector<Result> take_results(const StopWake& wake, const Deadline& deadline);
     std::vector<Result> run(std::string_view sql, const Parameters* parameters, const std::stop_token& stop);
 
     ConnectionSettings settings_;

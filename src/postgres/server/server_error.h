@@ -16,6 +16,7 @@ struct ServerMessage {
     std::string text;
     std::string detail;
     std::string hint;
+    std::string function{}; // of PostgreSQL's source that reported it: the same in every language
 };
 
 class ServerError final : public Error {
