@@ -63,4 +63,22 @@ FileMetadata to_metadata(const TreeEntry& entry) {
     return metadata;
 }
 
+TreeEntry to_entry(std::string name, const FileMetadata& metadata) {
+    TreeEntry entry;
+    entry.name = std::move(name);
+    entry.type = entry_type(metadata.type);
+    entry.mode = static_cast<std::uint16_t>(metadata.mode);
+    entry.uid = metadata.uid;
+    entry.gid = metadata.gid;
+    entry.mtime = metadata.mtime;
+    entry.ctime = metadata.ctime;
+    entry.inode = metadata.inode;
+    entry.device = metadata.device;
+    entry.links = metadata.link_count;
+    entry.size = metadata.size_bytes;
+    entry.major = metadata.rdev_major;
+    entry.minor = metadata.rdev_minor;
+    return entry;
+}
+
 } // namespace holdfast

@@ -12,4 +12,8 @@ FileType file_type(EntryType type);
 // The entry's metadata with all details; content apart.
 FileMetadata to_metadata(const TreeEntry& entry);
 
+// The entry of this name, as far as a stat goes: without details (owners' names, attributes, link target) and
+// content.
+TreeEntry to_entry(std::string name, const FileMetadata& metadata);
+
 } // namespace holdfast

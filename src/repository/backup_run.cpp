@@ -106,11 +106,14 @@ void BackupRun::choose_previous() {
     if (parent_) previous_.push_back(parent_->root);
 }
 
-bool BackupRun::may_take_over(const SegmentGroups& groups) {
+bool BackupRun::may_take_over(const FileContent& content) {
+    if (const auto* extents = std::get_if<Extents>(&content))
+        return std::ranges::all_of(*extents, [&](const Extent& extent) { return may_refer(extent.frame); });
+    const auto* groups = std::get_if<SegmentGroups>(&content);
     const bool must_read = settings_.lock && !repository_.keys().reads_structure();
-    return std::ranges::all_of(groups, [&](const NodeRef& group) {
-        return must_read ? stays_readable(group) : session_->may_refer(group.location.frame);
-    });
+    return groups == nullptr || std::ranges::all_of(*groups, [&](const NodeRef& group) {
+               return must_read ? stays_readable(group) : session_->may_refer(group.location.frame);
+           });
 }
 
 // Maps may have moved although the group above them has not. Signatures lead nowhere.

@@ -66,11 +66,13 @@ class BackupRun {
     const std::vector<NodeRef>& previous_roots() const { return previous_; }
     // Whether content, or a node, may be referred to where an earlier snapshot has it.
     bool may_refer(const FrameAddress& frame) const { return session_->may_reuse(frame); }
-    // Whether a large file may be taken over as it is, its nodes unread. A run that locks goes through them
-    // in the end, so it has to be able to.
-    bool may_take_over(const SegmentGroups& groups);
+    // Whether a file's content may be taken over as it is; of a large one its nodes unread. A run that locks
+    // goes through them in the end, so it has to be able to; for others, what lies below a group is reachable
+    // from a snapshot that still stands, or is found when it is read.
+    bool may_take_over(const FileContent& content);
     // Reads as the run does: until its grace is over.
     NodeReader& nodes() { return nodes_; }
+    PackReader& packs() { return packs_; }
     ContentWriter& writer() { return *writer_; }
     FileContentWriter& files() { return *files_; }
 

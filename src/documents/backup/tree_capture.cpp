@@ -60,16 +60,16 @@ class ReaderSource final : public ContentSource {
 
 TreeCapture::TreeCapture(const std::vector<NodeRef>& previous, const TreeBackupSettings& settings,
                          const CaptureTools& tools, std::stop_token stop)
-    : settings_(settings), tools_(tools), stop_(std::move(stop)), previous_roots_(previous) {
+    : settings_(settings),
+      tools_(tools),
+      stop_(std::move(stop)),
+      previous_roots_(previous),
+      tree_(tools.writer) {
     for (const SplitRule& rule : settings.split_rules) {
         PathFilter filter;
         filter.exclude(rule.pattern);
         split_filters_.emplace_back(std::move(filter), rule.mode);
     }
-}
-
-StoreNode TreeCapture::store_node() {
-    return [this](Bytes node) { return tools_.writer.put_node(std::move(node)); };
 }
 
 bool TreeCapture::enter_directory(const WalkedEntry& walked) {
@@ -89,29 +89,21 @@ bool TreeCapture::enter_directory(const WalkedEntry& walked) {
     PreviousDirectory directory(tools_.nodes, previous, [this](const NodeRef& node) {
         if (tools_.usable(node.location.frame)) tools_.writer.remember_node(node);
     });
-    open_.push_back(Open{std::string(walked.path), std::move(entry), DirectoryBuilder(store_node()),
-                         std::move(directory), 0, 0});
+    open_.push_back(Open{std::string(walked.path), std::move(directory)});
+    tree_.enter(std::move(entry));
     const FileIdentity identity{walked.metadata.device, walked.metadata.inode};
     if (settings_.repository_directory != identity) return true;
     // What it holds is not known, so that a restore in place lets it be.
-    open_.back().entry.flags |= entry_flag::unreadable;
+    tree_.top().flags |= entry_flag::unreadable;
     tools_.logger.warning("the repository itself is left out of the backup",
                           {{"path", printable(walked.path)}});
     return false;
 }
 
 void TreeCapture::leave_directory(std::string_view) {
-    Open directory = std::move(open_.back());
     open_.pop_back();
-    directory.entry.children = directory.builder.finish();
-    directory.entry.files = directory.files;
-    directory.entry.bytes = directory.bytes;
     ++result_.totals.directories;
-    if (open_.empty()) {
-        result_.root = directory.entry.children;
-        return;
-    }
-    add(directory.entry);
+    if (const std::optional<TreeEntry> root = tree_.leave()) result_.root = root->children;
 }
 
 void TreeCapture::entry(const WalkedEntry& walked) {
@@ -159,20 +151,21 @@ TreeEntry TreeCapture::renewed(const WalkedEntry& walked, const TreeEntry& befor
 
 TreeEntry TreeCapture::describe(const WalkedEntry& walked, const TreeEntry* before) {
     FileMetadata& metadata = walked.metadata;
-    TreeEntry entry;
-    entry.name = walked.name;
     const bool same_details = before != nullptr && before->type == entry_type(metadata.type) &&
                               before->ctime == metadata.ctime && before->inode == metadata.inode &&
                               !settings_.ignore_ctime && (before->flags & entry_flag::fresh_times) == 0;
+    if (!same_details) {
+        if (const Result<void> details = walked.read_details(owners_); !details) {
+            problem(walked.path, details.error().message());
+        }
+    }
+    TreeEntry entry = to_entry(walked.name, metadata);
     if (same_details) {
         entry.user = before->user;
         entry.group = before->group;
         entry.xattrs = before->xattrs;
         entry.target = before->target;
     } else {
-        if (const Result<void> details = walked.read_details(owners_); !details) {
-            problem(walked.path, details.error().message());
-        }
         entry.user = metadata.user;
         entry.group = metadata.group;
         entry.target = metadata.link_target;
@@ -180,18 +173,6 @@ TreeEntry TreeCapture::describe(const WalkedEntry& walked, const TreeEntry* befo
             entry.xattrs.emplace_back(attribute.name, attribute.value);
         }
     }
-    entry.type = entry_type(metadata.type);
-    entry.mode = static_cast<std::uint16_t>(metadata.mode);
-    entry.uid = metadata.uid;
-    entry.gid = metadata.gid;
-    entry.mtime = metadata.mtime;
-    entry.ctime = metadata.ctime;
-    entry.inode = metadata.inode;
-    entry.device = metadata.device;
-    entry.links = metadata.link_count;
-    entry.size = metadata.size_bytes;
-    entry.major = metadata.rdev_major;
-    entry.minor = metadata.rdev_minor;
     if (entry_size_bound(entry) > max_entry_bytes) {
         problem(walked.path, "its extended attributes are too large and were left out");
         entry.xattrs.clear();
@@ -205,17 +186,8 @@ bool TreeCapture::is_unchanged(const FileMetadata& now, const TreeEntry& before)
     return (before.flags & untrusted) == 0 && before.type == entry_type(now.type) &&
            before.mtime == now.mtime && (settings_.ignore_ctime || before.ctime == now.ctime) &&
            (settings_.ignore_inode || before.inode == now.inode) &&
-           (now.type == FileType::directory || before.size == now.size_bytes) && content_usable(before);
-}
-
-bool TreeCapture::content_usable(const TreeEntry& entry) const {
-    if (const auto* extents = std::get_if<Extents>(&entry.content)) {
-        return std::all_of(extents->begin(), extents->end(),
-                           [&](const Extent& extent) { return tools_.usable(extent.frame); });
-    }
-    // What lies below a group is reachable from a snapshot that still stands, or is found when it is read.
-    const auto* groups = std::get_if<SegmentGroups>(&entry.content);
-    return groups == nullptr || tools_.groups_usable(*groups);
+           (now.type == FileType::directory || before.size == now.size_bytes) &&
+           tools_.content_usable(before.content);
 }
 
 bool TreeCapture::take_from_link(TreeEntry& entry) {
@@ -241,7 +213,7 @@ TreeCapture::Reading TreeCapture::give_up(const WalkedEntry& walked, TreeEntry& 
         const bool missing = (old->flags & entry_flag::unreadable) != 0 &&
                              std::holds_alternative<std::monostate>(old->content);
         return old->type == EntryType::file && (old->flags & entry_flag::incomplete) == 0 && !missing &&
-               content_usable(*old);
+               tools_.content_usable(old->content);
     });
     if (whole != before.end()) {
         entry = **whole;
@@ -332,19 +304,11 @@ bool TreeCapture::times_are_fresh(const TreeEntry& entry, Timestamp opened) cons
 }
 
 void TreeCapture::add(const TreeEntry& entry) {
-    Open& directory = open_.back();
-    directory.builder.add(entry);
-    if (entry.type == EntryType::directory) {
-        directory.files += entry.files;
-        directory.bytes += entry.bytes;
-        return;
-    }
+    tree_.add(entry);
     if (entry.type != EntryType::file) {
         ++result_.totals.others;
         return;
     }
-    ++directory.files;
-    directory.bytes += entry.size;
     ++result_.totals.files;
     result_.totals.bytes += entry.size;
 }
@@ -361,7 +325,7 @@ void TreeCapture::vanished(std::string_view path) { problem(path, "it vanished b
 
 void TreeCapture::error(std::string_view path, const Error& error) {
     // What a directory holds is then not known to be all.
-    if (!open_.empty() && open_.back().path == path) open_.back().entry.flags |= entry_flag::unreadable;
+    if (!open_.empty() && open_.back().path == path) tree_.top().flags |= entry_flag::unreadable;
     problem(path, error.message());
 }
 
@@ -372,22 +336,12 @@ void TreeCapture::problem(std::string_view path, std::string what) {
         result_.problems.push_back({"/" + printable(path), std::move(what)});
 }
 
-// The tree as far as it has come: the open directories are ended in copies, from the deepest up.
-NodeRef TreeCapture::tree_so_far(const TreeEntry* unfinished) {
-    std::optional<TreeEntry> child;
-    if (unfinished != nullptr) child = *unfinished;
-    for (std::size_t level = open_.size(); level-- > 0;) {
-        DirectoryBuilder builder = open_[level].builder;
-        if (child) builder.add(*child);
-        TreeEntry directory = open_[level].entry;
-        directory.children = builder.finish();
-        child = std::move(directory);
-    }
-    return child->children;
+NodeRef TreeCapture::tree_so_far(const TreeEntry* unfinished) const {
+    return tree_.so_far(unfinished)->children;
 }
 
-std::optional<NodeRef> TreeCapture::root_so_far() {
-    if (open_.empty()) return std::nullopt;
+std::optional<NodeRef> TreeCapture::root_so_far() const {
+    if (tree_.empty()) return std::nullopt;
     return tree_so_far(unfinished_ ? &*unfinished_ : nullptr);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "documents/backup/previous_directory.h"
+#include "documents/backup/tree_assembly.h"
 #include "documents/backup/tree_backup.h"
 
 #include <optional>
@@ -23,25 +24,19 @@ class TreeCapture final : public TreeVisitor {
     // After the walk.
     TreeBackupResult take_result();
     // After a walk that was stopped: the tree as far as it came; nothing when it had not begun.
-    std::optional<NodeRef> root_so_far();
+    std::optional<NodeRef> root_so_far() const;
 
   private:
     enum class Reading { done, failed, gone };
     // A directory that was entered and not left yet.
     struct Open {
         std::string path;
-        TreeEntry entry;
-        DirectoryBuilder builder;
         PreviousDirectory previous;
-        std::uint64_t files = 0;
-        std::uint64_t bytes = 0;
     };
 
-    StoreNode store_node();
     TreeEntry describe(const WalkedEntry& walked, const TreeEntry* before);
     TreeEntry renewed(const WalkedEntry& walked, const TreeEntry& before);
     bool is_unchanged(const FileMetadata& now, const TreeEntry& before) const;
-    bool content_usable(const TreeEntry& entry) const;
     bool take_from_link(TreeEntry& entry);
     Reading read_content(const WalkedEntry& walked, TreeEntry& entry,
                          const std::vector<const TreeEntry*>& before);
@@ -51,7 +46,7 @@ class TreeCapture final : public TreeVisitor {
     void add(const TreeEntry& entry);
     SplitMode split_mode(std::string_view path) const;
     void problem(std::string_view path, std::string what);
-    NodeRef tree_so_far(const TreeEntry* unfinished);
+    NodeRef tree_so_far(const TreeEntry* unfinished) const;
 
     const TreeBackupSettings& settings_;
     const CaptureTools& tools_;
@@ -61,6 +56,7 @@ class TreeCapture final : public TreeVisitor {
     OwnerNames owners_;
     LinkTable links_;
     std::vector<Open> open_;
+    TreeAssembly tree_;                   // of the same directories
     std::optional<TreeEntry> unfinished_; // the large file in whose middle the walk was stopped
     TreeBackupResult result_;
 };

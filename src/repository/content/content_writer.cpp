@@ -59,9 +59,17 @@ std::optional<Location> ContentWriter::find_blob(const BlobId& id, ByteView data
 }
 
 Location ContentWriter::put_anonymous(ByteView data, Effort effort) {
+    return append_anonymous(data, effort, nullptr);
+}
+
+Location ContentWriter::put_anonymous(Bytes&& data, Effort effort) {
+    return append_anonymous(data, effort, &data);
+}
+
+Location ContentWriter::append_anonymous(ByteView data, Effort effort, Bytes* owned) {
     totals_.new_bytes += data.size();
-    if (detector_.looks_incompressible(data)) return append(incompressible_, data, page_frame_bytes);
-    const Location location = append(pages_, data, page_frame_bytes);
+    if (detector_.looks_incompressible(data)) return append(incompressible_, data, page_frame_bytes, owned);
+    const Location location = append(pages_, data, page_frame_bytes, owned);
     if (effort == Effort::thorough) pages_.effort = effort;
     return location;
 }
@@ -90,19 +98,29 @@ void ContentWriter::remember_node(const NodeRef& node) {
     remembered_nodes_.put(node.id, node.location, remembered_node_bytes);
 }
 
-Location ContentWriter::append(OpenFrame& frame, ByteView data, std::size_t frame_bytes) {
+// `owned`, if there is one, holds `data` and may be taken.
+Location ContentWriter::append(OpenFrame& frame, ByteView data, std::size_t frame_bytes, Bytes* owned) {
     if (data.empty() || data.size() > max_frame_bytes) {
         throw Error(ErrorCode::internal, "a blob is empty or larger than a frame");
     }
-    if (frame.begun && frame.raw.size() + data.size() > frame_bytes) end_frame(frame);
+    const auto length = static_cast<std::uint32_t>(data.size());
+    if (frame.begun && frame.raw.size() + length > frame_bytes) end_frame(frame);
+    const bool take = !frame.begun && owned != nullptr && length >= frame_bytes;
     if (!frame.begun) {
         frame.address = pipeline_.reserve(frame.kind, frame.cls);
         frame.begun = true;
-        frame.raw.reserve(std::max(frame_bytes, data.size()));
+        if (take) {
+            frame.raw = std::move(*owned);
+        } else {
+            frame.raw = pipeline_.spare_buffer();
+            frame.raw.clear();
+            frame.raw.reserve(std::max<std::size_t>(frame_bytes, length));
+        }
     }
+    if (take) return {frame.address, 0, length};
     const auto offset = static_cast<std::uint32_t>(frame.raw.size());
     frame.raw.insert(frame.raw.end(), data.begin(), data.end());
-    return {frame.address, offset, static_cast<std::uint32_t>(data.size())};
+    return {frame.address, offset, length};
 }
 
 void ContentWriter::end_frame(OpenFrame& frame) {

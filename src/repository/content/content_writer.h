@@ -31,6 +31,10 @@ class ContentWriter {
     // Stores bytes that nobody will look up: their place in the file identifies them.
     // Its frame is shared only with what is stored in this way, and `effort` goes for all of it.
     Location put_anonymous(ByteView data, Effort effort = Effort::usual);
+    // The same, and takes the bytes over: where they fill a frame, nothing is copied.
+    Location put_anonymous(Bytes&& data, Effort effort = Effort::usual);
+    // A buffer that a frame was made of, with whatever is in it; empty when there is none. Thread-safe.
+    Bytes spare_buffer() { return pipeline_.spare_buffer(); }
     // Where the node lies: at `before` if it is the same node, or found, or stored now. `before` must be
     // referable.
     NodeRef put_node(Bytes node, const NodeRef* before = nullptr);
@@ -55,7 +59,8 @@ class ContentWriter {
         Bytes raw;
         std::vector<BlobRecord> blobs;
     };
-    Location append(OpenFrame& frame, ByteView data, std::size_t frame_bytes);
+    Location append(OpenFrame& frame, ByteView data, std::size_t frame_bytes, Bytes* owned = nullptr);
+    Location append_anonymous(ByteView data, Effort effort, Bytes* owned);
     void end_frame(OpenFrame& frame);
     OpenFrame& data_frame_for(ByteView data);
 

@@ -66,19 +66,28 @@ FileContentResult FileContentWriter::write(ContentSource& source, const TreeEntr
         if (!extent->hole && extent->length == source.size_bytes()) {
             buffer_.resize(extent->length);
             buffer_.resize(source.read(0, buffer_));
-            return write_whole(std::move(buffer_));
+            return write_whole(std::move(buffer_), previous);
         }
         return write_chunked(source, extent);
     }
     return write_chunked(source, source.next_extent());
 }
 
-FileContentResult FileContentWriter::write_whole(Bytes data) {
+FileContentResult FileContentWriter::write_whole(Bytes data, const TreeEntry* previous) {
     FileContentResult result;
     result.size_bytes = result.read_bytes = data.size();
     if (!data.empty()) {
         const BlobId id = writer_.identify(data);
         result.digest = digest_of(id);
+        // What is known from the file itself need not be looked up.
+        const Extents* before = previous == nullptr ? nullptr : std::get_if<Extents>(&previous->content);
+        if (before != nullptr && before->size() == 1 && previous->digest == result.digest &&
+            previous->size == data.size() && before->front().length == data.size() &&
+            usable_(before->front().frame)) {
+            result.content = *before;
+            buffer_ = std::move(data);
+            return result;
+        }
         const Location location = writer_.put_blob(id, data, shared_frame_bytes);
         result.content = Extents{{0, data.size(), location.frame, location.offset}};
     }

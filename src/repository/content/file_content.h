@@ -32,6 +32,13 @@ struct FileWriteOptions {
     // The beginning of this file, as it still is: an interrupted run has read it. Of a large file, what is
     // whole in it is not read again. May be null.
     const TreeEntry* trusted = nullptr;
+    // The pages that may differ from those of the earlier snapshot, ascending and apart; null when that is
+    // not known. Where that snapshot has a map of a large file, only these are read, with the pages behind
+    // its end or the new one. Smaller files are read whole.
+    const std::vector<PageRange>* changed = nullptr;
+    // Called for each page of a large file that differs from the earlier snapshot's, in as far as that has
+    // it.
+    std::function<void(std::uint64_t offset, ByteView page)> page_differs;
     // Called when a segment of a large file has been stored to its end. Its argument gives all segments of
     // which that is so, for a checkpoint.
     std::function<void(const std::function<FileContentResult()>& so_far)> segment_done;
@@ -45,6 +52,9 @@ struct FileContentResult {
     std::uint64_t size_bytes = 0; // how far the content reached
     std::uint64_t read_bytes = 0;
     std::uint64_t rewritten_bytes = 0;
+    // FileWriteOptions::changed was of no use for some pages, because the earlier snapshot has no map of them
+    // that can be used; they were read.
+    bool map_missing = false;
 };
 
 // Appends to ascending extents; joins with the last one what continues it in the same frame.
@@ -65,9 +75,11 @@ class FileContentWriter {
     // an interrupted run has of it, or null.
     FileContentResult write(ContentSource& source, const TreeEntry* previous,
                             const FileWriteOptions& options);
+    // What signs the pages of large files, for sources that do it while they read.
+    const PageSigner& signer() const { return signer_; }
 
   private:
-    FileContentResult write_whole(Bytes data);
+    FileContentResult write_whole(Bytes data, const TreeEntry* previous);
     FileContentResult write_chunked(ContentSource& source, std::optional<SourceExtent> first);
 
     ContentWriter& writer_;

@@ -33,6 +33,12 @@ struct PreviousSegment {
     bool usable = false;
 };
 
+// What is needed of a segment that is taken over as it is.
+struct KeptSegment {
+    Segment references;
+    std::vector<PageSignature> signatures;
+};
+
 // Not thread-safe. Holds the segments that were asked for last. A node that cannot be read makes its segment
 // unknown, so that it is stored again; the damage itself is for verification to tell.
 class PreviousSegments {
@@ -44,11 +50,19 @@ class PreviousSegments {
 
     // Null when the earlier file has no such segment or it cannot be used.
     std::shared_ptr<const PreviousSegment> segment(std::uint64_t number);
+    // What that segment contains, base and overlay resolved, without its signatures; empty when the earlier
+    // file has no such segment or it cannot be read.
+    std::vector<Extent> map(std::uint64_t number);
+    // That segment without its map being read. Nothing when it cannot be used, or has not `length` bytes.
+    std::optional<KeptSegment> kept(std::uint64_t number, std::uint64_t length);
     // The reference of a whole group of segments, or null.
     const NodeRef* group(std::uint64_t number) const;
     std::uint64_t segments() const;
 
   private:
+    const Segment* references(std::uint64_t number);
+    std::uint64_t length_of(std::uint64_t number) const;
+    bool all_usable(const Segment& references) const;
     std::shared_ptr<const PreviousSegment> load(std::uint64_t number);
 
     NodeReader& nodes_;

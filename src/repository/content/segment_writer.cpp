@@ -1,5 +1,6 @@
 #include "repository/content/segment_writer.h"
 
+#include "base/error.h"
 #include "repository/content/file_content.h"
 
 #include <algorithm>
@@ -105,6 +106,14 @@ void SegmentWriter::add_hole_pages(std::uint64_t count) {
 void SegmentWriter::complete_to(std::uint64_t offset) {
     while (offset >= (number_ + 1) * segment_bytes && pages_.size() >= pages_per_segment)
         write_segment(segment_bytes);
+}
+
+void SegmentWriter::keep_segment(const Segment& segment) {
+    if (!pages_.empty() || !extents_.empty())
+        throw Error(ErrorCode::internal, "a segment was kept while another is open");
+    group_.push_back(segment);
+    ++number_;
+    if (group_.size() == segments_per_group) end_group();
 }
 
 SegmentGroups SegmentWriter::so_far() {

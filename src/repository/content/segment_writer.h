@@ -26,6 +26,8 @@ class SegmentWriter {
     void add_hole_pages(std::uint64_t count);
     // All extents below `offset` were added: segments that end there or before are written.
     void complete_to(std::uint64_t offset);
+    // Takes a whole segment as it is. Everything before it must be complete.
+    void keep_segment(const Segment& segment);
     // The groups of the segments that are complete, for a checkpoint, and how many bytes of the file they
     // are.
     SegmentGroups so_far();

@@ -10,18 +10,23 @@ namespace holdfast {
 namespace {
 
 constexpr std::uint64_t block_bytes = 1u << 20;
-// A longer run of changed pages is more than pages written in place: it may be moved content.
-constexpr std::size_t longest_page_run_bytes = 128u << 10;
 // Scattered pages of one segment share frames that end with the segment, unless they would be so small that
 // they compress badly.
 constexpr std::uint64_t least_page_frame_bytes = 512u << 10;
 
-// So much of what is read may be compressed with more effort, which takes about twenty times as long for each
-// byte as reading does, on threads that would wait for the reader.
-constexpr double thorough_part = 0.05;
-
 constexpr std::uint64_t round_down(std::uint64_t value) { return value / page_bytes * page_bytes; }
 constexpr std::uint64_t round_up(std::uint64_t value) { return round_down(value + page_bytes - 1); }
+
+// Calls `take(begin, end, value)` for each stretch of equal values.
+template <typename Take>
+void for_each_run(const std::vector<bool>& values, Take&& take) {
+    for (std::size_t begin = 0; begin < values.size();) {
+        std::size_t end = begin + 1;
+        while (end < values.size() && values[end] == values[begin]) ++end;
+        take(begin, end, values[begin]);
+        begin = end;
+    }
+}
 
 } // namespace
 
@@ -40,6 +45,12 @@ SegmentedContentWriter::SegmentedContentWriter(const ContentTools& tools, ByteVi
     // How long an interrupted run's file was is not known.
     if (known_before_ && (previous->flags & entry_flag::incomplete) == 0)
         shift_ = static_cast<std::int64_t>(source.size_bytes()) - static_cast<std::int64_t>(previous->size);
+    if (options.changed == nullptr) return;
+    if (known_before_) {
+        changes_.emplace(*options.changed, previous->size, source.size_bytes());
+    } else {
+        result_.map_missing = true;
+    }
 }
 
 FileContentResult SegmentedContentWriter::write() {
@@ -87,15 +98,19 @@ FileContentResult SegmentedContentWriter::write_all() {
 
 void SegmentedContentWriter::write_data(std::uint64_t begin, std::uint64_t end) {
     for (std::uint64_t offset = begin; offset < end && !ended_;) {
-        const std::uint64_t segment_end = (offset / segment_bytes + 1) * segment_bytes;
-        const std::uint64_t length = std::min({block_bytes, end - offset, segment_end - offset});
-        buffer_.resize(length);
-        const std::size_t got = read_block(offset);
-        ended_ = got < length;
-        buffer_.resize(got);
-        if (got > 0) write_block(offset, buffer_);
-        offset += got;
-        result_.read_bytes += got;
+        const std::uint64_t number = offset / segment_bytes;
+        if (known_before_ && number / segments_per_group != victims_of_group_)
+            choose_victims(number / segments_per_group);
+        const std::uint64_t segment_end = (number + 1) * segment_bytes;
+        if (keep_segment(offset, end)) {
+            offset = segment_end;
+        } else {
+            const std::uint64_t length = std::min({block_bytes, end - offset, segment_end - offset});
+            read_block(offset, length);
+            ended_ = block_.bytes.size() < length;
+            offset += block_.bytes.size();
+            if (!block_.bytes.empty()) write_block(offset - block_.bytes.size());
+        }
         result_.size_bytes = offset;
         if (offset == segment_end) end_anonymous_frames();
         segments_.complete_to(placed_to_);
@@ -105,9 +120,13 @@ void SegmentedContentWriter::write_data(std::uint64_t begin, std::uint64_t end) 
 
 // When the run is stopped here, what has been read is placed, so that a segment that was read to its end
 // counts.
-std::size_t SegmentedContentWriter::read_block(std::uint64_t offset) {
+void SegmentedContentWriter::read_block(std::uint64_t offset, std::size_t length) {
     try {
-        return source_.read(offset, buffer_);
+        if (changes_) return read_wanted_pages(offset, length);
+        if (block_.bytes.empty()) block_.bytes = tools_.writer.spare_buffer();
+        source_.read_block(offset, length, block_);
+        result_.read_bytes += block_.bytes.size();
+        unread_.assign(pages_of(block_.bytes.size()), false);
     } catch (const Error& error) {
         if (error.code() == ErrorCode::cancelled && options_.stopped) {
             end_run();
@@ -115,6 +134,66 @@ std::size_t SegmentedContentWriter::read_block(std::uint64_t offset) {
         }
         throw;
     }
+}
+
+// Reads the pages of a block that may have changed or may have to be stored anew.
+void SegmentedContentWriter::read_wanted_pages(std::uint64_t offset, std::size_t length) {
+    choose_pages(offset, length);
+    block_.signatures.clear();
+    if (block_.bytes.empty()) block_.bytes = tools_.writer.spare_buffer();
+    block_.bytes.resize(length);
+    std::size_t end_of_file = length;
+    for_each_run(unread_, [&](std::size_t page, std::size_t end, bool unread) {
+        if (unread || end_of_file < length) return;
+        const std::size_t from = page * page_bytes;
+        const std::size_t to = std::min(end * page_bytes, length);
+        const std::size_t got =
+            source_.read(offset + from, MutableByteView(block_.bytes).subspan(from, to - from));
+        result_.read_bytes += got;
+        if (got < to - from) end_of_file = from + got;
+    });
+    block_.bytes.resize(end_of_file);
+    unread_.resize(pages_of(end_of_file));
+}
+
+// A page stays unread when it has not changed, and will surely keep its place.
+void SegmentedContentWriter::choose_pages(std::uint64_t offset, std::size_t length) {
+    std::vector<bool> wanted(pages_of(length), false);
+    changes_->mark(offset / page_bytes, wanted);
+    const std::uint64_t number = offset / segment_bytes;
+    const std::shared_ptr<const PreviousSegment> before = previous_.segment(number);
+    if (!before && number < previous_.segments()) result_.map_missing = true;
+    const bool may_take =
+        tools_.rewrites.any() || run_kind_ != Run::none || std::ranges::find(wanted, true) != wanted.end();
+    const Extent* asked = nullptr;
+    bool stays = false;
+    const auto will_stay = [&](const Extent& extent) {
+        if (asked == nullptr || asked->frame != extent.frame) {
+            stays = tools_.usable(extent.frame) && !left_behind_.contains(extent.frame) &&
+                    !(may_take && victims_.contains(extent.frame));
+        }
+        asked = &extent;
+        return stays;
+    };
+    const std::uint64_t start = offset % segment_bytes;
+    std::size_t next = 0; // extent of the earlier map
+    for (std::size_t page = 0; page < wanted.size(); ++page) {
+        if (wanted[page]) continue;
+        const std::size_t index = start / page_bytes + page;
+        wanted[page] = true;
+        if (!before || index >= before->signatures.size() || before->signatures[index] == hole_signature)
+            continue;
+        std::uint64_t covered = start + page * page_bytes;
+        const std::uint64_t end = std::min(covered + page_bytes, start + length);
+        while (next < before->map.size() && before->map[next].end() <= covered) ++next;
+        for (std::size_t i = next; i < before->map.size() && covered < end; ++i) {
+            if (before->map[i].file_offset > covered || !will_stay(before->map[i])) break;
+            covered = before->map[i].end();
+        }
+        wanted[page] = covered < end;
+    }
+    wanted.flip();
+    unread_ = std::move(wanted);
 }
 
 // Takes whole segments from an interrupted run, unread. Returns how far that goes.
@@ -139,6 +218,23 @@ std::uint64_t SegmentedContentWriter::keep_trusted() {
         segments_.complete_to(placed_to_);
     }
     return number * segment_bytes;
+}
+
+// Takes a segment over in which nothing may have changed, without looking at its map. Its signatures are
+// needed for the digest.
+bool SegmentedContentWriter::keep_segment(std::uint64_t offset, std::uint64_t end) {
+    if (!changes_ || offset % segment_bytes != 0 || end - offset < segment_bytes || !victims_.empty() ||
+        !left_behind_.empty() || changes_->any(offset / page_bytes, pages_per_segment)) {
+        return false;
+    }
+    const std::optional<KeptSegment> kept = previous_.kept(offset / segment_bytes, segment_bytes);
+    if (!kept || std::ranges::find(kept->signatures, hole_signature) != kept->signatures.end()) return false;
+    end_run();
+    segments_.complete_to(offset);
+    segments_.keep_segment(kept->references);
+    digest_.update({kept->signatures.front().bytes.data(), kept->signatures.size() * sizeof(PageSignature)});
+    placed_to_ = offset + segment_bytes;
+    return true;
 }
 
 void SegmentedContentWriter::end_anonymous_frames() {
@@ -170,41 +266,79 @@ void SegmentedContentWriter::write_hole(std::uint64_t begin, std::uint64_t end) 
     segments_.complete_to(end);
 }
 
-void SegmentedContentWriter::write_block(std::uint64_t offset, ByteView block) {
-    signatures_.resize(pages_of(block.size()));
-    tools_.signer.sign(block, signatures_);
+void SegmentedContentWriter::sign_block(std::uint64_t offset) {
+    const std::size_t pages = unread_.size();
+    if (block_.signatures.size() == pages) {
+        signatures_.swap(block_.signatures);
+        block_.signatures.clear();
+        return;
+    }
+    signatures_.resize(pages);
+    const std::size_t first = offset % segment_bytes / page_bytes;
+    for_each_run(unread_, [&](std::size_t page, std::size_t end, bool unread) {
+        const auto signatures = std::span(signatures_).subspan(page, end - page);
+        if (unread) {
+            const std::shared_ptr<const PreviousSegment> before = previous_.segment(offset / segment_bytes);
+            std::copy_n(before->signatures.begin() + static_cast<std::ptrdiff_t>(first + page), end - page,
+                        signatures.begin());
+        } else {
+            const std::size_t from = page * page_bytes;
+            const std::size_t to = std::min(end * page_bytes, block_.bytes.size());
+            tools_.signer.sign(ByteView(block_.bytes).subspan(from, to - from), signatures);
+        }
+    });
+}
+
+void SegmentedContentWriter::write_block(std::uint64_t offset) {
+    sign_block(offset);
     digest_.update({signatures_.front().bytes.data(), signatures_.size() * sizeof(PageSignature)});
     segments_.add_signatures(signatures_);
 
-    const std::uint64_t number = offset / segment_bytes;
-    if (known_before_ && number / segments_per_group != victims_of_group_)
-        choose_victims(number / segments_per_group);
-    const std::shared_ptr<const PreviousSegment> before = previous_.segment(number);
+    const std::shared_ptr<const PreviousSegment> before = previous_.segment(offset / segment_bytes);
     const std::size_t first_page = offset % segment_bytes / page_bytes;
-    const auto same = [&](std::size_t page) {
-        return before && first_page + page < before->signatures.size() &&
-               before->signatures[first_page + page] == signatures_[page] &&
-               signatures_[page] != PageSignature{};
-    };
-    for (std::size_t page = 0; page < signatures_.size();) {
-        const bool keep = same(page);
-        std::size_t end = page + 1;
-        while (end < signatures_.size() && same(end) == keep) ++end;
+    std::vector<bool> same(signatures_.size(), false);
+    for (std::size_t page = 0; before && page < same.size(); ++page) {
+        same[page] = first_page + page < before->signatures.size() &&
+                     before->signatures[first_page + page] == signatures_[page] &&
+                     signatures_[page] != hole_signature;
+    }
+    if (before && options_.page_differs) tell_differences(offset, same, before->signatures.size());
+    const std::uint64_t size = block_.bytes.size();
+    for_each_run(same, [&](std::size_t page, std::size_t end, bool keep) {
         const std::uint64_t from = page * page_bytes;
-        const std::uint64_t to = std::min<std::uint64_t>(end * page_bytes, block.size());
-        if (!keep) {
-            append_changed(offset + from, block.subspan(from, to - from), Run::changed);
-        } else if (!victims_.empty() || !left_behind_.empty() || !keep_pages(offset + from, offset + to)) {
-            // Page by page: some of them lie in frames that are to be left behind.
-            for (std::uint64_t at = from; at < to; at += page_bytes) {
-                const std::uint64_t page_end = std::min<std::uint64_t>(at + page_bytes, to);
-                if (!keep_pages(offset + at, offset + page_end)) {
-                    result_.rewritten_bytes += page_end - at;
-                    append_changed(offset + at, block.subspan(at, page_end - at), Run::rewritten);
-                }
-            }
+        const std::uint64_t to = std::min<std::uint64_t>(end * page_bytes, size);
+        if (keep) {
+            keep_or_rewrite(offset, from, to);
+        } else if (to - from < size || !hand_over_block(offset)) {
+            append_changed(offset + from, ByteView(block_.bytes).subspan(from, to - from), Run::changed);
         }
-        page = end;
+    });
+}
+
+// `same` is said of the pages of the block at `offset`; the earlier segment has `known` pages.
+void SegmentedContentWriter::tell_differences(std::uint64_t offset, const std::vector<bool>& same,
+                                              std::size_t known) {
+    const std::size_t first_page = offset % segment_bytes / page_bytes;
+    for (std::size_t page = 0; page < same.size() && first_page + page < known; ++page) {
+        if (same[page]) continue;
+        const std::size_t from = page * page_bytes;
+        const std::size_t length = std::min(page_bytes, block_.bytes.size() - from);
+        options_.page_differs(offset + from, ByteView(block_.bytes).subspan(from, length));
+    }
+}
+
+// The bytes [from, to) of the block at `offset`, which are as they were.
+void SegmentedContentWriter::keep_or_rewrite(std::uint64_t offset, std::uint64_t from, std::uint64_t to) {
+    const bool nothing_to_leave = victims_.empty() && left_behind_.empty();
+    if (nothing_to_leave && keep_pages(offset + from, offset + to)) return;
+    // Page by page: some of them lie in frames that are to be left behind.
+    for (std::uint64_t at = from; at < to; at += page_bytes) {
+        const std::uint64_t end = std::min<std::uint64_t>(at + page_bytes, to);
+        if (keep_pages(offset + at, offset + end)) continue;
+        if (unread_[at / page_bytes])
+            throw Error(ErrorCode::internal, "a page is to be stored anew that was not read");
+        result_.rewritten_bytes += end - at;
+        append_changed(offset + at, ByteView(block_.bytes).subspan(at, end - at), Run::rewritten);
     }
 }
 
@@ -254,125 +388,23 @@ bool SegmentedContentWriter::leave_behind(const FrameAddress& frame) {
     return leave;
 }
 
-void SegmentedContentWriter::store_chunk(std::uint64_t offset, ByteView chunk) {
-    const BlobId id = tools_.writer.identify(chunk);
-    const std::uint64_t stored_before = tools_.writer.totals().new_bytes;
-    store_changed_chunk(offset, chunk, id);
-    if (known_before_) tools_.rewrites.changed(tools_.writer.totals().new_bytes - stored_before);
-}
-
-void SegmentedContentWriter::store_changed_chunk(std::uint64_t offset, ByteView chunk, const BlobId& id) {
-    if (shift_ == 0) return place(offset, tools_.writer.put_blob(id, chunk));
-    if (const std::optional<Location> found = tools_.writer.find_blob(id, chunk))
-        return place(offset, *found);
-    if (!store_shifted(offset, chunk)) place(offset, tools_.writer.put_blob(id, chunk));
-}
-
-// A chunk that nobody knows, in a file whose length has changed: it may be an old stretch with some pages
-// written in place. Those that are as they were, where they would be after one insertion, are referred to.
-// False when there are none.
-bool SegmentedContentWriter::store_shifted(std::uint64_t offset, ByteView chunk) {
-    const auto old_offset = static_cast<std::int64_t>(offset) - shift_;
-    const std::uint64_t first_page =
-        old_offset <= 0 ? 0 : (static_cast<std::uint64_t>(old_offset) + page_bytes - 1) / page_bytes;
-    std::uint64_t stored_to = offset;
-    for (std::uint64_t page = first_page;; ++page) {
-        const auto begin = static_cast<std::uint64_t>(static_cast<std::int64_t>(page * page_bytes) + shift_);
-        if (begin + page_bytes > offset + chunk.size()) break;
-        const std::shared_ptr<const PreviousSegment> before = previous_.segment(page / pages_per_segment);
-        const std::size_t index = page % pages_per_segment;
-        if (!before || index >= before->signatures.size()) break;
-        const ByteView bytes = chunk.subspan(begin - offset, page_bytes);
-        PageSignature signature;
-        tools_.signer.sign(bytes, std::span(&signature, 1));
-        Extents extents;
-        if (signature != before->signatures[index] ||
-            !previous_extents(page * page_bytes, page_bytes, extents)) {
-            continue;
-        }
-        if (begin > stored_to)
-            store_anonymous(stored_to, chunk.subspan(stored_to - offset, begin - stored_to));
-        for (const Extent& extent : extents) {
-            segments_.add_extent(begin + (extent.file_offset - page * page_bytes), extent.length,
-                                 extent.frame, extent.frame_offset);
-        }
-        placed_to_ = stored_to = begin + page_bytes;
-    }
-    if (stored_to == offset) return false;
-    if (stored_to < offset + chunk.size()) store_anonymous(stored_to, chunk.subspan(stored_to - offset));
-    return true;
-}
-
-void SegmentedContentWriter::store_anonymous(std::uint64_t offset, ByteView bytes) {
-    anonymous_bytes_ += bytes.size();
-    anonymous_in_all_ += bytes.size();
-    const bool little = static_cast<double>(anonymous_in_all_) <=
-                        block_bytes + thorough_part * static_cast<double>(result_.read_bytes);
-    place(offset,
-          tools_.writer.put_anonymous(bytes, known_before_ && little ? Effort::thorough : Effort::usual));
-}
-
-void SegmentedContentWriter::append_changed(std::uint64_t offset, ByteView bytes, Run kind) {
-    if (run_kind_ != kind) end_run();
-    if (run_kind_ == Run::none) {
-        run_kind_ = kind;
-        placed_to_ = offset;
-        // What is rewritten is never looked up: it would be found in the frame that it is to leave.
-        chunking_ = kind == Run::changed && (options_.mode == SplitMode::content_defined ||
-                                             (options_.mode == SplitMode::automatic && !known_before_));
-        if (chunking_) chunker_.begin(offset);
-    }
-    if (chunking_) {
-        chunker_.append(bytes);
-        return;
-    }
-    run_.insert(run_.end(), bytes.begin(), bytes.end());
-    if (options_.mode == SplitMode::automatic && kind == Run::changed &&
-        run_.size() > longest_page_run_bytes) {
-        chunking_ = true;
-        chunker_.begin(placed_to_);
-        chunker_.append(run_);
-        run_.clear();
-    } else if (run_.size() >= longest_chunk_bytes) {
-        store_run();
-    }
-}
-
-void SegmentedContentWriter::store_run() {
-    for (std::size_t at = 0; at < run_.size(); at += longest_chunk_bytes) {
-        const ByteView part = ByteView(run_).subspan(at, std::min(longest_chunk_bytes, run_.size() - at));
-        store_anonymous(placed_to_, part);
-    }
-    if (known_before_ && run_kind_ == Run::changed) tools_.rewrites.changed(run_.size());
-    run_.clear();
-}
-
-void SegmentedContentWriter::end_run() {
-    if (run_kind_ == Run::none) return;
-    if (chunking_) {
-        chunker_.end();
-    } else {
-        store_run();
-    }
-    run_kind_ = Run::none;
-    chunking_ = false;
-}
-
-void SegmentedContentWriter::place(std::uint64_t offset, const Location& location) {
-    segments_.add_extent(offset, location.length, location.frame, location.offset);
-    placed_to_ = offset + location.length;
-}
-
 void SegmentedContentWriter::choose_victims(std::uint64_t group) {
     victims_of_group_ = group;
+    victims_.clear();
+    left_behind_.clear();
+    if (!may_leave_something(group)) return;
     DeadFrames frames(tools_.packs);
     const std::uint64_t end = std::min<std::uint64_t>((group + 1) * segments_per_group, previous_.segments());
-    for (std::uint64_t number = group * segments_per_group; number < end; ++number) {
-        if (const std::shared_ptr<const PreviousSegment> segment = previous_.segment(number))
-            frames.add(segment->map);
-    }
+    for (std::uint64_t number = group * segments_per_group; number < end; ++number)
+        frames.add(previous_.map(number));
     victims_ = frames.choose(tools_.settings.tolerated_dead_part);
-    left_behind_.clear();
+}
+
+// Where nothing was earned and nothing can be, no frame will be left behind.
+bool SegmentedContentWriter::may_leave_something(std::uint64_t group) const {
+    constexpr std::uint64_t pages = std::uint64_t{segments_per_group} * pages_per_segment;
+    return !changes_ || tools_.rewrites.any() || run_kind_ != Run::none ||
+           changes_->any(group * pages, std::min(pages, pages_of(source_.size_bytes()) - group * pages));
 }
 
 } // namespace holdfast

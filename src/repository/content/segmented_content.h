@@ -3,6 +3,7 @@
 #pragma once
 
 #include "repository/content/file_content.h"
+#include "repository/content/known_changes.h"
 #include "repository/content/previous_segments.h"
 #include "repository/content/run_chunker.h"
 #include "repository/content/segment_writer.h"
@@ -35,12 +36,18 @@ class SegmentedContentWriter {
     FileContentResult write_all();
     FileContentResult so_far();
     std::uint64_t keep_trusted();
+    bool keep_segment(std::uint64_t offset, std::uint64_t end);
     void end_anonymous_frames();
     void tell_completed();
-    std::size_t read_block(std::uint64_t offset);
+    void read_block(std::uint64_t offset, std::size_t length);
+    void read_wanted_pages(std::uint64_t offset, std::size_t length);
+    void choose_pages(std::uint64_t offset, std::size_t length);
+    void sign_block(std::uint64_t offset);
     void write_data(std::uint64_t begin, std::uint64_t end);
     void write_hole(std::uint64_t begin, std::uint64_t end);
-    void write_block(std::uint64_t offset, ByteView block);
+    void write_block(std::uint64_t offset);
+    void tell_differences(std::uint64_t offset, const std::vector<bool>& same, std::size_t known);
+    void keep_or_rewrite(std::uint64_t offset, std::uint64_t from, std::uint64_t to);
     bool previous_extents(std::uint64_t begin, std::uint64_t length, Extents& extents);
     bool keep_pages(std::uint64_t begin, std::uint64_t end);
     bool leave_behind(const FrameAddress& frame);
@@ -48,11 +55,15 @@ class SegmentedContentWriter {
     void store_changed_chunk(std::uint64_t offset, ByteView chunk, const BlobId& id);
     bool store_shifted(std::uint64_t offset, ByteView chunk);
     void store_anonymous(std::uint64_t offset, ByteView bytes);
+    void begin_run(std::uint64_t offset, Run kind);
     void append_changed(std::uint64_t offset, ByteView bytes, Run kind);
+    bool hand_over_block(std::uint64_t offset);
+    Effort effort_for(std::size_t bytes);
     void end_run();
     void store_run();
     void place(std::uint64_t offset, const Location& location);
     void choose_victims(std::uint64_t group);
+    bool may_leave_something(std::uint64_t group) const;
 
     ContentTools tools_;
     ContentSource& source_;
@@ -66,8 +77,12 @@ class SegmentedContentWriter {
     SegmentWriter segments_;
     RunChunker chunker_;
     Hasher digest_;
-    Bytes buffer_;
+    // What may differ, if the source knows and there is something to compare with.
+    std::optional<KnownChanges> changes_;
+    // The block that is being written, its signatures, and which of its pages were not read.
+    SourceBlock block_;
     std::vector<PageSignature> signatures_;
+    std::vector<bool> unread_;
     // The run of pages that is open: it begins where the last placed byte ends.
     Bytes run_;
     Run run_kind_ = Run::none;

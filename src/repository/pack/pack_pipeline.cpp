@@ -9,6 +9,14 @@
 
 namespace holdfast {
 
+namespace {
+
+// What is smaller is quickly had anew.
+constexpr std::size_t least_spare_bytes = 256u << 10;
+constexpr std::size_t most_spare_buffers = 12;
+
+} // namespace
+
 // A frame on its way to a worker.
 struct PackPipeline::Job {
     std::shared_ptr<OpenPack> pack;
@@ -157,8 +165,23 @@ void PackPipeline::compress_frames(std::stop_token stop) {
             job->number, frame_associated_data(id, job->number, frame.record.raw_length, frame.record.codec),
             compressed.bytes);
         frame.record.stored_length = static_cast<std::uint32_t>(frame.stored.size());
+        keep_spare(std::move(job->raw));
         deliver(job->pack, job->number, std::move(frame), stop);
     }
+}
+
+void PackPipeline::keep_spare(Bytes buffer) {
+    if (buffer.capacity() < least_spare_bytes) return;
+    const std::scoped_lock lock(spare_mutex_);
+    if (spare_.size() < most_spare_buffers) spare_.push_back(std::move(buffer));
+}
+
+Bytes PackPipeline::spare_buffer() {
+    const std::scoped_lock lock(spare_mutex_);
+    if (spare_.empty()) return {};
+    Bytes buffer = std::move(spare_.back());
+    spare_.pop_back();
+    return buffer;
 }
 
 void PackPipeline::deliver(const std::shared_ptr<OpenPack>& pack, std::uint32_t number, SealedFrame frame,

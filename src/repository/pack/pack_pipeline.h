@@ -60,6 +60,10 @@ class PackPipeline {
     // was reserved and not submitted.
     void flush();
     PackPipelineTotals totals() const;
+    // A buffer whose frame has been compressed, with its bytes; empty when there is none. Those who fill
+    // frames use it again, for memory that is had anew from the system costs as much as reading a file into
+    // it. Thread-safe.
+    Bytes spare_buffer();
 
   private:
     struct Job;
@@ -69,6 +73,7 @@ class PackPipeline {
     void upload_packs(std::stop_token stop);
     void deliver(const std::shared_ptr<OpenPack>& pack, std::uint32_t number, SealedFrame frame,
                  std::stop_token stop);
+    void keep_spare(Bytes buffer);
     void end_pack(const std::shared_ptr<OpenPack>& pack);
     void put_pack(OpenPack& pack, const std::stop_token& stop);
     std::shared_ptr<OpenPack> open_pack(std::uint8_t kind, std::uint8_t cls);
@@ -83,6 +88,9 @@ class PackPipeline {
     std::map<std::pair<std::uint8_t, std::uint8_t>, std::shared_ptr<OpenPack>> open_;
     std::map<FrameAddress, std::shared_ptr<OpenPack>> reserved_; // and not submitted yet
     std::uint32_t next_sequence_ = 0;
+
+    std::mutex spare_mutex_;
+    std::vector<Bytes> spare_;
 
     mutable std::mutex mutex_;
     std::condition_variable_any put_;

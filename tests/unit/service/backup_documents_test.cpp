@@ -214,7 +214,7 @@ TEST_F(BackupDocumentsTest, AStopLeavesACheckpointAndNoIntent) {
             files.repository->nodes(),
             run.files(),
             [&](const FrameAddress& frame) { return run.may_refer(frame); },
-            [&](const SegmentGroups& groups) { return run.may_take_over(groups); },
+            [&](const FileContent& content) { return run.may_take_over(content); },
             [&] {
                 if (++asked == 2) stop.request_stop(); // behind "a", and in the middle of "large"
                 return false;

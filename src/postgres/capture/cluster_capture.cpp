@@ -1,0 +1,512 @@
+#include "postgres/capture/cluster_capture.h"
+
+#include "base/error.h"
+#include "documents/directory_reader.h"
+#include "documents/entry_metadata.h"
+#include "documents/entry_name.h"
+#include "postgres/capture/memory_source.h"
+#include "postgres/capture/polite_files.h"
+#include "postgres/files/hint_bits.h"
+
+#include <algorithm>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+namespace holdfast::postgres {
+
+namespace {
+
+constexpr std::size_t most_reported = 1000;
+// So many files are opened and read ahead; with their entries and those of the earlier snapshot in memory.
+constexpr std::size_t most_items = 64;
+constexpr unsigned control_attempts = 50;
+constexpr Duration control_pause = std::chrono::milliseconds(20);
+
+PageCheckSettings check_settings(const ClusterCaptureRequest& request, const ControlFile& control) {
+    PageCheckSettings settings;
+    settings.block_bytes = control.block_bytes;
+    settings.segment_blocks = control.segment_blocks;
+    settings.rules.checksums = control.data_checksums();
+    settings.rules.unsettled_from = request.start;
+    settings.attempts = request.page_attempts;
+    settings.pause = request.page_pause;
+    return settings;
+}
+
+int version_of(const ControlFile& control) {
+    if (const std::optional<int> version = control.major_version()) return *version;
+    throw Error(
+        ErrorCode::incompatible,
+        fmt::format("catalog version {} is of no known release of PostgreSQL", control.catalog_version),
+        "Holdfast knows the releases of PostgreSQL 13 to 18");
+}
+
+bool has_changed_blocks(const DataPath& path) {
+    return path.kind == PathKind::relation && (path.file.fork == Fork::main || path.file.fork == Fork::init);
+}
+
+// As pages of page_bytes; ranges that touch are one.
+std::vector<PageRange> pages_of_blocks(const std::vector<BlockRange>& blocks, std::uint64_t block_bytes) {
+    std::vector<PageRange> pages;
+    for (const BlockRange& range : blocks) {
+        const std::uint64_t first = range.first * block_bytes / page_bytes;
+        const std::uint64_t end = pages_of((std::uint64_t{range.first} + range.count) * block_bytes);
+        if (!pages.empty() && first <= pages.back().first + pages.back().count) {
+            const std::uint64_t last = std::max(end, pages.back().first + pages.back().count);
+            pages.back().count = last - pages.back().first;
+        } else {
+            pages.push_back({first, end - first});
+        }
+    }
+    return pages;
+}
+
+} // namespace
+
+ClusterCapturer::EarlierTree::EarlierTree(BackupRun& run, const std::optional<NodeRef>& root) : run_(run) {
+    levels_.emplace_back(run.nodes(), root ? std::vector{*root} : std::vector<NodeRef>(),
+                         [](const NodeRef&) {});
+}
+
+const TreeEntry* ClusterCapturer::EarlierTree::find(std::string_view name) {
+    const std::vector<const TreeEntry*> found = levels_.back().find(name);
+    return found.empty() ? nullptr : found.front();
+}
+
+const TreeEntry* ClusterCapturer::EarlierTree::enter(std::string_view name) {
+    const TreeEntry* entry = find(name);
+    std::vector<NodeRef> below;
+    if (entry != nullptr && entry->type == EntryType::directory) below.push_back(entry->children);
+    levels_.emplace_back(run_.nodes(), below, [this](const NodeRef& node) {
+        if (run_.may_refer(node.location.frame)) run_.writer().remember_node(node);
+    });
+    return entry;
+}
+
+ClusterCapturer::ClusterCapturer(BackupRun& run, const ClusterCaptureRequest& request,
+                                 const ControlFile& control, Progress& progress, std::stop_token stop)
+    : run_(run),
+      request_(request),
+      control_(control),
+      progress_(progress),
+      stop_(std::move(stop)),
+      exclusions_(version_of(control), request.statistics_directory),
+      tablespace_directory_(tablespace_directory(version_of(control), control.catalog_version)),
+      own_files_(request.files == nullptr ? std::make_unique<PoliteFiles>() : nullptr),
+      files_(own_files_ ? *own_files_ : *request.files),
+      check_(check_settings(request, control), *request.clock),
+      rate_(request.bytes_per_second, *request.clock),
+      data_(run.writer()),
+      tablespaces_(run.writer()),
+      ahead_({.readers = request.readers, .waiting_bytes = request.read_ahead_bytes},
+             {files_, check_, run.files().signer(), rate_, [&run] { return run.writer().spare_buffer(); },
+              progress},
+             stop_) {
+    find_earlier_trees();
+}
+
+// A checkpoint of an interrupted run comes before the parent, where there is one.
+void ClusterCapturer::find_earlier_trees() {
+    std::vector<NodeRef> roots = run_.previous_roots();
+    const bool with_parent = run_.parent() && !roots.empty() && roots.back() == run_.parent()->root;
+    parent_.emplace(run_, with_parent ? std::optional(roots.back()) : std::nullopt);
+    const bool with_checkpoint = roots.size() > (with_parent ? 1U : 0U);
+    checkpoint_.emplace(run_, with_checkpoint ? std::optional(roots.front()) : std::nullopt);
+    if (request_.changes == nullptr) return;
+    if (!with_parent) {
+        result_.everything_read_because = "there is no earlier snapshot to build on";
+    } else if (run_.parent()->id != request_.changes_since) {
+        result_.everything_read_because = "what has changed is known since another snapshot than the last";
+    } else {
+        changes_ = request_.changes;
+    }
+    if (changes_ == nullptr) {
+        request_.logger->warning("all blocks are read", {{"reason", result_.everything_read_because}});
+    }
+}
+
+ClusterCapture ClusterCapturer::capture() {
+    result_.tablespace_links = tablespaces_of(request_.data_directory);
+    result_.wal_link = wal_link_of(request_.data_directory);
+    top_name_ = "data";
+    walk_cluster(request_.data_directory, 0, "", exclusions_, *this, stop_);
+    take_items(0);
+    if (!control_seen_) {
+        throw Error(ErrorCode::not_found, fmt::format("there is no {} any more", control_file_path),
+                    "was the cluster removed meanwhile?");
+    }
+    walk_tablespaces();
+    add_control_file();
+    result_.bytes_from_disk = ahead_.read_bytes();
+    result_.pages = check_.take_findings();
+    result_.totals.new_bytes = run_.writer().totals().new_bytes;
+    return std::move(result_);
+}
+
+void ClusterCapturer::walk_tablespaces() {
+    if (result_.tablespace_links.empty()) return;
+    tree_ = &tablespaces_;
+    TreeEntry directory = *data_directory_;
+    directory.name = "tablespaces";
+    parent_->enter("tablespaces");
+    checkpoint_->enter("tablespaces");
+    tablespaces_.enter(std::move(directory));
+    for (const TablespaceLocation& place : result_.tablespace_links) {
+        top_name_ = fmt::to_string(place.oid);
+        walk_cluster(place.path, place.oid, tablespace_directory_, exclusions_, *this, stop_);
+    }
+    take_items(0);
+    parent_->leave();
+    checkpoint_->leave();
+    result_.tablespaces = tablespaces_.leave();
+}
+
+void ClusterCapturer::enter_directory(const WalkedEntry& walked, const std::string& path) {
+    const std::string name = top_name_.empty() ? walked.name : std::exchange(top_name_, {});
+    const TreeEntry* before = parent_->enter(name);
+    checkpoint_->enter(name);
+    Item item{.kind = Item::Kind::enter,
+              .entry = describe(walked, path, before),
+              .before = {},
+              .reading = {},
+              .named = {}};
+    item.entry.name = name;
+    if (!data_directory_) data_directory_ = item.entry;
+    push(std::move(item));
+}
+
+void ClusterCapturer::leave_directory() {
+    parent_->leave();
+    checkpoint_->leave();
+    push({.kind = Item::Kind::leave, .entry = {}, .before = {}, .reading = {}, .named = {}});
+}
+
+void ClusterCapturer::empty_directory(const std::string& name, const WalkedEntry& like) {
+    Item item{.kind = Item::Kind::enter,
+              .entry = describe(like, name, nullptr),
+              .before = {},
+              .reading = {},
+              .named = {}};
+    item.entry.name = name;
+    push(std::move(item));
+    push({.kind = Item::Kind::leave, .entry = {}, .before = {}, .reading = {}, .named = {}});
+}
+
+void ClusterCapturer::link(const WalkedEntry& walked, const std::string& path) {
+    push({.kind = Item::Kind::ready,
+          .entry = describe(walked, path, parent_->find(walked.name)),
+          .before = {},
+          .reading = {},
+          .named = {}});
+}
+
+void ClusterCapturer::vanished(const std::string&) { ++result_.vanished; }
+
+void ClusterCapturer::error(const std::string& path, const Error& error) { problem(path, error.message()); }
+
+TreeEntry ClusterCapturer::describe(const WalkedEntry& walked, const std::string& path,
+                                    const TreeEntry* before) {
+    FileMetadata& metadata = walked.metadata;
+    const bool same = before != nullptr && before->type == entry_type(metadata.type) &&
+                      before->ctime == metadata.ctime && before->inode == metadata.inode;
+    if (!same) {
+        const Result<void> details = walked.read_details(owners_);
+        if (!details && details.error().code() != ErrorCode::not_found)
+            problem(path, details.error().message());
+    }
+    TreeEntry entry = to_entry(walked.name, metadata);
+    if (same) {
+        entry.user = before->user;
+        entry.group = before->group;
+        entry.xattrs = before->xattrs;
+        entry.target = before->target;
+        return entry;
+    }
+    entry.user = metadata.user;
+    entry.group = metadata.group;
+    entry.target = metadata.link_target;
+    for (const ExtendedAttribute& attribute : metadata.attributes)
+        entry.xattrs.emplace_back(attribute.name, attribute.value);
+    if (entry_size_bound(entry) > max_entry_bytes) {
+        problem(path, "its extended attributes are too large and were left out");
+        entry.xattrs.clear();
+    }
+    return entry;
+}
+
+void ClusterCapturer::file(const WalkedEntry& walked, const std::string& path) {
+    const TreeEntry* before = parent_->find(walked.name);
+    const TreeEntry* part = checkpoint_->find(walked.name);
+    const bool known = before != nullptr && before->type == EntryType::file;
+    Item item{.kind = Item::Kind::read,
+              .entry = describe(walked, path, before),
+              .before = {},
+              .reading = {},
+              .named = {}};
+    if (path == control_file_path) {
+        item.kind = Item::Kind::control;
+        return push(std::move(item));
+    }
+    if (known) item.before = *before;
+    decide(item, walked, path);
+    // Only its places are of use: what it holds may be older than the log that the backup comes with.
+    if (!known && part != nullptr && part->type == EntryType::file) item.before = *part;
+    push(std::move(item));
+}
+
+bool ClusterCapturer::usable(const TreeEntry* before) const {
+    return (before->flags & (entry_flag::unreadable | entry_flag::incomplete)) == 0 &&
+           run_.may_take_over(before->content);
+}
+
+// The pages that may have changed; nothing when all may have.
+std::optional<std::vector<PageRange>> ClusterCapturer::changed_pages(const RelationSegment& segment) const {
+    SegmentChanges changes = changes_->of(segment);
+    if (changes.what == SegmentChanges::What::all) return std::nullopt;
+    if (changes.what == SegmentChanges::What::none) changes.blocks.clear();
+    if (const auto also = request_.read_anyway.find(segment); also != request_.read_anyway.end()) {
+        for (const std::uint32_t block : also->second) changes.blocks.push_back({block, 1});
+        std::ranges::sort(changes.blocks, {}, &BlockRange::first);
+    }
+    return pages_of_blocks(changes.blocks, control_.block_bytes);
+}
+
+// How much of a file is to be read: nothing, the pages that may have changed, or everything.
+void ClusterCapturer::decide(Item& item, const WalkedEntry& walked, const std::string& path) {
+    const DataPath place = parse_data_path(path);
+    ReadOrder order;
+    if (place.kind == PathKind::relation) order.relation = place.segment();
+    if (changes_ != nullptr && has_changed_blocks(place) && item.before && usable(&*item.before)) {
+        std::optional<std::vector<PageRange>> pages = changed_pages(place.segment());
+        if (request_.compare) {
+            item.named = std::move(pages);
+        } else if (pages && pages->empty() && item.before->size == item.entry.size) {
+            item.kind = Item::Kind::ready;
+            item.entry.content = std::move(item.before->content);
+            item.entry.digest = item.before->digest;
+            item.entry.flags = item.before->flags;
+            ++result_.totals.unchanged_files;
+            progress_.add_done(item.entry.size, 1);
+            return;
+        } else if (item.entry.size >= segmented_file_bytes &&
+                   std::holds_alternative<SegmentGroups>(item.before->content)) {
+            order.pages = std::move(pages);
+            order.known_bytes = item.before->size;
+        }
+    }
+    order.directory = walked.directory;
+    order.name = walked.name;
+    order.path = path;
+    order.size_bytes = item.entry.size;
+    item.reading = ahead_.add(std::move(order));
+}
+
+void ClusterCapturer::push(Item item) {
+    items_.push_back(std::move(item));
+    take_items(most_items);
+}
+
+void ClusterCapturer::take_items(std::size_t most_left) {
+    while (items_.size() > most_left) {
+        Item item = std::move(items_.front());
+        items_.pop_front();
+        take(item);
+    }
+}
+
+void ClusterCapturer::take(Item& item) {
+    switch (item.kind) {
+    case Item::Kind::enter:
+        tree_->enter(std::move(item.entry));
+        break;
+    case Item::Kind::leave:
+        ++result_.totals.directories;
+        tree_->leave();
+        break;
+    case Item::Kind::ready:
+        add(item.entry);
+        break;
+    case Item::Kind::control:
+        tree_->leave_out();
+        control_entry_ = std::move(item.entry);
+        control_seen_ = true;
+        break;
+    case Item::Kind::read:
+        store(item);
+        item.reading->close();
+        progress_.add_done(0, 1);
+        break;
+    }
+    checkpoint_if_due(nullptr);
+}
+
+void ClusterCapturer::store(Item& item) {
+    const std::string& path = item.reading->order().path;
+    try {
+        if (std::optional<Error> error = item.reading->opened()) {
+            if (error->code() == ErrorCode::not_found) {
+                ++result_.vanished;
+                return;
+            }
+            throw Error(*error);
+        }
+        FileContentResult content = write(item);
+        item.entry.size = content.size_bytes;
+        item.entry.content = std::move(content.content);
+        item.entry.digest = content.digest;
+        result_.totals.read_bytes += content.read_bytes;
+        result_.rewritten_bytes += content.rewritten_bytes;
+        if (content.map_missing) ++result_.files_without_map;
+        ++(item.before ? result_.totals.changed_files : result_.totals.new_files);
+    } catch (const Error& error) {
+        const bool opened = !item.reading->opened();
+        if (error.code() == ErrorCode::cancelled || (opened && !item.reading->failed())) throw;
+        // Not the file of the last snapshot: the log would not bring that up to date.
+        problem(path, error.message());
+        item.entry.flags |= entry_flag::unreadable;
+        item.entry.content = std::monostate{};
+        item.entry.digest = {};
+    }
+    add(item.entry);
+}
+
+FileContentResult ClusterCapturer::write(Item& item) {
+    AheadFile& file = *item.reading;
+    const TreeEntry* before = item.before ? &*item.before : nullptr;
+    item.entry.size = file.size_bytes();
+    if (item.named && file.size_bytes() < segmented_file_bytes) return compare_small(item);
+    FileWriteOptions options;
+    if (file.order().relation) options.mode = SplitMode::pages;
+    if (file.order().pages) options.changed = &*file.order().pages;
+    const auto unfinished = [&](FileContentResult part) {
+        TreeEntry entry = item.entry;
+        entry.flags |= entry_flag::incomplete;
+        entry.size = part.size_bytes;
+        entry.content = std::move(part.content);
+        return entry;
+    };
+    options.segment_done = [&](const std::function<FileContentResult()>& so_far) {
+        if (!run_.checkpoint_due()) return;
+        const TreeEntry entry = unfinished(so_far());
+        run_.save_checkpoint(root_with(&entry));
+    };
+    options.stopped = [&](const std::function<FileContentResult()>& so_far) {
+        unfinished_ = unfinished(so_far());
+    };
+    std::optional<StoredContent> stored;
+    if (item.named && before != nullptr) {
+        stored.emplace(run_.nodes(), run_.packs(), *before);
+        options.page_differs = [&](std::uint64_t offset, ByteView page) {
+            compare_page(item, *stored, offset, page);
+        };
+    }
+    return run_.files().write(file, before, options);
+}
+
+// A file that is compared and has no signatures.
+FileContentResult ClusterCapturer::compare_small(Item& item) {
+    Bytes bytes(item.reading->size_bytes());
+    bytes.resize(item.reading->read(0, bytes));
+    StoredContent before(run_.nodes(), run_.packs(), *item.before);
+    MemorySource source(bytes);
+    FileContentResult result = run_.files().write(source, &*item.before, {});
+    if (result.digest == item.before->digest && bytes.size() == item.before->size) return result;
+    for (std::size_t at = 0; at < std::min<std::uint64_t>(bytes.size(), item.before->size);
+         at += page_bytes) {
+        const std::size_t length = std::min(page_bytes, bytes.size() - at);
+        compare_page(item, before, at, ByteView(bytes).subspan(at, length));
+    }
+    return result;
+}
+
+// `page` is one of page_bytes that may differ from the earlier snapshot's.
+void ClusterCapturer::compare_page(Item& item, StoredContent& before, std::uint64_t offset, ByteView page) {
+    const std::uint64_t number = offset / page_bytes;
+    const bool named = std::ranges::any_of(*item.named, [&](const PageRange& range) {
+        return range.first <= number && number < range.first + range.count;
+    });
+    if (named) return;
+    // By whole blocks, since hints are masked by blocks; a larger block is looked at once for each page in
+    // it.
+    const std::uint64_t block_bytes = control_.block_bytes;
+    for (std::uint64_t at = offset / block_bytes * block_bytes; at < offset + page.size();
+         at += block_bytes) {
+        Bytes now(block_bytes);
+        Bytes then(block_bytes);
+        if (at >= offset && at + block_bytes <= offset + page.size()) {
+            std::copy_n(page.begin() + static_cast<std::ptrdiff_t>(at - offset), block_bytes, now.begin());
+        } else {
+            now.resize(item.reading->read(at, now));
+        }
+        then.resize(before.read(at, then));
+        now.resize(std::min(now.size(), then.size()));
+        then.resize(now.size());
+        if (now.size() == block_bytes ? equal_but_hint_bits(now, then) : now == then) continue;
+        ++result_.unnamed_changes;
+        if (result_.unnamed.size() >= most_reported) continue;
+        result_.unnamed.push_back(
+            {*item.reading->order().relation, static_cast<std::uint32_t>(at / block_bytes)});
+    }
+}
+
+void ClusterCapturer::add(const TreeEntry& entry) {
+    tree_->add(entry);
+    if (entry.type != EntryType::file) {
+        ++result_.totals.others;
+        return;
+    }
+    ++result_.totals.files;
+    result_.totals.bytes += entry.size;
+}
+
+// Read last, and again until its sum is right.
+void ClusterCapturer::add_control_file() {
+    const std::string path = fmt::format("{}/{}", request_.data_directory, control_file_path);
+    Bytes bytes;
+    for (unsigned attempt = 0;; ++attempt) {
+        bytes = read_file(path, 1u << 20);
+        result_.control = parse_control_file(bytes);
+        if (result_.control.crc_right) break;
+        if (attempt == control_attempts) {
+            throw Error(ErrorCode::corrupt, fmt::format("the sum of {} is never right", path),
+                        "look at it with pg_controldata");
+        }
+        if (!request_.clock->sleep_for(control_pause, stop_))
+            throw Error(ErrorCode::cancelled, "stopped before it was done");
+    }
+    MemorySource source(bytes);
+    FileContentResult content = run_.files().write(source, nullptr, {});
+    control_entry_->size = content.size_bytes;
+    control_entry_->content = std::move(content.content);
+    control_entry_->digest = content.digest;
+    result_.totals.read_bytes += content.read_bytes;
+    ++result_.totals.files;
+    result_.totals.bytes += control_entry_->size;
+    result_.data = data_.complete(*control_entry_);
+}
+
+void ClusterCapturer::checkpoint_if_due(const TreeEntry* unfinished) {
+    if (data_.begun() && run_.checkpoint_due()) run_.save_checkpoint(root_with(unfinished));
+}
+
+NodeRef ClusterCapturer::root_with(const TreeEntry* unfinished) const {
+    DirectoryBuilder root([this](Bytes node) { return run_.writer().put_node(std::move(node)); });
+    if (const auto data = data_.so_far(tree_ == &data_ ? unfinished : nullptr)) root.add(*data);
+    if (const auto others = tablespaces_.so_far(tree_ == &data_ ? nullptr : unfinished)) root.add(*others);
+    return root.finish();
+}
+
+std::optional<NodeRef> ClusterCapturer::root_so_far() const {
+    if (!data_.begun()) return std::nullopt;
+    return root_with(unfinished_ ? &*unfinished_ : nullptr);
+}
+
+void ClusterCapturer::problem(const std::string& path, std::string what) {
+    ++result_.totals.failed;
+    request_.logger->warning("left out", {{"path", printable(path)}, {"reason", what}});
+    if (result_.problems.size() < most_reported)
+        result_.problems.push_back({printable(path), std::move(what)});
+}
+
+} // namespace holdfast::postgres
