@@ -25,7 +25,6 @@ class PagesOnAServer : public testing::TestWithParam<int> {};
 struct PageCount {
     std::uint64_t good = 0;
     std::uint64_t unused = 0;
-    std::uint64_t in_later_segments = 0;
     std::map<Fork, std::uint64_t> forks;
 };
 
@@ -46,7 +45,6 @@ PageCount judge_all(const std::filesystem::path& root, const ControlFile& contro
             EXPECT_TRUE(fine) << path << " " << block << ": " << verdict.why();
             ++(verdict.state == PageState::good ? count.good : count.unused);
             ++count.forks[parsed.file.fork];
-            if (parsed.file.segment != 0) ++count.in_later_segments;
         }
         return true;
     });
@@ -86,6 +84,29 @@ TEST_P(PagesOnAServer, AreAllGoodAndEveryDamageIsSeen) {
     EXPECT_EQ(judge_page(page, 1, {.checksums = true}).state, PageState::bad);
 }
 
+// pg_checksums counts the blocks of later segments on from the ones before, and so must we.
+TEST_P(PagesOnAServer, OfLaterSegmentsPleasePgChecksums) {
+    PostgresServer server({.version = GetParam(), .checksums = true});
+    server.stop();
+    const std::filesystem::path root = server.data_directory();
+    const ControlFile control = control_of(server);
+    Bytes page = bytes_of_file(root / "base/1/1259");
+    page.resize(control.block_bytes);
+    const auto check = [&](std::uint32_t counted_as) {
+        const std::string name = RelationFileName{99'999, Fork::main, 2, std::nullopt}.str();
+        const std::uint16_t sum = page_checksum(page, counted_as);
+        std::memcpy(page.data() + 8, &sum, sizeof sum);
+        std::ofstream(root / "base/1" / name, std::ios::binary) << as_text(page);
+        std::filesystem::permissions(root / "base/1" / name, std::filesystem::perms::all);
+        const auto run = server.run_tool("pg_checksums", {"--check", "-D", root.string()});
+        EXPECT_EQ(run.error.find(name) == std::string::npos, run.exit_code == 0) << run.error;
+        return run.exit_code == 0;
+    };
+    EXPECT_TRUE(check(2 * control.segment_blocks));
+    EXPECT_FALSE(check(0));
+    EXPECT_FALSE(check(2 * control.segment_blocks + 1));
+}
+
 TEST_P(PagesOnAServer, WithoutChecksumsHaveSaneHeaders) {
     PostgresServer server({.version = GetParam(), .checksums = false});
     fill(server, 2'000);
@@ -110,6 +131,7 @@ std::map<std::string, std::string> lines_of(const std::string& text) {
 
 TEST_P(PagesOnAServer, TheControlFileSaysWhatPgControldataSays) {
     PostgresServer server({.version = GetParam(),
+                           .wal_segment_mib = 4,
                            .settings = "max_connections = 37\nmax_worker_processes = 5\nmax_wal_senders = 7\n"
                                        "max_prepared_transactions = 3\nmax_locks_per_transaction = 77\n"
                                        "wal_log_hints = on\ntrack_commit_timestamp = on\n"});
