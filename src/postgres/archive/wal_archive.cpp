@@ -157,9 +157,10 @@ WalArchive open_wal_archive(const Repository& repository, const std::string& sou
         throw Error(ErrorCode::not_found, fmt::format("the repository has no log of source {}", source),
                     "'holdfast wal push' and 'holdfast wal receive' bring it there; is the name right?");
     }
-    throw Error(ErrorCode::not_found,
-                fmt::format("the repository has the logs of {} clusters under the name {}", found.size(), source),
-                "make a snapshot of the one that is meant: it decides");
+    throw Error(
+        ErrorCode::not_found,
+        fmt::format("the repository has the logs of {} clusters under the name {}", found.size(), source),
+        "make a snapshot of the one that is meant: it decides");
 }
 
 } // namespace holdfast::postgres

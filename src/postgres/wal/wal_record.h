@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/bytes.h"
+#include "postgres/files/relation_path.h"
 #include "postgres/wal/lsn.h"
 
 #include <compare>
@@ -18,7 +19,6 @@
 
 namespace holdfast::postgres {
 
-using Oid = std::uint32_t;
 using TransactionId = std::uint32_t;
 using BlockNumber = std::uint32_t;
 
@@ -40,7 +40,6 @@ struct RelationFileHash {
     std::size_t operator()(const RelationFile& file) const;
 };
 
-enum class Fork : std::uint8_t { main = 0, free_space = 1, visibility = 2, init = 3 };
 
 // Who wrote a record and will replay it (rmgrlist.h). From 128 on: extensions (PostgreSQL 15 and later).
 enum class ResourceManager : std::uint8_t {

@@ -55,7 +55,7 @@ TEST(BlockChanges, KnowsTheBlocksOfRecords) {
     BlockChanges changes(Lsn{1000});
     Log log(changes);
     log.change(table, {3, 5});
-    log.change(table, {9}, Fork::visibility);
+    log.change(table, {9}, Fork::visibility_map);
     log.change(table, {0}, Fork::init);
     const auto main = changes.of_fork(table, Fork::main);
     EXPECT_FALSE(main.unchanged(3));
@@ -65,8 +65,8 @@ TEST(BlockChanges, KnowsTheBlocksOfRecords) {
     EXPECT_FALSE(changes.of_fork(table, Fork::init).unchanged(0));
     EXPECT_TRUE(changes.of_fork(table, Fork::init).unchanged(1));
     // Nothing is known of the others.
-    EXPECT_FALSE(changes.of_fork(table, Fork::visibility).unchanged(1));
-    EXPECT_FALSE(changes.of_fork(table, Fork::free_space).unchanged(1));
+    EXPECT_FALSE(changes.of_fork(table, Fork::visibility_map).unchanged(1));
+    EXPECT_FALSE(changes.of_fork(table, Fork::free_space_map).unchanged(1));
     EXPECT_TRUE(changes.of_fork(other, Fork::main).unchanged(7));
     EXPECT_EQ(changes.from(), Lsn{1000});
     EXPECT_EQ(changes.to(), Lsn{1000 + 3 * 64});
@@ -104,7 +104,7 @@ TEST(BlockChanges, FilesThatComeAndGoAreWhole) {
     EXPECT_FALSE(changes.of_relation(table).created);
     // The number is used again.
     log.event(StorageCreate{table, Fork::main});
-    log.event(StorageCreate{other, Fork::visibility});
+    log.event(StorageCreate{other, Fork::visibility_map});
     EXPECT_TRUE(changes.of_relation(table).created);
     EXPECT_FALSE(changes.of_relation(other).created);
     EXPECT_TRUE(changes.of_fork(other, Fork::main).unchanged(0));
