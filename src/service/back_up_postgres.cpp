@@ -72,7 +72,7 @@ class ClusterBackup {
 
         progress_.set_phase("storing the log of the backup");
         started = clock_.steady();
-        result_.log = {stopped.label.start_timeline, session.start(), stopped.stop};
+        result_.log = {stopped.label.timeline, session.start(), stopped.stop};
         bring_log(result_.log);
         result_.log_seconds = seconds_since(clock_, started);
 
@@ -271,7 +271,7 @@ class ClusterBackup {
         out.text("start_lsn", result_.log.begin.str());
         out.text("stop_lsn", result_.log.end.str());
         out.text("checkpoint_lsn", stopped.label.checkpoint.str());
-        out.boolean("from_standby", stopped.label.from_standby);
+        out.boolean("from_standby", stopped.label.from_standby());
         out.number("block_bytes", facts.block_bytes);
         out.number("wal_segment_bytes", facts.wal_segment_bytes);
         out.boolean("checksums", facts.checksums);

@@ -101,7 +101,7 @@ void WalSlicer::feed(ByteView bytes) {
 
 void WalSlicer::decode(ByteView bytes) {
     if (!reader_->end()) reader_->feed(bytes);
-    if (!reader_->end() || !whole_->details.broken.empty()) return;
+    if (!reader_->end() || rest_bytes_ == Undecodable::drop || !whole_->details.broken.empty()) return;
     const std::string why = std::string(to_string(reader_->end()->reason)) + ": " + reader_->end()->detail;
     whole_->details.broken = why;
     if (rest_) rest_->details.broken = why;

@@ -6,7 +6,7 @@
 // backup up by itself.
 #pragma once
 
-#include "postgres/server/backup_label.h"
+#include "postgres/files/backup_label.h"
 #include "postgres/server/connection.h"
 #include "postgres/server/holders.h"
 
