@@ -9,6 +9,7 @@
 #include "postgres/files/relation_path.h"
 #include "postgres/wal/lsn.h"
 
+#include <array>
 #include <compare>
 #include <cstdint>
 #include <functional>
@@ -122,6 +123,8 @@ struct WalRecord {
     bool changes_files_otherwise() const { return (info & 0x01) != 0; }
 };
 
+class WalPartHeaders; // reads the headers of a record's parts
+
 // Takes records apart. One parser serves any number of records, one after the other; not for several threads.
 class WalRecordParser {
   public:
@@ -136,8 +139,19 @@ class WalRecordParser {
     std::optional<std::string_view> parse(ByteView bytes, WalRecord& record);
 
   private:
+    static constexpr std::uint8_t block_id_max = 32;
+    // Of a block's image and its other data, until it is known where they lie.
+    struct PartLengths {
+        std::size_t image;
+        std::size_t data;
+    };
+
+    std::string_view parse_block(WalPartHeaders& headers, std::uint8_t id,
+                                 std::optional<RelationFile>& relation);
+
     int version_;
     std::vector<BlockReference> blocks_;
+    std::array<PartLengths, block_id_max + 1> lengths_{};
 };
 
 } // namespace holdfast::postgres
