@@ -205,9 +205,12 @@ class ClusterBackup {
         return clock_.now() - from_rfc3339(tag->second) < longest_unread;
     }
 
-    // Sees to it that the archive has `range`: whoever archives gets a moment, then it is stored from here.
+    // Sees to it that the archive has `range`: whoever archives gets a moment for whole segments, then it is
+    // stored from here.
     void bring_log(const WalRange& range) {
         const bool somebody_archives = result_.facts.archive_mode != "off";
+        const Lsn last_segment{range.end.value / result_.facts.wal_segment_bytes *
+                               result_.facts.wal_segment_bytes};
         const Duration began = clock_.steady();
         for (bool pushed = false;;) {
             const std::vector<LogSliceId> slices = archive_->slices_of(range, {.stop = stop_});
@@ -215,7 +218,7 @@ class ClusterBackup {
                 find_path(slices, {range.timeline, range.begin.value, range.end.value});
             const Lsn reached = path.empty() ? range.begin : Lsn{path.back().end};
             if (reached >= range.end) return;
-            if (somebody_archives && clock_.steady() - began < archiver_grace) {
+            if (somebody_archives && reached < last_segment && clock_.steady() - began < archiver_grace) {
                 clock_.sleep_for(look_again, stop_);
                 continue;
             }
