@@ -37,6 +37,7 @@ TEST_P(BackupSessionTest, StartsAndStopsOnAPrimary) {
     EXPECT_EQ(end.label.label, "it's a label");
     EXPECT_NE(end.tablespace_map.find(place), std::string::npos) << end.tablespace_map;
     std::filesystem::remove_all(place);
+    expect_error(ErrorCode::usage, [&] { BackupSession(settings_of(server), {.label = "two\nlines"}); });
 }
 
 TEST_P(BackupSessionTest, EndsWithItsSession) {
