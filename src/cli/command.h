@@ -94,6 +94,9 @@ void add_stats(CLI::App& app, RunCommand& run);
 void add_repair(CLI::App& app, RunCommand& run);
 void add_key(CLI::App& app, RunCommand& run);
 void add_wal(CLI::App& app, RunCommand& run);
+void add_window(CLI::App& app, RunCommand& run);
+void add_doctor(CLI::App& app, RunCommand& run);
+void add_setup(CLI::App& app, RunCommand& run);
 void add_version(CLI::App& app, RunCommand& run);
 
 // What --version prints.

@@ -1,6 +1,8 @@
 #include "base/error.h"
 #include "base/file_descriptor.h"
 #include "cli/commands/repository_option.h"
+#include "cli/commands/restore_source.h"
+#include "cli/configuration.h"
 #include "cli/text.h"
 #include "documents/entry_name.h"
 #include "service/backup_documents.h"
@@ -25,7 +27,15 @@ struct Arguments {
     bool numeric_owner = false;
     bool no_owner = false;
     bool no_attributes = false;
+    SourceRestoreOptions of_source;
 };
+
+// A source rather than a snapshot: one that the configuration names, or a word that can be no id.
+bool names_source(const CommandContext& context, const Arguments& arguments) {
+    if (context.configuration().sources.contains(arguments.snapshot)) return true;
+    return arguments.snapshot != "latest" &&
+           arguments.snapshot.find_first_not_of("0123456789abcdef") != std::string::npos;
+}
 
 TreeRestoreSettings make_settings(const Arguments& arguments) {
     TreeRestoreSettings settings;
@@ -118,6 +128,17 @@ void print_problems(std::FILE* stream, const TreeRestoreResult& result) {
 }
 
 int run_restore(CommandContext& context, const Arguments& arguments) {
+    if (names_source(context, arguments)) {
+        return run_source_restore(context,
+                                  {arguments.repository, arguments.snapshot, arguments.target,
+                                   arguments.in_place, arguments.dry_run},
+                                  arguments.of_source);
+    }
+    if (arguments.of_source.any()) {
+        throw Error(ErrorCode::usage,
+                    "a moment to recover to, and a server to start, are for sources with a log",
+                    "name the source in place of the snapshot: holdfast restore SOURCE --to DIRECTORY");
+    }
     TreeRestoreSettings settings = make_settings(arguments);
     nlohmann::json changes = nlohmann::json::array();
     settings.plan = [&](const PlannedChange& change) {
@@ -153,7 +174,8 @@ void add_restore(CLI::App& app, RunCommand& run) {
     auto a = std::make_shared<Arguments>();
     CLI::App* command = app.add_subcommand("restore", "Write a snapshot, or part of it, back");
     add_repository_option(*command, a->repository);
-    command->add_option("SNAPSHOT", a->snapshot, "Id, beginning of an id, or latest")->required();
+    command->add_option("SNAPSHOT", a->snapshot, "Id, beginning of an id, or latest; or a PostgreSQL source")
+        ->required();
     command
         ->add_option("--to", a->target,
                      "Directory to restore into; made if missing, must be empty without --in-place")
@@ -175,6 +197,7 @@ void add_restore(CLI::App& app, RunCommand& run) {
     command->add_flag("--numeric-owner", a->numeric_owner, "Owners by number, not by name");
     command->add_flag("--no-owner", a->no_owner, "Do not set owners");
     command->add_flag("--no-attributes", a->no_attributes, "Do not set extended attributes and ACLs");
+    add_source_restore_options(*command, a->of_source);
     command->footer("A dry run lists: + made, M content written, m only metadata set, L linked, - deleted");
     command->callback([a, &run] { run = [a](CommandContext& context) { return run_restore(context, *a); }; });
 }

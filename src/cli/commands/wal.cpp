@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "base/task_group.h"
+#include "cli/commands/program_words.h"
 #include "cli/commands/repository_option.h"
 #include "cli/commands/source_option.h"
 #include "cli/text.h"
@@ -73,18 +74,7 @@ int run_push(CommandContext& context, const Arguments& arguments) {
 
 // This program again, in the background: it goes on when the command has answered.
 void start_in_background(CommandContext& context, const std::vector<std::string>& words) {
-    const GlobalOptions& options = context.options();
-    std::vector<std::string> line{"holdfast", "--quiet"};
-    const std::array<std::pair<const char*, const std::string*>, 6> named{
-        {{"--key-file", &options.key_file},
-         {"--private-key", &options.private_key},
-         {"--config", &options.configuration_file},
-         {"--cache-directory", &options.cache_directory},
-         {"--limit-upload", &options.limit_upload},
-         {"--limit-download", &options.limit_download}}};
-    for (const auto& [name, value] : named) {
-        if (!value->empty()) line.insert(line.end(), {name, *value});
-    }
+    std::vector<std::string> line = program_words(context);
     line.insert(line.end(), words.begin(), words.end());
     std::vector<char*> argv;
     for (std::string& word : line) argv.push_back(word.data());
@@ -109,7 +99,8 @@ int run_fetch(CommandContext& context, const Arguments& arguments) {
     const auto fetch_ahead = [&] {
         if (arguments.ahead == 0 || postgres::prefetched(spool) > arguments.ahead / 2) return;
         std::vector<std::string> words{"wal", "prefetch", "--ahead", fmt::format("{}", arguments.ahead)};
-        if (!arguments.repository.empty()) words.insert(words.end(), {"--repo", arguments.repository});
+        const std::vector<std::string> repository = repository_words(arguments.repository);
+        words.insert(words.end(), repository.begin(), repository.end());
         words.insert(words.end(), {arguments.source, arguments.file});
         start_in_background(context, words);
     };

@@ -1,0 +1,122 @@
+#include "postgres/server/doctor.h"
+
+#include "base/error.h"
+#include "cli/commands/source_option.h"
+#include "postgres/server/setup.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace holdfast {
+
+namespace {
+
+struct Arguments {
+    std::string source;
+    std::string connection, role = "holdfast", slot = "holdfast", archive_command;
+    bool dry_run = false;
+};
+
+SourceConfiguration configured(const CommandContext& context, const std::string& name) {
+    const SourceConfiguration source = source_named(context, name, "postgresql");
+    if (!source.connection.empty()) return source;
+    throw Error(ErrorCode::usage, fmt::format("how to connect to source '{}' is not known", name),
+                fmt::format("set connection below [source.{}] in holdfast.toml", name));
+}
+
+int run_doctor(CommandContext& context, const Arguments& arguments) {
+    const SourceConfiguration source = configured(context, arguments.source);
+    postgres::DoctorRequest request;
+    request.connection.conninfo = source.connection;
+    if (!source.data_directory.empty()) request.data_directory = source.data_directory;
+    request.slot = source.slot;
+    request.streams = !source.slot.empty();
+    request.archives = source.slot.empty();
+    std::vector<postgres::Check> checks =
+        postgres::examine_server(request, system_clock(), context.logger(), context.stop());
+    postgres::Check reachable{
+        .name = "repository", .state = postgres::CheckState::ok, .found = {}, .mend = {}};
+    try {
+        reachable.found = context.open("").repository->store().url();
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::cancelled) throw;
+        reachable.state = postgres::CheckState::failed;
+        reachable.found = error.message();
+        reachable.mend = error.hint();
+    }
+    checks.push_back(reachable);
+    nlohmann::json value = nlohmann::json::array();
+    for (const postgres::Check& check : checks)
+        value.push_back({{"check", check.name},
+                         {"state", to_string(check.state)},
+                         {"found", check.found},
+                         {"mend", check.mend}});
+    context.print(value, [&] {
+        for (const postgres::Check& check : checks) {
+            fmt::print("{:<8} {:<26} {}\n", to_string(check.state), check.name, check.found);
+            if (!check.mend.empty()) fmt::print("{:<8} {:<26} mend: {}\n", "", "", check.mend);
+        }
+    });
+    const bool failed = std::ranges::any_of(
+        checks, [](const postgres::Check& check) { return check.state == postgres::CheckState::failed; });
+    return failed ? exit_failed : exit_done;
+}
+
+int run_setup(CommandContext& context, const Arguments& arguments) {
+    postgres::SetupRequest request;
+    request.connection.conninfo = arguments.connection;
+    request.role = arguments.role;
+    request.slot = arguments.slot;
+    if (!arguments.archive_command.empty()) request.archive_command = arguments.archive_command;
+    request.dry_run = arguments.dry_run;
+    const postgres::SetupReport report = postgres::set_up_server(request, context.logger(), context.stop());
+    nlohmann::json steps = nlohmann::json::array();
+    bool all = true;
+    for (const postgres::SetupStep& step : report.steps) {
+        steps.push_back({{"what", step.what},
+                         {"state", to_string(step.state)},
+                         {"sql", step.sql},
+                         {"remark", step.remark}});
+        all =
+            all && step.state != postgres::SetupState::refused && step.state != postgres::SetupState::by_hand;
+    }
+    context.report(
+        {{"steps", steps}, {"restart_for", report.restart_for}},
+        [&] {
+            for (const postgres::SetupStep& step : report.steps) {
+                fmt::print("{:<8} {}{}{}\n", to_string(step.state), step.what, step.sql.empty() ? "" : ": ",
+                           step.sql);
+                if (!step.remark.empty()) fmt::print("{:<8} {}\n", "", step.remark);
+            }
+            if (!report.restart_for.empty())
+                fmt::print("Restart the server for: {}\n", fmt::join(report.restart_for, ", "));
+        },
+        arguments.dry_run);
+    return all ? exit_done : exit_incomplete;
+}
+
+} // namespace
+
+void add_doctor(CLI::App& app, RunCommand& run) {
+    auto a = std::make_shared<Arguments>();
+    CLI::App* command = app.add_subcommand("doctor", "Check all that protecting a PostgreSQL source needs");
+    command->add_option("SOURCE", a->source, "Name of the source in holdfast.toml")->required();
+    command->callback([a, &run] { run = [a](CommandContext& context) { return run_doctor(context, *a); }; });
+}
+
+void add_setup(CLI::App& app, RunCommand& run) {
+    CLI::App* group = app.add_subcommand("setup", "Make a server ready to be protected");
+    group->require_subcommand(1);
+    auto a = std::make_shared<Arguments>();
+    CLI::App* command = group->add_subcommand("postgresql", "Role, replication slot and settings");
+    command->add_option("--connection", a->connection, "As an administrator, as libpq takes it")->required();
+    command->add_option("--role", a->role, "The role that Holdfast connects as")->capture_default_str();
+    command->add_option("--slot", a->slot, "The slot that the log is received through")
+        ->capture_default_str();
+    command->add_option("--archive-command", a->archive_command, "Set archive_command to this");
+    command->add_flag("--dry-run", a->dry_run, "Say what would be done, and do nothing");
+    command->callback([a, &run] { run = [a](CommandContext& context) { return run_setup(context, *a); }; });
+}
+
+} // namespace holdfast

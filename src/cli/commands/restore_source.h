@@ -1,0 +1,42 @@
+// 'holdfast restore SOURCE': a PostgreSQL cluster at a moment.
+#pragma once
+
+#include "cli/command.h"
+
+#include <string>
+#include <vector>
+
+namespace holdfast {
+
+struct SourceRestoreOptions {
+    std::string at, lsn, restore_point, snapshot;
+    std::uint64_t xid = 0;
+    std::uint32_t timeline = 0;
+    bool exclusive = false;
+    std::vector<std::string> tablespaces;
+    std::string action = "promote";
+    bool start = false;
+    std::uint16_t port = 5432;
+    std::string socket_directory, listen, bin_directory;
+    std::vector<std::string> settings;
+
+    bool any() const {
+        return !at.empty() || !lsn.empty() || !restore_point.empty() || !snapshot.empty() || xid != 0 ||
+               start;
+    }
+};
+
+void add_source_restore_options(CLI::App& command, SourceRestoreOptions& options);
+
+struct SourceRestoreTarget {
+    std::string repository;
+    std::string source;
+    std::string directory;
+    bool in_place = false;
+    bool dry_run = false;
+};
+
+int run_source_restore(CommandContext& context, const SourceRestoreTarget& target,
+                       const SourceRestoreOptions& options);
+
+} // namespace holdfast
