@@ -148,6 +148,10 @@ class TimeParser {
             ++position_;
             return minutes(0);
         }
+        if (position_ == text_.size()) {
+            throw Error(ErrorCode::usage, fmt::format("the time '{}' has no time zone", text_),
+                        "end it with Z for UTC, or with an offset such as +02:00");
+        }
         const char sign = peek();
         if (sign != '+' && sign != '-') fail();
         ++position_;

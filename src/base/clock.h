@@ -51,8 +51,8 @@ class FakeClock final : public Clock {
 // "2026-11-20T23:54:21Z" or, with a fraction, "2026-11-20T23:54:21.123456789Z" (RFC 3339, UTC).
 std::string to_rfc3339(Timestamp time);
 // Reads what to_rfc3339 writes, and offsets such as +02:00. Digits after the nanoseconds are dropped. Throws
-// Error(usage) on anything else, and on times that 64 bits of nanoseconds cannot hold (before 1678, after
-// 2261).
+// Error(usage) on anything else, on a time without a zone with words of its own, and on times that 64 bits of
+// nanoseconds cannot hold (before 1678, after 2261).
 Timestamp from_rfc3339(std::string_view text);
 
 } // namespace holdfast

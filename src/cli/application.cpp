@@ -17,9 +17,9 @@ namespace holdfast {
 
 namespace {
 
-constexpr std::array<AddCommand, 15> commands = {
+constexpr std::array<AddCommand, 16> commands = {
     add_init,   add_backup, add_snapshots, add_ls,    add_find,   add_cat, add_diff,    add_restore,
-    add_verify, add_forget, add_prune,     add_stats, add_repair, add_key, add_version,
+    add_verify, add_forget, add_prune,     add_stats, add_repair, add_key, add_wal, add_version,
 };
 
 void add_global_options(CLI::App& app, GlobalOptions& options) {

@@ -93,6 +93,7 @@ void add_prune(CLI::App& app, RunCommand& run);
 void add_stats(CLI::App& app, RunCommand& run);
 void add_repair(CLI::App& app, RunCommand& run);
 void add_key(CLI::App& app, RunCommand& run);
+void add_wal(CLI::App& app, RunCommand& run);
 void add_version(CLI::App& app, RunCommand& run);
 
 // What --version prints.

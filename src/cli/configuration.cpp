@@ -68,6 +68,25 @@ class Table {
             out[std::string(name.str())] = value->get();
         }
     }
+    // Every member of the table `key`, which are tables themselves, by name.
+    void tables(const char* key, const std::function<void(const std::string&, Table&)>& read_table) {
+        known_.emplace_back(key);
+        const toml::node* node = table_.get(key);
+        if (node == nullptr) return;
+        const toml::table* outer = node->as_table();
+        if (outer == nullptr) fail(*node, key, "a table of tables");
+        for (const auto& [name, item] : *outer) {
+            const toml::table* inner = item.as_table();
+            if (inner == nullptr) fail(item, key, "a table of tables");
+            Table sub(*inner, fmt::format("{}{}.{}.", name_, key, name.str()), file_);
+            read_table(std::string(name.str()), sub);
+            sub.expect_no_more();
+        }
+    }
+    bool is_table(const char* key) const {
+        const toml::node* node = table_.get(key);
+        return node != nullptr && node->is_table();
+    }
     void table(const char* key, const std::function<void(Table&)>& read_table) {
         known_.emplace_back(key);
         const toml::node* node = table_.get(key);
@@ -111,6 +130,34 @@ class Table {
     std::vector<std::string> known_;
 };
 
+constexpr std::array<const char*, 1> source_kinds{"postgresql"};
+constexpr std::uint32_t highest_compression_level = 19;
+constexpr std::uint32_t highest_rate_mib = 1u << 20;
+
+void read_source(Table& table, SourceConfiguration& source) {
+    table.choice("kind", source_kinds, source.kind);
+    table.text("connection", source.connection);
+    table.text("data_directory", source.data_directory);
+    table.text("spool_directory", source.spool_directory);
+    table.text("slot", source.slot);
+    table.number("compression_level", highest_compression_level, source.compression_level);
+    table.number("rate_limit_mib", highest_rate_mib, source.rate_limit_mib);
+}
+
+// `repository = "URL"`, or a table with the keys beside the URL.
+void read_repository(Table& top, Configuration& configuration) {
+    if (!top.is_table("repository")) {
+        top.text("repository", configuration.repository);
+        return;
+    }
+    top.table("repository", [&](Table& repository) {
+        repository.text("url", configuration.repository);
+        repository.text("key_file", configuration.key_file);
+        repository.text("private_key", configuration.private_key);
+        repository.text("passphrase_file", configuration.passphrase_file);
+    });
+}
+
 } // namespace
 
 Configuration parse_configuration(const std::string& text, const std::string& file) {
@@ -124,7 +171,7 @@ Configuration parse_configuration(const std::string& text, const std::string& fi
     Configuration configuration;
     configuration.file = file;
     Table top(parsed, "", file);
-    top.text("repository", configuration.repository);
+    read_repository(top, configuration);
     top.text("key_file", configuration.key_file);
     top.text("private_key", configuration.private_key);
     top.text("passphrase_file", configuration.passphrase_file);
@@ -149,6 +196,15 @@ Configuration parse_configuration(const std::string& text, const std::string& fi
         backup.flag("exclude_caches", configuration.backup.exclude_caches);
         backup.number("lock_days", most_lock_days, configuration.backup.lock_days);
         backup.choice("lock_mode", lock_modes, configuration.backup.lock_mode);
+    });
+    top.tables("source", [&](const std::string& name, Table& table) {
+        SourceConfiguration& source = configuration.sources[name];
+        source.name = name;
+        read_source(table, source);
+        if (source.kind.empty()) {
+            throw Error(ErrorCode::usage, fmt::format("{}: source '{}' has no kind", file, name),
+                        "add kind = \"postgresql\" to it");
+        }
     });
     top.expect_no_more();
     return configuration;

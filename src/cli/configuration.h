@@ -15,6 +15,18 @@ inline constexpr std::uint32_t most_lock_days = 36'500;
 // As an option and in the file.
 inline constexpr std::array<const char*, 2> lock_modes{"governance", "compliance"};
 
+// A source that is named in the file, [source.NAME].
+struct SourceConfiguration {
+    std::string name;
+    std::string kind;            // "postgresql"
+    std::string connection;      // as libpq takes it
+    std::string data_directory;  // where it can be read from here; empty: over the replication protocol
+    std::string spool_directory; // what waits for the repository, or for PostgreSQL
+    std::string slot;            // the replication slot that the log is received through
+    std::uint32_t compression_level = 0; // 0: the default
+    std::uint32_t rate_limit_mib = 0;    // of reading, a second; 0: none
+};
+
 // Absent members are empty. Command line and environment win over the file.
 struct Configuration {
     std::string file; // where it came from; empty: there is none
@@ -37,6 +49,7 @@ struct Configuration {
         std::uint32_t lock_days = 0; // 0: no lock
         std::string lock_mode;       // one of lock_modes; empty: governance
     } backup;
+    std::map<std::string, SourceConfiguration> sources;
 };
 
 // Reads `named`, or if it is empty the first that exists of ~/.config/holdfast/holdfast.toml and

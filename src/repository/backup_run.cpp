@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/version.h"
+#include "repository/node/file_map_node.h"
 
 #include <algorithm>
 #include <utility>
@@ -103,6 +104,30 @@ void BackupRun::choose_previous() {
         break;
     }
     if (parent_) previous_.push_back(parent_->root);
+}
+
+bool BackupRun::may_take_over(const FileContent& content) {
+    if (const auto* extents = std::get_if<Extents>(&content))
+        return std::ranges::all_of(*extents, [&](const Extent& extent) { return may_refer(extent.frame); });
+    const auto* groups = std::get_if<SegmentGroups>(&content);
+    const bool must_read = settings_.lock && !repository_.keys().reads_structure();
+    return groups == nullptr || std::ranges::all_of(*groups, [&](const NodeRef& group) {
+               return must_read ? stays_readable(group) : session_->may_refer(group.location.frame);
+           });
+}
+
+// Maps may have moved although the group above them has not. Signatures lead nowhere.
+bool BackupRun::stays_readable(const NodeRef& group) {
+    if (!may_refer(group.location.frame)) return false;
+    try {
+        return std::ranges::all_of(decode_segment_group(nodes_.read(group)), [&](const Segment& segment) {
+            return may_refer(segment.map.location.frame) &&
+                   (!segment.map_overlay || may_refer(segment.map_overlay->location.frame));
+        });
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::wrong_key) throw;
+        return false;
+    }
 }
 
 bool BackupRun::checkpoint_due() {

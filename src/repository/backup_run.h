@@ -64,7 +64,12 @@ class BackupRun {
     const std::optional<Snapshot>& parent() const { return parent_; }
     // The roots of trees to compare with: a checkpoint first, if there is one that is newer than the parent.
     const std::vector<NodeRef>& previous_roots() const { return previous_; }
-    bool may_refer(const FrameAddress& frame) const { return session_->may_refer(frame); }
+    // Whether content, or a node, may be referred to where an earlier snapshot has it.
+    bool may_refer(const FrameAddress& frame) const { return session_->may_reuse(frame); }
+    // Whether a file's content may be taken over as it is; of a large one its nodes unread. A run that locks
+    // goes through them in the end, so it has to be able to; for others, what lies below a group is reachable
+    // from a snapshot that still stands, or is found when it is read.
+    bool may_take_over(const FileContent& content);
     // Reads as the run does: until its grace is over.
     NodeReader& nodes() { return nodes_; }
     PackReader& packs() { return packs_; }
@@ -102,6 +107,7 @@ class BackupRun {
     };
     Snapshot describe(const NodeRef& root, const SnapshotTotals& totals, SnapshotState state) const;
     void choose_previous();
+    bool stays_readable(const NodeRef& group);
     std::uint64_t next_sequence() const;
     void flush();
     void leave() noexcept;

@@ -19,6 +19,7 @@ enum class Form {
     domain_number, // <domain>/<id16>-<number>
     pack,          // <kind><class>/<id16>-<number>
     moved,         // <id16>-<number>-<kind><class>
+    log_slice,     // <archive>/<branch>-<begin>-<end>-<id16>-<number>
 };
 
 struct Folder {
@@ -41,6 +42,7 @@ constexpr std::array folders{
     Folder{NameKind::condemned, condemned_prefix, Form::id},
     Folder{NameKind::verdict, verdicts_prefix, Form::id},
     Folder{NameKind::moved, moved_prefix, Form::moved},
+    Folder{NameKind::log_slice, logs_prefix, Form::log_slice},
 };
 
 // Takes a name apart from the front. Once something does not fit, everything fails.
@@ -54,10 +56,17 @@ class Cursor {
         if (!value) failed_ = true;
         return value.value_or(FixedBytes<N>{});
     }
-    std::uint32_t number() {
-        std::uint32_t value = 0;
-        for (const Byte byte : id<4>().bytes) value = value << 8 | byte;
-        return value;
+    std::uint32_t number() { return integer<std::uint32_t>(); }
+    void log_range(ObjectName& name) {
+        name.archive = id<16>();
+        expect('/');
+        name.range.branch = number();
+        expect('-');
+        name.range.begin = integer<std::uint64_t>();
+        expect('-');
+        name.range.end = integer<std::uint64_t>();
+        expect('-');
+        if (name.range.end < name.range.begin) failed_ = true;
     }
     void pack_class(ObjectName& name) {
         const std::string_view kind = take(1);
@@ -71,6 +80,12 @@ class Cursor {
     bool done() const { return !failed_ && rest_.empty(); }
 
   private:
+    template <typename T>
+    T integer() {
+        T value = 0;
+        for (const Byte byte : id<sizeof(T)>().bytes) value = value << 8 | byte;
+        return value;
+    }
     std::string_view take(std::size_t size) {
         if (rest_.size() < size) failed_ = true;
         const std::string_view taken = rest_.substr(0, size);
@@ -86,6 +101,7 @@ void read_form(Cursor& cursor, Form form, ObjectName& name) {
     if (form == Form::domain_number) name.domain = cursor.id<8>();
     if (form == Form::pack) cursor.pack_class(name);
     if (form == Form::domain_number || form == Form::pack) cursor.expect('/');
+    if (form == Form::log_slice) cursor.log_range(name);
     name.owner = cursor.id<16>();
     if (form == Form::id) return;
     cursor.expect('-');
@@ -110,6 +126,9 @@ std::string write_form(Form form, const ObjectName& name) {
         return fmt::format("{}/{}-{:08x}", name.domain.hex(), owner, name.number);
     case Form::pack:
         return fmt::format("{}/{}-{:08x}", pack_class_text(name), owner, name.number);
+    case Form::log_slice:
+        return fmt::format("{}/{:08x}-{:016x}-{:016x}-{}-{:08x}", name.archive.hex(), name.range.branch,
+                           name.range.begin, name.range.end, owner, name.number);
     case Form::moved:
         return fmt::format("{}-{:08x}-{}", owner, name.number, pack_class_text(name));
     }
@@ -158,6 +177,22 @@ std::optional<PackId> PackId::from_name(std::string_view name) {
     const auto parsed = parse_name(name);
     if (!parsed || parsed->kind != NameKind::pack) return std::nullopt;
     return parsed->pack();
+}
+
+std::string LogSliceId::name() const {
+    ObjectName name;
+    name.kind = NameKind::log_slice;
+    name.owner = run;
+    name.number = number;
+    name.archive = archive;
+    name.range = range;
+    return object_name(name);
+}
+
+std::optional<LogSliceId> LogSliceId::from_name(std::string_view name) {
+    const auto parsed = parse_name(name);
+    if (!parsed || parsed->kind != NameKind::log_slice) return std::nullopt;
+    return LogSliceId{parsed->archive, parsed->range, parsed->owner, parsed->number};
 }
 
 std::optional<ObjectName> parse_name(std::string_view name) {

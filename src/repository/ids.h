@@ -19,6 +19,7 @@ using NodeId = FixedBytes<24>;    // hash of a node's bytes
 using BlobId = FixedBytes<24>;    // keyed hash of a blob's bytes
 using DomainId = FixedBytes<8>;   // machines that deduplicate against each other
 using PackBytes = FixedBytes<24>; // a PackId as it stands in formats
+using ArchiveId = FixedBytes<16>; // the log archive of one source
 
 // The kinds of packs, as in names and in pack ids.
 constexpr std::uint8_t data_pack = 'd';
@@ -54,6 +55,31 @@ struct PackIdHash {
     }
 };
 
+// A stretch of a source's log: positions that only grow, [begin, end), on one of its branches. What they are
+// is the source's affair (PostgreSQL: a timeline, and positions in its write-ahead log). Ranges of no length
+// are for what is said of a branch as a whole.
+struct LogRange {
+    std::uint32_t branch = 0;
+    std::uint64_t begin = 0;
+    std::uint64_t end = 0;
+
+    auto operator<=>(const LogRange&) const = default;
+};
+
+// One object of a log archive (docs/format.md, section 11).
+struct LogSliceId {
+    ArchiveId archive;
+    LogRange range;
+    RunId run;
+    std::uint32_t number = 0;
+
+    // By range before all else within an archive, as names are.
+    auto operator<=>(const LogSliceId&) const = default;
+    // "logs/<archive>/<branch>-<begin>-<end>-<run>-<number>".
+    std::string name() const;
+    static std::optional<LogSliceId> from_name(std::string_view name);
+};
+
 // What a name says that an object is.
 enum class NameKind {
     config,
@@ -70,6 +96,7 @@ enum class NameKind {
     condemned,
     verdict,
     moved,
+    log_slice,
     probe, // left over from finding out what the store can do; means nothing
 };
 
@@ -81,6 +108,8 @@ struct ObjectName {
     DomainId domain;             // index_segment
     std::uint8_t pack_kind = 0;  // pack, moved
     std::uint8_t pack_class = 0; // pack, moved
+    ArchiveId archive{};         // log_slice
+    LogRange range{};            // log_slice
 
     auto operator<=>(const ObjectName&) const = default;
     // Of a pack or moved name.
@@ -107,6 +136,7 @@ constexpr std::string_view statements_prefix = "statements/";
 constexpr std::string_view condemned_prefix = "condemned/";
 constexpr std::string_view verdicts_prefix = "verdicts/";
 constexpr std::string_view moved_prefix = "moved/";
+constexpr std::string_view logs_prefix = "logs/";
 constexpr std::string_view probe_prefix = "probe/";
 
 std::string slot_name(const SlotId& slot);

@@ -45,6 +45,8 @@ constexpr std::array rules{
              KindRule::Run::that_of_the_name},
     KindRule{ObjectKind::verdict, "verdict", NameKind::verdict, false, KindRule::Run::any},
     KindRule{ObjectKind::moved, "moved", NameKind::moved, false, KindRule::Run::any},
+    KindRule{ObjectKind::log_slice, "slice of a log", NameKind::log_slice, true,
+             KindRule::Run::that_of_the_name},
 };
 
 const KindRule* find_rule(ObjectKind kind) {
@@ -151,6 +153,8 @@ bool is_encrypted(ObjectKind kind) {
     return kind == ObjectKind::pack || (rule != nullptr && rule->encrypted);
 }
 
+bool has_parts(ObjectKind kind) { return kind == ObjectKind::index_segment || kind == ObjectKind::log_slice; }
+
 ObjectHeader read_object_header(std::string_view name, ByteView beginning) {
     ByteReader in(beginning, name);
     if (as_text(in.raw(magic.size())) != magic) fail(name, "is not an object of a repository");
@@ -249,7 +253,7 @@ OpenedObject open_object(std::string_view name, ByteView object, const KeyRing& 
     const ObjectForm form = read_object_form(name, object);
     trust.require(name, form);
     OpenedObject result = opened(form);
-    if (form.header.suite == no_suite || form.header.kind == ObjectKind::index_segment) {
+    if (form.header.suite == no_suite || has_parts(form.header.kind)) {
         result.body.assign(form.body.begin(), form.body.end());
         return result;
     }

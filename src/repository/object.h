@@ -37,6 +37,7 @@ enum class ObjectKind : std::uint8_t {
     condemned = 12,
     verdict = 13,
     moved = 14,
+    log_slice = 15,
     pack = 255, // has a form of its own; stands here for the question who may write what
 };
 
@@ -44,6 +45,8 @@ enum class ObjectKind : std::uint8_t {
 std::string_view to_string(ObjectKind kind);
 // Whether the body of this kind is encrypted under the secrets of its run.
 bool is_encrypted(ObjectKind kind);
+// Whether it is encrypted in parts that can be read alone.
+bool has_parts(ObjectKind kind);
 
 constexpr std::uint8_t no_suite = 0;
 constexpr std::uint8_t suite_1 = 1;
@@ -92,7 +95,7 @@ Secret object_key(ByteView structure_secret, ObjectKind kind, std::string_view n
 // An object as it goes to the store. `seal_object` encrypts the body; each name can be sealed once per run,
 // because the key and nonce follow from it: a second time with another body throws Error(internal), with the
 // same one gives the same bytes. `sign_object` leaves the body as it is: for the kinds that are not
-// encrypted. `sign_parts` is for index segments, whose body the caller encrypted in parts.
+// encrypted. `sign_parts` is for index segments and slices of logs, whose body the caller encrypted in parts.
 Bytes seal_object(ObjectKind kind, std::string_view name, ByteView body, RunContext& run);
 Bytes sign_object(ObjectKind kind, std::string_view name, ByteView body, const RunContext& run);
 Bytes sign_parts(ObjectKind kind, std::string_view name, ByteView body, const RunContext& run);
@@ -106,7 +109,7 @@ struct OpenedObject {
     RunId run;
     std::optional<Envelope> envelope;
     ObjectDigest digest;
-    Bytes body; // decrypted; of an index segment as it stands
+    Bytes body; // decrypted; as it stands where has_parts
 };
 // All checks in their order. Throws Error(corrupt, incompatible, access_denied for a writer who may not,
 // wrong_key when the ring lacks the structure secret); the message names the object.

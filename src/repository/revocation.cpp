@@ -15,7 +15,8 @@ constexpr std::size_t name_limit_bytes = 512;
 
 bool counts_by_run(ObjectKind kind) {
     using enum ObjectKind;
-    return kind == pack || kind == index_segment || kind == intent || kind == checkpoint || kind == condemned;
+    return kind == pack || kind == index_segment || kind == intent || kind == checkpoint ||
+           kind == condemned || kind == log_slice;
 }
 
 bool Revocation::counts(ObjectKind kind, std::string_view name, const RunId& run,

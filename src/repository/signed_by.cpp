@@ -31,6 +31,7 @@ class Collector {
                 read_run(object.name);
         }
         read_packs();
+        read_logs();
         return std::move(found_);
     }
 
@@ -80,6 +81,19 @@ class Collector {
                 found_.runs.insert(PackId::from_name(name)->run);
             }
         }
+    }
+
+    void read_logs() {
+        std::map<RunId, std::string> unknown;
+        store_.list(
+            std::string(logs_prefix), "",
+            [&](const ObjectInfo& object) {
+                const auto slice = LogSliceId::from_name(object.name);
+                if (slice && !known_runs_.contains(slice->run)) unknown.try_emplace(slice->run, object.name);
+                return true;
+            },
+            options_);
+        for (const auto& [run, name] : unknown) read_run(name);
     }
 
     Store& store_;

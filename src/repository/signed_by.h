@@ -17,8 +17,9 @@ struct SignedObjects {
     std::map<std::string, ObjectDigest, std::less<>> objects; // all others, each proven
 };
 
-// Reads every object that could be the slot's but packs and index segments, and the first bytes of one pack
-// of each run that is not known otherwise. Objects that do not prove to be the slot's are left out.
+// Reads every object that could be the slot's but packs, index segments and slices of logs, and the first
+// bytes of one pack or slice of each run that is not known otherwise. Objects that do not prove to be the
+// slot's are left out.
 SignedObjects signed_by(Store& store, const Trust& trust, const SlotId& slot,
                         const CallOptions& options = {});
 

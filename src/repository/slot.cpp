@@ -103,7 +103,7 @@ bool role_may_write(Role role, ObjectKind kind) {
     case Role::read:
         return kind == statement;
     case Role::write:
-        return one_of({pack, index_segment, intent, commit, checkpoint});
+        return one_of({pack, index_segment, intent, commit, checkpoint, log_slice});
     case Role::prune:
         return one_of({pack, index_segment, intent, fence, forget, statement, condemned, verdict, moved});
     }

@@ -1,17 +1,18 @@
 #include "repository/snapshot_lock.h"
 
-#include "base/bounded_queue.h"
+#include "base/at_once.h"
 #include "base/error.h"
-#include "base/task_group.h"
 #include "repository/protocol/frame_places.h"
 #include "repository/protocol/protocol_object.h"
 #include "repository/protocol/reachability.h"
 #include "store/stoppable_store.h"
 
 #include <algorithm>
+#include <iterator>
 #include <mutex>
 #include <set>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -29,24 +30,16 @@ constexpr std::string_view governed_hint =
     "it one of compliance: back up with lock mode 'governance' until these locks have run out, or let "
     "somebody with that right change them with the tools of the store";
 
-// Locks names from several threads.
+// Locks names, several at once.
 class Locker {
   public:
-    Locker(Store& store, const Retention& retention, std::stop_token stop)
-        : store_(store), retention_(retention), names_(1024), threads_(std::move(stop)) {
-        for (unsigned i = 0; i < requests_at_once; ++i) {
-            threads_.start([this](std::stop_token token) {
-                while (const std::optional<std::string> name = names_.pop(token)) lock(*name, token);
-            });
-        }
-    }
-    void add(std::string name) {
-        if (!names_.push(std::move(name), 1, threads_.stop_token())) threads_.wait();
-    }
+    Locker(Store& store, const Retention& retention) : store_(store), retention_(retention) {}
+
     // Returns when all were tried: those that are locked. The others are gone.
-    std::set<std::string> finish() {
-        names_.close();
-        threads_.wait();
+    std::set<std::string> lock_all(const std::vector<std::string>& names, const std::stop_token& stop) {
+        for_each_at_once(
+            names, requests_at_once, stop,
+            [this](const std::string& name, const std::stop_token& token) { lock(name, token); });
         return std::move(locked_);
     }
 
@@ -76,10 +69,8 @@ class Locker {
 
     Store& store_;
     const Retention retention_;
-    BoundedQueue<std::string> names_;
     std::mutex mutex_;
     std::set<std::string> locked_;
-    TaskGroup threads_; // last: joined before the rest goes
 };
 
 } // namespace
@@ -106,8 +97,8 @@ LockReport lock_tree(Repository& repository, NodeReader& nodes, const NodeRef& r
     } catch (const Error& error) {
         if (error.code() != ErrorCode::wrong_key) throw;
         // What lies below cannot be known, so that it cannot be locked.
-        throw error.with_hint("a prune has moved it to where this key does not read; back up with a key of "
-                              "role full, and prune without --rewrite-budget");
+        throw error.with_hint("its local cache was lost meanwhile, or a prune that gave this run up has "
+                              "moved it to where this key does not read: back up again");
     }
 
     std::set<std::string> wanted{std::string(config_name)};
@@ -132,11 +123,9 @@ LockReport lock_tree(Repository& repository, NodeReader& nodes, const NodeRef& r
             throw Error(ErrorCode::unavailable, "packs of the snapshot go while they are being locked",
                         "back up again when no 'holdfast prune' is running");
         }
-        Locker locker(store, retention, stop);
-        for (const std::string& name : wanted) {
-            if (!locked.contains(name)) locker.add(name);
-        }
-        locked.merge(locker.finish());
+        std::vector<std::string> unlocked;
+        std::ranges::set_difference(wanted, locked, std::back_inserter(unlocked));
+        locked.merge(Locker(store, retention).lock_all(unlocked, stop));
         wanted.clear(); // what is gone is not looked for any longer
     }
     const auto packs = std::ranges::count_if(

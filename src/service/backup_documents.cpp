@@ -45,6 +45,7 @@ DocumentsBackupResult back_up_documents(Repository& repository, const DocumentsB
         run.nodes(),
         run.files(),
         [&](const FrameAddress& frame) { return run.may_refer(frame); },
+        [&](const FileContent& content) { return run.may_take_over(content); },
         [&] { return run.checkpoint_due(); },
         [&](const NodeRef& root) { run.save_checkpoint(root); },
         [&](const NodeRef& root) { run.end_early(root); },

@@ -22,6 +22,8 @@ std::string_view to_string(ChangeKind kind) {
         return "metadata";
     case ChangeKind::type:
         return "type";
+    case ChangeKind::unknown:
+        return "unknown";
     }
     return "modified";
 }
@@ -100,9 +102,20 @@ bool same_content(const TreeEntry& a, const TreeEntry& b) {
     }
 }
 
+// Whether all that is in it is known; of what is not there, or no directory, that is so.
+bool is_whole(const TreeEntry* entry) {
+    return entry == nullptr || entry->type != EntryType::directory ||
+           (entry->flags & entry_flag::unreadable) == 0;
+}
+
 bool same_metadata(const TreeEntry& a, const TreeEntry& b) {
-    // That the times were too fresh to trust is for the next backup only.
-    const auto flags = [](const TreeEntry& entry) { return entry.flags & ~entry_flag::fresh_times; };
+    // That the times were too fresh to trust is for the next backup only, and that a directory is not whole
+    // is told apart.
+    const auto flags = [](const TreeEntry& entry) {
+        const unsigned passed_over =
+            entry_flag::fresh_times | (is_whole(&entry) ? 0U : unsigned{entry_flag::unreadable});
+        return entry.flags & ~passed_over;
+    };
     const auto all = [&](const TreeEntry& entry) {
         return std::tie(entry.mode, entry.uid, entry.gid, entry.user, entry.group, entry.mtime, entry.xattrs);
     };
@@ -121,7 +134,7 @@ class Comparison {
 
     void run(const NodeRef& before, const NodeRef& after) {
         if (before.id == after.id) return;
-        enter(before, after);
+        levels_.push_back({Side(nodes_, before), Side(nodes_, after), true, true, 0});
         while (!levels_.empty()) {
             if (stop_.stop_requested()) throw Error(ErrorCode::cancelled, "comparing was stopped");
             path_.resize(levels_.back().path_bytes);
@@ -132,12 +145,9 @@ class Comparison {
   private:
     struct Level {
         Side before, after;
-        std::size_t path_bytes = 0;
+        bool before_whole, after_whole;
+        std::size_t path_bytes;
     };
-
-    void enter(const std::optional<NodeRef>& before, const std::optional<NodeRef>& after) {
-        levels_.push_back({Side(nodes_, before), Side(nodes_, after), path_.size()});
-    }
 
     // Does one thing at this level: passes over, opens, or tells; it may add a level. False when no more is
     // wanted.
@@ -176,17 +186,28 @@ class Comparison {
     }
 
     bool tell(Level& level, const TreeEntry* before, const TreeEntry* after) {
+        const auto advance = [&] {
+            if (before != nullptr) level.before.advance();
+            if (after != nullptr) level.after.advance();
+        };
+        if ((before == nullptr && !level.before_whole) || (after == nullptr && !level.after_whole)) {
+            advance();
+            return true;
+        }
         path_ += (before != nullptr ? before : after)->name;
         if (const auto kind = kind_of(before, after); kind && !take_({path_, *kind, before, after}))
             return false;
         const std::optional<NodeRef> old_children = children_of(before);
         const std::optional<NodeRef> new_children = children_of(after);
-        if (before != nullptr) level.before.advance();
-        if (after != nullptr) level.after.advance();
         const bool same = old_children && new_children && old_children->id == new_children->id;
+        const bool before_whole = is_whole(before), after_whole = is_whole(after);
+        const bool unknown = same ? before_whole != after_whole : !before_whole || !after_whole;
+        if (unknown && !take_({path_, ChangeKind::unknown, before, after})) return false;
+        advance();
         if ((!old_children && !new_children) || same) return true;
         path_ += '/';
-        enter(old_children, new_children);
+        levels_.push_back({Side(nodes_, old_children), Side(nodes_, new_children), before_whole, after_whole,
+                           path_.size()});
         return true;
     }
 

@@ -88,6 +88,11 @@ class Verification {
     void check_index();
     void check_segment(const std::string& name, std::uint64_t size_bytes);
 
+    // verify_logs.cpp
+    void check_logs();
+    void check_slice(const LogSliceId& slice, bool whole);
+    void check_log_of(const Snapshot& snapshot);
+
     // verify_affected.cpp
     void find_affected();
 
@@ -115,6 +120,8 @@ class Verification {
     std::vector<ListedPack> packs_;
     PackSet listed_packs_;
     std::vector<std::pair<std::string, std::uint64_t>> segments_;
+    std::vector<LogSliceId> slices_; // sorted
+    std::set<LogSliceId> bad_slices_;
     std::mutex mutex_; // moves_, and the sets below while threads work
     std::map<PackId, std::vector<PackId>> moves_;
     std::map<PackId, std::set<PackId>> holders_; // of packs that were moved

@@ -81,6 +81,7 @@ VerifyReport Verification::run() {
     find_missing();
     if (settings_.compare_files) check_files();
     check_index();
+    check_logs();
     find_affected();
 
     report_.nodes = nodes_;

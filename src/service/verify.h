@@ -68,6 +68,7 @@ struct VerifyReport {
     std::uint64_t frames_opened = 0, raw_bytes = 0, blobs_identified = 0;
     std::uint64_t files_checked = 0; // whose digests were compared with their content
     std::uint64_t index_segments = 0, index_entries = 0;
+    std::uint64_t log_slices = 0, log_bytes = 0;
     // Packs that an index names and that are gone: it is a hint only, so this is no damage.
     std::uint64_t index_packs_gone = 0;
     // Packs to which no snapshot refers: of unfinished runs, or waiting for a collection. Known only when the

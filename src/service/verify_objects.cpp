@@ -104,6 +104,10 @@ void Verification::list_objects() {
                                      report_.pack_bytes += info.size_bytes;
                                  } else if (name->kind == NameKind::index_segment) {
                                      segments_.emplace_back(info.name, info.size_bytes);
+                                 } else if (name->kind == NameKind::log_slice) {
+                                     slices_.push_back(*LogSliceId::from_name(info.name));
+                                     ++report_.log_slices;
+                                     report_.log_bytes += info.size_bytes;
                                  } else if (name->kind != NameKind::probe) {
                                      names_.push_back(info.name);
                                  }

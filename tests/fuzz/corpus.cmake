@@ -4,7 +4,8 @@ file(GLOB fuzz_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*_fuzz.cpp)
 add_executable(fuzz_corpus ${CMAKE_CURRENT_LIST_DIR}/fuzz_corpus.cpp ${CMAKE_CURRENT_LIST_DIR}/real_inputs.cpp
                            ${CMAKE_CURRENT_LIST_DIR}/real_nodes.cpp ${CMAKE_CURRENT_LIST_DIR}/real_keys.cpp
                            ${CMAKE_CURRENT_LIST_DIR}/real_objects.cpp ${CMAKE_CURRENT_LIST_DIR}/real_protocol.cpp
-                           ${CMAKE_CURRENT_LIST_DIR}/real_texts.cpp)
+                           ${CMAKE_CURRENT_LIST_DIR}/real_texts.cpp ${CMAKE_CURRENT_LIST_DIR}/real_postgres.cpp
+                           ${CMAKE_CURRENT_LIST_DIR}/real_wal.cpp)
 target_link_libraries(fuzz_corpus PRIVATE holdfast_test_support holdfast_cli holdfast_warnings)
 target_include_directories(fuzz_corpus PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/fuzz)
 set(targets "")

@@ -9,6 +9,8 @@ std::vector<RealInput> real_inputs() {
     add_protocol(inputs);
     add_keys(inputs);
     add_texts(inputs);
+    add_postgres(inputs);
+    add_wal(inputs);
     return inputs;
 }
 

@@ -40,8 +40,8 @@ class DocumentRepository {
     static Credential passphrase() { return Credential::passphrase(text_secret("open sesame")); }
 
     // A repository object that has read nothing yet.
-    std::unique_ptr<Repository> open(const Credential& credential) {
-        return std::make_unique<Repository>(store, unlock(*store, credential),
+    std::unique_ptr<Repository> open(const Credential& credential, UnlockOptions unlocking = {}) {
+        return std::make_unique<Repository>(store, unlock(*store, credential, std::move(unlocking)),
                                             LocalDirectories{scratch.file("cache"), scratch.path().string()},
                                             system_clock(), random, silent_logger());
     }

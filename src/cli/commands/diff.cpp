@@ -4,6 +4,7 @@
 #include "service/compare_trees.h"
 
 #include <map>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -29,8 +30,15 @@ char letter(ChangeKind kind) {
         return 'm';
     case ChangeKind::type:
         return 'T';
+    case ChangeKind::unknown:
+        return '?';
     }
     return '?';
+}
+
+bool is_whole(const TreeEntry* entry) {
+    return entry == nullptr || entry->type != EntryType::directory ||
+           (entry->flags & entry_flag::unreadable) == 0;
 }
 
 int run_diff(CommandContext& context, const Arguments& arguments) {
@@ -40,10 +48,22 @@ int run_diff(CommandContext& context, const Arguments& arguments) {
     const Snapshot after = repository.find_snapshot(arguments.after, arguments.source);
     nlohmann::json changes = nlohmann::json::array();
     std::map<std::string, std::uint64_t> counts;
+    int exit_code = exit_done;
+    const auto tell_unknown = [&](const Change& directory) {
+        exit_code = exit_incomplete;
+        for (const auto& [entry, snapshot] :
+             {std::pair(directory.before, &before), {directory.after, &after}}) {
+            if (is_whole(entry)) continue;
+            context.logger().warning(
+                "not all of a directory is in a snapshot: it could not be listed, or is the repository",
+                {{"path", "/" + printable(directory.path)}, {"snapshot", short_id(snapshot->id.hex())}});
+        }
+    };
     compare_trees(
         repository.nodes(), before.root, after.root,
         [&](const Change& change) {
             ++counts[std::string(to_string(change.kind))];
+            if (change.kind == ChangeKind::unknown) tell_unknown(change);
             if (!context.json()) {
                 const TreeEntry& entry = change.after != nullptr ? *change.after : *change.before;
                 fmt::print("{} /{}{}\n", letter(change.kind), printable(change.path),
@@ -66,7 +86,7 @@ int run_diff(CommandContext& context, const Arguments& arguments) {
             fmt::print("{} to {}: {}\n", short_id(before.id.hex()), short_id(after.id.hex()),
                        summary.empty() ? "no differences" : summary);
         });
-    return exit_done;
+    return exit_code;
 }
 
 } // namespace
@@ -79,7 +99,9 @@ void add_diff(CLI::App& app, RunCommand& run) {
     command->add_option("B", a->after, "The later snapshot")->required();
     command->add_option("--source", a->source, "With latest: of this source");
     command->footer(
-        "+ added, - removed, M content changed, m only metadata changed, T became something else");
+        "+ added, - removed, M content changed, m only metadata changed, T became something else,\n"
+        "? a directory that a backup could not list whole: what only the other snapshot has of it is not "
+        "told");
     command->callback([a, &run] { run = [a](CommandContext& context) { return run_diff(context, *a); }; });
 }
 

@@ -36,6 +36,8 @@ nlohmann::json result_json(const CollectorReport& report, bool dry_run) {
             {"locked_packs", report.locked_packs},
             {"deleted_index_segments", report.deleted_index_segments},
             {"deleted_snapshots", report.deleted_snapshots},
+            {"deleted_log_slices", report.deleted_log_slices},
+            {"deleted_log_bytes", report.deleted_log_bytes},
             {"waited_for", report.waited_for},
             {"fenced", report.fenced},
             {"problems", report.problems}};

@@ -67,6 +67,8 @@ nlohmann::json result_json(const VerifyReport& report) {
             {"files_checked", report.files_checked},
             {"files_closed", report.files_closed},
             {"index_segments", report.index_segments},
+            {"log_slices", report.log_slices},
+            {"log_bytes", report.log_bytes},
             {"index_entries", report.index_entries},
             {"orphan_packs", report.orphan_packs},
             {"orphan_bytes", report.orphan_bytes},

@@ -66,6 +66,8 @@ struct CaptureTools {
     NodeReader& nodes;
     FileContentWriter& files;
     FileContentWriter::Usable usable;
+    // Whether the content of an unchanged file may be taken over, the nodes of a large one unread.
+    std::function<bool(const FileContent&)> content_usable;
     // Asked between files and between segments of large ones; when it says yes, save_checkpoint gets the root
     // of what has been captured so far.
     std::function<bool()> checkpoint_due;

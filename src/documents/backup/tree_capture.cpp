@@ -187,7 +187,7 @@ bool TreeCapture::is_unchanged(const FileMetadata& now, const TreeEntry& before)
            before.mtime == now.mtime && (settings_.ignore_ctime || before.ctime == now.ctime) &&
            (settings_.ignore_inode || before.inode == now.inode) &&
            (now.type == FileType::directory || before.size == now.size_bytes) &&
-           content_usable(before.content, tools_.usable);
+           tools_.content_usable(before.content);
 }
 
 bool TreeCapture::take_from_link(TreeEntry& entry) {
@@ -213,7 +213,7 @@ TreeCapture::Reading TreeCapture::give_up(const WalkedEntry& walked, TreeEntry& 
         const bool missing = (old->flags & entry_flag::unreadable) != 0 &&
                              std::holds_alternative<std::monostate>(old->content);
         return old->type == EntryType::file && (old->flags & entry_flag::incomplete) == 0 && !missing &&
-               content_usable(old->content, tools_.usable);
+               tools_.content_usable(old->content);
     });
     if (whole != before.end()) {
         entry = **whole;

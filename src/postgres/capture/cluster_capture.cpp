@@ -257,7 +257,7 @@ void ClusterCapturer::file(const WalkedEntry& walked, const std::string& path) {
 
 bool ClusterCapturer::usable(const TreeEntry* before) const {
     return (before->flags & (entry_flag::unreadable | entry_flag::incomplete)) == 0 &&
-           content_usable(before->content, [&](const FrameAddress& frame) { return run_.may_refer(frame); });
+           run_.may_take_over(before->content);
 }
 
 // The pages that may have changed; nothing when all may have.

@@ -70,31 +70,32 @@ std::string checksum_line(std::string_view digest) {
     return fmt::format("\"Manifest-Checksum\": \"{}\"}}\n", digest);
 }
 
-} // namespace
-
 // SHA-256 in pieces.
-struct BackupManifestWriter::Digest {
+class Sha256 {
+  public:
+    Sha256() { check(context_ ? EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) : 0); }
+    void update(std::string_view text) { check(EVP_DigestUpdate(context_.get(), text.data(), text.size())); }
+    // In hexadecimal; nothing may follow.
+    std::string finish() {
+        std::array<Byte, 32> bytes{};
+        check(EVP_DigestFinal_ex(context_.get(), bytes.data(), nullptr));
+        return to_hex(bytes);
+    }
+
+  private:
     struct Free {
         void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
     };
-    std::unique_ptr<EVP_MD_CTX, Free> context{EVP_MD_CTX_new()};
-
     static void check(int result) {
         if (result != 1) throw Error(ErrorCode::internal, "SHA-256 failed");
     }
-    Digest() { check(context ? EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) : 0); }
-    void update(std::string_view text) { check(EVP_DigestUpdate(context.get(), text.data(), text.size())); }
-    // In hexadecimal.
-    std::string finish() {
-        std::array<Byte, 32> digest{};
-        check(EVP_DigestFinal_ex(context.get(), digest.data(), nullptr));
-        return to_hex(digest);
-    }
-    static std::string of(std::string_view text) {
-        Digest digest;
-        digest.update(text);
-        return digest.finish();
-    }
+    std::unique_ptr<EVP_MD_CTX, Free> context_{EVP_MD_CTX_new()};
+};
+
+} // namespace
+
+struct BackupManifestWriter::Digest {
+    Sha256 sha;
 };
 
 BackupManifestWriter::BackupManifestWriter(Sink sink, int major_version, std::uint64_t system_identifier)
@@ -111,7 +112,7 @@ BackupManifestWriter::BackupManifestWriter(Sink sink, int major_version, std::ui
 BackupManifestWriter::~BackupManifestWriter() = default;
 
 void BackupManifestWriter::write(std::string_view text) {
-    digest_->update(text);
+    digest_->sha.update(text);
     sink_(text);
 }
 
@@ -141,7 +142,7 @@ void BackupManifestWriter::finish(std::span<const WalRange> ranges) {
     }
     write("\n],\n");
     // The checksum is of all lines before its own.
-    sink_(checksum_line(digest_->finish()));
+    sink_(checksum_line(digest_->sha.finish()));
 }
 
 namespace {
@@ -216,9 +217,9 @@ WalRange read_range(const JsonReader& object) {
 
 BackupManifest parse_backup_manifest(std::string_view text) {
     const std::size_t last_line = text.size() < 2 ? text.npos : text.rfind('\n', text.size() - 2);
-    if (last_line == text.npos ||
-        text.substr(last_line + 1) !=
-            checksum_line(BackupManifestWriter::Digest::of(text.substr(0, last_line + 1)))) {
+    Sha256 sha;
+    if (last_line != text.npos) sha.update(text.substr(0, last_line + 1));
+    if (last_line == text.npos || text.substr(last_line + 1) != checksum_line(sha.finish())) {
         throw Error(ErrorCode::corrupt,
                     "backup_manifest does not end with its checksum, or is not what it is of",
                     "the file was changed or cut short after it was written");

@@ -48,9 +48,8 @@ class BackupManifestWriter {
     // the end of the manifest. Nothing may be called after it.
     void finish(std::span<const WalRange> ranges);
 
-    struct Digest;
-
   private:
+    struct Digest;
     void write(std::string_view text);
 
     Sink sink_;

@@ -38,15 +38,6 @@ void append_extent(Extents& extents, std::uint64_t file_offset, std::uint64_t le
     extents.push_back({file_offset, length, frame, frame_offset});
 }
 
-bool content_usable(const FileContent& content, const std::function<bool(const FrameAddress&)>& usable) {
-    if (const auto* extents = std::get_if<Extents>(&content))
-        return std::ranges::all_of(*extents, [&](const Extent& extent) { return usable(extent.frame); });
-    if (const auto* groups = std::get_if<SegmentGroups>(&content))
-        return std::ranges::all_of(*groups,
-                                   [&](const NodeRef& group) { return usable(group.location.frame); });
-    return true;
-}
-
 FileContentWriter::FileContentWriter(ContentWriter& writer, NodeReader& nodes, PackReader& packs,
                                      ByteView domain_key, Usable usable, FileContentSettings settings)
     : writer_(writer),

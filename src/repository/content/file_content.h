@@ -61,10 +61,6 @@ struct FileContentResult {
 void append_extent(Extents& extents, std::uint64_t file_offset, std::uint64_t length,
                    const FrameAddress& frame, std::uint32_t frame_offset);
 
-// Whether a run may refer to all that stands in an entry's content. What lies below a group of segments is
-// reachable from a snapshot that still stands, or is found when it is read.
-bool content_usable(const FileContent& content, const std::function<bool(const FrameAddress&)>& usable);
-
 // Not thread-safe. What it refers to must outlive it.
 class FileContentWriter {
   public:

@@ -116,7 +116,7 @@ bool IndexedBlobs::accept(const BlobId& id, std::uint32_t length, const IndexHit
     if (hit.location.length != length) return false;
     // Nobody else can know what this run has placed.
     if (hit.location.pack.run == parts_.run.id()) return hit.author == SegmentAuthor::own;
-    if (!parts_.session.may_refer({hit.location.pack, hit.location.frame})) return false;
+    if (!parts_.session.may_reuse({hit.location.pack, hit.location.frame})) return false;
     return hit.author == SegmentAuthor::own || prove(id, hit.location);
 }
 

@@ -10,6 +10,7 @@
 #include "store/stoppable_store.h"
 
 #include <map>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -68,6 +69,7 @@ class Collection {
     // C3 (collector_condemn.cpp): what is condemned, and from it and the second mark what is decided.
     void condemn();
     void choose_rewrites();
+    void foretell();
     void condemn_pack(const PackSummary& pack);
     void put_condemned();
     void decide();
@@ -92,13 +94,17 @@ class Collection {
                          std::uint32_t& next_segment);
     void rewrite_segment(const DomainId& domain, const std::shared_ptr<SegmentReader>& segment,
                          const DoomedPacks& gone, std::uint32_t& next_segment);
-    bool is_locked(const std::string& name);
-    // False when it is locked, or may not be removed.
-    bool remove_lockable(const std::string& name);
+    bool is_locked(const std::string& name, const std::stop_token& stop);
+    // Those that are; asks several at once.
+    std::set<std::string> locked_of(const std::vector<std::string>& names);
+    // Returns those that are gone. The others are locked, or may not be removed.
+    std::set<std::string> remove_lockable(const std::vector<std::string>& names);
     void delete_doomed(const Verdict& verdict, bool ours);
     void drop_moved(const Verdict& verdict);
     void drop_old_verdicts();
     void drop_ended_runs();
+    // Slices of logs that no snapshot needs (collector_log.cpp).
+    void drop_logs();
 
     // Puts a beat and returns all runs with intents. Afterwards store_now_ is the store's time.
     std::vector<ListedRun> beat_and_list_runs();
@@ -131,6 +137,7 @@ class Collection {
     ReachabilityScanner scanner_;
     std::vector<RunId> forgotten_;
     std::set<RunId> committed_; // at the last mark, forgotten ones included
+    std::map<ArchiveId, std::uint64_t> log_begins_; // at the last mark: from where on logs are needed
 
     std::vector<PackSummary> inventory_;
     std::vector<PackId> leftovers_; // decided on earlier, and still there
@@ -138,7 +145,8 @@ class Collection {
     std::vector<PackId> rewrites_;  // packs to go once their live frames are copied
     std::map<PackId, std::uint64_t> doomed_sizes_;
     CondemnedList condemned_;
-    bool decided_ = false;          // or tried to
+    bool decided_ = false; // or tried to
+    std::mutex lock_problems_mutex_;
     bool locks_are_secret_ = false; // the store does not tell us of them
     Verdict verdict_;
 };

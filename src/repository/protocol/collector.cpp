@@ -109,6 +109,7 @@ void Collection::take_steps() {
     progress_.set_phase("deleting");
     maintain_index();
     carry_out(own_run_->id(), verdict_, true);
+    drop_logs();
     drop_old_verdicts();
     drop_ended_runs();
 }

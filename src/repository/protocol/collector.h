@@ -35,6 +35,8 @@ struct CollectorSettings {
     std::uint64_t pack_bytes = 16ull << 20;
     // Where what is too large for memory waits.
     std::string temporary_directory = "/tmp";
+    // How many requests that only ask are under way together; with one, no threads are started.
+    unsigned requests_at_once = 8;
     bool dry_run = false;
 };
 
@@ -46,6 +48,7 @@ struct CollectorReport {
     std::uint64_t dead_bytes_kept = 0; // in packs that were not rewritten, or are locked
     std::uint64_t locked_packs = 0;    // that should go and cannot yet
     std::uint64_t deleted_index_segments = 0, deleted_snapshots = 0;
+    std::uint64_t deleted_log_slices = 0, deleted_log_bytes = 0;
     std::vector<std::string> waited_for, fenced;
     std::vector<std::string> problems; // what was found damaged or untrusted, and left alone
     bool postponed = false;            // runs were still open; nothing was deleted

@@ -23,9 +23,14 @@ double dead_part(const PackSummary& pack) {
 void Collection::choose_rewrites() {
     std::vector<const PackSummary*> candidates;
     std::uint64_t live = 0, dead = 0;
+    std::vector<std::string> unneeded;
+    for (const PackSummary& pack : inventory_) {
+        if (pack.readable && pack.live_bytes == 0) unneeded.push_back(pack.id.name());
+    }
+    const std::set<std::string> locked = locked_of(unneeded);
     for (const PackSummary& pack : inventory_) {
         if (!pack.readable) continue;
-        if (pack.live_bytes == 0 && is_locked(pack.id.name())) {
+        if (pack.live_bytes == 0 && locked.contains(pack.id.name())) {
             ++report_.locked_packs;
             report_.dead_bytes_kept += pack.size_bytes;
             continue;
@@ -47,8 +52,11 @@ void Collection::choose_rewrites() {
     std::uint64_t budget = settings_.rewrite_budget_bytes;
     // What is dead in a locked pack stays, and no other is to be copied to make up for it.
     if (budget > 0 && !is_tolerable()) {
+        std::vector<std::string> names;
+        for (const PackSummary* pack : candidates) names.push_back(pack->id.name());
+        const std::set<std::string> locked_candidates = locked_of(names);
         std::erase_if(candidates, [&](const PackSummary* pack) {
-            if (!is_locked(pack->id.name())) return false;
+            if (!locked_candidates.contains(pack->id.name())) return false;
             live -= pack->live_bytes;
             dead -= pack->dead_bytes;
             report_.dead_bytes_kept += pack->dead_bytes;
@@ -68,12 +76,20 @@ void Collection::choose_rewrites() {
         }
     }
     report_.dead_bytes_kept += dead;
-    if (!settings_.dry_run) return;
+    if (settings_.dry_run) foretell();
+}
+
+// What would be deleted.
+void Collection::foretell() {
+    std::vector<std::string> names;
+    for (const RunId& snapshot : forgotten_) names.push_back(commit_name(snapshot));
+    for (const auto& [pack, _] : doomed_sizes_) names.push_back(pack.name());
+    const std::set<std::string> locked = locked_of(names);
     for (const RunId& snapshot : forgotten_) {
-        if (!is_locked(commit_name(snapshot))) ++report_.deleted_snapshots;
+        if (!locked.contains(commit_name(snapshot))) ++report_.deleted_snapshots;
     }
     for (const auto& [pack, size_bytes] : doomed_sizes_) {
-        if (is_locked(pack.name())) {
+        if (locked.contains(pack.name())) {
             ++report_.locked_packs;
             report_.dead_bytes_kept += size_bytes;
             continue;

@@ -1,5 +1,6 @@
 // C7 to C9: the verdict, and carrying it out.
 
+#include "base/at_once.h"
 #include "base/error.h"
 #include "repository/moved_pack.h"
 #include "repository/protocol/collection.h"
@@ -77,15 +78,15 @@ void Collection::remove_own_intents() {
 
 // By the store's own clock. Where a store keeps versions it does not refuse to delete what is locked: it
 // hides it, so that it has to be asked.
-bool Collection::is_locked(const std::string& name) {
-    if (!context_.store.capabilities().object_lock) return false;
+bool Collection::is_locked(const std::string& name, const std::stop_token& stop) {
     try {
-        const std::optional<Retention> lock = context_.store.retention(name, {});
+        const std::optional<Retention> lock = context_.store.retention(name, {.timeout = {}, .stop = stop});
         return lock && lock->until > store_now_;
     } catch (const Error& error) {
         // It is gone, or lies in a bucket without locks that a repository was copied to.
         if (error.code() == ErrorCode::not_found || error.code() == ErrorCode::unsupported) return false;
         if (error.code() != ErrorCode::access_denied) throw;
+        const std::scoped_lock lock(lock_problems_mutex_);
         if (!std::exchange(locks_are_secret_, true)) {
             report_.problems.push_back(
                 fmt::format("whether {} and others are locked may not be asked, so that they stay: {}", name,
@@ -95,8 +96,28 @@ bool Collection::is_locked(const std::string& name) {
     }
 }
 
-bool Collection::remove_lockable(const std::string& name) {
-    return !is_locked(name) && remove_unless_locked(context_.store, name);
+std::set<std::string> Collection::locked_of(const std::vector<std::string>& names) {
+    std::set<std::string> locked;
+    if (!context_.store.capabilities().object_lock) return locked;
+    std::mutex mutex;
+    for_each_at_once(names, settings_.requests_at_once, stop_,
+                     [&](const std::string& name, const std::stop_token& stop) {
+                         if (!is_locked(name, stop)) return;
+                         const std::scoped_lock lock(mutex);
+                         locked.insert(name);
+                     });
+    return locked;
+}
+
+// What is locked between the question and the delete is no longer needed under this name: who locks reads the
+// verdicts afterwards, and follows the moves, which were told before.
+std::set<std::string> Collection::remove_lockable(const std::vector<std::string>& names) {
+    const std::set<std::string> locked = locked_of(names);
+    std::set<std::string> removed;
+    for (const std::string& name : names) {
+        if (!locked.contains(name) && remove_unless_locked(context_.store, name)) removed.insert(name);
+    }
+    return removed;
 }
 
 // Every part of it may be done again, by us or by another at the same time: names are used once, so that what
@@ -110,8 +131,11 @@ void Collection::carry_out(const RunId& collector, const Verdict& verdict, bool 
         put_moved(verdict);
     }
     drop_moved(verdict);
+    std::vector<std::string> commits;
+    for (const RunId& snapshot : verdict.snapshots) commits.push_back(commit_name(snapshot));
+    const std::size_t deleted = remove_lockable(commits).size();
+    if (ours) report_.deleted_snapshots += deleted;
     for (const RunId& snapshot : verdict.snapshots) {
-        if (remove_lockable(commit_name(snapshot)) && ours) ++report_.deleted_snapshots;
         if (!context_.steps.keep_forgets) remove_unless_locked(context_.store, forget_name(snapshot));
     }
     remove_unless_locked(context_.store, condemned_name(collector));
@@ -128,12 +152,16 @@ void Collection::put_moved(const Verdict& verdict) {
 }
 
 void Collection::delete_doomed(const Verdict& verdict, bool ours) {
+    std::vector<std::string> names;
+    for (const auto& [pack, doomed] : verdict.doomed.packs()) {
+        if (doomed.removed) names.push_back(pack.name());
+    }
+    const std::set<std::string> removed = remove_lockable(names);
+    if (!ours) return;
     for (const auto& [pack, doomed] : verdict.doomed.packs()) {
         if (!doomed.removed) continue;
-        const bool removed = remove_lockable(pack.name());
-        if (!ours) continue;
         const std::uint64_t size_bytes = doomed_sizes_[pack];
-        if (removed) {
+        if (removed.contains(pack.name())) {
             ++report_.deleted_packs;
             report_.deleted_bytes += size_bytes;
         } else {
@@ -146,12 +174,15 @@ void Collection::delete_doomed(const Verdict& verdict, bool ours) {
 // Those of packs whose frames have all died, from a listing: that an earlier collection could not remove one,
 // because it was locked or because its end came first, is written down nowhere.
 void Collection::drop_moved(const Verdict& verdict) {
-    for (const std::string& name : list_names(context_.store, moved_prefix)) {
+    std::vector<std::string> dead;
+    for (std::string& name : list_names(context_.store, moved_prefix)) {
         const auto parsed = parse_name(name);
         if (!parsed || parsed->kind != NameKind::moved) continue;
         const auto doomed = verdict.earlier.packs().find(parsed->pack());
-        if (doomed != verdict.earlier.packs().end() && doomed->second.all_frames) remove_lockable(name);
+        if (doomed != verdict.earlier.packs().end() && doomed->second.all_frames)
+            dead.push_back(std::move(name));
     }
+    remove_lockable(dead);
 }
 
 // Only those that a verdict from before this collection has united: a writer that listed verdicts while one

@@ -31,8 +31,13 @@ void Collection::mark() {
     }
     forgotten_ = list.forgotten;
     committed_ = {list.forgotten.begin(), list.forgotten.end()};
+    log_begins_.clear();
     for (const Snapshot& snapshot : list.snapshots) {
         committed_.insert(snapshot.id);
+        if (snapshot.log) {
+            const auto [needed, first] = log_begins_.emplace(snapshot.log->archive, snapshot.log->range.begin);
+            if (!first) needed->second = std::min(needed->second, snapshot.log->range.begin);
+        }
         in_context(fmt::format("snapshot {}", snapshot.id.hex()), [&] { scanner_.add_tree(snapshot.root); });
         progress_.add_done(0, 1);
     }

@@ -13,6 +13,9 @@ namespace {
 
 constexpr std::size_t largest_intent_bytes = 64u << 10;
 constexpr std::size_t longest_text_bytes = 32u << 10;
+// A listing in which names come and go meets one of them, and the first beat in any case.
+constexpr std::uint32_t kept_beats = 3;
+constexpr Duration removal_timeout = std::chrono::seconds(10); // the next beat matters more
 
 } // namespace
 
@@ -53,6 +56,18 @@ void RunIntent::beat() {
     const Bytes body = encode_intent({role_, what_, context_.clock.now()});
     put_object(context_, name, sign_object(ObjectKind::intent, name, body, run_));
     ++next_beat_;
+    remove_outdated_beat();
+}
+
+// What fails here costs a name more in the store.
+void RunIntent::remove_outdated_beat() {
+    if (!removes_ || next_beat_ < kept_beats + 2) return;
+    try {
+        context_.store.remove(intent_name(run_.id(), next_beat_ - 1 - kept_beats),
+                              {.timeout = removal_timeout, .stop = {}});
+    } catch (const Error& error) {
+        removes_ = error.code() != ErrorCode::access_denied;
+    }
 }
 
 std::string RunIntent::newest_name() const {

@@ -25,7 +25,8 @@ Bytes encode_intent(const IntentBody& intent);
 // Throws Error(corrupt).
 IntentBody decode_intent(ByteView json);
 
-// Thread-safe. The context and the run must outlive it.
+// Of the beats the first and the newest stay, as far as the store lets us remove the others, so that a run of
+// many hours leaves as quickly as any. Thread-safe. The context and the run must outlive it.
 class RunIntent {
   public:
     // Puts the first intent. A thread puts a beat every `beat_interval` until the end; zero starts none.
@@ -39,6 +40,7 @@ class RunIntent {
 
   private:
     void beat_until_stopped(std::stop_token stop, Duration interval);
+    void remove_outdated_beat();
 
     const RepositoryContext& context_;
     const RunContext& run_;
@@ -46,6 +48,7 @@ class RunIntent {
     const std::string what_;
     mutable std::mutex mutex_;
     std::uint32_t next_beat_ = 0;
+    bool removes_ = true; // until the store forbids it
     std::jthread thread_; // last: joined before the rest goes
 };
 

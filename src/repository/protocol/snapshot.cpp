@@ -39,6 +39,25 @@ NodeRef root_from_json(const JsonReader& in) {
     return root;
 }
 
+JsonWriter log_to_json(const SnapshotLog& log) {
+    JsonWriter out;
+    out.text("archive", log.archive.hex());
+    out.number("branch", log.range.branch);
+    out.number("begin", log.range.begin);
+    out.number("end", log.range.end);
+    return out;
+}
+
+SnapshotLog log_from_json(const JsonReader& in) {
+    SnapshotLog log;
+    log.archive = in.id<16>("archive");
+    log.range.branch = static_cast<std::uint32_t>(in.number("branch", UINT32_MAX));
+    log.range.begin = in.number("begin", UINT64_MAX);
+    log.range.end = in.number("end", UINT64_MAX);
+    if (log.range.end < log.range.begin) in.fail("end", "lies before the beginning");
+    return log;
+}
+
 SnapshotState state_from(const JsonReader& in) {
     const std::string name = in.text("state", 32);
     for (const auto state : {SnapshotState::complete, SnapshotState::partial, SnapshotState::unfinished}) {
@@ -126,6 +145,7 @@ Bytes encode_snapshot(const Snapshot& snapshot) {
     out.text("state", to_string(snapshot.state));
     out.object("totals", counters_to_json(total_counters, snapshot.totals));
     out.object("added", counters_to_json(added_counters, snapshot.totals));
+    if (snapshot.log) out.object("log", log_to_json(*snapshot.log));
     out.text("compression", to_text_form(snapshot.compression));
     out.text("program", to_text_form(snapshot.program));
     return out.finish();
@@ -153,6 +173,7 @@ Snapshot decode_snapshot(ByteView json, const RunId& id) {
     snapshot.state = state_from(in);
     counters_from_json(total_counters, in.object("totals"), snapshot.totals);
     counters_from_json(added_counters, in.object("added"), snapshot.totals);
+    if (in.has("log")) snapshot.log = log_from_json(in.object("log"));
     snapshot.compression = text_from(in, "compression");
     snapshot.program = text_from(in, "program");
     return snapshot;

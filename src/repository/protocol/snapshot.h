@@ -26,6 +26,14 @@ struct SnapshotTotals {
     bool operator==(const SnapshotTotals&) const = default;
 };
 
+// Of a source that has a log: what of it makes the snapshot whole, and from where on it can be carried
+// forward.
+struct SnapshotLog {
+    ArchiveId archive;
+    LogRange range;
+    bool operator==(const SnapshotLog&) const = default;
+};
+
 struct Snapshot {
     RunId id;
     std::string source;
@@ -41,6 +49,7 @@ struct Snapshot {
     std::map<std::string, std::string> tags;
     SnapshotState state = SnapshotState::complete;
     SnapshotTotals totals;
+    std::optional<SnapshotLog> log;
     std::string compression; // what was chosen and gained, for people
     std::string program;     // name and version of the writer
     bool operator==(const Snapshot&) const = default;

@@ -51,8 +51,11 @@ std::string to_text_form(std::string_view text) {
 }
 
 std::string from_text_form(std::string_view form) {
-    if (!form.starts_with(hex_prefix)) return std::string(form);
     const Error wrong(ErrorCode::corrupt, "a text is in hexadecimal that should not be, or is malformed");
+    if (!form.starts_with(hex_prefix)) {
+        if (!is_utf8(form)) throw wrong;
+        return std::string(form);
+    }
     Bytes bytes;
     try {
         bytes = from_hex(form.substr(hex_prefix.size()));

@@ -8,6 +8,7 @@
 #include "repository/protocol/run_intent.h"
 #include "repository/protocol/standing_verdicts.h"
 
+#include <ranges>
 #include <set>
 
 #include <fmt/format.h>
@@ -23,6 +24,7 @@ struct WriterSession::State {
     bool doomed(const FrameAddress& frame) const { return condemned.dooms(frame) || decided.dooms(frame); }
     enum class Place { held, dead, lost };
     Place place_of(const PackId& pack, unsigned moves_left) const;
+    bool stays(const PackId& pack) const;
 
     const RepositoryContext& context;
     RunContext& run;
@@ -112,6 +114,11 @@ WriterSession::State::Place WriterSession::State::place_of(const PackId& pack, u
     return all;
 }
 
+// Collections that have not told yet what they condemn wait for this run.
+bool WriterSession::State::stays(const PackId& pack) const {
+    return packs.contains(pack) && !decided.removes(pack) && !condemned.removes(pack);
+}
+
 WriterSession::WriterSession(std::unique_ptr<State> state) : state_(std::move(state)) {}
 WriterSession::~WriterSession() = default;
 
@@ -140,6 +147,12 @@ bool WriterSession::may_refer(const FrameAddress& frame) const {
     if (state_->refer_to_nothing || state_->doomed(frame)) return false;
     return !state_->context.steps.list_packs ||
            state_->place_of(frame.pack, most_moves) == State::Place::held;
+}
+
+bool WriterSession::may_reuse(const FrameAddress& frame) const {
+    if (!may_refer(frame)) return false;
+    return frame.pack.kind != metadata_pack || state_->context.keys.reads_structure() ||
+           state_->stays(frame.pack);
 }
 
 const SnapshotList& WriterSession::snapshots() const { return state_->snapshots; }
@@ -186,12 +199,13 @@ void WriterSession::checkpoint(const Snapshot& snapshot) {
     put_object(state_->context, name, object);
 }
 
-// A commit that may be on its way must keep its intent: it refers to what no checkpoint does.
+// A commit that may be on its way must keep its intent: it refers to what no checkpoint does. The newest beat
+// goes first, so that a run that is cut off here looks silent for as long as it can.
 void WriterSession::leave(const CallOptions& call) {
     if (state_->commit_tried) throw Error(ErrorCode::internal, "a run left after it tried to commit");
     state_->intent.reset(); // no more beats
     const std::string prefix = fmt::format("{}{}-", intents_prefix, state_->run.id().hex());
-    for (const std::string& name : list_names(state_->context.store, prefix, call))
+    for (const std::string& name : list_names(state_->context.store, prefix, call) | std::views::reverse)
         state_->context.store.remove(name, call);
 }
 

@@ -34,6 +34,9 @@ class WriterSession {
     // what lives of it to packs that were, and the frame is not condemned. What an index, a snapshot or a
     // checkpoint names may have been lost; then it is false, and what is stored anew heals the loss.
     bool may_refer(const FrameAddress& frame) const;
+    // The same, and nodes in it can be read by this holder until the run ends, as far as collections decide
+    // that: what they move lies in packs of theirs, into which who reads only his own cannot look.
+    bool may_reuse(const FrameAddress& frame) const;
     const SnapshotList& snapshots() const;
     // What was found damaged or untrusted in the lists of collectors. When one is damaged, nothing may be
     // referred to.

@@ -137,7 +137,8 @@ class Schedule {
         settings.beat_interval = Duration::zero();
         settings.keep_checkpoints = Duration::zero();
         settings.tolerated_dead_part = 0;
-        settings.pack_bytes = 600; // a few frames
+        settings.pack_bytes = 600;     // a few frames
+        settings.requests_at_once = 1; // actors take turns
         return settings;
     }
 

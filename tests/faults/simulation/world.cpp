@@ -174,6 +174,7 @@ void check_collected(World& world) {
     CollectorSettings settings;
     settings.dry_run = true;
     settings.tolerated_dead_part = 0;
+    settings.requests_at_once = 1;
     const CollectorReport report = collect_garbage(self.context(), settings, progress);
     if (report.deleted_packs > 0) {
         world.left_over = fmt::format("at the end {} packs of {} are left that nobody needs",

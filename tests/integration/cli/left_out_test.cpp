@@ -18,6 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 using testing::HasSubstr;
+using testing::Not;
 
 constexpr uid_t nobody = 65534;
 
@@ -118,6 +119,16 @@ TEST_F(LeftOut, ADirectoryThatCanNoLongerBeReadIsNotTakenForEmpty) {
     EXPECT_THAT(listed.error, HasSubstr(place("shut")));
     EXPECT_THAT(as_nobody({"ls", "-R", "latest"}, 3).error, HasSubstr(place("shut")));
     EXPECT_EQ(as_nobody({"ls", "-R", whole}, 0).error, "");
+
+    const ProgramRun differences = as_nobody({"diff", whole, "latest"}, 3);
+    EXPECT_THAT(differences.out, HasSubstr("? " + place("shut") + "/\n"));
+    EXPECT_THAT(differences.out, Not(HasSubstr("in here")));
+    EXPECT_THAT(differences.error, HasSubstr(place("shut")));
+    EXPECT_THAT(as_nobody({"diff", "latest", whole}, 3).out, Not(HasSubstr("in here")));
+    const Json counted = Json::parse(as_nobody({"diff", "--json", whole, "latest"}, 3).out);
+    EXPECT_EQ(counted["counts"]["unknown"], 1);
+    EXPECT_FALSE(counted["counts"].contains("removed"));
+    EXPECT_EQ(as_nobody({"diff", "latest", "latest"}, 0).error, "");
 
     const ProgramRun restored =
         as_nobody({"restore", "latest", "--no-owner", "--to", scratch.file("other")}, 3);

@@ -1,218 +1,255 @@
-#include "base/file_descriptor.h"
-#include "postgres/server/base_backup_stream.h"
-#include "support/error_matchers.h"
-#include "support/postgres_server.h"
+// What Holdfast leaves out, its manifests and its recovery settings, against the servers' own tools.
+#include "base/crc32c.h"
+#include "integration/postgres/data_directory.h"
+#include "postgres/files/backup_label.h"
+#include "postgres/files/backup_manifest.h"
+#include "postgres/files/control_file.h"
+#include "postgres/files/exclusions.h"
+#include "postgres/files/recovery_settings.h"
+#include "postgres/files/tablespace_map.h"
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
+#include <map>
 #include <set>
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
-using namespace holdfast;
-using namespace holdfast::postgres;
-using namespace holdfast::test;
-namespace fs = std::filesystem;
-
+namespace holdfast::postgres {
 namespace {
 
-// Writes what it is told below a folder: data/ and one folder per tablespace, named by its number.
-class WritingVisitor final : public BaseBackupVisitor {
-  public:
-    explicit WritingVisitor(fs::path top) : top_(std::move(top)) {}
+using holdfast::test::postgres_versions;
+using test::bytes_of_file;
+using test::fill;
+using test::PostgresServer;
+using test::text_of_file;
+using test::walk;
 
-    void started(const BaseBackupStart& start) override { begun = start; }
-    void begin_archive(const BackupArchive& archive) override {
-        place_ = place_of(archive);
-        fs::create_directory(place_);
-    }
-    void end_archive() override { ++archives_ended; }
-    void entry(const TarEntry& entry) override {
-        const fs::path path = entry.path.empty() ? place_ : place_ / entry.path;
-        if (entry.kind == TarEntry::Kind::directory) fs::create_directories(path);
-        if (entry.kind == TarEntry::Kind::symbolic_link) fs::create_symlink(entry.link_target, path);
-        if (entry.kind != TarEntry::Kind::file) return;
-        file_.open(path, std::ios::binary);
-        files.insert(entry.path);
-    }
-    void data(ByteView piece) override {
-        file_.write(reinterpret_cast<const char*>(piece.data()), static_cast<std::streamsize>(piece.size()));
-    }
-    void end_entry() override { file_.close(); }
+class BaseBackup : public testing::TestWithParam<int> {};
 
-    fs::path place_of(const BackupArchive& archive) const {
-        return top_ / (archive.tablespace_oid == 0 ? "data" : std::to_string(archive.tablespace_oid));
-    }
-
-    BaseBackupStart begun;
-    unsigned archives_ended = 0;
-    std::set<std::string> files;
-
-  private:
-    fs::path top_, place_;
-    std::ofstream file_;
-};
-
-class ThrowingVisitor final : public BaseBackupVisitor {
-  public:
-    void started(const BaseBackupStart&) override {}
-    void begin_archive(const BackupArchive&) override {}
-    void end_archive() override {}
-    void entry(const TarEntry&) override {}
-    void data(ByteView) override { throw Error(ErrorCode::no_space, "the visitor has had enough"); }
-    void end_entry() override {}
-};
-
-class StoppingVisitor final : public BaseBackupVisitor {
-  public:
-    explicit StoppingVisitor(std::stop_source stop) : stop_(std::move(stop)) {}
-    void started(const BaseBackupStart&) override {}
-    void begin_archive(const BackupArchive&) override {}
-    void end_archive() override {}
-    void entry(const TarEntry&) override { stop_.request_stop(); }
-    void data(ByteView) override {}
-    void end_entry() override {}
-
-  private:
-    std::stop_source stop_;
-};
-
-void replace_all(std::string& text, const std::string& from, const std::string& to) {
-    for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
-        text.replace(at, from.size(), to);
+void write_file(const std::filesystem::path& path, std::string_view text) {
+    std::ofstream out(path, std::ios::binary | std::ios::trunc);
+    out << text;
+    if (!out.flush()) throw std::runtime_error("cannot write " + path.string());
 }
+
+// What a copy by our rules has: directories end in '/'.
+std::set<std::string> copied_paths(const std::filesystem::path& root, int version) {
+    const Exclusions exclusions(version);
+    std::set<std::string> copied;
+    std::map<std::string, RelationExclusions> relations;
+    walk(root, [&](const std::string& path, bool is_directory) {
+        const std::size_t slash = path.rfind('/');
+        const std::string directory = slash == std::string::npos ? "" : path.substr(0, slash);
+        if (!is_directory && parse_relation_directory(directory)) {
+            auto found = relations.find(directory);
+            if (found == relations.end()) {
+                std::vector<std::string> names;
+                for (const auto& entry : std::filesystem::directory_iterator(root / directory)) {
+                    names.push_back(entry.path().filename().string());
+                }
+                found = relations.emplace(directory, RelationExclusions(names)).first;
+            }
+            if (found->second.skips(path.substr(slash + 1))) return false;
+        }
+        const Inclusion inclusion = exclusions.of(path, is_directory);
+        if (inclusion != Inclusion::skip) copied.insert(is_directory ? path + "/" : path);
+        return inclusion == Inclusion::copy;
+    });
+    for (const std::string& path : exclusions.required_directories()) copied.insert(path + "/");
+    return copied;
+}
+
+TEST_P(BaseBackup, HasWhatPgBasebackupCopiesAndNothingElse) {
+    PostgresServer server({.version = GetParam()});
+    fill(server, 500);
+    // In its own session for as long as the backup takes.
+    auto session = server.connect();
+    session.execute("CREATE TEMPORARY TABLE temporary (i int PRIMARY KEY)");
+    session.execute("INSERT INTO pg_temp.temporary VALUES (1)");
+    const std::filesystem::path root = server.data_directory();
+    for (const char* name : {"postgresql.auto.conf.tmp",
+                             "current_logfiles.tmp",
+                             "backup_manifest",
+                             "global/pg_internal.init.99",
+                             "base/1/pg_internal.init.7",
+                             "pgsql_tmp.1",
+                             "base/1/t9_12345",
+                             "base/1/16999_init",
+                             "base/1/16999",
+                             "base/1/16999_fsm",
+                             "base/1/16998_vm",
+                             "pg_notify/0001",
+                             "pg_serial/0001",
+                             "pg_stat_tmp/some.stat",
+                             "pg_subtrans/00FF",
+                             "pg_dynshmem/x",
+                             "pg_snapshots/x-1",
+                             "current_logfiles",
+                             "of_the_user",
+                             "base/1/pgsql_tmp9",
+                             "backup_label.old",
+                             "tablespace_map.old"}) {
+        write_file(root / name, "x");
+    }
+    std::filesystem::create_directories(root / "base/pgsql_tmp");
+    write_file(root / "base/pgsql_tmp/pgsql_tmp1.1", "x");
+    std::filesystem::create_directories(root / "pg_replslot/slot");
+    write_file(root / "pg_replslot/slot/note", "x");
+    // The server, which may be another user's, must be able to read and write what was put there.
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(root)) {
+        std::filesystem::permissions(entry.path(), std::filesystem::perms::others_all,
+                                     std::filesystem::perm_options::add);
+    }
+
+    const std::filesystem::path copy = server.make_directory("copy");
+    const std::string new_place = server.make_directory("new_space");
+    const std::string old_place =
+        server.query_value("SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE spcname = 'space'");
+    std::filesystem::remove(copy);
+    std::filesystem::remove(new_place);
+    server.base_backup(copy, {"--tablespace-mapping=" + old_place + "=" + new_place});
+    std::set<std::string> theirs;
+    walk(copy, [&](const std::string& path, bool is_directory) {
+        // What belongs to the copy, and not to what was copied.
+        const std::set<std::string> made{"backup_label", "tablespace_map", "backup_manifest"};
+        if (!made.contains(path)) theirs.insert(is_directory ? path + "/" : path);
+        return path != "pg_wal";
+    });
+    std::set<std::string> ours = copied_paths(root, GetParam());
+    std::erase_if(ours,
+                  [](const std::string& path) { return path.starts_with("pg_wal/") && path != "pg_wal/"; });
+    // Our additions to what the server leaves out.
+    for (const char* path : {"backup_label.old", "tablespace_map.old"}) {
+        EXPECT_EQ(theirs.erase(path), 1U) << path;
+        EXPECT_FALSE(ours.contains(path)) << path;
+    }
+    EXPECT_EQ(ours, theirs);
+    for (const char* path : {"base/1/16999_init", "base/1/16998_vm", "of_the_user", "current_logfiles"}) {
+        EXPECT_TRUE(ours.contains(path)) << path;
+    }
+}
+
+TEST_P(BaseBackup, TheRequiredDirectoriesAreThoseOfANewCluster) {
+    PostgresServer server({.version = GetParam(), .start = false});
+    std::set<std::string> made;
+    walk(server.data_directory(), [&](const std::string& path, bool is_directory) {
+        if (is_directory && !path.starts_with("base/")) made.insert(path);
+        return true;
+    });
+    const auto required = Exclusions(GetParam()).required_directories();
+    EXPECT_EQ(std::set<std::string>(required.begin(), required.end()), made);
+}
+
+// A manifest of the files below `root` as they are now.
+std::string rebuilt_manifest(const std::filesystem::path& root, int version, const BackupManifest& theirs) {
+    const auto control = parse_control_file(bytes_of_file(root / control_file_path));
+    std::string text;
+    BackupManifestWriter writer([&](std::string_view piece) { text += piece; }, version,
+                                control.system_identifier);
+    walk(root, [&](const std::string& path, bool is_directory) {
+        if (is_directory || path == "backup_manifest") return path != "pg_wal";
+        const Bytes bytes = bytes_of_file(root / path);
+        struct stat status{};
+        EXPECT_EQ(stat((root / path).c_str(), &status), 0);
+        writer.add(
+            {path, bytes.size(), Timestamp(std::chrono::seconds(status.st_mtim.tv_sec)), crc32c(0, bytes)});
+        return true;
+    });
+    writer.finish(theirs.ranges);
+    return text;
+}
+
+TEST_P(BaseBackup, ItsManifestRebuiltPleasesPgVerifybackup) {
+    PostgresServer server({.version = GetParam()});
+    fill(server, 500);
+    const std::filesystem::path root = server.data_directory();
+    for (const char* name : {"latin-\xfc", "b\xc3\xbcro", "a \"quoted\"\\name\n\x01"}) {
+        write_file(root / name, "x");
+        std::filesystem::permissions(root / name, std::filesystem::perms::all);
+    }
+    const std::filesystem::path copy = server.make_directory("copy");
+    const std::string new_place = server.make_directory("new_space");
+    const std::string old_place =
+        server.query_value("SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE spcname = 'space'");
+    std::filesystem::remove(copy);
+    std::filesystem::remove(new_place);
+    server.base_backup(copy, {"--tablespace-mapping=" + old_place + "=" + new_place});
+
+    const BackupManifest theirs = parse_backup_manifest(text_of_file(copy / "backup_manifest"));
+    EXPECT_EQ(theirs.format_version, GetParam() < 17 ? 1 : 2);
+    const std::string ours = rebuilt_manifest(copy, GetParam(), theirs);
+    BackupManifest read = parse_backup_manifest(ours);
+    BackupManifest expected = theirs;
+    const auto by_path = [](const ManifestFile& a, const ManifestFile& b) { return a.path < b.path; };
+    std::ranges::sort(read.files, by_path);
+    std::ranges::sort(expected.files, by_path);
+    ASSERT_EQ(read.files.size(), expected.files.size());
+    for (std::size_t i = 0; i < read.files.size(); ++i) {
+        EXPECT_EQ(read.files[i].path, expected.files[i].path);
+        EXPECT_EQ(read.files[i].size, expected.files[i].size) << read.files[i].path;
+        EXPECT_EQ(read.files[i].crc32c, expected.files[i].crc32c) << read.files[i].path;
+    }
+    EXPECT_EQ(read.system_identifier, theirs.system_identifier);
+
+    write_file(copy / "backup_manifest", ours);
+    // 13 has no such tool, and that of 15 checks the log with its own pg_waldump.
+    std::vector<std::string> arguments{copy.string()};
+    if (GetParam() == 13) arguments.insert(arguments.begin(), "--no-parse-wal");
+    const auto verified = server.run_tool("pg_verifybackup", arguments);
+    EXPECT_EQ(verified.exit_code, 0) << verified.error << verified.out;
+
+    // And it does look.
+    Bytes page = bytes_of_file(copy / "base/1/1259");
+    page[5000] ^= 1;
+    write_file(copy / "base/1/1259", as_text(page));
+    const auto damaged = server.run_tool("pg_verifybackup", arguments);
+    EXPECT_NE(damaged.exit_code, 0);
+    EXPECT_NE(damaged.error.find("base/1/1259"), std::string::npos) << damaged.error;
+}
+
+struct Stopped {
+    std::string label;
+    std::string map;
+};
+Stopped start_and_stop_backup(PostgresServer& server, const std::string& label) {
+    auto session = server.connect();
+    const bool old = server.version() < 15;
+    session.execute(old ? "SELECT pg_start_backup('" + label + "', true, false)"
+                        : "SELECT pg_backup_start('" + label + "', true)");
+    const auto result = session.query(old ? "SELECT labelfile, spcmapfile FROM pg_stop_backup(false, false)"
+                                          : "SELECT labelfile, spcmapfile FROM pg_backup_stop(false)");
+    return {result.rows.at(0).at(0).value_or(""), result.rows.at(0).at(1).value_or("")};
+}
+
+TEST_P(BaseBackup, LabelAndTablespaceMapAreThoseOfTheServer) {
+    PostgresServer server({.version = GetParam()});
+    const Stopped plain = start_and_stop_backup(server, "nightly: one");
+    const BackupLabel label = parse_backup_label(plain.label);
+    EXPECT_EQ(label.label, "nightly: one");
+    EXPECT_EQ(label.method, "streamed");
+    EXPECT_EQ(label.from, GetParam() == 13 ? "master" : "primary");
+    EXPECT_EQ(label.timeline, 1U);
+    EXPECT_EQ(label.start_file, segment_name(1, label.start, std::uint64_t{16} << 20));
+    EXPECT_GE(label.checkpoint, label.start);
+    EXPECT_EQ(write_backup_label(label), plain.label);
+    EXPECT_TRUE(parse_tablespace_map(plain.map, GetParam()).empty());
+
+    const std::string place = server.make_directory("odd\\place\nof two lines");
+    std::string quoted;
+    for (const char c : place) quoted += c == '\\' ? "\\\\" : c == '\n' ? "\\n" : std::string(1, c);
+    server.execute("CREATE TABLESPACE odd LOCATION E'" + quoted + "'");
+    const Stopped odd = start_and_stop_backup(server, "x");
+    const auto tablespaces = parse_tablespace_map(odd.map, GetParam());
+    ASSERT_EQ(tablespaces.size(), 1U);
+    EXPECT_EQ(tablespaces[0].path, place);
+    EXPECT_EQ(std::to_string(tablespaces[0].oid),
+              server.query_value("SELECT oid FROM pg_tablespace WHERE spcname = 'odd'"));
+    EXPECT_EQ(write_tablespace_map(tablespaces, GetParam()), odd.map);
+}
+
+INSTANTIATE_TEST_SUITE_P(Version, BaseBackup, testing::ValuesIn(postgres_versions),
+                         testing::PrintToStringParamName());
 
 } // namespace
-
-class BaseBackupTest : public testing::TestWithParam<int> {};
-
-INSTANTIATE_TEST_SUITE_P(Versions, BaseBackupTest, testing::ValuesIn(postgres_versions));
-
-TEST_P(BaseBackupTest, IsAClusterThatStarts) {
-    PostgresServer server({.version = GetParam()});
-    const std::string spaces = server.make_directory("spaces");
-    for (const std::string name : {"first", "second"}) {
-        const std::string place = server.make_directory("spaces/" + name);
-        server.execute("CREATE TABLESPACE " + name + " LOCATION '" + place + "'");
-        server.execute("CREATE TABLE in_" + name + " TABLESPACE " + name +
-                       " AS SELECT i, md5(i::text) AS m FROM generate_series(1, 5000) i");
-    }
-    server.execute("CREATE TABLE plain AS SELECT i, md5(i::text) AS m FROM generate_series(1, 30000) i");
-    const std::string digest_sql =
-        "SELECT md5(string_agg(m, '' ORDER BY i)) FROM (SELECT * FROM plain UNION ALL "
-        "SELECT * FROM in_first UNION ALL SELECT * FROM in_second) x";
-    const std::string digest = server.query_value(digest_sql);
-
-    const std::string target = server.make_directory("target");
-    WritingVisitor visitor(target);
-    ReplicationConnection connection({.conninfo = server.conninfo()});
-    const BaseBackupEnd end = stream_base_backup(connection, {.label = "it's mine"}, visitor);
-    EXPECT_EQ(visitor.begun.timeline, 1u);
-    EXPECT_EQ(end.timeline, 1u);
-    EXPECT_GT(end.stop, visitor.begun.start);
-    ASSERT_EQ(visitor.begun.archives.size(), 3u);
-    EXPECT_EQ(visitor.archives_ended, 3u);
-    for (const BackupArchive& archive : visitor.begun.archives) {
-        EXPECT_GT(archive.estimated_bytes, 0u);
-        EXPECT_EQ(archive.location.empty(), archive.tablespace_oid == 0);
-    }
-    for (const char* name : {"PG_VERSION", "backup_label", "tablespace_map", "global/pg_control"})
-        EXPECT_TRUE(visitor.files.contains(name)) << name;
-    EXPECT_FALSE(visitor.files.contains("postmaster.pid"));
-    EXPECT_FALSE(visitor.files.contains("backup_manifest"));
-    // The connection can do more.
-    EXPECT_EQ(connection.identify().timeline, 1u);
-
-    // The log from start to stop, from where the server still has it.
-    constexpr std::uint64_t segment = 16 << 20;
-    for (Lsn at{visitor.begun.start.value / segment * segment}; at < end.stop; at = at + segment) {
-        const std::string name = "/pg_wal/" + segment_name(1, at, segment);
-        fs::copy_file(server.data_directory() + name, target + "/data" + name);
-    }
-    const Bytes map_file = read_file(target + "/data/tablespace_map", 1 << 20);
-    std::string map(as_text(map_file));
-    for (const BackupArchive& archive : visitor.begun.archives) {
-        if (archive.tablespace_oid != 0) replace_all(map, archive.location, visitor.place_of(archive));
-    }
-    std::ofstream(target + "/data/tablespace_map", std::ios::trunc) << map;
-    for (const BackupArchive& archive : visitor.begun.archives) {
-        const fs::path place = visitor.place_of(archive);
-        fs::permissions(place, fs::perms::owner_all);
-    }
-    server.stop();
-    const auto copy = PostgresServer::over(target + "/data", {.version = GetParam()});
-    for (const BackupArchive& archive : visitor.begun.archives)
-        PostgresServer::give(visitor.place_of(archive));
-    copy->start();
-    EXPECT_EQ(copy->query_value(digest_sql), digest);
-    if (GetParam() != 13) {
-        copy->stop();
-        const ProgramRun check = copy->run_tool("pg_checksums", {"--check", "-D", target + "/data"});
-        EXPECT_EQ(check.exit_code, 0) << check.error;
-    }
-}
-
-TEST_P(BaseBackupTest, WorksOnAStandby) {
-    PostgresServer& primary = PostgresServer::shared(GetParam());
-    const auto standby = PostgresServer::standby_of(primary);
-    const TemporaryDirectory target;
-    WritingVisitor visitor(target.path());
-    ReplicationConnection connection({.conninfo = standby->conninfo()});
-    const BaseBackupEnd end = stream_base_backup(connection, {}, visitor);
-    EXPECT_GE(end.stop, visitor.begun.start);
-    ASSERT_EQ(visitor.begun.archives.size(), 1u);
-    EXPECT_TRUE(visitor.files.contains("backup_label"));
-}
-
-TEST_P(BaseBackupTest, EndsWithWhatTheVisitorThrows) {
-    PostgresServer& server = PostgresServer::shared(GetParam());
-    ReplicationConnection connection({.conninfo = server.conninfo()});
-    ThrowingVisitor visitor;
-    expect_error(ErrorCode::no_space, [&] { stream_base_backup(connection, {}, visitor); }, "had enough");
-}
-
-TEST_P(BaseBackupTest, EndsAtAStop) {
-    PostgresServer& server = PostgresServer::shared(GetParam());
-    ReplicationConnection connection({.conninfo = server.conninfo()});
-    std::stop_source stop;
-    StoppingVisitor visitor(stop);
-    expect_error(ErrorCode::cancelled,
-                 [&] { stream_base_backup(connection, {.max_rate_kib = 32}, visitor, stop.get_token()); });
-}
-
-TEST_P(BaseBackupTest, AWrongChecksumIsTheServersToReportOnlyWhenAsked) {
-    PostgresServer server({.version = GetParam()});
-    server.execute("CREATE TABLE damaged AS SELECT i FROM generate_series(1, 10000) i");
-    const std::string path =
-        server.data_directory() + "/" + server.query_value("SELECT pg_relation_filepath('damaged')");
-    server.stop();
-    {
-        std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-        file.seekp(8192 + 5000);
-        file.put('\xab').put('\xcd');
-    }
-    server.start();
-    for (const bool verify : {false, true}) {
-        const TemporaryDirectory target;
-        WritingVisitor visitor(target.path());
-        ReplicationConnection connection({.conninfo = server.conninfo()});
-        const auto run = [&] {
-            stream_base_backup(connection, {.server_verifies_checksums = verify}, visitor);
-        };
-        if (verify) {
-            expect_error(ErrorCode::corrupt, run);
-        } else {
-            EXPECT_NO_THROW(run());
-        }
-    }
-}
-
-TEST_P(BaseBackupTest, ARoleWithoutReplicationIsRefused) {
-    PostgresServer& server = PostgresServer::shared(GetParam());
-    server.execute("CREATE ROLE plain LOGIN");
-    expect_error(ErrorCode::access_denied, [&] {
-        ReplicationConnection connection({.conninfo = server.conninfo("postgres", "plain")});
-    });
-    server.execute("DROP ROLE plain");
-}
+} // namespace holdfast::postgres

@@ -225,8 +225,8 @@ TEST_P(WalStreamTest, GetsAllThatAServerHadWhenItShutsDown) {
     EXPECT_TRUE(std::holds_alternative<ServerStopped>(event)) << event.index();
     stopper.join();
     server.start();
-    // Its first checkpoint after the start begins where we ended.
-    EXPECT_GT(position_of(server), receiver.end);
+    // Nothing was written that we did not get.
+    EXPECT_GE(position_of(server), receiver.end);
     EXPECT_EQ(
         as_text(read_file(server.data_directory() + "/pg_wal/" +
                               segment_name(1, segment_begin(Lsn{receiver.end.value - 1}), segment_bytes),

@@ -70,6 +70,16 @@ TEST(Rfc3339, RefusesTimesThatDoNotFit) {
     EXPECT_EQ(to_rfc3339(from_rfc3339("1677-09-21T00:12:44Z")), "1677-09-21T00:12:44Z");
 }
 
+TEST(Rfc3339, ATimeWithoutZoneIsRefusedAndToldSo) {
+    for (const char* text : {"2026-11-20T23:54:21", "2026-11-20 23:54:21.5"}) {
+        const auto error = error_of([&] { from_rfc3339(text); });
+        ASSERT_TRUE(error) << text;
+        EXPECT_EQ(error->code(), ErrorCode::usage);
+        EXPECT_NE(error->message().find("no time zone"), std::string::npos) << error->message();
+        EXPECT_NE(error->hint().find("+02:00"), std::string::npos);
+    }
+}
+
 TEST(Rfc3339, RefusesRubbish) {
     for (const char* text : {"",
                              "now",

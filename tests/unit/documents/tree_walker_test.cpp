@@ -1,5 +1,6 @@
 #include "documents/source_roots.h"
 #include "documents/tree_walker.h"
+#include "support/failing_listing.h"
 #include "temporary_tree.h"
 
 #include <algorithm>
@@ -386,6 +387,34 @@ TEST(TreeWalker, UnreadableDirectoriesAreReportedAndKept) {
                recorder.errors.size() == 1 &&
                recorder.errors.find(tree.tree_path("closed"))->second.code() == ErrorCode::access_denied;
     });
+}
+
+// What was listed before is shown, and the walk goes on behind it.
+TEST(TreeWalker, ADirectoryThatFailsWhileItIsListedIsReportedAndKept) {
+    const TemporaryTree tree;
+    constexpr unsigned files = 600; // more than two calls bring
+    tree.directory("bad");
+    for (unsigned i = 0; i < files; ++i) tree.file("bad/" + std::to_string(i) + std::string(220, 'x'));
+    tree.directory("bad/inside");
+    tree.file("good");
+    for (const unsigned good_calls : {0U, 1U}) {
+        Recorder recorder(tree.tree_path());
+        test::with_failing_listing(tree.path("bad"), good_calls, EIO,
+                                   [&] { walk_trees({tree.path()}, {}, {}, recorder); });
+        ASSERT_EQ(recorder.errors.size(), 1U);
+        EXPECT_EQ(recorder.errors.begin()->first, tree.tree_path("bad"));
+        EXPECT_EQ(recorder.errors.begin()->second.code(), ErrorCode::io);
+        EXPECT_THAT(recorder.open_paths, IsEmpty());
+        EXPECT_EQ(recorder.seen[1], "+bad");
+        EXPECT_THAT(std::vector(recorder.seen.end() - 3, recorder.seen.end()),
+                    ElementsAre("-bad", "good", "-"));
+        if (good_calls == 0) {
+            EXPECT_EQ(recorder.seen.size(), 5U);
+        } else {
+            EXPECT_GT(recorder.seen.size(), 50U);
+            EXPECT_LT(recorder.seen.size(), files);
+        }
+    }
 }
 
 TEST(TreeWalker, StopsWhenAsked) {

@@ -37,6 +37,7 @@ std::vector<std::string> names_of_the_format() {
         condemned_name(run),
         verdict_name(run),
         moved_name(pack),
+        LogSliceId{run, {0x1f, 0x100, 0x2000}, run, 7}.name(),
     };
 }
 
@@ -56,6 +57,7 @@ TEST(Names, AreThoseOfTheFormat) {
         "condemned/" + run_text,
         "verdicts/" + run_text,
         "moved/" + run_text + "-00001a2b-d0c",
+        "logs/" + run_text + "/0000001f-0000000000000100-0000000000002000-" + run_text + "-00000007",
     };
     EXPECT_EQ(names_of_the_format(), expected);
 }
@@ -68,7 +70,7 @@ TEST(Names, ComeBackFromParsing) {
         EXPECT_EQ(object_name(*parsed), name);
         kinds.insert(parsed->kind);
     }
-    EXPECT_EQ(kinds.size(), 14U);
+    EXPECT_EQ(kinds.size(), 15U);
     const auto moved = parse_name("moved/" + run_text + "-00001a2b-d0c");
     EXPECT_EQ(moved->pack(), (PackId{counting_id(), 0x1a2b, data_pack, 0x0c}));
     EXPECT_EQ(parse_name("probe/anything-at-all")->kind, NameKind::probe);

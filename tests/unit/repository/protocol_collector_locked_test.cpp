@@ -2,6 +2,9 @@
 
 #include "support/collector_fixture.h"
 
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
 #include <set>
 
 #include <gtest/gtest.h>
@@ -14,15 +17,17 @@ class LockedCollectorTest : public CollectorTest {
     // Says of some names that they are locked for good.
     class LockingStore final : public StoreDecorator {
       public:
-        LockingStore(Store& inner, const std::set<std::string>& locked)
-            : StoreDecorator({&inner, [](Store*) {}}), locked_(locked) {}
+        LockingStore(Store& inner, LockedCollectorTest& test)
+            : StoreDecorator({&inner, [](Store*) {}}), test_(test) {}
         StoreCapabilities capabilities() const override {
             StoreCapabilities capabilities = inner().capabilities();
             capabilities.object_lock = true;
             return capabilities;
         }
         std::optional<Retention> retention(const std::string& name, const CallOptions&) override {
-            if (!locked_.contains(name)) return std::nullopt;
+            test_.wait_for_others();
+            if (test_.refuses) throw Error(ErrorCode::access_denied, "planned: " + name);
+            if (!test_.locked.contains(name)) return std::nullopt;
             return Retention{.mode = RetentionMode::compliance, .until = Timestamp::max()};
         }
 
@@ -30,10 +35,19 @@ class LockedCollectorTest : public CollectorTest {
         void around(StoreCall&, const std::function<void()>& body) override { body(); }
 
       private:
-        const std::set<std::string>& locked_;
+        LockedCollectorTest& test_;
     };
+    // The first answers are held back until so many are asked for.
+    void wait_for_others() {
+        std::unique_lock lock(mutex_);
+        ++waiting_;
+        most_waiting = std::max(most_waiting, waiting_);
+        changed_.notify_all();
+        changed_.wait_for(lock, std::chrono::seconds(20), [&] { return most_waiting >= answer_together; });
+        --waiting_;
+    }
     CollectorReport collect(bool dry_run = false) {
-        LockingStore locking(store, locked);
+        LockingStore locking(store, *this);
         const RepositoryContext context{locking, pruner->ring, pruner->trust, clock, random, {}};
         settings.dry_run = dry_run;
         Progress progress;
@@ -41,6 +55,14 @@ class LockedCollectorTest : public CollectorTest {
     }
 
     std::set<std::string> locked;
+    bool refuses = false;
+    unsigned answer_together = 1;
+    unsigned most_waiting = 0;
+
+  private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    unsigned waiting_ = 0;
 };
 
 TEST_F(LockedCollectorTest, NoPackIsCopiedForWhatIsDeadInLockedOnes) {
@@ -83,6 +105,56 @@ TEST_F(LockedCollectorTest, ADryRunCountsNoSnapshotThatStays) {
     EXPECT_EQ(collect().deleted_snapshots, 1u);
     EXPECT_TRUE(store.objects.contains(commit_name(held.id)));
     EXPECT_FALSE(store.objects.contains(commit_name(free.id)));
+}
+
+// Where no lock is told of, the store may refuse all the same.
+TEST_F(CollectorTest, LockedPacksGoWhenTheyCan) {
+    const Snapshot gone = back_up("home", {1});
+    back_up("home", {2});
+    forget_snapshot(writer(), gone.id, false);
+    store.before_write = [&](std::string_view verb, const std::string& name) {
+        if (verb == "remove" && name == known[1].pack.name()) throw Error(ErrorCode::access_denied, "locked");
+    };
+    const CollectorReport report = collect();
+    EXPECT_EQ(report.deleted_packs, 1u);
+    EXPECT_EQ(report.locked_packs, 1u);
+    EXPECT_TRUE(store.objects.contains(known[1].pack.name()));
+    const RepositoryContext context = writer();
+    RunContext run = admin->ring.begin_run(random);
+    const auto session = WriterSession::begin(context, run, "test", Duration::zero());
+    EXPECT_FALSE(session->may_refer(known[1]));
+    session->leave();
+    store.before_write = {};
+    EXPECT_EQ(collect().deleted_packs, 1u);
+    EXPECT_FALSE(store.objects.contains(known[1].pack.name()));
+}
+
+TEST_F(LockedCollectorTest, AsksForSeveralLocksAtOnce) {
+    std::vector<Snapshot> gone;
+    for (tiny::Content content = 1; content <= 10; ++content) gone.push_back(back_up("home", {content}));
+    back_up("home", {11});
+    for (const Snapshot& snapshot : gone) forget_snapshot(writer(), snapshot.id, false);
+    locked = {known[3].pack.name(), gone[6].root.location.frame.pack.name(), commit_name(gone[8].id)};
+    settings.requests_at_once = 4;
+    answer_together = 4;
+    const CollectorReport report = collect();
+    EXPECT_EQ(most_waiting, 4u);
+    EXPECT_EQ(report.locked_packs, 2u);
+    EXPECT_EQ(report.deleted_packs, 18u);
+    EXPECT_EQ(report.deleted_snapshots, 9u);
+    for (const std::string& name : locked) EXPECT_TRUE(store.objects.contains(name)) << name;
+}
+
+TEST_F(LockedCollectorTest, WhatMayNotBeAskedStaysAndIsToldOnce) {
+    std::vector<Snapshot> gone;
+    for (tiny::Content content = 1; content <= 10; ++content) gone.push_back(back_up("home", {content}));
+    back_up("home", {11});
+    for (const Snapshot& snapshot : gone) forget_snapshot(writer(), snapshot.id, false);
+    refuses = true;
+    const CollectorReport report = collect();
+    EXPECT_EQ(report.deleted_packs, 0u);
+    EXPECT_EQ(report.locked_packs, 20u);
+    EXPECT_EQ(report.problems.size(), 1u);
 }
 
 } // namespace

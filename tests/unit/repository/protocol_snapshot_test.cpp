@@ -59,6 +59,7 @@ TEST(Snapshot, SurvivesBeingWritten) {
     EXPECT_EQ(decode_snapshot(encode_snapshot(sample()), run(1)), sample());
     Snapshot first = sample();
     first.parent.reset();
+    first.log = SnapshotLog{run(5), {3, 1000, UINT64_MAX}};
     EXPECT_EQ(decode_snapshot(encode_snapshot(first), run(1)), first);
 }
 
@@ -106,6 +107,7 @@ TEST(TextForm, Utf8IsKeptAndAllElseIsHexadecimal) {
         EXPECT_EQ(to_text_form(text), "hex:" + to_hex(as_bytes(text)));
         EXPECT_EQ(from_text_form(to_text_form(text)), text);
     }
+    EXPECT_THROW(from_text_form("B\xc3o"), Error);
     EXPECT_THROW(from_text_form("hex:8"), Error);
     EXPECT_THROW(from_text_form("hex:zz"), Error);
 }

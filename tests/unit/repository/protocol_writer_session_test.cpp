@@ -244,6 +244,42 @@ TEST_F(WriterSessionTest, ACheckpointThatLostAPartIsNotBuiltOn) {
     EXPECT_FALSE(begin()->may_build_on(checkpoint, nodes)) << "its root is there, a document is going";
 }
 
+// However long it lives, it takes few steps to leave, and any listing shows the first beat or a new one.
+TEST_F(WriterSessionTest, OfItsBeatsTheFirstAndTheNewestStay) {
+    const auto names = [&](std::initializer_list<std::uint32_t> beats) {
+        std::vector<std::string> all;
+        for (const std::uint32_t beat : beats) all.push_back(intent_name(run.id(), beat));
+        return all;
+    };
+    const std::string prefix = std::string(intents_prefix) + run.id().hex();
+    const auto session = begin();
+    for (int i = 0; i < 3; ++i) session->beat();
+    EXPECT_EQ(list_names(store, prefix), names({0, 1, 2, 3}));
+    for (int i = 0; i < 100; ++i) session->beat();
+    EXPECT_EQ(list_names(store, prefix), names({0, 101, 102, 103}));
+
+    std::vector<std::string> removed;
+    store.before_write = [&](std::string_view, const std::string& name) { removed.push_back(name); };
+    session->leave();
+    store.before_write = {};
+    EXPECT_EQ(removed, names({103, 102, 101, 0})) << "what a hindrance leaves looks silent for long";
+    EXPECT_TRUE(list_names(store, prefix).empty());
+}
+
+TEST_F(WriterSessionTest, AStoreThatForbidsDeletingIsNotAskedForItAgain) {
+    unsigned asked = 0;
+    store.before_write = [&](std::string_view verb, const std::string&) {
+        if (verb != "remove") return;
+        ++asked;
+        throw Error(ErrorCode::access_denied, "planned");
+    };
+    const auto session = begin();
+    for (int i = 0; i < 20; ++i) session->beat();
+    store.before_write = {};
+    EXPECT_EQ(asked, 1U);
+    EXPECT_EQ(list_names(store, std::string(intents_prefix) + run.id().hex()).size(), 21U);
+}
+
 TEST_F(WriterSessionTest, BeatsGoOnByThemselves) {
     std::atomic<unsigned> beats = 0;
     std::mutex mutex;

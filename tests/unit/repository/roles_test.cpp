@@ -1,5 +1,6 @@
 // Each role can do what the table of section 4 says and nothing more, tried with everything that such a
 // holder has.
+#include "repository/log/log_writer.h"
 #include "repository/object.h"
 #include "support/repository_fixture.h"
 
@@ -57,6 +58,8 @@ class RolesTest : public RepositoryTest {
             return revocation_name(run);
         case ObjectKind::index_segment:
             return index_segment_name(domain_id(ring.domain()), run, 0);
+        case ObjectKind::log_slice:
+            return LogSliceId{archive_id(Bytes(32, 9), "a", "b"), {1, 0, 1}, run, 0}.name();
         case ObjectKind::intent:
             return intent_name(run, 0);
         case ObjectKind::commit:
@@ -82,7 +85,7 @@ class RolesTest : public RepositoryTest {
     }
     std::vector<ObjectKind> accepted_kinds(const Unlocked& holder) {
         std::vector<ObjectKind> kinds;
-        for (int kind = 1; kind <= 14; ++kind) {
+        for (int kind = 1; kind <= 15; ++kind) {
             if (accepted(holder, static_cast<ObjectKind>(kind)))
                 kinds.push_back(static_cast<ObjectKind>(kind));
         }
@@ -95,7 +98,7 @@ class RolesTest : public RepositoryTest {
 
 using enum ObjectKind;
 
-TEST_F(RolesTest, FullWritesEverything) { EXPECT_EQ(accepted_kinds(*admin).size(), 14U); }
+TEST_F(RolesTest, FullWritesEverything) { EXPECT_EQ(accepted_kinds(*admin).size(), 15U); }
 
 TEST_F(RolesTest, ReadWritesStatements) {
     EXPECT_EQ(accepted_kinds(*reader), (std::vector{statement}));
@@ -103,7 +106,7 @@ TEST_F(RolesTest, ReadWritesStatements) {
 }
 
 TEST_F(RolesTest, WriteWritesRuns) {
-    EXPECT_EQ(accepted_kinds(*writer), (std::vector{index_segment, intent, commit, checkpoint}));
+    EXPECT_EQ(accepted_kinds(*writer), (std::vector{index_segment, intent, commit, checkpoint, log_slice}));
     EXPECT_TRUE(admin->trust.may_write(writer->ring.slot(), pack, RunId{}));
 }
 

@@ -294,33 +294,71 @@ TEST_F(WriteOnlyLockTest, WhatItCannotLookIntoIsLockedWhole) {
     EXPECT_GT(expect_locked(snapshot, files_.clock.now() + month_.keep), 0U);
 }
 
-// What lies below it is not known.
-TEST_F(WriteOnlyLockTest, ANodeThatItCannotReadIsNotTakenForLocked) {
-    DirectoryLeafBuilder leaf;
-    leaf.add(ContentRepository::entry_of("a", {}));
-    const Bytes directory = leaf.finish();
-    RunId with_more;
-    NodeRef node;
-    {
+class WriteOnlyNodesTest : public WriteOnlyLockTest {
+  protected:
+    WriteOnlyNodesTest() {
+        DirectoryLeafBuilder leaf;
+        leaf.add(ContentRepository::entry_of("a", {}));
+        directory_ = leaf.finish();
         const std::unique_ptr<BackupRun> run = begin_as_agent({});
-        node = run->writer().put_node(directory);
+        node_ = run->writer().put_node(directory_);
         Bytes dies(300'000); // too much for the frame of the other
         SeededRandom(3).fill(dies);
         run->writer().put_node(std::move(dies));
-        with_more = files_.commit(*run, {tiny::directory_entry("d", node)}).id;
+        with_more_ = files_.commit(*run, {tiny::directory_entry("d", node_)}).id;
+        commit(*begin_as_agent({}), node_);
     }
-    const auto again = [&](BackupRun& run) {
-        EXPECT_EQ(run.writer().put_node(directory), node);
+    Snapshot commit(BackupRun& run, const NodeRef& node) {
         return files_.commit(run, {ContentRepository::entry_of("c", {}), tiny::directory_entry("d", node)});
+    }
+
+    Bytes directory_;
+    NodeRef node_;
+    RunId with_more_;
+};
+
+TEST_F(WriteOnlyNodesTest, WhatStaysIsNotStoredAgain) {
+    EXPECT_EQ(begin_as_agent(month_)->writer().put_node(directory_), node_);
+}
+
+// With a lock it has to read them; without one, the next backup would want to.
+TEST_F(WriteOnlyNodesTest, WhatWasMovedIsStoredAnew) {
+    forget_and_rewrite(with_more_, node_.location.frame.pack);
+    for (const std::optional<LockSettings>& lock : {std::optional<LockSettings>(), std::optional(month_)}) {
+        const std::unique_ptr<BackupRun> run = begin_as_agent(lock);
+        const NodeRef anew = run->writer().put_node(directory_);
+        EXPECT_EQ(anew.id, node_.id);
+        EXPECT_NE(anew.location.frame.pack, node_.location.frame.pack);
+        const Snapshot snapshot = commit(*run, anew);
+        if (lock) expect_locked(snapshot, files_.clock.now() + lock->keep);
+    }
+}
+
+// The collection did not see this run, and decides while it is under way.
+TEST_F(WriteOnlyNodesTest, WhatIsAboutToMoveIsStoredAnew) {
+    files_.reopen();
+    forget_snapshot(files_.repository->context(), with_more_, false);
+    files_.clock.advance(days(2));
+    hook_ = [&](const StoreCall& call) {
+        if (call.verb == StoreVerb::put && call.name.starts_with(verdicts_prefix)) throw Killed{};
     };
-    again(*begin_as_agent({}));
-    forget_and_rewrite(with_more, node.location.frame.pack);
+    EXPECT_THROW(collect(), Killed);
+    hook_ = {};
+    ASSERT_EQ(names(condemned_prefix).size(), 1U);
+    const std::unique_ptr<BackupRun> run = begin_as_agent(month_);
+    const NodeRef anew = run->writer().put_node(directory_);
+    EXPECT_NE(anew.location.frame.pack, node_.location.frame.pack);
+}
+
+// What lies below it is not known.
+TEST_F(WriteOnlyNodesTest, ANodeThatItCannotReadIsNotTakenForLocked) {
+    forget_and_rewrite(with_more_, node_.location.frame.pack);
     const std::size_t before = names(commits_prefix).size();
     const std::unique_ptr<BackupRun> run = begin_as_agent(month_);
-    const std::optional<Error> error = test::error_of([&] { again(*run); });
+    const std::optional<Error> error = test::error_of([&] { commit(*run, node_); });
     ASSERT_TRUE(error);
     EXPECT_EQ(error->code(), ErrorCode::wrong_key);
-    EXPECT_NE(error->hint().find("--rewrite-budget"), std::string::npos) << error->hint();
+    EXPECT_NE(error->hint().find("back up again"), std::string::npos) << error->hint();
     EXPECT_EQ(names(commits_prefix).size(), before);
 }
 

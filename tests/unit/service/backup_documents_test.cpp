@@ -7,6 +7,7 @@
 #include "store/file_store.h"
 #include "support/document_repository.h"
 #include "support/error_matchers.h"
+#include "support/failing_listing.h"
 
 #include <filesystem>
 
@@ -116,6 +117,39 @@ TEST_F(BackupDocumentsTest, AFileThatCouldNeverBeReadHasNoContent) {
     EXPECT_EQ(files.restore(result.report.snapshot, {"secret"}, "restored").failed, 1U);
 }
 
+// A bad disk: what it does not show any more is not taken for gone.
+TEST_F(BackupDocumentsTest, ADirectoryThatFailsWhileItIsListedIsNotTakenForEmpty) {
+    files.write_file("bad/document", "once");
+    files.write_file("good", "still");
+    const DocumentsBackupResult before = back_up();
+    DocumentsBackupResult result;
+    test::with_failing_listing(files.source() / "bad", 0, EIO, [&] { result = back_up(); });
+    EXPECT_EQ(result.report.snapshot.state, SnapshotState::partial);
+    EXPECT_EQ(result.tree.totals.failed, 1U);
+    ASSERT_EQ(result.tree.problems.size(), 1U);
+    EXPECT_EQ(result.tree.problems.front().path, "/" + files.path_in_snapshot("bad"));
+    EXPECT_EQ(entry(result, "bad").flags & entry_flag::unreadable, entry_flag::unreadable);
+    EXPECT_EQ(entry(result, "bad").files, 0U);
+    EXPECT_EQ(entry(result, "good").flags & entry_flag::unreadable, 0);
+
+    // In place it stays, whatever is to be deleted.
+    TreeRestoreSettings settings;
+    settings.in_place = true;
+    settings.delete_extra = true;
+    Progress progress;
+    const std::string target = files.scratch.file("target");
+    restore_documents(*files.repository, before.report.snapshot, target, settings, progress, {});
+    EXPECT_EQ(
+        restore_documents(*files.repository, result.report.snapshot, target, settings, progress, {}).failed,
+        1U);
+    EXPECT_TRUE(files.restored_right("bad/document", "target"));
+
+    const DocumentsBackupResult healed = back_up();
+    EXPECT_EQ(healed.report.snapshot.state, SnapshotState::complete);
+    EXPECT_EQ(entry(healed, "bad").flags & entry_flag::unreadable, 0);
+    EXPECT_EQ(entry(healed, "bad").files, 1U);
+}
+
 TEST_F(BackupDocumentsTest, ARestoreCountsWhatTheBackupCounted) {
     files.write_file("a", "one");
     files.write_file("deep/er/b", "two");
@@ -180,6 +214,7 @@ TEST_F(BackupDocumentsTest, AStopLeavesACheckpointAndNoIntent) {
             files.repository->nodes(),
             run.files(),
             [&](const FrameAddress& frame) { return run.may_refer(frame); },
+            [&](const FileContent& content) { return run.may_take_over(content); },
             [&] {
                 if (++asked == 2) stop.request_stop(); // behind "a", and in the middle of "large"
                 return false;

@@ -6,6 +6,7 @@
 #include "service/find_entries.h"
 #include "service/repository_stats.h"
 #include "support/document_repository.h"
+#include "support/tiny_backup.h"
 
 #include <algorithm>
 #include <map>
@@ -100,6 +101,71 @@ TEST_F(TreeQueriesTest, ComparingTellsMetadataApart) {
         return true;
     });
     EXPECT_THAT(found, ElementsAre(files.path_in_snapshot("docs/letter.txt")));
+}
+
+// A backup that could not list a directory knows nothing of what it has not seen in it.
+TEST_F(TreeQueriesTest, WhatABackupCouldNotListIsNeitherAddedNorRemoved) {
+    BackupRunSettings settings;
+    settings.source = "by hand";
+    settings.beat_interval = Duration::zero();
+    BackupRun run(*files.repository, settings, {});
+    const auto directory = [&](const std::vector<TreeEntry>& entries) {
+        DirectoryBuilder builder([&](Bytes node) { return run.writer().put_node(std::move(node)); });
+        for (const TreeEntry& entry : entries) builder.add(entry);
+        return builder.finish();
+    };
+    const auto pipe = [](const std::string& name, std::uint16_t mode = 0600) {
+        TreeEntry entry;
+        entry.name = name;
+        entry.type = EntryType::fifo;
+        entry.mode = mode;
+        return entry;
+    };
+    const auto named = [&](const std::string& name, const std::vector<TreeEntry>& entries,
+                           bool whole = true) {
+        TreeEntry entry = tiny::directory_entry(name, directory(entries));
+        if (!whole) entry.flags |= entry_flag::unreadable;
+        return entry;
+    };
+    const NodeRef root_before = directory({
+        named("both", {pipe("x"), pipe("y")}, false),
+        named("earlier", {pipe("b", 0600)}, false),
+        named("equal", {pipe("x")}, false),
+        named("gone", {pipe("x")}, false),
+        named("later", {pipe("a"), named("deep", {pipe("x")}), pipe("z", 0600)}),
+        named("replaced", {pipe("x")}, false),
+        named("same", {pipe("x")}),
+    });
+    const NodeRef root_after = directory({
+        named("both", {pipe("x"), pipe("z")}, false),
+        named("earlier", {pipe("a"), pipe("b", 0644), named("deep", {pipe("x")})}),
+        named("equal", {pipe("x")}, false),
+        named("later", {pipe("z", 0644)}, false),
+        named("new", {pipe("x")}, false),
+        pipe("replaced"),
+        named("same", {pipe("x")}, false),
+    });
+    run.writer().end_all_frames();
+    run.commit(root_before, {}, SnapshotState::complete);
+    files.reopen();
+    const auto differences = [&](const NodeRef& a, const NodeRef& b) {
+        std::vector<std::string> found;
+        compare_trees(files.repository->nodes(), a, b, [&](const Change& change) {
+            found.push_back(fmt::format("{} {}", to_string(change.kind), change.path));
+            return true;
+        });
+        return found;
+    };
+    EXPECT_THAT(differences(root_before, root_after),
+                ElementsAre("unknown both", "unknown earlier", "metadata earlier/b", "removed gone",
+                            "unknown gone", "removed gone/x", "unknown later", "metadata later/z",
+                            "added new", "unknown new", "added new/x", "type replaced", "unknown replaced",
+                            "removed replaced/x", "unknown same"));
+    EXPECT_THAT(differences(root_after, root_before),
+                ElementsAre("unknown both", "unknown earlier", "metadata earlier/b", "added gone",
+                            "unknown gone", "added gone/x", "unknown later", "metadata later/z",
+                            "removed new", "unknown new", "removed new/x", "type replaced",
+                            "unknown replaced", "added replaced/x", "unknown same"));
 }
 
 // Every node lies in a pack of its own, and the packs of what both trees have are taken away.

@@ -1,0 +1,45 @@
+#include "cli/commands/source_option.h"
+
+#include "base/error.h"
+#include "crypto/hash.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+namespace holdfast {
+
+SourceConfiguration source_named(const CommandContext& context, const std::string& name,
+                                 std::string_view kind) {
+    const auto& sources = context.configuration().sources;
+    const auto found = sources.find(name);
+    if (found == sources.end()) {
+        SourceConfiguration source;
+        source.name = name;
+        source.kind = kind;
+        return source;
+    }
+    if (found->second.kind != kind) {
+        throw Error(ErrorCode::usage,
+                    fmt::format("source '{}' is no {} source but {}", name, kind, found->second.kind),
+                    "see [source." + name + "] in " + context.configuration().file);
+    }
+    return found->second;
+}
+
+std::string spool_directory_of(const CommandContext& context, const SourceConfiguration& source,
+                               const std::string& repository_url) {
+    if (!source.spool_directory.empty()) return source.spool_directory;
+    const std::string& url = repository_url.empty() ? context.configuration().repository : repository_url;
+    const std::string both = url + '\n' + source.name;
+    const std::string own = derive_hash<8>("holdfast spool directory 1", as_bytes(both)).hex();
+    if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/')
+        return fmt::format("{}/holdfast/{}", state, own);
+    if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/')
+        return fmt::format("{}/.local/state/holdfast/{}", home, own);
+    throw Error(ErrorCode::usage, "there is no place for what waits",
+                fmt::format("set spool_directory below [source.{}], or HOME", source.name));
+}
+
+} // namespace holdfast

@@ -1,0 +1,18 @@
+// What commands on a configured source share.
+#pragma once
+
+#include "cli/command.h"
+#include "cli/configuration.h"
+
+namespace holdfast {
+
+// The source `name` of the configuration. One that it does not name is of this kind and has nothing set.
+SourceConfiguration source_named(const CommandContext& context, const std::string& name,
+                                 std::string_view kind);
+
+// Where what belongs to the source and the repository waits on this machine: as configured, or below
+// XDG_STATE_HOME or HOME. Throws Error(usage) when neither says.
+std::string spool_directory_of(const CommandContext& context, const SourceConfiguration& source,
+                               const std::string& repository_url);
+
+} // namespace holdfast

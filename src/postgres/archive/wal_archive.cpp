@@ -1,0 +1,165 @@
+#include "postgres/archive/wal_archive.h"
+
+#include "base/error.h"
+#include "repository/key_ring.h"
+#include "repository/log/log_writer.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace holdfast::postgres {
+
+ArchiveId wal_archive_id(const KeyRing& keys, std::string_view source, std::uint64_t system_identifier) {
+    const Secret identity = keys.identity_key();
+    return archive_id(identity.view(), source, fmt::format("{}", system_identifier));
+}
+
+std::vector<LogSliceId> WalArchive::slices(Lsn from, const CallOptions& call) const {
+    return list_slices(context_.store, archive_, from.value, call);
+}
+
+// No slice is longer than the largest, so that one that reaches into the range begins not far before it.
+std::vector<LogSliceId> WalArchive::slices_of(const WalRange& range, const CallOptions& call) const {
+    const std::uint64_t first =
+        range.begin.value > largest_slice_bytes ? range.begin.value - largest_slice_bytes : 0;
+    const std::string prefix = fmt::format("{}{}/{:08x}-", logs_prefix, archive_.hex(), range.timeline);
+    std::vector<LogSliceId> found;
+    context_.store.list(
+        prefix, fmt::format("{}{:016x}-", prefix, first),
+        [&](const ObjectInfo& object) {
+            const auto slice = LogSliceId::from_name(object.name);
+            if (!slice) return true;
+            if (slice->range.begin >= range.end.value) return false;
+            if (slice->range.end > range.begin.value && slice->range.begin < slice->range.end)
+                found.push_back(*slice);
+            return true;
+        },
+        call);
+    return found;
+}
+
+std::optional<LogSliceId> WalArchive::any_slice(const CallOptions& call) const {
+    std::optional<LogSliceId> found;
+    context_.store.list(
+        fmt::format("{}{}/", logs_prefix, archive_.hex()), "",
+        [&](const ObjectInfo& object) {
+            const auto slice = LogSliceId::from_name(object.name);
+            if (slice && slice->range.begin < slice->range.end) found = slice;
+            return !found;
+        },
+        call);
+    return found;
+}
+
+WalDetails WalArchive::details(const LogSliceId& slice, const CallOptions& call) const {
+    return decode_wal_details(reader_.info(slice, call).details, slice.name());
+}
+
+std::map<TimelineId, TimelineHistory> WalArchive::histories(std::span<const LogSliceId> all,
+                                                            const CallOptions& call) const {
+    std::map<TimelineId, TimelineHistory> histories;
+    histories.emplace(TimelineId{1}, TimelineHistory(1));
+    for (const LogSliceId& slice : all) {
+        if (slice.range.begin != slice.range.end || histories.contains(slice.range.branch)) continue;
+        histories.emplace(slice.range.branch,
+                          TimelineHistory::parse(slice.range.branch, details(slice, call).history));
+    }
+    return histories;
+}
+
+std::optional<std::string> WalArchive::history_text(TimelineId timeline, const CallOptions& call) const {
+    const std::string prefix =
+        fmt::format("{}{}/{:08x}-{:016x}-{:016x}-", logs_prefix, archive_.hex(), timeline, 0, 0);
+    for (const ObjectInfo& object : context_.store.list_all(prefix, call)) {
+        if (const auto slice = LogSliceId::from_name(object.name)) return details(*slice, call).history;
+    }
+    return std::nullopt;
+}
+
+Lsn WalArchive::read(const WalRange& range, const Sink& sink, const CallOptions& call) const {
+    std::vector<LogSliceId> slices = slices_of(range, call);
+    Lsn position = range.begin;
+    while (position < range.end) {
+        const std::vector<PathStep> path =
+            find_path(slices, {range.timeline, position.value, range.end.value});
+        if (path.empty()) break;
+        const PathStep& step = path.front();
+        try {
+            const LogReader::Content content = reader_.content(step.slice, call);
+            if (content.bytes.size() != step.slice.range.end - step.slice.range.begin)
+                corrupt_slice(step.slice.name(), "it has not as much of the log as its name says");
+            sink(ByteView(content.bytes).subspan(step.begin - step.slice.range.begin, step.end - step.begin));
+            position = Lsn{step.end};
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::access_denied &&
+                error.code() != ErrorCode::not_found)
+                throw;
+            std::erase(slices, step.slice);
+            if (find_path(slices, {range.timeline, position.value, range.end.value}).empty()) throw;
+        }
+    }
+    return position;
+}
+
+namespace {
+
+// The archives in the store, each by its first name: a listing is begun anew behind each.
+std::vector<ArchiveId> list_archives(Store& store, const CallOptions& call) {
+    std::vector<ArchiveId> archives;
+    for (bool more = true; more;) {
+        more = false;
+        const std::string after =
+            archives.empty() ? "" : fmt::format("{}{}/~", logs_prefix, archives.back().hex());
+        store.list(
+            std::string(logs_prefix), after,
+            [&](const ObjectInfo& object) {
+                const auto slice = LogSliceId::from_name(object.name);
+                if (!slice) return true;
+                archives.push_back(slice->archive);
+                more = true;
+                return false;
+            },
+            call);
+    }
+    return archives;
+}
+
+} // namespace
+
+WalArchive open_wal_archive(const Repository& repository, const std::string& source,
+                            const CallOptions& call) {
+    const RepositoryContext& context = repository.context();
+    const SnapshotList list = list_snapshots(context);
+    const Snapshot* newest = nullptr;
+    for (const Snapshot& snapshot : list.snapshots) {
+        if (snapshot.source == source && snapshot.log && (newest == nullptr || newer(snapshot, *newest)))
+            newest = &snapshot;
+    }
+    if (newest != nullptr) return {context, newest->log->archive};
+    std::vector<ArchiveId> found;
+    for (const ArchiveId& id : list_archives(context.store, call)) {
+        const WalArchive archive(context, id);
+        try {
+            const auto slice = archive.any_slice(call);
+            if (slice && wal_archive_id(repository.keys(), source,
+                                        archive.details(*slice, call).system_identifier) == id)
+                found.push_back(id);
+        } catch (const Error& error) {
+            // Another domain's, or damaged: not to be told from those of other sources.
+            if (error.code() != ErrorCode::wrong_key && error.code() != ErrorCode::corrupt &&
+                error.code() != ErrorCode::access_denied)
+                throw;
+        }
+    }
+    if (found.size() == 1) return {context, found.front()};
+    if (found.empty()) {
+        throw Error(ErrorCode::not_found, fmt::format("the repository has no log of source {}", source),
+                    "'holdfast wal push' and 'holdfast wal receive' bring it there; is the name right?");
+    }
+    throw Error(ErrorCode::not_found,
+                fmt::format("the repository has the logs of {} clusters under the name {}", found.size(), source),
+                "make a snapshot of the one that is meant: it decides");
+}
+
+} // namespace holdfast::postgres

@@ -1,0 +1,404 @@
+#include "postgres/archive/wal_push.h"
+
+#include "base/error.h"
+#include "base/file_descriptor.h"
+#include "postgres/archive/slice_upload.h"
+#include "postgres/archive/wal_archive.h"
+#include "postgres/archive/wal_file_name.h"
+#include "repository/protocol/snapshot_list.h"
+
+#include <algorithm>
+#include <atomic>
+#include <filesystem>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+namespace holdfast::postgres {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t largest_history_file_bytes = 1u << 20;
+constexpr std::size_t segment_header_bytes = 40;
+constexpr std::size_t read_bytes = 1u << 20;
+constexpr std::size_t waiting_slice_bytes = 32u << 20;
+
+std::string note_path(const std::string& spool_directory, const std::string& name) {
+    return spool_directory + "/pushed-" + name;
+}
+
+// What tells a file from a later one of the same name.
+std::string identity_of(const std::string& path) {
+    struct stat status{};
+    if (::stat(path.c_str(), &status) != 0) throw system_error(errno, path);
+    return fmt::format("{} {} {}.{:09}", status.st_ino, status.st_size, status.st_mtim.tv_sec,
+                       status.st_mtim.tv_nsec);
+}
+
+std::string name_of(const std::string& path) { return fs::path(path).filename().string(); }
+
+// A segment file that is open, and what its first page says.
+struct SegmentFile {
+    std::string path, name;
+    FileDescriptor file;
+    SegmentHeader header;
+    TimelineId timeline = 0; // of its name
+    Lsn begin;
+};
+
+[[noreturn]] void fail_content(const std::string& path, std::string_view why) {
+    throw Error(
+        ErrorCode::corrupt, fmt::format("{}: {}", path, why),
+        "it is not the segment that its name says; PostgreSQL keeps it until it is archived, so compare it "
+        "with pg_waldump before removing anything");
+}
+
+SegmentFile open_segment(const std::string& path, const WalFileName& name) {
+    SegmentFile segment{path, name_of(path), open_file(path, O_RDONLY), {}, name.timeline, {}};
+    Bytes page(segment_header_bytes);
+    if (read_at(segment.file.get(), 0, page, path) != page.size())
+        fail_content(path, "it is shorter than a page");
+    const std::optional<SegmentHeader> header = read_segment_header(page);
+    if (!header) fail_content(path, "it does not begin as a segment of PostgreSQL 13 to 18 does");
+    segment.header = *header;
+    const auto start = parse_segment_name(name.segment, header->segment_bytes);
+    if (!start) fail_content(path, "its name is not one of segments of its size");
+    segment.begin = start->begin;
+    if (header->begin != start->begin) {
+        fail_content(path, fmt::format("it says that it begins at {}, and its name that it begins at {}",
+                                       header->begin.str(), start->begin.str()));
+    }
+    if (header->timeline > name.timeline) fail_content(path, "it is of a later timeline than its name says");
+    struct stat status{};
+    if (::fstat(segment.file.get(), &status) != 0) throw system_error(errno, path);
+    if (static_cast<std::uint64_t>(status.st_size) != header->segment_bytes) {
+        fail_content(path, fmt::format("it has {} bytes, and segments of this cluster have {}",
+                                       status.st_size, header->segment_bytes));
+    }
+    return segment;
+}
+
+// Reads all of a segment in pieces.
+template <typename Take>
+void read_segment(const SegmentFile& segment, Take&& take) {
+    Bytes piece(read_bytes);
+    for (std::uint64_t offset = 0; offset < segment.header.segment_bytes;) {
+        const std::size_t read = read_at(segment.file.get(), offset, piece, segment.path);
+        if (read == 0) fail_content(segment.path, "it became shorter while it was read");
+        take(ByteView(piece).first(read));
+        offset += read;
+    }
+}
+
+class Push {
+  public:
+    Push(Repository& repository, const PushSettings& settings, std::stop_token stop)
+        : repository_(repository), settings_(settings), stop_(std::move(stop)) {}
+
+    PushReport run(const std::string& path) {
+        create_directories_private(settings_.spool_directory);
+        push_one(path);
+        if (parse_wal_file_name(name_of(path))->kind == WalFileKind::segment) {
+            for (const std::string& next : waiting_behind(path)) {
+                try {
+                    push_one(next);
+                } catch (const Error& error) {
+                    // It is asked for by itself soon, and then the error is told.
+                    repository_.logger().info("a file of the log was not stored ahead",
+                                              {{"file", next}, {"reason", error.message()}});
+                    break;
+                }
+            }
+        }
+        if (upload_) upload_->finish();
+        for (std::size_t i = 1; i < paths_.size(); ++i) leave_note(paths_[i]);
+        report_.stored_bytes = stored_bytes_;
+        return std::move(report_);
+    }
+
+  private:
+    void push_one(const std::string& path) {
+        const std::string file_name = name_of(path);
+        const auto name = parse_wal_file_name(file_name);
+        if (!name) {
+            throw Error(ErrorCode::usage, fmt::format("{} is no file of a write-ahead log", path),
+                        "archive_command gives the path as %p: holdfast wal push SOURCE %p");
+        }
+        outcome_ = PushOutcome::already_there;
+        switch (name->kind) {
+        case WalFileKind::backup:
+            outcome_ = PushOutcome::not_needed;
+            break;
+        case WalFileKind::history:
+            push_history(path, name->timeline);
+            break;
+        case WalFileKind::partial:
+            push_partial(open_segment(path, *name));
+            break;
+        case WalFileKind::segment:
+            push_segment(open_segment(path, *name));
+            break;
+        }
+        paths_.push_back(path);
+        identities_.push_back(identity_of(path));
+        report_.files.push_back({file_name, outcome_});
+    }
+
+    // Those that PostgreSQL has marked as ready, in the order in which it will ask for them.
+    std::vector<std::string> waiting_behind(const std::string& path) const {
+        const std::string name = name_of(path);
+        const fs::path directory = fs::path(path).parent_path();
+        std::vector<std::string> names;
+        std::error_code ignored;
+        for (const fs::directory_entry& entry :
+             fs::directory_iterator(directory / "archive_status", ignored)) {
+            std::string waiting = entry.path().filename().string();
+            if (!waiting.ends_with(".ready")) continue;
+            waiting.resize(waiting.size() - 6);
+            const auto parsed = parse_wal_file_name(waiting);
+            if (parsed && parsed->kind == WalFileKind::segment && waiting > name) names.push_back(waiting);
+        }
+        std::ranges::sort(names);
+        if (names.size() + 1 > settings_.batch) names.resize(std::max(settings_.batch, 1U) - 1);
+        for (std::string& waiting : names) waiting = (directory / waiting).string();
+        return names;
+    }
+
+    void leave_note(const std::string& path) const {
+        const std::size_t i = static_cast<std::size_t>(std::ranges::find(paths_, path) - paths_.begin());
+        write_file_durably(note_path(settings_.spool_directory, name_of(path)), as_bytes(identities_[i]));
+    }
+
+    // The archive of the cluster that wrote this, made ready with the first file that says which it is.
+    void meet(std::uint64_t system_identifier) {
+        if (log_) {
+            if (system_identifier_ == system_identifier) return;
+            throw Error(ErrorCode::corrupt, "the files of one directory are of two clusters");
+        }
+        system_identifier_ = system_identifier;
+        const ArchiveId archive = wal_archive_id(repository_.keys(), settings_.source, system_identifier);
+        if (!settings_.new_cluster) refuse_another_cluster(archive);
+        archive_.emplace(repository_.context(), archive);
+        log_.emplace(repository_.context(), archive, settings_.compression_level);
+        upload_.emplace(
+            *log_, settings_.workers, waiting_slice_bytes,
+            [this](const LogSliceId&, std::size_t bytes) { stored_bytes_ += bytes; }, stop_);
+    }
+
+    void refuse_another_cluster(const ArchiveId& archive) const {
+        const std::string seen_path = settings_.spool_directory + "/archive";
+        if (fs::exists(seen_path) && as_text(read_file(seen_path, 1024)) == archive.hex()) return;
+        const Snapshot* newest = nullptr;
+        const SnapshotList list = list_snapshots(repository_.context());
+        for (const Snapshot& snapshot : list.snapshots) {
+            if (snapshot.source == settings_.source && snapshot.log &&
+                (newest == nullptr || newer(snapshot, *newest)))
+                newest = &snapshot;
+        }
+        if (newest != nullptr && newest->log->archive != archive) {
+            throw Error(
+                ErrorCode::already_exists,
+                fmt::format("the source {} is another cluster than this one: snapshot {} has another system "
+                            "identifier (or was made in another domain)",
+                            settings_.source, newest->id.hex()),
+                "give this cluster a source of its own, or say --new-cluster if it has replaced the old one");
+        }
+        write_file_durably(seen_path, as_bytes(archive.hex()));
+    }
+
+    void push_history(const std::string& path, TimelineId timeline) {
+        const Bytes text = read_file(path, largest_history_file_bytes);
+        const TimelineHistory history = TimelineHistory::parse(timeline, as_text(text));
+        meet(system_identifier_of_neighbours(path));
+        if (const auto known = archive_->history_text(timeline)) {
+            if (TimelineHistory::parse(timeline, *known) == history) return;
+            alarm(fmt::format("two clusters have both begun timeline {}: their history files differ",
+                              timeline));
+            outcome_ = PushOutcome::beside;
+        } else {
+            outcome_ = PushOutcome::stored;
+        }
+        CutSlice slice;
+        slice.range = {timeline, 0, 0};
+        slice.details.system_identifier = system_identifier_;
+        slice.details.history = std::string(as_text(text));
+        upload_->add(std::move(slice));
+    }
+
+    // A history file does not say of which cluster it is: the segments beside it do.
+    std::uint64_t system_identifier_of_neighbours(const std::string& path) const {
+        const fs::path directory = fs::path(path).parent_path();
+        for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
+            const std::string file_name = entry.path().filename().string();
+            const auto name = parse_wal_file_name(file_name);
+            if (!name || name->kind != WalFileKind::segment) continue;
+            try {
+                return open_segment(entry.path().string(), *name).header.system_identifier;
+            } catch (const Error&) {
+                continue; // recycled, or being filled
+            }
+        }
+        throw Error(
+            ErrorCode::not_found,
+            fmt::format("{} does not tell of which cluster the history file is: there is no segment in it",
+                        directory.string()),
+            "push it from the cluster's pg_wal");
+    }
+
+    // Of what follows the end of a timeline nothing is known: the bytes behind are another time's.
+    void push_partial(const SegmentFile& segment) {
+        meet(segment.header.system_identifier);
+        Bytes content;
+        read_segment(segment,
+                     [&](ByteView piece) { content.insert(content.end(), piece.begin(), piece.end()); });
+        WalReader reader(source_of(segment), segment.begin, [](const WalRecord&) {});
+        reader.feed(content);
+        const std::uint64_t valid = std::max(reader.last_end(), segment.begin) - segment.begin;
+        content.resize(std::min<std::uint64_t>(valid, content.size()));
+        if (content.empty()) {
+            outcome_ = PushOutcome::not_needed;
+            return;
+        }
+        for (std::size_t offset = 0; offset < content.size(); offset += wal_slice_bytes) {
+            const std::size_t bytes = std::min<std::size_t>(wal_slice_bytes, content.size() - offset);
+            const Lsn begin = segment.begin + offset;
+            CutSlice slice;
+            slice.range = {segment.timeline, begin.value, begin.value + bytes};
+            slice.content.assign(content.begin() + static_cast<std::ptrdiff_t>(offset),
+                                 content.begin() + static_cast<std::ptrdiff_t>(offset + bytes));
+            slice.details.system_identifier = segment.header.system_identifier;
+            slice.details.version = segment.header.version;
+            slice.details.segment_bytes = segment.header.segment_bytes;
+            take(std::move(slice));
+        }
+    }
+
+    static WalSource source_of(const SegmentFile& segment) {
+        return {segment.header.version, segment.header.segment_bytes, segment.header.system_identifier,
+                segment.timeline};
+    }
+
+    void push_segment(const SegmentFile& segment) {
+        meet(segment.header.system_identifier);
+        if (!slicer_ || slicer_->position() != segment.begin || slicing_ != segment.timeline)
+            begin_at(segment);
+        try {
+            read_segment(segment, [&](ByteView piece) { slicer_->feed(piece); });
+        } catch (...) {
+            slicer_.reset();
+            throw;
+        }
+        if (slicer_->broken()) {
+            alarm(fmt::format("{} does not decode from {} on: {}", segment.name, slicer_->broken()->at.str(),
+                              slicer_->broken()->detail));
+        }
+    }
+
+    void begin_at(const SegmentFile& segment) {
+        slicing_ = segment.timeline;
+        slicer_.emplace(source_of(segment), segment.begin,
+                        [this](CutSlice slice) { take(std::move(slice)); });
+        const Lsn before{segment.begin.value - segment.header.segment_bytes};
+        if (segment.begin.value <= segment.header.segment_bytes) return;
+        const std::string name = segment_name(segment.timeline, before, segment.header.segment_bytes);
+        const std::string path = (fs::path(segment.path).parent_path() / name).string();
+        try {
+            const SegmentFile previous = open_segment(path, *parse_wal_file_name(name));
+            Bytes content;
+            content.reserve(segment.header.segment_bytes);
+            read_segment(previous,
+                         [&](ByteView piece) { content.insert(content.end(), piece.begin(), piece.end()); });
+            slicer_->lead_in(content);
+        } catch (const Error& error) {
+            // The record that crosses the boundary is then described by no slice, which readers notice.
+            repository_.logger().debug("a segment is decoded without the one before it",
+                                       {{"file", segment.path}, {"reason", error.message()}});
+        }
+    }
+
+    // Stores a slice unless the archive has it.
+    void take(CutSlice slice) {
+        const WalRange range{slice.range.branch, Lsn{slice.range.begin}, Lsn{slice.range.end}};
+        const std::vector<LogSliceId> there = archive_->slices_of(range, {.stop = stop_});
+        const std::optional<bool> same = there.empty() ? std::nullopt : holds(there, slice, range);
+        if (same == true) return;
+        if (same == false) {
+            outcome_ = PushOutcome::beside;
+            alarm(fmt::format(
+                "the archive has other content for {} to {} on timeline {}: two clusters write it, or "
+                "one was set back to an earlier state. Both are kept",
+                range.begin.str(), range.end.str(), range.timeline));
+        } else if (outcome_ == PushOutcome::already_there) {
+            outcome_ = PushOutcome::stored;
+        }
+        upload_->add(std::move(slice));
+    }
+
+    // Whether the archive has this content; nothing when it has not all of it, or it may not be read.
+    std::optional<bool> holds(const std::vector<LogSliceId>& there, const CutSlice& slice,
+                              const WalRange& range) {
+        const SliceDigest digest = log_->digest_of(slice.content);
+        bool another = false;
+        for (const LogSliceId& known : there) {
+            if (known.range != slice.range) continue;
+            const SliceInfo info = archive_->reader().info(known, {.stop = stop_});
+            if (info.digest == digest) return true;
+            another = true;
+        }
+        if (another) return false;
+        if (!repository_.keys().reads_content()) return std::nullopt;
+        bool equal = true;
+        std::size_t offset = 0;
+        const Lsn end = archive_->read(
+            range,
+            [&](ByteView bytes) {
+                equal =
+                    equal && std::ranges::equal(bytes, ByteView(slice.content).subspan(offset, bytes.size()));
+                offset += bytes.size();
+            },
+            {.stop = stop_});
+        if (!equal) return false;
+        return end == range.end ? std::optional(true) : std::nullopt;
+    }
+
+    void alarm(std::string what) {
+        repository_.logger().error("the log of a source needs looking at",
+                                   {{"source", settings_.source}, {"what", what}});
+        report_.alarms.push_back(std::move(what));
+    }
+
+    Repository& repository_;
+    const PushSettings& settings_;
+    std::stop_token stop_;
+    PushReport report_;
+    PushOutcome outcome_ = PushOutcome::stored; // of the file at hand
+    std::vector<std::string> paths_, identities_;
+    std::uint64_t system_identifier_ = 0;
+    TimelineId slicing_ = 0;
+    std::atomic<std::uint64_t> stored_bytes_{0};
+    std::optional<WalArchive> archive_;
+    std::optional<LogWriter> log_;
+    std::optional<SliceUpload> upload_; // behind what its workers use
+    std::optional<WalSlicer> slicer_;
+};
+
+} // namespace
+
+bool was_pushed(const std::string& spool_directory, const std::string& path) {
+    const std::string note = note_path(spool_directory, name_of(path));
+    std::error_code ignored;
+    if (!fs::exists(note, ignored)) return false;
+    const bool same = as_text(read_file(note, 1024)) == identity_of(path);
+    fs::remove(note, ignored);
+    return same;
+}
+
+PushReport push_wal(Repository& repository, const std::string& path, const PushSettings& settings,
+                    std::stop_token stop) {
+    return Push(repository, settings, std::move(stop)).run(path);
+}
+
+} // namespace holdfast::postgres

@@ -1,0 +1,177 @@
+#include "repository/log/log_reader.h"
+
+#include "base/error.h"
+#include "repository/object.h"
+
+#include <fmt/format.h>
+
+namespace holdfast {
+
+namespace {
+
+// Header, lengths, and the info of a usual slice.
+constexpr std::uint64_t first_read_bytes = 4096;
+
+[[noreturn]] void fail_gone(const std::string& name) {
+    throw Error(ErrorCode::not_found, name + " is gone",
+                "a prune has deleted it, or somebody has; 'holdfast verify' tells what depends on it");
+}
+
+Bytes open_part(Aead& aead, std::uint32_t number, ByteView associated, ByteView sealed,
+                std::string_view name) {
+    Bytes plain(sealed.size() - aead_tag_bytes);
+    if (!aead.open(number, associated, sealed, plain))
+        corrupt_slice(name, "its bytes are not what its writer encrypted");
+    return plain;
+}
+
+// What begins a slice, opened.
+struct Opened {
+    SliceHeader header;
+    Bytes associated;
+    std::shared_ptr<const Secret> structure;
+};
+
+Aead structure_aead(const Opened& opened, std::string_view name) {
+    return Aead(object_key(opened.structure->view(), ObjectKind::log_slice, name).view());
+}
+
+Opened open_beginning(const RepositoryContext& context, std::string_view name, const ObjectHeader& object,
+                      ByteView body) {
+    if (body.size() < slice_header_bytes) corrupt_slice(name, "it is too short");
+    Opened opened;
+    const ByteView header = body.first(slice_header_bytes);
+    opened.header = SliceHeader::parse(header, object.body_bytes, name);
+    opened.associated = slice_part_data(name, header);
+    opened.structure = in_context(name, [&] { return context.keys.structure_secret_for(*object.envelope); });
+    return opened;
+}
+
+SliceInfo open_info(const Opened& opened, ByteView body, std::string_view name) {
+    Aead aead = structure_aead(opened, name);
+    SliceInfo info =
+        decode_slice_info(open_part(aead, slice_info_part, opened.associated,
+                                    body.subspan(slice_header_bytes, opened.header.info_bytes), name),
+                          name);
+    return info;
+}
+
+Bytes open_content(const SliceInfo& info, ByteView frames, ByteView content_secret, std::string_view name) {
+    Bytes content(info.content_bytes());
+    Aead aead(slice_content_key(content_secret, name).view());
+    Decompressor decompressor;
+    Bytes plain;
+    std::size_t place = 0, written = 0;
+    for (std::uint32_t number = 0; number < info.frames.size(); ++number) {
+        const SliceFrame& frame = info.frames[number];
+        if (frame.stored_bytes <= aead_tag_bytes || frame.stored_bytes > frames.size() - place)
+            corrupt_slice(name, "it has not the length that its frames add up to");
+        plain.resize(frame.stored_bytes - aead_tag_bytes);
+        if (!aead.open(number, slice_frame_data(name, frame.raw_bytes, frame.codec),
+                       frames.subspan(place, frame.stored_bytes), plain))
+            corrupt_slice(name, fmt::format("frame {} is not what its writer encrypted", number));
+        decompressor.decompress(frame.codec, plain,
+                                MutableByteView(content).subspan(written, frame.raw_bytes));
+        place += frame.stored_bytes;
+        written += frame.raw_bytes;
+    }
+    if (place != frames.size()) corrupt_slice(name, "it has not the length that its frames add up to");
+    return content;
+}
+
+} // namespace
+
+std::vector<LogSliceId> list_slices(Store& store, const ArchiveId& archive, std::uint64_t from,
+                                    const CallOptions& call) {
+    std::vector<LogSliceId> slices;
+    store.list(
+        std::string(logs_prefix) + archive.hex() + "/", "",
+        [&](const ObjectInfo& object) {
+            const auto slice = LogSliceId::from_name(object.name);
+            if (slice && (slice->range.end > from || slice->range.begin == slice->range.end))
+                slices.push_back(*slice);
+            return true;
+        },
+        call);
+    return slices;
+}
+
+struct LogReader::Beginning {
+    ObjectHeader object;
+    Bytes bytes; // of the object, from its start
+
+    ByteView body() const { return ByteView(bytes).subspan(object.body_offset); }
+};
+
+LogReader::Beginning LogReader::beginning(const LogSliceId& slice, std::uint64_t wanted_bytes,
+                                          const CallOptions& call) const {
+    const std::string name = slice.name();
+    std::optional<Bytes> bytes = context_.store.get(name, {0, wanted_bytes}, call);
+    if (!bytes) fail_gone(name);
+    Beginning beginning{read_object_header(name, *bytes), {}};
+    if (beginning.object.kind != ObjectKind::log_slice) corrupt_slice(name, "it is something else");
+    if (!context_.trust.may_write(beginning.object.writer, ObjectKind::log_slice, beginning.object.run)) {
+        throw Error(ErrorCode::access_denied, name + " was written by somebody who may not write logs",
+                    "it counts for nothing; 'holdfast key list' shows who may");
+    }
+    beginning.bytes = std::move(*bytes);
+    return beginning;
+}
+
+SliceInfo LogReader::info(const LogSliceId& slice, const CallOptions& call) const {
+    const std::string name = slice.name();
+    Beginning start = beginning(slice, first_read_bytes, call);
+    const Opened opened = open_beginning(context_, name, start.object, start.body());
+    if (const std::uint64_t needed = start.object.body_offset + opened.header.summary_offset();
+        needed > start.bytes.size()) {
+        start = beginning(slice, needed, call);
+        if (start.bytes.size() < needed) corrupt_slice(name, "it is cut short");
+    }
+    return open_info(opened, start.body(), name);
+}
+
+Bytes LogReader::summary(const LogSliceId& slice, const CallOptions& call) const {
+    const std::string name = slice.name();
+    const Beginning start = beginning(slice, first_read_bytes, call);
+    const Opened opened = open_beginning(context_, name, start.object, start.body());
+    if (opened.header.summary_bytes == 0) return {};
+    const ByteRange range{start.object.body_offset + opened.header.summary_offset(),
+                          opened.header.summary_bytes};
+    Bytes sealed;
+    if (range.offset + range.length <= start.bytes.size()) {
+        const ByteView held = ByteView(start.bytes).subspan(range.offset, range.length);
+        sealed.assign(held.begin(), held.end());
+    } else {
+        std::optional<Bytes> read = context_.store.get(name, range, call);
+        if (!read) fail_gone(name);
+        sealed = std::move(*read);
+    }
+    if (sealed.size() != opened.header.summary_bytes) corrupt_slice(name, "it is cut short");
+    Aead aead = structure_aead(opened, name);
+    return zstd_decompress(open_part(aead, slice_summary_part, opened.associated, sealed, name),
+                           largest_slice_summary_bytes, name);
+}
+
+LogReader::Content LogReader::content(const LogSliceId& slice, const CallOptions& call) const {
+    const std::string name = slice.name();
+    const std::optional<Bytes> bytes = context_.store.get(name, {}, call);
+    if (!bytes) fail_gone(name);
+    const ObjectForm form = read_object_form(name, *bytes);
+    context_.trust.require(name, form);
+    const Opened opened = open_beginning(context_, name, form.header, form.body);
+    Content content{open_info(opened, form.body, name), {}};
+    const auto secret =
+        in_context(name, [&] { return context_.keys.content_secret_for(*form.header.envelope); });
+    content.bytes =
+        open_content(content.info, form.body.subspan(opened.header.frames_offset()), secret->view(), name);
+    return content;
+}
+
+void LogReader::check(const LogSliceId& slice, const CallOptions& call) const {
+    const std::string name = slice.name();
+    const std::optional<Bytes> bytes = context_.store.get(name, {}, call);
+    if (!bytes) fail_gone(name);
+    context_.trust.require(name, read_object_form(name, *bytes));
+}
+
+} // namespace holdfast

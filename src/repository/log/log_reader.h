@@ -1,0 +1,48 @@
+// Reading a log archive.
+#pragma once
+
+#include "repository/log/slice_format.h"
+#include "repository/protocol/context.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace holdfast {
+
+// The slices of an archive, by branch, then begin, as their names say; those that end at or before `from` are
+// left out, but for what is said of branches as a whole. One listing.
+std::vector<LogSliceId> list_slices(Store& store, const ArchiveId& archive, std::uint64_t from = 0,
+                                    const CallOptions& call = {});
+
+// Reads slices. What it returns was proven: to be what a writer who counts has encrypted under that name.
+// Thread-safe. The context must outlive it.
+//
+// Every function throws Error(not_found) when the slice is gone, Error(corrupt), Error(access_denied) when
+// its writer may not write logs, and Error(wrong_key) when the holder may not read it.
+class LogReader {
+  public:
+    explicit LogReader(const RepositoryContext& context) : context_(context) {}
+
+    // Of a few kilobytes.
+    SliceInfo info(const LogSliceId& slice, const CallOptions& call = {}) const;
+    // Empty when it has none.
+    Bytes summary(const LogSliceId& slice, const CallOptions& call = {}) const;
+    struct Content {
+        SliceInfo info;
+        Bytes bytes;
+    };
+    // The whole, with its signature. Needs the content key.
+    Content content(const LogSliceId& slice, const CallOptions& call = {}) const;
+    // Reads the whole and compares signature and digest of the object: needs no key.
+    void check(const LogSliceId& slice, const CallOptions& call = {}) const;
+
+  private:
+    struct Beginning;
+    Beginning beginning(const LogSliceId& slice, std::uint64_t wanted_bytes, const CallOptions& call) const;
+
+    const RepositoryContext& context_;
+};
+
+} // namespace holdfast

@@ -1,0 +1,107 @@
+#include "repository/log/log_writer.h"
+
+#include "base/error.h"
+#include "crypto/hash.h"
+#include "repository/incompressible.h"
+#include "repository/object.h"
+#include "repository/run_context.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace holdfast {
+
+namespace {
+
+// A run's keys open its slices and no others: not too many should hang on one.
+constexpr std::uint32_t slices_of_a_run = 4096;
+constexpr int summary_level = 3;
+
+void seal_part(Aead& aead, std::uint32_t number, ByteView associated, ByteView plain, Bytes& out) {
+    const std::size_t place = out.size();
+    out.resize(place + plain.size() + aead_tag_bytes);
+    aead.seal(number, associated, plain, MutableByteView(out).subspan(place));
+}
+
+} // namespace
+
+ArchiveId archive_id(ByteView domain_identity_key, std::string_view source, std::string_view system) {
+    const Secret key = hkdf_expand(domain_identity_key, as_bytes("holdfast log archive"));
+    ByteWriter names;
+    names.sized(source);
+    names.sized(system);
+    return keyed_hash<16>(key.view(), names.bytes());
+}
+
+LogWriter::LogWriter(const RepositoryContext& context, ArchiveId archive, int compression_level)
+    : context_(context),
+      archive_(archive),
+      level_(compression_level),
+      identity_key_(context.keys.identity_key()) {
+    if (role_may_write(context.keys.role(), ObjectKind::log_slice)) return;
+    throw Error(ErrorCode::access_denied, "this key may not write a log", "use a key of role full or write");
+}
+
+LogWriter::~LogWriter() = default;
+
+SliceDigest LogWriter::digest_of(ByteView content) const {
+    return slice_digest(identity_key_.view(), content);
+}
+
+LogWriter::Place LogWriter::next_place() {
+    const std::scoped_lock lock(mutex_);
+    if (!run_ || next_number_ == slices_of_a_run) {
+        run_ = std::make_shared<RunContext>(context_.keys.begin_run(context_.random));
+        next_number_ = 0;
+    }
+    return {run_, next_number_++};
+}
+
+SealedSlice LogWriter::seal(const NewSlice& slice, Compressor& compressor) {
+    if (slice.content.size() > largest_slice_bytes || slice.details.size() > largest_slice_info_bytes / 2 ||
+        slice.summary.size() > largest_slice_summary_bytes)
+        throw Error(ErrorCode::internal, "a slice of a log is too large");
+    const Place place = next_place();
+    const LogSliceId id{archive_, slice.range, place.run->id(), place.number};
+    const std::string name = id.name();
+
+    Bytes frames;
+    frames.reserve(slice.content.size() / 2 + aead_tag_bytes);
+    SliceInfo info{
+        .written = context_.clock.now(), .digest = digest_of(slice.content), .frames = {}, .details = {}};
+    Aead content_aead(slice_content_key(place.run->content_secret().view(), name).view());
+    IncompressibleDetector detector;
+    for (std::size_t offset = 0; offset < slice.content.size(); offset += slice_frame_bytes) {
+        const ByteView raw =
+            slice.content.subspan(offset, std::min(slice_frame_bytes, slice.content.size() - offset));
+        const CompressedFrame frame = detector.looks_incompressible(raw) ? CompressedFrame{Codec::stored, raw}
+                                                                         : compressor.compress(raw, level_);
+        const auto raw_bytes = static_cast<std::uint32_t>(raw.size());
+        seal_part(content_aead, static_cast<std::uint32_t>(info.frames.size()),
+                  slice_frame_data(name, raw_bytes, frame.codec), frame.bytes, frames);
+        info.frames.push_back(
+            {static_cast<std::uint32_t>(frame.bytes.size() + aead_tag_bytes), raw_bytes, frame.codec});
+    }
+    info.details.assign(slice.details.begin(), slice.details.end());
+
+    const Bytes plain_info = encode_slice_info(info);
+    const Bytes summary = slice.summary.empty() ? Bytes() : zstd_compress(slice.summary, summary_level);
+    SliceHeader header;
+    header.info_bytes = static_cast<std::uint32_t>(plain_info.size() + aead_tag_bytes);
+    header.summary_bytes = summary.empty() ? 0 : static_cast<std::uint32_t>(summary.size() + aead_tag_bytes);
+    Bytes body = header.encode();
+    const Bytes associated = slice_part_data(name, body);
+    Aead aead(object_key(place.run->structure_secret().view(), ObjectKind::log_slice, name).view());
+    body.reserve(header.frames_offset() + frames.size());
+    seal_part(aead, slice_info_part, associated, plain_info, body);
+    if (!summary.empty()) seal_part(aead, slice_summary_part, associated, summary, body);
+    body.insert(body.end(), frames.begin(), frames.end());
+    return {id, sign_parts(ObjectKind::log_slice, name, body, *place.run)};
+}
+
+void LogWriter::put(const SealedSlice& slice, const CallOptions& call) {
+    context_.store.put(slice.id.name(), slice.object, {}, call);
+}
+
+} // namespace holdfast

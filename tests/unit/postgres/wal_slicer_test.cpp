@@ -1,0 +1,169 @@
+#include "postgres/archive/wal_slicer.h"
+#include "support/wal_segments.h"
+
+#include <random>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace holdfast::postgres {
+namespace {
+
+using test::MadeLog;
+using test::small_segment_bytes;
+using testing::SizeIs;
+
+constexpr Lsn begin{std::uint64_t{5} << 20};
+const WalSource source{15, small_segment_bytes, 0, 1};
+
+class WalSlicerTest : public testing::Test {
+  protected:
+    WalSlicer make(Lsn start = begin) {
+        return WalSlicer(source, start, [this](CutSlice slice) { slices.push_back(std::move(slice)); });
+    }
+    // The changes that slices describe together must be those of all records, and each must follow the other.
+    static void expect_whole(const std::vector<CutSlice>& parts, const MadeLog& log) {
+        std::optional<BlockChanges> all;
+        std::uint64_t commits = 0;
+        Lsn last;
+        for (const CutSlice& slice : parts) {
+            commits += slice.details.commits;
+            if (slice.summary.empty()) continue;
+            BlockChanges changes = BlockChanges::decode(slice.summary);
+            EXPECT_EQ(changes.from(), slice.details.records_from);
+            EXPECT_EQ(changes.to(), slice.details.records_to);
+            if (last) {
+                EXPECT_EQ(slice.details.previous, last);
+            }
+            last = slice.details.last;
+            if (all) {
+                all->append(changes);
+            } else {
+                all.emplace(std::move(changes));
+            }
+        }
+        ASSERT_TRUE(all);
+        std::vector<CutSlice> once;
+        // The whole log, cut by one who sees it in one piece.
+        BlockChanges expected(all->from());
+        std::uint64_t expected_commits = 0;
+        WalReader reader(source, log.begin(), [&](const WalRecord& record) {
+            const wal_event::Event event = wal_event::event_of(record, 15);
+            expected.add(record, event);
+            expected_commits += std::holds_alternative<wal_event::TransactionEnd>(event);
+        });
+        reader.feed(log.bytes());
+        EXPECT_EQ(all->encode(), expected.encode());
+        EXPECT_EQ(commits, expected_commits);
+        EXPECT_GT(commits, 10U);
+    }
+
+    std::vector<CutSlice> slices;
+};
+
+TEST_F(WalSlicerTest, CutsAtSegmentsAndDescribesRecordsThatCrossThem) {
+    const MadeLog log(begin, 4);
+    WalSlicer slicer = make();
+    slicer.feed(log.bytes());
+    ASSERT_THAT(slices, SizeIs(4));
+    for (std::size_t i = 0; i < 4; ++i) {
+        EXPECT_EQ(slices[i].range, (LogRange{1, begin.value + i * small_segment_bytes,
+                                             begin.value + (i + 1) * small_segment_bytes}));
+        EXPECT_TRUE(std::ranges::equal(slices[i].content, log.segment(i)));
+        EXPECT_EQ(slices[i].details.segment_bytes, small_segment_bytes);
+        EXPECT_EQ(slices[i].details.system_identifier, 7'000'000'000'000'000'001U);
+        EXPECT_LE(slices[i].details.first_commit_us, slices[i].details.last_commit_us);
+        EXPECT_EQ(slices[i].details.broken, "");
+    }
+    expect_whole(slices, log);
+    EXPECT_EQ(slicer.last_commit_us(), slices.back().details.last_commit_us);
+}
+
+TEST_F(WalSlicerTest, ALeadInTellsTheRecordThatCrosses) {
+    const MadeLog log(begin, 3);
+    std::vector<CutSlice> one_by_one;
+    for (std::size_t i = 0; i < 3; ++i) {
+        WalSlicer slicer = make(begin + i * small_segment_bytes);
+        if (i > 0) slicer.lead_in(log.segment(i - 1));
+        slicer.feed(log.segment(i));
+    }
+    ASSERT_THAT(slices, SizeIs(3));
+    expect_whole(slices, log);
+    // Without it, a record is missing, and the ends do not meet.
+    slices.clear();
+    WalSlicer slicer = make(begin + small_segment_bytes);
+    slicer.feed(log.segment(1));
+    ASSERT_THAT(slices, SizeIs(1));
+    WalSlicer first = make();
+    first.feed(log.segment(0));
+    EXPECT_NE(slices[0].details.previous, slices[1].details.last);
+}
+
+TEST_F(WalSlicerTest, PiecesThatAreFlushedAreCutAgainAsAWhole) {
+    const MadeLog log(begin, 2);
+    std::mt19937_64 random(3);
+    WalSlicer slicer = make();
+    std::vector<CutSlice> pieces;
+    ByteView rest = log.bytes();
+    while (!rest.empty()) {
+        const std::size_t bytes = std::min<std::size_t>(rest.size(), 1 + random() % 200'000);
+        slicer.feed(rest.first(bytes));
+        rest = rest.subspan(bytes);
+        if (auto piece = slicer.flush()) pieces.push_back(std::move(*piece));
+        EXPECT_FALSE(slicer.flush()) << "nothing came since";
+    }
+    ASSERT_THAT(slices, SizeIs(2));
+    expect_whole(slices, log);
+    ASSERT_GT(pieces.size(), 6U);
+    for (const CutSlice& piece : pieces) {
+        const ByteView content =
+            ByteView(log.bytes())
+                .subspan(piece.range.begin - begin.value, piece.range.end - piece.range.begin);
+        EXPECT_TRUE(std::ranges::equal(piece.content, content));
+    }
+}
+
+TEST_F(WalSlicerTest, WhatDoesNotDecodeIsArchivedAndTold) {
+    MadeLog log(begin, 3);
+    Bytes damaged = log.bytes();
+    damaged[small_segment_bytes + 500'000] ^= 1;
+    WalSlicer slicer = make();
+    slicer.feed(damaged);
+    ASSERT_THAT(slices, SizeIs(3));
+    EXPECT_EQ(slices[0].details.broken, "");
+    EXPECT_NE(slices[1].details.broken, "");
+    EXPECT_EQ(slices[2].details.broken, "") << "it begins anew with a segment";
+    EXPECT_TRUE(std::ranges::equal(slices[1].content,
+                                   ByteView(damaged).subspan(small_segment_bytes, small_segment_bytes)));
+    EXPECT_GT(slices[1].details.commits, 0U);
+    EXPECT_NE(slices[1].details.last, slices[2].details.previous);
+}
+
+TEST(WalDetails, AreReadBackAndRubbishIsRefused) {
+    WalDetails details;
+    details.system_identifier = 7;
+    details.version = 18;
+    details.segment_bytes = 1u << 30;
+    details.records_from = Lsn{100};
+    details.records_to = Lsn{200};
+    details.previous = Lsn{90};
+    details.last = Lsn{180};
+    details.broken = "why";
+    details.commits = 3;
+    details.first_commit_us = -5;
+    details.last_commit_us = 1'700'000'000'000'000;
+    details.last_commit_end = Lsn{190};
+    details.restore_points = {{"before", Lsn{150}, 17}};
+    details.history = "1\t0/5000\tno reason\n";
+    const Bytes good = encode_wal_details(details);
+    EXPECT_EQ(decode_wal_details(good, "x"), details);
+    EXPECT_EQ(decode_wal_details(encode_wal_details({}), "x"), WalDetails{});
+    for (std::size_t cut = 0; cut < good.size(); ++cut)
+        EXPECT_ANY_THROW(decode_wal_details(ByteView(good).first(cut), "x")) << cut;
+    Bytes longer = good;
+    longer.push_back(0);
+    EXPECT_ANY_THROW(decode_wal_details(longer, "x"));
+}
+
+} // namespace
+} // namespace holdfast::postgres

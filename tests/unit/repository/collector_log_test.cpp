@@ -1,0 +1,113 @@
+// Which slices of logs a collection deletes.
+#include "repository/log/log_reader.h"
+#include "repository/log/log_writer.h"
+#include "support/collector_fixture.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace holdfast {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+class CollectorLogTest : public CollectorTest {
+  protected:
+    LogSliceId write(LogWriter& writer_of, const LogRange& range) {
+        const Bytes content(range.end - range.begin, 7);
+        const SealedSlice slice = writer_of.seal({.range = range, .content = content}, compressor);
+        writer_of.put(slice);
+        return slice.id;
+    }
+    Snapshot back_up_at(std::uint64_t begin, std::uint64_t end) {
+        const RepositoryContext context = writer();
+        RunContext run = admin->ring.begin_run(random);
+        const auto session = WriterSession::begin(context, run, "test", Duration::zero());
+        Snapshot snapshot = store_tree(run, "orders", {1, 2});
+        snapshot.log = SnapshotLog{archive, {1, begin, end}};
+        session->commit(snapshot);
+        return snapshot;
+    }
+    std::vector<LogSliceId> slices() { return list_slices(store, archive); }
+
+    Compressor compressor;
+    ArchiveId archive = archive_id(Bytes(32, 1), "orders", "1");
+    RepositoryContext as_writer = writer();
+    LogWriter log{as_writer, archive, 1};
+};
+
+TEST_F(CollectorLogTest, WhatLiesBeforeAllSnapshotsGoes) {
+    const LogSliceId history = write(log, {2, 0, 0});
+    write(log, {1, 0, 100});
+    const LogSliceId across = write(log, {1, 100, 200});
+    const LogSliceId behind = write(log, {1, 200, 300});
+    const LogSliceId later_branch = write(log, {2, 120, 160});
+    const Snapshot first = back_up_at(50, 60);
+    back_up_at(150, 160);
+    EXPECT_EQ(collect().deleted_log_slices, 0U);
+    forget_snapshot(writer(), first.id, false);
+    const CollectorReport report = collect();
+    EXPECT_EQ(report.deleted_log_slices, 1U);
+    EXPECT_GT(report.deleted_log_bytes, 0U);
+    EXPECT_THAT(slices(), ElementsAre(across, behind, history, later_branch));
+}
+
+TEST_F(CollectorLogTest, WithoutASnapshotAllStays) {
+    write(log, {1, 0, 100});
+    ArchiveId other = archive;
+    other.bytes[0] ^= 1;
+    LogWriter of_other(as_writer, other, 1);
+    const LogSliceId foreign = write(of_other, {1, 0, 10});
+    EXPECT_EQ(collect().deleted_log_slices, 0U);
+    back_up_at(150, 160);
+    EXPECT_EQ(collect().deleted_log_slices, 1U);
+    EXPECT_THAT(list_slices(store, other), ElementsAre(foreign));
+}
+
+TEST_F(CollectorLogTest, PiecesGoOnceTheWholeIsThere) {
+    back_up_at(0, 10);
+    write(log, {1, 0, 30});
+    write(log, {1, 30, 60});
+    const LogSliceId next = write(log, {1, 100, 130});
+    const LogSliceId whole = write(log, {1, 0, 100});
+    LogWriter another(as_writer, archive, 1);
+    const LogSliceId of_another = write(another, {1, 30, 60});
+    EXPECT_EQ(collect().deleted_log_slices, 2U);
+    EXPECT_THAT(slices(), testing::UnorderedElementsAre(whole, of_another, next));
+}
+
+// Who can write to the store but has no keys cannot make a collection delete with it.
+TEST_F(CollectorLogTest, AnInventedWholeCoversNothing) {
+    back_up_at(0, 10);
+    const LogSliceId piece = write(log, {1, 30, 60});
+    LogSliceId invented = piece;
+    invented.range = {1, 0, 100};
+    invented.number = 9;
+    store.put(invented.name(), store.objects.at(piece.name()), {}, {});
+    const CollectorReport report = collect();
+    EXPECT_EQ(report.deleted_log_slices, 0U);
+    EXPECT_THAT(report.problems, SizeIs(1));
+    EXPECT_THAT(slices(), ElementsAre(invented, piece));
+}
+
+// A backup that has begun is waited for, and what it commits is reckoned with.
+TEST_F(CollectorLogTest, ABackupUnderWayKeepsWhatItBeganWith) {
+    const LogSliceId needed = write(log, {1, 100, 200});
+    const Snapshot older = back_up_at(100, 110);
+    back_up_at(300, 310);
+    const RepositoryContext context = writer();
+    RunContext run = admin->ring.begin_run(random);
+    const auto session = WriterSession::begin(context, run, "test", Duration::zero());
+    forget_snapshot(writer(), older.id, false);
+    EXPECT_TRUE(collect().postponed);
+    Snapshot snapshot = store_tree(run, "orders", {1, 2});
+    snapshot.log = SnapshotLog{archive, {1, 150, 160}};
+    session->commit(snapshot);
+    collect();
+    EXPECT_THAT(slices(), ElementsAre(needed));
+}
+
+} // namespace
+} // namespace holdfast
