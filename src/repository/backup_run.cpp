@@ -252,6 +252,7 @@ Snapshot BackupRun::describe(const NodeRef& root, const SnapshotTotals& totals, 
     snapshot.tags = settings_.tags;
     snapshot.state = state;
     snapshot.totals = totals;
+    snapshot.log = log_;
     snapshot.program = fmt::format("holdfast {}", program_version);
     return snapshot;
 }

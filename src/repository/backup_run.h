@@ -84,6 +84,10 @@ class BackupRun {
     // intent back. What hinders it is logged; a run whose intent stays counts as killed. Only commit()'s
     // place may be taken by it; nothing else is to be called afterwards.
     void end_early(const NodeRef& root);
+    // What of the source's log makes the snapshot whole; to be said before commit(), which does not look.
+    void set_log(const SnapshotLog& log) { log_ = log; }
+    // A tag that is known only now.
+    void add_tag(const std::string& name, const std::string& value) { settings_.tags[name] = value; }
     // Stores what is left, locks it if that is wanted, and commits. `totals.stored_bytes` is filled in. What
     // fails or is stopped before the commit is put ends the run early. When the commit itself fails, it may
     // be in the store all the same, unless the error is Error(fenced), and the intent stays.
@@ -115,7 +119,7 @@ class BackupRun {
     void put_commit(const Snapshot& snapshot, const CallOptions& call);
 
     Repository& repository_;
-    const BackupRunSettings settings_;
+    BackupRunSettings settings_;
     Timestamp started_;
     std::stop_source ending_; // a stop was requested, or the run ends itself
     std::stop_callback<AskToEnd> asked_;
@@ -130,6 +134,7 @@ class BackupRun {
     std::unique_ptr<WriterSession> session_;
     const IntentGuard guard_; // behind the session, before all that puts
     std::optional<Snapshot> parent_;
+    std::optional<SnapshotLog> log_;
     std::vector<NodeRef> previous_;
     std::unique_ptr<IndexedBlobs> known_;
     std::unique_ptr<PackPipeline> pipeline_;

@@ -2,6 +2,7 @@
 #include "postgres/files/backup_manifest.h"
 #include "postgres/files/recovery_settings.h"
 #include "postgres/files/tablespace_map.h"
+#include "support/tar_header.h"
 #include "unit/postgres/real_control_files.h"
 
 #include <fmt/format.h>
@@ -64,6 +65,27 @@ void add_paths(std::vector<RealInput>& inputs) {
     add("sorting", "base/pgsql_tmp/pgsql_tmp123.0");
 }
 
+void add_archives(std::vector<RealInput>& inputs) {
+    const auto add = [&](const std::string& name, Byte mends, ByteView archive) {
+        inputs.push_back({"tar", name, selected({73, mends}, archive)});
+    };
+    const auto append = [](Bytes& archive, const Bytes& more) {
+        archive.insert(archive.end(), more.begin(), more.end());
+    };
+    Bytes archive = test::tar_header({.name = "base/", .kind = '5'});
+    append(archive, test::tar_header({.name = "base/1259", .size = "00000001000 "}));
+    append(archive, Bytes(512, 'x'));
+    append(archive, test::tar_header({.name = "pg_tblspc/16500", .kind = '2'}));
+    append(archive, test::tar_header({.name = "PG_VERSION", .size = "00000000003 "}));
+    append(archive, Bytes(512));
+    add("version-13", 0, archive);
+    append(archive, Bytes(1024));
+    add("version-15", 0, archive);
+    add("with-prefix", 1, test::tar_header({.name = "name", .prefix = "far/away"}));
+    add("large", 1,
+        test::tar_header({.name = "large", .size = std::string("\x80\0\0\0\0\0\0\x03\0\0\0\x05", 12)}));
+}
+
 } // namespace
 
 void add_postgres(std::vector<RealInput>& inputs) {
@@ -76,6 +98,7 @@ void add_postgres(std::vector<RealInput>& inputs) {
     add_manifest(inputs, 13);
     add_manifest(inputs, 18);
     add_paths(inputs);
+    add_archives(inputs);
 }
 
 } // namespace holdfast

@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "base/file_descriptor.h"
+#include "cli/commands/backup_source.h"
 #include "cli/commands/repository_option.h"
 #include "cli/configuration.h"
 #include "cli/text.h"
@@ -30,6 +31,7 @@ struct Arguments {
     double checkpoint_seconds = 60;
     std::optional<std::uint32_t> lock_days;
     std::string lock_mode;
+    SourceBackupOptions of_source;
 };
 
 std::string host_name() {
@@ -54,32 +56,38 @@ std::optional<LockSettings> lock_settings(const Arguments& arguments,
                         .mode = mode == "compliance" ? RetentionMode::compliance : RetentionMode::governance};
 }
 
+// What is said for a backup of any kind.
+BackupRunSettings run_settings(const Arguments& arguments, const Configuration::Backup& configured) {
+    BackupRunSettings run;
+    run.host = arguments.host.empty() ? host_name() : arguments.host;
+    run.tags = configured.tags;
+    for (const std::string& tag : arguments.tags) {
+        const std::size_t equals = tag.find('=');
+        if (equals == std::string::npos || equals == 0) {
+            throw Error(ErrorCode::usage, fmt::format("--tag: '{}' is not of the form KEY=VALUE", tag));
+        }
+        run.tags[tag.substr(0, equals)] = tag.substr(equals + 1);
+    }
+    if (arguments.compression_level != 0)
+        run.pipeline.level = LevelSettings::fixed(arguments.compression_level);
+    run.lock = lock_settings(arguments, configured);
+    run.checkpoint_interval =
+        std::chrono::duration_cast<Duration>(std::chrono::duration<double>(arguments.checkpoint_seconds));
+    return run;
+}
+
 DocumentsBackup make_request(const CommandContext& context, const Arguments& arguments) {
     const Configuration::Backup& configured = context.configuration().backup;
     DocumentsBackup what;
+    what.run = run_settings(arguments, configured);
     what.run.source = arguments.source.empty() ? configured.source : arguments.source;
     if (what.run.source.empty()) {
         throw Error(ErrorCode::usage, "no source is named",
                     "add --source NAME: it tells the snapshots of one tree from another's");
     }
     what.run.kind = arguments.kind;
-    what.run.host = arguments.host.empty() ? host_name() : arguments.host;
     what.paths = arguments.paths.empty() ? configured.paths : arguments.paths;
     if (what.paths.empty()) throw Error(ErrorCode::usage, "no path is named", "say what to back up");
-    what.run.tags = configured.tags;
-    for (const std::string& tag : arguments.tags) {
-        const std::size_t equals = tag.find('=');
-        if (equals == std::string::npos || equals == 0) {
-            throw Error(ErrorCode::usage, fmt::format("--tag: '{}' is not of the form KEY=VALUE", tag));
-        }
-        what.run.tags[tag.substr(0, equals)] = tag.substr(equals + 1);
-    }
-    if (arguments.compression_level != 0) {
-        what.run.pipeline.level = LevelSettings::fixed(arguments.compression_level);
-    }
-    what.run.lock = lock_settings(arguments, configured);
-    what.run.checkpoint_interval =
-        std::chrono::duration_cast<Duration>(std::chrono::duration<double>(arguments.checkpoint_seconds));
 
     for (const std::string& file : arguments.exclude_files) {
         what.tree.filter.exclude_lines(as_text(read_file(file, most_pattern_bytes)), file);
@@ -161,6 +169,10 @@ void print_problems(std::FILE* stream, const DocumentsBackupResult& result) {
 }
 
 int run_backup(CommandContext& context, const Arguments& arguments) {
+    if (arguments.paths.size() == 1 && context.configuration().sources.contains(arguments.paths.front())) {
+        return run_source_backup(context, arguments.paths.front(), arguments.repository, arguments.of_source,
+                                 run_settings(arguments, context.configuration().backup));
+    }
     const DocumentsBackup what = make_request(context, arguments);
     const OpenRepository open = context.open(arguments.repository);
     Progress progress;
@@ -178,7 +190,8 @@ int run_backup(CommandContext& context, const Arguments& arguments) {
 
 void add_backup(CLI::App& app, RunCommand& run) {
     auto a = std::make_shared<Arguments>();
-    CLI::App* command = app.add_subcommand("backup", "Make a snapshot of files and directories");
+    CLI::App* command =
+        app.add_subcommand("backup", "Make a snapshot of files and directories, or of a source");
     add_repository_option(*command, a->repository);
     command->add_option("--source", a->source,
                         "Name of what is protected; snapshots of one source follow each other");
@@ -224,7 +237,8 @@ void add_backup(CLI::App& app, RunCommand& run) {
                      "governance: who may bypass it in the store can lift the lock; compliance: nobody can "
                      "before its date (default: lock_mode below [backup] in holdfast.toml, or governance)")
         ->check(CLI::IsMember(std::vector<std::string>(lock_modes.begin(), lock_modes.end())));
-    command->add_option("PATH", a->paths, "What to back up");
+    add_source_backup_options(*command, a->of_source);
+    command->add_option("PATH", a->paths, "What to back up: paths, or a source that holdfast.toml names");
     command->callback([a, &run] { run = [a](CommandContext& context) { return run_backup(context, *a); }; });
 }
 

@@ -1,4 +1,5 @@
 #include "base/error.h"
+#include "base/task_group.h"
 #include "cli/commands/repository_option.h"
 #include "cli/commands/source_option.h"
 #include "cli/text.h"

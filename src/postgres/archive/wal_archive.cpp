@@ -88,7 +88,9 @@ Lsn WalArchive::read(const WalRange& range, const Sink& sink, const CallOptions&
         try {
             const LogReader::Content content = reader_.content(step.slice, call);
             if (content.bytes.size() != step.slice.range.end - step.slice.range.begin)
-                corrupt_slice(step.slice.name(), "it has not as much of the log as its name says");
+                corrupt_slice(step.slice.name(), fmt::format("it has {} bytes of the log, and its name says {}",
+                                                             content.bytes.size(),
+                                                             step.slice.range.end - step.slice.range.begin));
             sink(ByteView(content.bytes).subspan(step.begin - step.slice.range.begin, step.end - step.begin));
             position = Lsn{step.end};
         } catch (const Error& error) {
@@ -157,9 +159,10 @@ WalArchive open_wal_archive(const Repository& repository, const std::string& sou
         throw Error(ErrorCode::not_found, fmt::format("the repository has no log of source {}", source),
                     "'holdfast wal push' and 'holdfast wal receive' bring it there; is the name right?");
     }
-    throw Error(ErrorCode::not_found,
-                fmt::format("the repository has the logs of {} clusters under the name {}", found.size(), source),
-                "make a snapshot of the one that is meant: it decides");
+    throw Error(
+        ErrorCode::not_found,
+        fmt::format("the repository has the logs of {} clusters under the name {}", found.size(), source),
+        "make a snapshot of the one that is meant: it decides");
 }
 
 } // namespace holdfast::postgres

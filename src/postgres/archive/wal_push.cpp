@@ -119,7 +119,32 @@ class Push {
         return std::move(report_);
     }
 
+    PushReport run(const std::string& directory, const WalRange& range, std::uint64_t segment_bytes) {
+        create_directories_private(settings_.spool_directory);
+        for (Lsn at{range.begin.value / segment_bytes * segment_bytes}; at < range.end;
+             at = at + segment_bytes) {
+            const std::string name = segment_name(range.timeline, at, segment_bytes);
+            outcome_ = PushOutcome::already_there;
+            const SegmentFile segment = open_segment(directory + "/" + name, *parse_wal_file_name(name));
+            if (is_full(segment)) {
+                push_segment(segment);
+            } else {
+                push_partial(segment);
+            }
+            report_.files.push_back({name, outcome_});
+        }
+        if (upload_) upload_->finish();
+        report_.stored_bytes = stored_bytes_;
+        return std::move(report_);
+    }
+
   private:
+    static bool is_full(const SegmentFile& segment) {
+        WalReader reader(source_of(segment), segment.begin, [](const WalRecord&) {});
+        read_segment(segment, [&](ByteView piece) { reader.feed(piece); });
+        return !reader.end();
+    }
+
     void push_one(const std::string& path) {
         const std::string file_name = name_of(path);
         const auto name = parse_wal_file_name(file_name);
@@ -248,32 +273,14 @@ class Push {
             "push it from the cluster's pg_wal");
     }
 
-    // Of what follows the end of a timeline nothing is known: the bytes behind are another time's.
+    // As far as it is log: behind that are another time's bytes.
     void push_partial(const SegmentFile& segment) {
         meet(segment.header.system_identifier);
-        Bytes content;
-        read_segment(segment,
-                     [&](ByteView piece) { content.insert(content.end(), piece.begin(), piece.end()); });
-        WalReader reader(source_of(segment), segment.begin, [](const WalRecord&) {});
-        reader.feed(content);
-        const std::uint64_t valid = std::max(reader.last_end(), segment.begin) - segment.begin;
-        content.resize(std::min<std::uint64_t>(valid, content.size()));
-        if (content.empty()) {
-            outcome_ = PushOutcome::not_needed;
-            return;
-        }
-        for (std::size_t offset = 0; offset < content.size(); offset += wal_slice_bytes) {
-            const std::size_t bytes = std::min<std::size_t>(wal_slice_bytes, content.size() - offset);
-            const Lsn begin = segment.begin + offset;
-            CutSlice slice;
-            slice.range = {segment.timeline, begin.value, begin.value + bytes};
-            slice.content.assign(content.begin() + static_cast<std::ptrdiff_t>(offset),
-                                 content.begin() + static_cast<std::ptrdiff_t>(offset + bytes));
-            slice.details.system_identifier = segment.header.system_identifier;
-            slice.details.version = segment.header.version;
-            slice.details.segment_bytes = segment.header.segment_bytes;
-            take(std::move(slice));
-        }
+        begin_at(segment, Undecodable::drop);
+        read_segment(segment, [&](ByteView piece) { slicer_->feed(piece); });
+        outcome_ = slicer_->position() == segment.begin ? PushOutcome::not_needed : outcome_;
+        if (std::optional<CutSlice> slice = slicer_->flush()) take(std::move(*slice));
+        slicer_.reset();
     }
 
     static WalSource source_of(const SegmentFile& segment) {
@@ -284,7 +291,7 @@ class Push {
     void push_segment(const SegmentFile& segment) {
         meet(segment.header.system_identifier);
         if (!slicer_ || slicer_->position() != segment.begin || slicing_ != segment.timeline)
-            begin_at(segment);
+            begin_at(segment, Undecodable::keep);
         try {
             read_segment(segment, [&](ByteView piece) { slicer_->feed(piece); });
         } catch (...) {
@@ -297,10 +304,10 @@ class Push {
         }
     }
 
-    void begin_at(const SegmentFile& segment) {
+    void begin_at(const SegmentFile& segment, Undecodable rest) {
         slicing_ = segment.timeline;
-        slicer_.emplace(source_of(segment), segment.begin,
-                        [this](CutSlice slice) { take(std::move(slice)); });
+        slicer_.emplace(
+            source_of(segment), segment.begin, [this](CutSlice slice) { take(std::move(slice)); }, rest);
         const Lsn before{segment.begin.value - segment.header.segment_bytes};
         if (segment.begin.value <= segment.header.segment_bytes) return;
         const std::string name = segment_name(segment.timeline, before, segment.header.segment_bytes);
@@ -399,6 +406,11 @@ bool was_pushed(const std::string& spool_directory, const std::string& path) {
 PushReport push_wal(Repository& repository, const std::string& path, const PushSettings& settings,
                     std::stop_token stop) {
     return Push(repository, settings, std::move(stop)).run(path);
+}
+
+PushReport push_wal_range(Repository& repository, const std::string& wal_directory, const WalRange& range,
+                          std::uint64_t segment_bytes, const PushSettings& settings, std::stop_token stop) {
+    return Push(repository, settings, std::move(stop)).run(wal_directory, range, segment_bytes);
 }
 
 } // namespace holdfast::postgres

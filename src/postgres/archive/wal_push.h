@@ -54,4 +54,10 @@ bool was_pushed(const std::string& spool_directory, const std::string& path);
 PushReport push_wal(Repository& repository, const std::string& path, const PushSettings& settings,
                     std::stop_token stop);
 
+// Stores what the segments of a running server's pg_wal have of `range`, the last one as far as it is
+// written: for backups, which must not depend on how often the archiver comes by. What the archive has is not
+// stored again.
+PushReport push_wal_range(Repository& repository, const std::string& wal_directory, const WalRange& range,
+                          std::uint64_t segment_bytes, const PushSettings& settings, std::stop_token stop);
+
 } // namespace holdfast::postgres

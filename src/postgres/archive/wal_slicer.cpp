@@ -37,9 +37,10 @@ struct WalSlicer::Part {
     }
 };
 
-WalSlicer::WalSlicer(const WalSource& source, Lsn start, TakeSlice take)
+WalSlicer::WalSlicer(const WalSource& source, Lsn start, TakeSlice take, Undecodable rest)
     : source_(source),
       window_bytes_(std::min(wal_slice_bytes, source.segment_bytes)),
+      rest_bytes_(rest),
       take_(std::move(take)),
       position_(start),
       window_(start),
@@ -84,20 +85,23 @@ void WalSlicer::begin_window() {
 }
 
 void WalSlicer::feed(ByteView bytes) {
-    while (!bytes.empty()) {
+    while (!bytes.empty() && (rest_bytes_ == Undecodable::keep || !reader_->end())) {
         const std::uint64_t room = window_.value + window_bytes_ - position_.value;
         const ByteView piece = bytes.first(std::min<std::size_t>(room, bytes.size()));
         bytes = bytes.subspan(piece.size());
         content_.insert(content_.end(), piece.begin(), piece.end());
         decode(piece);
         position_ = position_ + piece.size();
-        if (piece.size() == room) finish_window();
+        if (rest_bytes_ == Undecodable::drop && reader_->end())
+            position_ = std::max(std::min(position_, reader_->last_end()), cut_);
+        else if (piece.size() == room)
+            finish_window();
     }
 }
 
 void WalSlicer::decode(ByteView bytes) {
     if (!reader_->end()) reader_->feed(bytes);
-    if (!reader_->end() || !whole_->details.broken.empty()) return;
+    if (!reader_->end() || rest_bytes_ == Undecodable::drop || !whole_->details.broken.empty()) return;
     const std::string why = std::string(to_string(reader_->end()->reason)) + ": " + reader_->end()->detail;
     whole_->details.broken = why;
     if (rest_) rest_->details.broken = why;
@@ -122,7 +126,7 @@ std::optional<CutSlice> WalSlicer::flush() {
 CutSlice WalSlicer::cut(Part& part, Lsn begin) {
     CutSlice slice;
     slice.range = {source_.timeline, begin.value, position_.value};
-    const ByteView content = ByteView(content_).subspan(begin - window_);
+    const ByteView content = ByteView(content_).subspan(begin - window_, position_ - begin);
     slice.content.assign(content.begin(), content.end());
     slice.details = part.details;
     slice.details.system_identifier =

@@ -23,6 +23,10 @@ struct CutSlice {
     Bytes summary; // BlockChanges, encoded; empty when nothing was decoded
 };
 
+// What becomes of bytes that are no log: of a damaged segment they are kept, since they may be all there is;
+// of one that is not full yet, or was left, they are what an earlier use of the file left, and are dropped.
+enum class Undecodable { keep, drop };
+
 // Takes the log of one timeline as it comes. What does not decode is archived all the same, and said: whoever
 // recovers from it, PostgreSQL, judges by itself. Memory: two slices. Not thread-safe.
 class WalSlicer {
@@ -30,7 +34,7 @@ class WalSlicer {
     using TakeSlice = std::function<void(CutSlice)>;
 
     // `start` is the start of a segment.
-    WalSlicer(const WalSource& source, Lsn start, TakeSlice take);
+    WalSlicer(const WalSource& source, Lsn start, TakeSlice take, Undecodable rest = Undecodable::keep);
     ~WalSlicer();
 
     // Bytes before `start`, as many whole segments as there are, to follow a record that crosses `start`. To
@@ -60,6 +64,7 @@ class WalSlicer {
 
     WalSource source_;
     const std::uint64_t window_bytes_;
+    const Undecodable rest_bytes_;
     TakeSlice take_;
     std::unique_ptr<WalReader> reader_;
     bool leading_in_ = false;

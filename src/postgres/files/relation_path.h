@@ -18,7 +18,8 @@ using Oid = std::uint32_t;
 constexpr Oid default_tablespace = 1663; // base/
 constexpr Oid global_tablespace = 1664;  // global/
 
-enum class Fork : std::uint8_t { main, free_space_map, visibility_map, init };
+// Numbered as in the log.
+enum class Fork : std::uint8_t { main = 0, free_space_map = 1, visibility_map = 2, init = 3 };
 // "main", "fsm", "vm", "init".
 std::string_view to_string(Fork fork);
 

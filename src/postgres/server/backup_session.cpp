@@ -35,6 +35,8 @@ BackupTimedOut::BackupTimedOut(std::string message, HeldUp held_up)
 BackupSession::BackupSession(const ConnectionSettings& settings, BackupOptions options, std::stop_token stop,
                              Logger& logger)
     : options_(std::move(options)), logger_(&logger), connection_(settings, stop, logger) {
+    if (options_.label.find('\n') != std::string::npos)
+        throw Error(ErrorCode::usage, "a backup's label has a line break", "choose a label of one line");
     on_standby_ = connection_.query_value("SELECT pg_is_in_recovery()", {}, stop) == "t";
     if (on_standby_) refuse_without_full_pages(stop);
     const Parameters parameters{options_.label, options_.fast_checkpoint ? "true" : "false"};

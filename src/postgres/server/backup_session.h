@@ -6,7 +6,7 @@
 // backup up by itself.
 #pragma once
 
-#include "postgres/server/backup_label.h"
+#include "postgres/files/backup_label.h"
 #include "postgres/server/connection.h"
 #include "postgres/server/holders.h"
 
@@ -17,7 +17,7 @@
 namespace holdfast::postgres {
 
 struct BackupOptions {
-    std::string label = "holdfast";
+    std::string label = "holdfast"; // without line breaks
     // A checkpoint at once instead of one that is spread over minutes.
     bool fast_checkpoint = true;
     // How long starting, and stopping, may take each; 0: without limit.
@@ -44,9 +44,9 @@ struct BackupStop {
 // Not thread-safe.
 class BackupSession {
   public:
-    // Starts a backup over a connection of its own. Throws BackupTimedOut; Error(unsupported) on a standby
-    // whose primary runs with full_page_writes off, since torn pages could then not be repaired; what
-    // connections throw.
+    // Starts a backup over a connection of its own. Throws BackupTimedOut; Error(usage) for a label with a
+    // line break; Error(unsupported) on a standby whose primary runs with full_page_writes off, since torn
+    // pages could then not be repaired; what connections throw.
     BackupSession(const ConnectionSettings& settings, BackupOptions options, std::stop_token stop = {},
                   Logger& logger = silent_logger());
 

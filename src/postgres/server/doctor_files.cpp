@@ -1,10 +1,9 @@
 #include "base/file_descriptor.h"
+#include "postgres/files/control_file.h"
 #include "postgres/server/doctor_checks.h"
 
-#include <array>
 #include <filesystem>
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <unistd.h>
@@ -19,17 +18,17 @@ namespace fs = std::filesystem;
 constexpr std::uint64_t little_space = 2ull << 30;
 constexpr double little_share = 0.05;
 
-// The number of the cluster is the first thing in its control file, in the order of the machine that wrote
-// it.
-std::uint64_t identifier_in(const std::string& data_directory) {
-    const std::string path = data_directory + "/global/pg_control";
-    const FileDescriptor file = open_file(path, O_RDONLY);
-    std::array<Byte, 8> bytes{};
-    if (read_at(file.get(), 0, bytes, path) != bytes.size())
-        throw Error(ErrorCode::corrupt, path + " is too short");
-    std::uint64_t value = 0;
-    for (std::size_t i = bytes.size(); i-- > 0;) value = value << 8 | bytes[i];
-    return value;
+// Of a file that is caught while it is written the next reading is right.
+ControlFile read_control_file(const std::string& data_directory) {
+    const std::string path = fmt::format("{}/{}", data_directory, control_file_path);
+    for (int attempt = 0;; ++attempt) {
+        const ControlFile control =
+            in_context(path, [&] { return parse_control_file(read_file(path, 2 * control_file_bytes)); });
+        if (control.crc_right) return control;
+        if (attempt == 10)
+            throw Error(ErrorCode::corrupt, path + " has a wrong checksum",
+                        "see that it is the file of a running server");
+    }
 }
 
 Check check_space(const std::string& name, const fs::path& place) {
@@ -69,7 +68,7 @@ void check_files(const DoctorRequest& request, const ClusterFacts& facts, std::v
     if (!request.data_directory) return;
     const std::string& place = *request.data_directory;
     try {
-        const std::uint64_t identifier = identifier_in(place);
+        const std::uint64_t identifier = read_control_file(place).system_identifier;
         if (identifier != facts.system_identifier) {
             checks.push_back({"data_directory", CheckState::failed,
                               fmt::format("{} belongs to the cluster {}, not to the one that is connected to",

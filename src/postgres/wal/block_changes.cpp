@@ -273,6 +273,10 @@ bool BlockChanges::usable() const {
            !doubt(Doubt::overwritten_record);
 }
 
+void BlockChanges::settle() const {
+    for (const auto& [key, entry] : forks_) entry.blocks.settle();
+}
+
 std::uint64_t BlockChanges::blocks() const {
     std::uint64_t count = 0;
     for (const auto& [key, entry] : forks_) count += entry.blocks.count();

@@ -37,6 +37,7 @@
 #include "postgres/wal/wal_event.h"
 #include "postgres/wal/wal_record.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
@@ -90,6 +91,23 @@ class BlockChanges {
         bool unchanged(BlockNumber block) const {
             return block < known_below && (blocks == nullptr || !blocks->contains(block));
         }
+        // What to read of a fork that had `before` blocks and has `now`: calls `take(first block, number of
+        // blocks)` for each range, ascending. `before` is 0 for one that was not there.
+        template <typename Take>
+        void for_each_to_read(std::uint64_t before, std::uint64_t now, Take&& take) const {
+            const std::uint64_t known = std::min({known_below, before, now});
+            std::uint64_t rest = known;
+            if (blocks != nullptr)
+                blocks->for_each_range([&](BlockNumber first, std::uint64_t count) {
+                    if (first >= known) return;
+                    // A range that reaches what is read anyway becomes part of it.
+                    if (first + count < known)
+                        take(std::uint64_t{first}, count);
+                    else
+                        rest = first;
+                });
+            if (rest < now) take(rest, now - rest);
+        }
     };
     ForkChanges of_fork(const RelationFile& relation, Fork fork) const;
 
@@ -129,6 +147,8 @@ class BlockChanges {
     std::size_t forks() const { return forks_.size(); }
     std::uint64_t blocks() const;
     std::size_t memory_bytes() const { return memory_; }
+    // After this, and after decode(), several threads may ask at once, until the next change.
+    void settle() const;
 
     // Equal maps have equal bytes: version 1; from, to (varints; to as a difference); 4 doubts (varints: 0,
     // or position less from, plus 1); tablespaces with events, ascending; directories, ascending by

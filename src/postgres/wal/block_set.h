@@ -14,7 +14,7 @@
 
 namespace holdfast::postgres {
 
-// Not for several threads at once, not even for reading.
+// Not for several threads at once; for reading only after settle().
 class BlockSet {
   public:
     // A set with more pieces becomes coarser by itself. 8 MiB; exact for up to 256 GiB whose every 64th block
@@ -45,6 +45,8 @@ class BlockSet {
     std::size_t memory_bytes() const {
         return pieces_.capacity() * sizeof(Piece) + recent_.capacity() * sizeof(BlockNumber);
     }
+    // Puts in order what add() left for later. Until the next change, reading then changes nothing inside.
+    void settle() const;
     // Makes its groups larger until it has half as many pieces; false when it has but one.
     bool coarsen();
 
@@ -71,7 +73,6 @@ class BlockSet {
     static void append(std::vector<Piece>& pieces, Piece piece);
     static std::vector<Piece> merged(const std::vector<Piece>& a, const std::vector<Piece>& b);
     void append_groups(std::uint64_t first, std::uint64_t count);
-    void settle() const;
     void double_groups();
     void limit();
 

@@ -10,6 +10,29 @@
 
 namespace holdfast::postgres {
 
+// The headers of a record's parts, read in order. After a read past their end `short_` stays set.
+class WalPartHeaders {
+  public:
+    explicit WalPartHeaders(ByteView bytes) : bytes_(bytes) {}
+
+    template <typename T>
+    T take() {
+        if (bytes_.size() < sizeof(T)) {
+            short_ = true;
+            return 0;
+        }
+        const T value = load<T>(bytes_.data());
+        bytes_ = bytes_.subspan(sizeof(T));
+        return value;
+    }
+    bool ran_out() const { return short_; }
+    ByteView rest() const { return bytes_; }
+
+  private:
+    ByteView bytes_;
+    bool short_ = false;
+};
+
 namespace {
 
 // What a block id says when it is none.
@@ -17,7 +40,6 @@ constexpr std::uint8_t id_data_short = 255;
 constexpr std::uint8_t id_data_long = 254;
 constexpr std::uint8_t id_origin = 253;
 constexpr std::uint8_t id_top_level_xid = 252;
-constexpr std::uint8_t block_id_max = 32;
 
 constexpr std::uint8_t fork_mask = 0x0f;
 constexpr std::uint8_t block_has_image = 0x10;
@@ -54,29 +76,6 @@ ImageFlags image_flags(std::uint8_t flags, int version) {
     }
 }
 
-// The headers of a record's parts, read in order. After a read past their end `short_` stays set.
-class Headers {
-  public:
-    explicit Headers(ByteView bytes) : bytes_(bytes) {}
-
-    template <typename T>
-    T take() {
-        if (bytes_.size() < sizeof(T)) {
-            short_ = true;
-            return 0;
-        }
-        const T value = load<T>(bytes_.data());
-        bytes_ = bytes_.subspan(sizeof(T));
-        return value;
-    }
-    bool ran_out() const { return short_; }
-    ByteView rest() const { return bytes_; }
-
-  private:
-    ByteView bytes_;
-    bool short_ = false;
-};
-
 std::string_view check_image(const BlockImage& image, std::size_t length, bool has_hole) {
     const bool compressed = image.compression != ImageCompression::none;
     if (has_hole && (image.hole_offset == 0 || image.hole_length == 0 || length == block_bytes))
@@ -91,7 +90,7 @@ std::string_view check_image(const BlockImage& image, std::size_t length, bool h
 }
 
 // Reads the image header of a block. Leaves the image's length in `length`.
-std::string_view take_image(Headers& headers, int version, BlockImage& image, std::size_t& length) {
+std::string_view take_image(WalPartHeaders& headers, int version, BlockImage& image, std::size_t& length) {
     length = headers.take<std::uint16_t>();
     image.hole_offset = headers.take<std::uint16_t>();
     const auto raw = headers.take<std::uint8_t>();
@@ -130,6 +129,38 @@ WalRecordParser::WalRecordParser(int version) : version_(version) {
     blocks_.reserve(block_id_max + 1);
 }
 
+// Reads the header of one block. `relation` is that of the block before, and becomes this one's.
+std::string_view WalRecordParser::parse_block(WalPartHeaders& headers, std::uint8_t id,
+                                              std::optional<RelationFile>& relation) {
+    if (!blocks_.empty() && id <= blocks_.back().id) return "its blocks are out of order";
+    BlockReference& block = blocks_.emplace_back();
+    block.id = id;
+    const auto flags = headers.take<std::uint8_t>();
+    if ((flags & fork_mask) > static_cast<std::uint8_t>(Fork::init)) return "a block is of an unknown fork";
+    block.fork = static_cast<Fork>(flags & fork_mask);
+    block.will_init = (flags & block_will_init) != 0;
+    block.has_image = (flags & block_has_image) != 0;
+    PartLengths& lengths = lengths_[blocks_.size() - 1];
+    lengths.data = headers.take<std::uint16_t>();
+    lengths.image = 0;
+    if (((flags & block_has_data) != 0) != (lengths.data != 0)) return "a block's data is not as announced";
+    if (block.has_image)
+        if (const std::string_view wrong = take_image(headers, version_, block.image, lengths.image);
+            !wrong.empty())
+            return wrong;
+    if ((flags & block_same_relation) == 0) {
+        relation.emplace();
+        relation->tablespace = headers.take<std::uint32_t>();
+        relation->database = headers.take<std::uint32_t>();
+        relation->number = headers.take<std::uint32_t>();
+    } else if (!relation) {
+        return "a block is of the same relation as none before it";
+    }
+    block.relation = *relation;
+    block.block = headers.take<std::uint32_t>();
+    return {};
+}
+
 std::optional<std::string_view> WalRecordParser::parse(ByteView bytes, WalRecord& record) {
     record.bytes = bytes;
     record.xid = load<std::uint32_t>(bytes.data() + 4);
@@ -142,19 +173,14 @@ std::optional<std::string_view> WalRecordParser::parse(ByteView bytes, WalRecord
     record.blocks = {};
     blocks_.clear();
 
-    Headers headers(bytes.subspan(wal_record_header_bytes));
+    WalPartHeaders headers(bytes.subspan(wal_record_header_bytes));
     std::size_t data_bytes = 0;
-    std::size_t main_bytes = 0;
-    bool have_relation = false;
-    RelationFile relation;
-    // The lengths of image and data per block, until it is known where they lie.
-    std::array<std::pair<std::uint32_t, std::uint32_t>, block_id_max + 1> lengths;
+    std::optional<RelationFile> relation;
     while (headers.rest().size() > data_bytes) {
         const auto id = headers.take<std::uint8_t>();
         if (id == id_data_short || id == id_data_long) {
             // The main data is always last.
-            main_bytes = id == id_data_short ? headers.take<std::uint8_t>() : headers.take<std::uint32_t>();
-            data_bytes += main_bytes;
+            data_bytes += id == id_data_short ? headers.take<std::uint8_t>() : headers.take<std::uint32_t>();
             break;
         }
         if (id == id_origin) {
@@ -162,36 +188,10 @@ std::optional<std::string_view> WalRecordParser::parse(ByteView bytes, WalRecord
         } else if (id == id_top_level_xid && version_ >= 14) {
             record.top_level_xid = headers.take<std::uint32_t>();
         } else if (id <= block_id_max) {
-            if (!blocks_.empty() && id <= blocks_.back().id) return "its blocks are out of order";
-            BlockReference& block = blocks_.emplace_back();
-            block.id = id;
-            const auto flags = headers.take<std::uint8_t>();
-            if ((flags & fork_mask) > static_cast<std::uint8_t>(Fork::init))
-                return "a block is of an unknown fork";
-            block.fork = static_cast<Fork>(flags & fork_mask);
-            block.will_init = (flags & block_will_init) != 0;
-            block.has_image = (flags & block_has_image) != 0;
-            const std::size_t block_data = headers.take<std::uint16_t>();
-            if (((flags & block_has_data) != 0) != (block_data != 0))
-                return "a block's data is not as announced";
-            std::size_t image_bytes = 0;
-            if (block.has_image)
-                if (const std::string_view wrong = take_image(headers, version_, block.image, image_bytes);
-                    !wrong.empty())
-                    return wrong;
-            if ((flags & block_same_relation) == 0) {
-                relation.tablespace = headers.take<std::uint32_t>();
-                relation.database = headers.take<std::uint32_t>();
-                relation.number = headers.take<std::uint32_t>();
-                have_relation = true;
-            } else if (!have_relation) {
-                return "a block is of the same relation as none before it";
-            }
-            block.relation = relation;
-            block.block = headers.take<std::uint32_t>();
-            lengths[blocks_.size() - 1] = {static_cast<std::uint32_t>(image_bytes),
-                                           static_cast<std::uint32_t>(block_data)};
-            data_bytes += image_bytes + block_data;
+            if (const std::string_view wrong = parse_block(headers, id, relation); !wrong.empty())
+                return wrong;
+            const PartLengths& lengths = lengths_[blocks_.size() - 1];
+            data_bytes += lengths.image + lengths.data;
         } else {
             return "it has a part of an unknown kind";
         }
@@ -199,10 +199,10 @@ std::optional<std::string_view> WalRecordParser::parse(ByteView bytes, WalRecord
     ByteView rest = headers.rest();
     if (headers.ran_out() || rest.size() != data_bytes) return "its parts do not add up to its length";
     for (std::size_t i = 0; i < blocks_.size(); ++i) {
-        const auto [image_bytes, block_data] = lengths[i];
-        blocks_[i].image.bytes = rest.first(image_bytes);
-        blocks_[i].data = rest.subspan(image_bytes, block_data);
-        rest = rest.subspan(image_bytes + block_data);
+        const auto [image, data] = lengths_[i];
+        blocks_[i].image.bytes = rest.first(image);
+        blocks_[i].data = rest.subspan(image, data);
+        rest = rest.subspan(image + data);
     }
     record.main_data = rest;
     record.blocks = blocks_;

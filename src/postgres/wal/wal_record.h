@@ -6,8 +6,10 @@
 #pragma once
 
 #include "base/bytes.h"
+#include "postgres/files/relation_path.h"
 #include "postgres/wal/lsn.h"
 
+#include <array>
 #include <compare>
 #include <cstdint>
 #include <functional>
@@ -18,7 +20,6 @@
 
 namespace holdfast::postgres {
 
-using Oid = std::uint32_t;
 using TransactionId = std::uint32_t;
 using BlockNumber = std::uint32_t;
 
@@ -40,7 +41,6 @@ struct RelationFileHash {
     std::size_t operator()(const RelationFile& file) const;
 };
 
-enum class Fork : std::uint8_t { main = 0, free_space = 1, visibility = 2, init = 3 };
 
 // Who wrote a record and will replay it (rmgrlist.h). From 128 on: extensions (PostgreSQL 15 and later).
 enum class ResourceManager : std::uint8_t {
@@ -123,6 +123,8 @@ struct WalRecord {
     bool changes_files_otherwise() const { return (info & 0x01) != 0; }
 };
 
+class WalPartHeaders; // reads the headers of a record's parts
+
 // Takes records apart. One parser serves any number of records, one after the other; not for several threads.
 class WalRecordParser {
   public:
@@ -137,8 +139,19 @@ class WalRecordParser {
     std::optional<std::string_view> parse(ByteView bytes, WalRecord& record);
 
   private:
+    static constexpr std::uint8_t block_id_max = 32;
+    // Of a block's image and its other data, until it is known where they lie.
+    struct PartLengths {
+        std::size_t image;
+        std::size_t data;
+    };
+
+    std::string_view parse_block(WalPartHeaders& headers, std::uint8_t id,
+                                 std::optional<RelationFile>& relation);
+
     int version_;
     std::vector<BlockReference> blocks_;
+    std::array<PartLengths, block_id_max + 1> lengths_{};
 };
 
 } // namespace holdfast::postgres

@@ -62,11 +62,6 @@ void Collection::drop_logs() {
     if (log_begins_.empty()) return;
     progress_.set_phase("deleting old logs");
     const LogReader reader(context_);
-    const auto drop = [&](const ListedSlice& slice) {
-        if (!remove_lockable(slice.id.name())) return;
-        ++report_.deleted_log_slices;
-        report_.deleted_log_bytes += slice.size_bytes;
-    };
     // Whoever can write to the store can give a slice any name: only what its run encrypted under that name
     // covers anything.
     std::map<LogSliceId, bool> proven;
@@ -87,12 +82,22 @@ void Collection::drop_logs() {
         if (begin == log_begins_.end()) continue;
         std::ranges::sort(slices, longest_first);
         Covered covered;
+        std::vector<std::string> names;
+        std::map<std::string, std::uint64_t> sizes;
+        const auto drop = [&](const ListedSlice& slice) {
+            names.push_back(slice.id.name());
+            sizes[names.back()] = slice.size_bytes;
+        };
         for (const ListedSlice& slice : slices) {
             if (slice.id.range.end <= begin->second) {
                 drop(slice);
             } else if (const LogSliceId* longer = covered.covering(slice.id); longer && is_proven(*longer)) {
                 drop(slice);
             }
+        }
+        for (const std::string& removed : remove_lockable(names)) {
+            ++report_.deleted_log_slices;
+            report_.deleted_log_bytes += sizes[removed];
         }
     }
 }

@@ -32,11 +32,12 @@ TEST_P(BackupSessionTest, StartsAndStopsOnAPrimary) {
     EXPECT_GT(end.stop, session.start());
     EXPECT_EQ(end.label.start, session.start());
     EXPECT_GE(end.label.checkpoint, end.label.start);
-    EXPECT_EQ(end.label.start_timeline, 1u);
-    EXPECT_FALSE(end.label.from_standby);
+    EXPECT_EQ(end.label.timeline, 1u);
+    EXPECT_FALSE(end.label.from_standby());
     EXPECT_EQ(end.label.label, "it's a label");
     EXPECT_NE(end.tablespace_map.find(place), std::string::npos) << end.tablespace_map;
     std::filesystem::remove_all(place);
+    expect_error(ErrorCode::usage, [&] { BackupSession(settings_of(server), {.label = "two\nlines"}); });
 }
 
 TEST_P(BackupSessionTest, EndsWithItsSession) {
@@ -56,7 +57,7 @@ TEST_P(BackupSessionTest, WorksOnAStandby) {
     BackupSession session(settings_of(*standby), {});
     EXPECT_TRUE(session.on_standby());
     const BackupStop end = session.finish();
-    EXPECT_TRUE(end.label.from_standby);
+    EXPECT_TRUE(end.label.from_standby());
     EXPECT_GE(end.stop, session.start());
 }
 

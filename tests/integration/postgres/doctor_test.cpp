@@ -125,7 +125,8 @@ TEST_P(DoctorTest, SeesAnArchiverThatFails) {
         {.connection = {.conninfo = server.conninfo()}, .slot = "", .archive_command = "/bin/true"});
     EXPECT_EQ(state_of(report, "archive_command"), "done");
     EXPECT_EQ(state_of(report, "archive_mode"), "present");
-    server.execute("DROP TABLE t; SELECT pg_switch_wal()"); // wakes an archiver that has given up for a minute
+    server.execute(
+        "DROP TABLE t; SELECT pg_switch_wal()"); // wakes an archiver that has given up for a minute
     while (server.query_value("SELECT archived_count > 0 FROM pg_stat_archiver") != "t") {
     }
     EXPECT_EQ(state_of(examine_server(request), "archiver"), "ok");

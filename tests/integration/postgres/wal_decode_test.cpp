@@ -280,3 +280,48 @@ TEST_P(WalOf, AMinimalLogIsNoticed) {
     EXPECT_FALSE(usable());
     EXPECT_TRUE(before || GetParam() >= 17);
 }
+
+TEST_P(WalOf, ARecordThatACrashCutOffIsPassedOver) {
+    PostgresServer server({.version = GetParam(), .settings = std::string(keeps_its_log) + "fsync = off\n"});
+    server.execute("SELECT pg_logical_emit_message(false, 'test', repeat('x', 50000))");
+    server.execute("CREATE TABLE flushes_it (x int)");
+    server.stop(PostgresStop::kill);
+    Lsn lost;
+    const WalDirectoryRead before =
+        read_wal_directory(server.data_directory(), 1, [&](const WalRecord& record) {
+            if (record.is_of(ResourceManager::logical_message)) lost = record.start;
+        });
+    ASSERT_TRUE(lost);
+    // Its first page reached the disk, the others did not.
+    const std::uint64_t segment_bytes = 16U << 20;
+    const std::string path = server.data_directory() + "/pg_wal/" + segment_name(1, lost, segment_bytes);
+    const std::uint64_t cut = lost.value % segment_bytes / wal_page_bytes * wal_page_bytes + wal_page_bytes;
+    ASSERT_LT(cut + 50'000, segment_bytes) << "the record runs into the next segment";
+    {
+        std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+        file.seekp(static_cast<std::streamoff>(cut));
+        const std::string zeros(segment_bytes - cut, '\0');
+        file.write(zeros.data(), static_cast<std::streamsize>(zeros.size()));
+        ASSERT_TRUE(file.good());
+    }
+    const WalDirectoryRead torn = read_wal_directory(server.data_directory(), 1, [](const WalRecord&) {});
+    EXPECT_LT(torn.last_end, before.last_end);
+    EXPECT_EQ(torn.end, "zeros") << torn.detail;
+    server.start();
+    server.execute("CREATE TABLE later (x int)");
+    server.stop();
+
+    Lsn overwritten;
+    bool seen = false;
+    const WalDirectoryRead after =
+        read_wal_directory(server.data_directory(), 1, [&](const WalRecord& record) {
+            seen |= record.start == lost;
+            const wal_event::Event event = wal_event::event_of(record, server.version());
+            if (const auto* overwrite = std::get_if<wal_event::OverwriteContinuation>(&event)) {
+                overwritten = overwrite->overwritten;
+            }
+        });
+    EXPECT_EQ(overwritten, lost);
+    EXPECT_FALSE(seen);
+    EXPECT_GT(after.records, torn.records + 10) << after.end << " " << after.detail;
+}

@@ -55,7 +55,7 @@ TEST(BlockChanges, KnowsTheBlocksOfRecords) {
     BlockChanges changes(Lsn{1000});
     Log log(changes);
     log.change(table, {3, 5});
-    log.change(table, {9}, Fork::visibility);
+    log.change(table, {9}, Fork::visibility_map);
     log.change(table, {0}, Fork::init);
     const auto main = changes.of_fork(table, Fork::main);
     EXPECT_FALSE(main.unchanged(3));
@@ -65,8 +65,8 @@ TEST(BlockChanges, KnowsTheBlocksOfRecords) {
     EXPECT_FALSE(changes.of_fork(table, Fork::init).unchanged(0));
     EXPECT_TRUE(changes.of_fork(table, Fork::init).unchanged(1));
     // Nothing is known of the others.
-    EXPECT_FALSE(changes.of_fork(table, Fork::visibility).unchanged(1));
-    EXPECT_FALSE(changes.of_fork(table, Fork::free_space).unchanged(1));
+    EXPECT_FALSE(changes.of_fork(table, Fork::visibility_map).unchanged(1));
+    EXPECT_FALSE(changes.of_fork(table, Fork::free_space_map).unchanged(1));
     EXPECT_TRUE(changes.of_fork(other, Fork::main).unchanged(7));
     EXPECT_EQ(changes.from(), Lsn{1000});
     EXPECT_EQ(changes.to(), Lsn{1000 + 3 * 64});
@@ -91,6 +91,33 @@ TEST(BlockChanges, TruncationLeavesTheUpperPartUnknown) {
     EXPECT_TRUE(changes.of_fork(other, Fork::main).unchanged(9));
 }
 
+TEST(BlockChanges, SaysWhatToRead) {
+    using Ranges = std::vector<std::pair<std::uint64_t, std::uint64_t>>;
+    BlockChanges changes(Lsn{8});
+    Log log(changes);
+    log.change(table, {3, 4, 50, 99});
+    const auto to_read = [&](const RelationFile& relation, std::uint64_t before, std::uint64_t now) {
+        Ranges ranges;
+        changes.of_fork(relation, Fork::main)
+            .for_each_to_read(before, now, [&](std::uint64_t first, std::uint64_t count) {
+                ranges.emplace_back(first, count);
+            });
+        return ranges;
+    };
+    EXPECT_EQ(to_read(table, 100, 100), (Ranges{{3, 2}, {50, 1}, {99, 1}}));
+    EXPECT_EQ(to_read(table, 100, 120), (Ranges{{3, 2}, {50, 1}, {99, 21}}));
+    EXPECT_EQ(to_read(table, 100, 51), (Ranges{{3, 2}, {50, 1}}));
+    EXPECT_EQ(to_read(table, 40, 60), (Ranges{{3, 2}, {40, 20}}));
+    EXPECT_EQ(to_read(table, 0, 60), (Ranges{{0, 60}}));
+    EXPECT_EQ(to_read(table, 100, 4), (Ranges{{3, 1}}));
+    EXPECT_EQ(to_read(table, 100, 0), Ranges{});
+    EXPECT_EQ(to_read(other, 100, 100), Ranges{});
+    log.event(truncation(table, 4));
+    EXPECT_EQ(to_read(table, 100, 100), (Ranges{{3, 97}}));
+    log.event(truncation(table, 0));
+    EXPECT_EQ(to_read(table, 100, 100), (Ranges{{0, 100}}));
+}
+
 TEST(BlockChanges, FilesThatComeAndGoAreWhole) {
     BlockChanges changes(Lsn{8});
     Log log(changes);
@@ -104,7 +131,7 @@ TEST(BlockChanges, FilesThatComeAndGoAreWhole) {
     EXPECT_FALSE(changes.of_relation(table).created);
     // The number is used again.
     log.event(StorageCreate{table, Fork::main});
-    log.event(StorageCreate{other, Fork::visibility});
+    log.event(StorageCreate{other, Fork::visibility_map});
     EXPECT_TRUE(changes.of_relation(table).created);
     EXPECT_FALSE(changes.of_relation(other).created);
     EXPECT_TRUE(changes.of_fork(other, Fork::main).unchanged(0));

@@ -1,5 +1,4 @@
 // The parts of postgres/server/ that need no server.
-#include "postgres/server/backup_label.h"
 #include "postgres/server/base_backup_stream.h"
 #include "postgres/server/server_error.h"
 #include "postgres/server/slots.h"
@@ -45,29 +44,6 @@ TEST(ServerErrors, SayWhetherTryingAgainHelps) {
     EXPECT_EQ(meaning_of_sqlstate("42501").code, ErrorCode::access_denied);
     EXPECT_EQ(meaning_of_sqlstate("XX001").code, ErrorCode::corrupt);
     EXPECT_EQ(meaning_of_sqlstate("ZZZZZ").code, ErrorCode::internal);
-}
-
-TEST(BackupLabels, GiveWhatRecoveryNeeds) {
-    const BackupLabel label =
-        parse_backup_label("START WAL LOCATION: 1A/2000028 (file 000000030000001A00000002)\n"
-                           "CHECKPOINT LOCATION: 1A/2000060\nBACKUP METHOD: streamed\n"
-                           "BACKUP FROM: standby\nSTART TIME: 2026-11-20 10:00:00 UTC\n"
-                           "LABEL: a: label\nSTART TIMELINE: 3\n");
-    EXPECT_EQ(label.start.str(), "1A/2000028");
-    EXPECT_EQ(label.checkpoint.str(), "1A/2000060");
-    EXPECT_EQ(label.start_timeline, 3u);
-    EXPECT_TRUE(label.from_standby);
-    EXPECT_EQ(label.label, "a: label");
-}
-
-TEST(BackupLabels, ThatLackSomethingAreCorrupt) {
-    for (const char* text :
-         {"", "START WAL LOCATION: 1/2 (file x)\nSTART TIMELINE: 1\n",
-          "START WAL LOCATION: 0/0 (file x)\nCHECKPOINT LOCATION: 1/2\nSTART TIMELINE: 1\n",
-          "START WAL LOCATION: 1/1 (file x)\nCHECKPOINT LOCATION: 1/2\nSTART TIMELINE: one\n",
-          "START WAL LOCATION: 1/1 (file x)\nCHECKPOINT LOCATION: 1/2\nSTART TIMELINE: 0\n"}) {
-        expect_error(ErrorCode::corrupt, [&] { parse_backup_label(text); });
-    }
 }
 
 TEST(WireNumbers, AreBigEndianAndCountFrom2000) {

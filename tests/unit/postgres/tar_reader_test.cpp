@@ -1,12 +1,12 @@
 #include "postgres/server/tar_reader.h"
 #include "support/error_matchers.h"
 #include "support/run_program.h"
+#include "support/tar_header.h"
 #include "support/temporary_directory.h"
 
 #include <filesystem>
 #include <fstream>
 
-#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 using namespace holdfast;
@@ -37,34 +37,6 @@ std::vector<Kept> read_tar(ByteView archive, std::size_t piece = 1 << 20) {
         reader.take(archive.subspan(at, std::min(piece, archive.size() - at)));
     reader.finish();
     return visitor.all;
-}
-
-struct Header {
-    std::string name;
-    char kind = '0';
-    std::string size = "00000000000 ";
-    std::string prefix = "";
-    std::string magic = "ustar";
-};
-
-Bytes header_of(const Header& header) {
-    Bytes bytes(512);
-    const auto put = [&](std::size_t at, std::string_view text) {
-        std::copy(text.begin(), text.end(), bytes.begin() + static_cast<std::ptrdiff_t>(at));
-    };
-    put(0, header.name);
-    put(100, "0000600 ");
-    put(124, header.size);
-    put(136, "00000000001 ");
-    put(148, "        ");
-    bytes[156] = static_cast<Byte>(header.kind);
-    put(157, header.kind == '2' ? "/elsewhere" : "");
-    put(257, header.magic);
-    put(345, header.prefix);
-    unsigned sum = 0;
-    for (const Byte byte : bytes) sum += byte;
-    put(148, fmt::format("{:06o}", sum) + std::string("\0 ", 2));
-    return bytes;
 }
 
 } // namespace
@@ -107,7 +79,7 @@ TEST(TarReader, ReadsWhatTarWritesInPiecesOfAnySize) {
 }
 
 TEST(TarReader, TakesAnArchiveWithoutEndMark) {
-    const Bytes archive = header_of({.name = "PG_VERSION"});
+    const Bytes archive = tar_header({.name = "PG_VERSION"});
     const std::vector<Kept> all = read_tar(archive);
     ASSERT_EQ(all.size(), 1u);
     EXPECT_EQ(all[0].entry.mode, 0600u);
@@ -118,7 +90,7 @@ TEST(TarReader, TakesAnArchiveWithoutEndMark) {
 TEST(TarReader, TakesSizesInBase256) {
     KeepingVisitor visitor;
     TarReader reader(visitor);
-    reader.take(header_of({.name = "big", .size = std::string("\x80\0\0\0\0\0\0\x03\0\0\0\x05", 12)}));
+    reader.take(tar_header({.name = "big", .size = std::string("\x80\0\0\0\0\0\0\x03\0\0\0\x05", 12)}));
     ASSERT_EQ(visitor.all.size(), 1u);
     EXPECT_EQ(visitor.all[0].entry.size, (3ull << 32) + 5);
     expect_error(ErrorCode::corrupt, [&] { reader.finish(); }, "ends inside");
@@ -126,21 +98,21 @@ TEST(TarReader, TakesSizesInBase256) {
 
 TEST(TarReader, RefusesWhatIsNoArchiveOfAServer) {
     const Bytes zeros(512);
-    Bytes damaged = header_of({.name = "a"});
+    Bytes damaged = tar_header({.name = "a"});
     damaged[3] ^= 1;
-    Bytes cut = header_of({.name = "a", .size = "00000001000 "});
+    Bytes cut = tar_header({.name = "a", .size = "00000001000 "});
     cut.resize(700);
-    Bytes more = header_of({.name = "a"});
+    Bytes more = tar_header({.name = "a"});
     more.insert(more.end(), zeros.begin(), zeros.end());
-    const Bytes again = header_of({.name = "b"});
+    const Bytes again = tar_header({.name = "b"});
     more.insert(more.end(), again.begin(), again.end());
     const std::string huge = "\xff" + std::string(11, '\xff');
     for (const Bytes& archive :
-         {damaged, cut, more, Bytes(zeros.begin(), zeros.begin() + 100), header_of({.name = "/etc/passwd"}),
-          header_of({.name = "../up"}), header_of({.name = "a/../../up"}),
-          header_of({.name = "a", .prefix = ".."}), header_of({.name = ""}),
-          header_of({.name = "a", .kind = 'x'}), header_of({.name = "a", .size = "0000000zz00 "}),
-          header_of({.name = "a", .size = huge}), header_of({.name = "a", .magic = "other"})}) {
+         {damaged, cut, more, Bytes(zeros.begin(), zeros.begin() + 100), tar_header({.name = "/etc/passwd"}),
+          tar_header({.name = "../up"}), tar_header({.name = "a/../../up"}),
+          tar_header({.name = "a", .prefix = ".."}), tar_header({.name = ""}),
+          tar_header({.name = "a", .kind = 'x'}), tar_header({.name = "a", .size = "0000000zz00 "}),
+          tar_header({.name = "a", .size = huge}), tar_header({.name = "a", .magic = "other"})}) {
         expect_error(ErrorCode::corrupt, [&] { read_tar(archive); });
     }
 }

@@ -223,10 +223,17 @@ TEST(WalEvent, DatabasesWereNumberedAnewIn15) {
 }
 
 TEST(WalEvent, WhatChangesFilesInUnknownWaysIsTold) {
-    read<UnknownFileChange>(15, static_cast<ResourceManager>(130), 0x01, {});
-    read<UnknownFileChange>(15, ResourceManager::heap, 0x01, {});
-    read<std::monostate>(15, static_cast<ResourceManager>(130), 0x10, {});
-    read<std::monostate>(15, ResourceManager::heap, 0x10, {});
+    const auto unknown = [](std::uint8_t manager, std::uint8_t info) {
+        WalRecord record;
+        record.resource_manager = manager;
+        record.info = info;
+        return std::holds_alternative<UnknownFileChange>(event_of(record, 15));
+    };
+    constexpr auto heap = static_cast<std::uint8_t>(ResourceManager::heap);
+    EXPECT_TRUE(unknown(130, 0x01));
+    EXPECT_TRUE(unknown(heap, 0x01));
+    EXPECT_FALSE(unknown(130, 0x10));
+    EXPECT_FALSE(unknown(heap, 0x10));
 }
 
 TEST(WalEvent, DataThatEndTooEarlyAreCorrupt) {

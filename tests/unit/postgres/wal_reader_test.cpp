@@ -81,7 +81,7 @@ WalWriter varied_log(int version) {
         for (unsigned i = 0; i < draw[3] % 4U; ++i)
             spec.blocks.push_back({{1663, 5, 16384 + i},
                                    xid + i,
-                                   i == 2 ? Fork::visibility : Fork::main,
+                                   i == 2 ? Fork::visibility_map : Fork::main,
                                    Bytes(draw[1], draw[0]),
                                    (draw[2] & 0x10) != 0,
                                    i == 1});
@@ -119,7 +119,7 @@ TEST_P(WalReaderOf, BlockReferencesAreAsWritten) {
          0x20,
          77,
          Bytes(300, 9),
-         {{heap, 7, Fork::main, Bytes{1, 2, 3}, true, false}, {map, 9, Fork::visibility, {}, false, true}}});
+         {{heap, 7, Fork::main, Bytes{1, 2, 3}, true, false}, {map, 9, Fork::visibility_map, {}, false, true}}});
     std::vector<BlockReference> blocks;
     WalReader reader({version, mib, 0, 1}, begin, [&](const WalRecord& record) {
         blocks.assign(record.blocks.begin(), record.blocks.end());
@@ -135,7 +135,7 @@ TEST_P(WalReaderOf, BlockReferencesAreAsWritten) {
     ASSERT_EQ(blocks.size(), 2U);
     EXPECT_EQ(blocks[0].relation, heap);
     EXPECT_EQ(blocks[1].relation, map);
-    EXPECT_EQ(blocks[1].fork, Fork::visibility);
+    EXPECT_EQ(blocks[1].fork, Fork::visibility_map);
     EXPECT_TRUE(blocks[0].has_image && blocks[0].image.apply && !blocks[0].will_init);
     EXPECT_EQ(blocks[0].image.compression, ImageCompression::none);
     EXPECT_TRUE(!blocks[1].has_image && blocks[1].will_init);

@@ -1,0 +1,153 @@
+#include "cli/commands/backup_source.h"
+
+#include "base/error.h"
+#include "cli/commands/source_option.h"
+#include "cli/text.h"
+#include "service/back_up_postgres.h"
+
+#include <charconv>
+
+#include <fmt/format.h>
+
+namespace holdfast {
+
+namespace {
+
+// "90s", "30m", "2h".
+Duration parse_duration(const std::string& text, const char* what) {
+    unsigned value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    const std::string_view unit(end, text.data() + text.size());
+    if (error == std::errc() && (unit == "s" || unit == "m" || unit == "h"))
+        return std::chrono::seconds(value) * (unit == "s" ? 1 : unit == "m" ? 60 : 3600);
+    throw Error(ErrorCode::usage, fmt::format("{}: '{}' is no length of time", what, text),
+                "write it as 90s, 30m or 2h");
+}
+
+PostgresBackupType type_of(const std::string& word) {
+    return word == "full"          ? PostgresBackupType::full
+           : word == "incremental" ? PostgresBackupType::incremental
+                                   : PostgresBackupType::automatic;
+}
+
+nlohmann::json result_json(const PostgresBackupResult& result) {
+    nlohmann::json value = to_json(result.report.snapshot);
+    value["snapshot"] = value["id"];
+    value["incremental"] = result.incremental;
+    if (!result.incremental) value["full_because"] = result.full_because;
+    value["timeline"] = result.log.timeline;
+    value["start_lsn"] = result.log.begin.str();
+    value["stop_lsn"] = result.log.end.str();
+    value["system_identifier"] = fmt::format("{}", result.facts.system_identifier);
+    value["server_version"] = result.facts.version_text;
+    value["read_from_disk_bytes"] = result.capture.bytes_from_disk;
+    value["seconds"] = {{"start", result.start_seconds},
+                        {"capture", result.capture_seconds},
+                        {"stop", result.stop_seconds},
+                        {"log", result.log_seconds}};
+    nlohmann::json bad = nlohmann::json::array();
+    for (const postgres::BadPage& page : result.capture.pages.bad)
+        bad.push_back({{"path", page.path}, {"block", page.block}, {"why", page.why}});
+    value["bad_pages"] = bad;
+    nlohmann::json problems = nlohmann::json::array();
+    for (const postgres::CaptureProblem& problem : result.capture.problems)
+        problems.push_back({{"path", problem.path}, {"reason", problem.what}});
+    value["problems"] = problems;
+    value["unnamed_changes"] = result.capture.unnamed_changes;
+    value["alarms"] = result.alarms;
+    return value;
+}
+
+void print_result(const PostgresBackupResult& result) {
+    const Snapshot& snapshot = result.report.snapshot;
+    const SnapshotTotals& totals = snapshot.totals;
+    fmt::print("Snapshot {} of '{}' (PostgreSQL {}), {}{}\n", short_id(snapshot.id.hex()), snapshot.source,
+               result.facts.version_text,
+               result.incremental ? "only what has changed was read" : "read whole",
+               snapshot.state == SnapshotState::partial ? ", partial" : "");
+    if (!result.incremental && !result.full_because.empty())
+        fmt::print("  read whole because: {}\n", result.full_because);
+    fmt::print("  {} in {}; log from {} to {} on timeline {}\n", counted(totals.files, "file"),
+               format_bytes(totals.bytes), result.log.begin.str(), result.log.end.str(), result.log.timeline);
+    fmt::print("  read {}, new content {}, added to the repository {}\n",
+               format_bytes(result.capture.bytes_from_disk), format_bytes(totals.new_bytes),
+               format_bytes(totals.stored_bytes));
+    fmt::print("  took {}: {:.2f} s until the server had begun, {:.2f} s reading, {:.2f} s to stop, {:.2f} s "
+               "for the log\n",
+               format_duration(std::chrono::duration<double>(snapshot.end - snapshot.time).count()),
+               result.start_seconds, result.capture_seconds, result.stop_seconds, result.log_seconds);
+}
+
+void print_problems(std::FILE* stream, const PostgresBackupResult& result) {
+    const postgres::ClusterCapture& capture = result.capture;
+    if (capture.pages.bad_pages > 0)
+        fmt::print(stream, "{}:\n", counted(capture.pages.bad_pages, "page is damaged", "pages are damaged"));
+    for (const postgres::BadPage& page : capture.pages.bad)
+        fmt::print(stream, "  {} block {}: {}\n", page.path, page.block, page.why);
+    if (capture.totals.failed > 0)
+        fmt::print(stream, "{} left out:\n", counted(capture.totals.failed, "file"));
+    for (const postgres::CaptureProblem& problem : capture.problems)
+        fmt::print(stream, "  {}: {}\n", problem.path, problem.what);
+    if (capture.unnamed_changes > 0) {
+        fmt::print(stream, "{} changed although the log does not say so:\n",
+                   counted(capture.unnamed_changes, "page has", "pages have"));
+        for (const postgres::UnnamedChange& change : capture.unnamed)
+            fmt::print(stream, "  relation {} segment {} block {}\n", change.segment.relation.number,
+                       change.segment.segment, change.block);
+    }
+    for (const std::string& alarm : result.alarms) fmt::print(stream, "{}\n", alarm);
+}
+
+} // namespace
+
+void add_source_backup_options(CLI::App& command, SourceBackupOptions& options) {
+    command.add_option("--type", options.type, "Of a PostgreSQL source: what is read")
+        ->check(CLI::IsMember({"auto", "full", "incremental"}))
+        ->capture_default_str();
+    command.add_option("--name", options.name, "A name for the snapshot, kept as its tag 'name'");
+    command
+        .add_option("--wait-limit", options.wait_limit,
+                    "How long the server may take to begin and to end a backup")
+        ->capture_default_str();
+    command.add_option("--limit-read", options.limit_read,
+                       "Bytes a second read from the data directory, such as 50M");
+    command.add_flag("--compare", options.compare,
+                     "Read everything, and tell of pages that changed although the log does not say so");
+    command.add_flag("--new-cluster", options.new_cluster,
+                     "Another cluster has taken the place of the one that the source was");
+    command.add_flag("--spread-checkpoint", options.spread_checkpoint,
+                     "Let the server take its time for the checkpoint that begins the backup");
+}
+
+int run_source_backup(CommandContext& context, const std::string& name, const std::string& repository,
+                      const SourceBackupOptions& options, BackupRunSettings run) {
+    const SourceConfiguration source = source_named(context, name, "postgresql");
+    PostgresBackup what;
+    what.run = std::move(run);
+    what.run.source = name;
+    if (!options.name.empty()) what.run.tags["name"] = options.name;
+    if (source.compression_level != 0)
+        what.run.pipeline.level = LevelSettings::fixed(static_cast<int>(source.compression_level));
+    what.connection = source.connection;
+    what.data_directory = source.data_directory;
+    what.spool_directory = spool_directory_of(context, source, repository);
+    what.type = type_of(options.type);
+    what.compare = options.compare;
+    what.new_cluster = options.new_cluster;
+    what.fast_checkpoint = !options.spread_checkpoint;
+    what.wait_limit = parse_duration(options.wait_limit, "--wait-limit");
+    what.bytes_per_second = !options.limit_read.empty() ? parse_size(options.limit_read, "--limit-read")
+                                                        : std::uint64_t{source.rate_limit_mib} << 20;
+    const OpenRepository open = context.open(repository);
+    Progress progress;
+    PostgresBackupResult result;
+    {
+        const ProgressDisplay display(progress, stderr, context.show_progress());
+        result = back_up_postgres(*open.repository, what, progress, context.stop());
+    }
+    context.report(result_json(result), [&] { print_result(result); });
+    if (!context.json()) print_problems(context.problem_stream(), result);
+    return result.report.snapshot.state == SnapshotState::partial ? exit_incomplete : exit_done;
+}
+
+} // namespace holdfast

@@ -1,0 +1,166 @@
+#include "postgres/archive/archived_changes.h"
+
+#include "base/error.h"
+#include "postgres/wal/wal_event.h"
+#include "postgres/wal/wal_reader.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace holdfast::postgres {
+
+namespace {
+
+// Adds what the archive's bytes say of the records from changes.to() up to those that start at `until` or
+// behind. False when they do not decode so far.
+bool decode_across(const WalArchive& archive, TimelineId timeline, const WalDetails& details,
+                   BlockChanges& changes, Lsn until, const CallOptions& call) {
+    const Lsn start = changes.to();
+    const Lsn page{start.value / wal_page_bytes * wal_page_bytes};
+    bool reached = false;
+    WalReader reader({details.version, details.segment_bytes, details.system_identifier, timeline}, page,
+                     [&](const WalRecord& record) {
+                         if (record.start < start || reached) return;
+                         if (record.start >= until || same_record_start(record.start, until)) {
+                             reached = true;
+                             return;
+                         }
+                         changes.add(record, wal_event::event_of(record, details.version));
+                     });
+    // One record may be long: as far as it goes, and no farther.
+    archive.read(
+        {timeline, page, Lsn{UINT64_MAX}},
+        [&](ByteView bytes) {
+            if (!reached && !reader.end()) reader.feed(bytes);
+            if (reached || reader.end()) throw Error(ErrorCode::cancelled, "enough was read");
+        },
+        call);
+    return reached;
+}
+
+class Gathering {
+  public:
+    Gathering(const WalArchive& archive, const WalRange& range, bool may_read_content,
+              const CallOptions& call)
+        : archive_(archive), range_(range), may_read_content_(may_read_content), call_(call) {}
+
+    ArchivedChanges run() {
+        const std::vector<LogSliceId> slices = archive_.slices_of(range_, call_);
+        const std::vector<PathStep> path =
+            find_path(slices, {range_.timeline, range_.begin.value, range_.end.value});
+        if (path.empty() || path.back().end < range_.end.value) {
+            return missing(fmt::format("the archive has no log from {} to {}",
+                                       path.empty() ? range_.begin.str() : Lsn{path.back().end}.str(),
+                                       range_.end.str()));
+        }
+        for (const PathStep& step : path) {
+            if (const std::string why = add(step.slice); !why.empty()) return missing(why);
+        }
+        if (!changes_ || (changes_->to() < range_.end && !same_record_start(changes_->to(), range_.end))) {
+            if (const std::string why = bridge(range_.end); !why.empty()) return missing(why);
+        }
+        ArchivedChanges found;
+        if (!changes_->usable()) return missing("the log tells of changes that it does not describe");
+        found.changes = std::move(changes_);
+        return found;
+    }
+
+  private:
+    static ArchivedChanges missing(std::string why) {
+        ArchivedChanges found;
+        found.missing = std::move(why);
+        return found;
+    }
+
+    // Empty when it went well. Records before the range do no harm: a page that they changed is read once
+    // more.
+    std::string add(const LogSliceId& slice) {
+        details_ = archive_.details(slice, call_);
+        if (!details_.broken.empty())
+            return fmt::format("the log does not decode in slice {}: {}", slice.name(), details_.broken);
+        const Bytes summary = archive_.reader().summary(slice, call_);
+        if (summary.empty()) return {}; // within one long record
+        BlockChanges next = BlockChanges::decode(summary);
+        if (!changes_) {
+            if (next.from() > range_.begin && !same_record_start(next.from(), range_.begin)) {
+                changes_.emplace(range_.begin);
+                if (std::string why = bridge(next.from()); !why.empty()) return why;
+                changes_->append(next);
+                return {};
+            }
+            changes_.emplace(std::move(next));
+            return {};
+        }
+        if (next.to() <= changes_->to()) return {};
+        if (next.from() > changes_->to() && !same_record_start(next.from(), changes_->to())) {
+            if (std::string why = bridge(next.from()); !why.empty()) return why;
+        }
+        if (same_record_start(next.from(), changes_->to())) {
+            changes_->append(next);
+        } else {
+            changes_->unite(next); // they overlap
+            changes_->extend_to(next.to());
+        }
+        return {};
+    }
+
+    std::string bridge(Lsn until) {
+        if (!changes_) changes_.emplace(range_.begin);
+        const std::string where =
+            fmt::format("a record between {} and {}", changes_->to().str(), until.str());
+        if (!may_read_content_)
+            return fmt::format("{} is described by no slice, and this key may not read it", where);
+        try {
+            if (decode_across(archive_, range_.timeline, details_, *changes_, until, call_)) return {};
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::cancelled || (call_.stop.stop_requested())) throw;
+            if (changes_->to() >= until || same_record_start(changes_->to(), until)) return {};
+        }
+        return fmt::format("{} is described by no slice and does not decode", where);
+    }
+
+    const WalArchive& archive_;
+    const WalRange range_;
+    const bool may_read_content_;
+    const CallOptions& call_;
+    std::optional<BlockChanges> changes_;
+    WalDetails details_;
+};
+
+} // namespace
+
+ArchivedChanges changes_between(const WalArchive& archive, const WalRange& range, bool may_read_content,
+                                const CallOptions& call) {
+    return Gathering(archive, range, may_read_content, call).run();
+}
+
+// Whatever was made anew under a number, and whole directories that were copied, come as a shortest length of
+// 0.
+SegmentChanges MappedBlocks::of(const RelationSegment& segment) const {
+    const RelationFile relation{segment.relation.tablespace, segment.relation.database,
+                                segment.relation.number};
+    const BlockChanges::ForkChanges fork = changes_.of_fork(relation, segment.relation.fork);
+    const std::uint64_t first = std::uint64_t{segment.segment} * segment_blocks_;
+    const std::uint64_t end = first + segment_blocks_;
+    SegmentChanges found;
+    if (fork.known_below <= first) return found; // all
+    found.what = SegmentChanges::What::none;
+    const auto take = [&](std::uint64_t from, std::uint64_t to) {
+        from = std::max(from, first);
+        to = std::min(to, end);
+        if (from >= to) return;
+        found.what = SegmentChanges::What::some;
+        found.blocks.push_back(
+            {static_cast<std::uint32_t>(from - first), static_cast<std::uint32_t>(to - from)});
+    };
+    if (fork.blocks != nullptr) {
+        fork.blocks->for_each_range([&](BlockNumber from, std::uint64_t count) {
+            take(from, std::min<std::uint64_t>(from + count, fork.known_below));
+        });
+    }
+    take(fork.known_below, end);
+    return found;
+}
+
+} // namespace holdfast::postgres

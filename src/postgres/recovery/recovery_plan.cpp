@@ -1,0 +1,320 @@
+#include "postgres/recovery/recovery_plan.h"
+
+#include "base/error.h"
+#include "documents/entry_name.h"
+#include "postgres/recovery/recovery_window.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace holdfast::postgres {
+
+namespace {
+
+template <typename... Handlers>
+struct Overloaded : Handlers... {
+    using Handlers::operator()...;
+};
+
+Lsn end_of(const Snapshot& snapshot) { return Lsn{snapshot.log->range.end}; }
+
+// One plan, once.
+class Planner {
+  public:
+    Planner(const RecoverySource& source, const RecoveryRequest& request)
+        : source_(source), request_(request), history_(choose_history()) {
+        plan_.timeline = history_.timeline();
+        plan_.target = request.target;
+        plan_.inclusive = request.inclusive;
+    }
+
+    RecoveryPlan plan() {
+        std::visit([&](const auto& target) { plan_for(target); }, request_.target);
+        plan_.snapshot_bytes = plan_.snapshot.totals.bytes;
+        plan_.log_bytes = plan_.log.bytes();
+        if (plan_.snapshot.state != SnapshotState::complete) {
+            plan_.notes.push_back(
+                fmt::format("snapshot {} is {}: not everything could be read when it was made",
+                            plan_.snapshot.id.hex(), to_string(plan_.snapshot.state)));
+        }
+        return std::move(plan_);
+    }
+
+  private:
+    // --- The history, and the snapshots on it -------------------------------------------------------------
+
+    TimelineHistory choose_history() {
+        if (source_.snapshots.empty()) {
+            throw Error(ErrorCode::not_found,
+                        fmt::format("source {} has no snapshot to recover from", source_.name),
+                        "make one with 'holdfast backup'");
+        }
+        const Snapshot* wanted = requested_snapshot();
+        if (request_.timeline) {
+            TimelineHistory history = source_.history_of(*request_.timeline);
+            if (snapshots_of(history).empty()) {
+                throw Error(ErrorCode::not_found,
+                            fmt::format("no snapshot of source {}{} leads to timeline {}", source_.name,
+                                        wanted != nullptr ? " but the one that is named" : "",
+                                        *request_.timeline),
+                            "leave the timeline out, or name another");
+            }
+            return history;
+        }
+        if (wanted != nullptr && std::holds_alternative<RecoverToConsistency>(request_.target))
+            return source_.history_of(wanted->log->range.branch);
+        std::optional<TimelineId> passed_over;
+        for (const TimelineId timeline : source_.timelines()) {
+            TimelineHistory history = source_.history_of(timeline);
+            if (snapshots_of(history).empty()) {
+                if (!passed_over) passed_over = timeline;
+                continue;
+            }
+            if (passed_over) {
+                plan_.notes.push_back(
+                    fmt::format("no snapshot leads to timeline {}, the newest; timeline {} is used",
+                                *passed_over, timeline));
+            }
+            return history;
+        }
+        return source_.history_of(source_.snapshots.front().log->range.branch);
+    }
+
+    const Snapshot* requested_snapshot() const {
+        if (!request_.snapshot) return nullptr;
+        const auto found = std::ranges::find(source_.snapshots, *request_.snapshot, &Snapshot::id);
+        if (found == source_.snapshots.end()) {
+            throw Error(ErrorCode::not_found,
+                        fmt::format("source {} has no snapshot {}", source_.name, request_.snapshot->hex()));
+        }
+        return &*found;
+    }
+
+    // Those that may be used, by where they end.
+    std::vector<const Snapshot*> snapshots_of(const TimelineHistory& history) const {
+        std::vector<const Snapshot*> found = snapshots_on(source_, history);
+        if (request_.snapshot)
+            std::erase_if(found,
+                          [&](const Snapshot* snapshot) { return snapshot->id != *request_.snapshot; });
+        return found;
+    }
+
+    // The newest for which `fits`; null when there is none.
+    template <typename Fits>
+    const Snapshot* newest(Fits fits) const {
+        const std::vector<const Snapshot*> snapshots = snapshots_of(history_);
+        const auto found = std::find_if(snapshots.rbegin(), snapshots.rend(),
+                                        [&](const Snapshot* snapshot) { return fits(*snapshot); });
+        return found == snapshots.rend() ? nullptr : *found;
+    }
+    const Snapshot& newest() const {
+        return *newest([](const Snapshot&) { return true; });
+    }
+
+    // Uses `snapshot`, with all log from there on.
+    void use(const Snapshot& snapshot) {
+        plan_.snapshot = snapshot;
+        plan_.log = follow_log(source_, history_, Lsn{snapshot.log->range.begin});
+        plan_.archived_until = plan_.log.end;
+        if (plan_.log.end < end_of(snapshot)) {
+            refuse(fmt::format("snapshot {} needs the log up to {}, and {}", snapshot.id.hex(),
+                               end_of(snapshot).str(), missing()));
+        }
+        if (const auto commit = last_commit_of(source_, plan_.log.steps)) plan_.last_commit = commit->time;
+    }
+
+    // --- By target ---------------------------------------------------------------------------------------
+
+    void plan_for(const RecoverToEnd&) {
+        use(newest());
+        // To stop before the gap without a word would lose what lies behind it.
+        if (plan_.log.next) refuse(missing());
+        if (const auto commit = last_commit_of(source_, plan_.log.steps))
+            plan_.must_reach = std::max(commit->end, end_of(plan_.snapshot));
+    }
+
+    void plan_for(const RecoverToConsistency&) {
+        use(newest());
+        plan_.log = plan_.log.up_to(end_of(plan_.snapshot));
+        plan_.last_commit.reset();
+    }
+
+    void plan_for(const RecoverToTime& target) {
+        const Snapshot* snapshot =
+            newest([&](const Snapshot& found) { return is_before(found, target.time); });
+        if (snapshot == nullptr) refuse("no snapshot was complete by then");
+        use(*snapshot);
+        // The server holds times in microseconds, rounded so that they say the same of every commit.
+        if (const auto step = step_with_commit_after(source_, plan_.log.steps, target.time)) {
+            plan_.log = plan_.log.up_to(Lsn{plan_.log.steps[*step].end});
+            return;
+        }
+        const auto commit = last_commit_of(source_, plan_.log.steps);
+        if (commit && commit->time == target.time && commit->end > end_of(*snapshot)) {
+            if (plan_.inclusive) stop_behind(commit->end);
+            return;
+        }
+        if (snapshot->end == target.time && plan_.inclusive) return plan_for_consistency();
+        if (plan_.log.next) refuse(missing());
+        refuse(commit ? fmt::format("the newest commit that is stored is of {}", to_rfc3339(commit->time))
+                      : "no commit is stored that is as late");
+    }
+
+    void plan_for(const RecoverToLsn& target) {
+        if (!target.position) throw Error(ErrorCode::usage, "0/0 is no position to recover to");
+        const Snapshot* snapshot =
+            newest([&](const Snapshot& found) { return end_of(found) <= target.position; });
+        if (snapshot == nullptr) refuse("no snapshot is consistent before it");
+        use(*snapshot);
+        if (target.position > plan_.log.end)
+            refuse(plan_.log.next ? missing()
+                                  : fmt::format("the log that is stored ends at {}", plan_.log.end.str()));
+        if (target.position == end_of(*snapshot) && !plan_.inclusive) return plan_for_consistency();
+        const auto last = last_record_of(source_, plan_.log.steps);
+        if (last && target.position > *last) {
+            plan_.target = RecoverToLsn{*last};
+            plan_.inclusive = true;
+            return;
+        }
+        plan_.log = plan_.log.up_to(target.position + 1);
+    }
+
+    void plan_for(const RecoverToXid&) {
+        use(newest());
+        plan_.notes.emplace_back(
+            "where a transaction ended is found by replaying: the newest snapshot is used, "
+            "and the recovery fails if the transaction had ended before it; then name an "
+            "earlier snapshot");
+        if (plan_.log.next)
+            plan_.notes.push_back(fmt::format("behind the gap nothing is found: {}", missing()));
+    }
+
+    void plan_for(const RecoverToName& target) {
+        const ArchivedRestorePoint point = find_point(target.name);
+        const Snapshot* snapshot = newest([&](const Snapshot& found) { return end_of(found) <= point.at; });
+        if (snapshot == nullptr) {
+            refuse(fmt::format("it was made at {}, and no snapshot was complete by then",
+                               to_rfc3339(from_unix_microseconds(point.time_us))));
+        }
+        use(*snapshot);
+        if (plan_.log.end < point.at) refuse(missing());
+        plan_.log = plan_.log.up_to(point.at);
+        plan_.notes.push_back(fmt::format("the restore point was made at {}, at {}",
+                                          to_rfc3339(from_unix_microseconds(point.time_us)), point.at.str()));
+    }
+
+    // --- Details -----------------------------------------------------------------------------------------
+
+    void plan_for_consistency() {
+        plan_.target = RecoverToConsistency{};
+        plan_.log = plan_.log.up_to(end_of(plan_.snapshot));
+    }
+
+    // Whether a server finds no commit that is later than `time` before the snapshot is consistent.
+    bool is_before(const Snapshot& snapshot, Timestamp time) const {
+        if (snapshot.end > time) return false;
+        // The clock of who made the snapshot may be another than the server's.
+        const LogChain own = follow_log(source_, history_, Lsn{snapshot.log->range.begin}, end_of(snapshot));
+        const auto commit = last_commit_of(source_, own.steps);
+        return !commit || commit->time <= time;
+    }
+
+    // Everything up to the end of a record that no other may follow.
+    void stop_behind(Lsn end) {
+        const auto last = last_record_of(source_, plan_.log.steps);
+        if (last && *last >= end) {
+            plan_.target = RecoverToLsn{end};
+            plan_.inclusive = false;
+        } else if (last) {
+            plan_.target = RecoverToLsn{*last};
+            plan_.inclusive = true;
+        } else {
+            plan_.target = RecoverToEnd{};
+            plan_.must_reach = end;
+        }
+    }
+
+    ArchivedRestorePoint find_point(const std::string& name) {
+        const std::vector<const Snapshot*> snapshots = snapshots_of(history_);
+        const LogChain all = whole_log(snapshots);
+        std::vector<LogSliceId> slices;
+        for (const PathStep& step : all.steps) slices.push_back(step.slice);
+        if (source_.fetch_details) source_.fetch_details(slices);
+        std::vector<ArchivedRestorePoint> found;
+        for (const PathStep& step : all.steps) {
+            for (const ArchivedRestorePoint& point : source_.details(step.slice).restore_points) {
+                if (point.name == name && point.at.value > step.begin && point.at.value <= step.end)
+                    found.push_back(point);
+            }
+        }
+        if (found.empty()) refuse("the log that is stored has no restore point of this name");
+        if (found.size() > 1) {
+            std::string list;
+            for (const ArchivedRestorePoint& point : found) {
+                list += fmt::format("{}{} ({})", list.empty() ? "" : ", ", point.at.str(),
+                                    to_rfc3339(from_unix_microseconds(point.time_us)));
+            }
+            throw Error(
+                ErrorCode::usage,
+                fmt::format("there are {} restore points '{}': {}", found.size(), printable(name), list),
+                "name the position of the one that is meant, exclusive");
+        }
+        return found.front();
+    }
+
+    // From the oldest snapshot on, gaps passed over.
+    LogChain whole_log(const std::vector<const Snapshot*>& snapshots) const {
+        Lsn begin = end_of_time;
+        for (const Snapshot* snapshot : snapshots) begin = std::min(begin, Lsn{snapshot->log->range.begin});
+        LogChain all = follow_log(source_, history_, begin);
+        while (all.next) {
+            LogChain more = follow_log(source_, history_, *all.next);
+            all.steps.insert(all.steps.end(), more.steps.begin(), more.steps.end());
+            all.end = more.end;
+            all.next = more.next;
+        }
+        return all;
+    }
+
+    std::string missing() const {
+        return plan_.log.next
+                   ? fmt::format("the log from {} to {} of timeline {} is missing", plan_.log.end.str(),
+                                 plan_.log.next->str(), history_.timeline_at(plan_.log.end))
+                   : fmt::format("the log that is stored ends at {}", plan_.log.end.str());
+    }
+
+    [[noreturn]] void refuse(const std::string& why) const {
+        throw Error(ErrorCode::not_found,
+                    fmt::format("source {} cannot be recovered to {}: {}", source_.name,
+                                describe(request_.target), why),
+                    fmt::format("can be recovered on timeline {}: {}", history_.timeline(),
+                                describe_times(recovery_window(source_, history_.timeline()))));
+    }
+
+    const RecoverySource& source_;
+    const RecoveryRequest& request_;
+    RecoveryPlan plan_;
+    const TimelineHistory history_;
+};
+
+} // namespace
+
+RecoveryPlan plan_recovery(const RecoverySource& source, const RecoveryRequest& request) {
+    return Planner(source, request).plan();
+}
+
+std::string describe(const RecoveryTarget& target) {
+    return std::visit(
+        Overloaded{
+            [](const RecoverToEnd&) { return std::string("the end of the log"); },
+            [](const RecoverToConsistency&) { return std::string("the end of a snapshot"); },
+            [](const RecoverToTime& to) { return fmt::format("time {}", to_rfc3339(to.time)); },
+            [](const RecoverToLsn& to) { return fmt::format("position {}", to.position.str()); },
+            [](const RecoverToXid& to) { return fmt::format("transaction {}", to.xid); },
+            [](const RecoverToName& to) { return fmt::format("restore point '{}'", printable(to.name)); },
+        },
+        target);
+}
+
+} // namespace holdfast::postgres

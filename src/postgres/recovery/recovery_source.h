@@ -1,0 +1,44 @@
+// What a cluster can be recovered from: its snapshots, and what its log archive has.
+#pragma once
+
+#include "postgres/archive/wal_details.h"
+#include "postgres/wal/timeline_history.h"
+#include "repository/protocol/snapshot.h"
+#include "repository/repository.h"
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace holdfast::postgres {
+
+constexpr std::string_view snapshot_kind = "postgresql";
+
+// Plain data but for two functions, so that what is chosen from it can be tested without a repository.
+struct RecoverySource {
+    std::string name;
+    std::vector<Snapshot> snapshots; // of this cluster, with their log; in any order
+    std::vector<LogSliceId> slices;  // sorted, as list_slices gives them
+    std::map<TimelineId, TimelineHistory> histories;
+
+    // What a slice says of itself; may be asked again and again. One that cannot be read says nothing.
+    std::function<WalDetails(const LogSliceId&)> details;
+    // Makes many known at once, because each is a request to the store. May be empty.
+    std::function<void(std::span<const LogSliceId>)> fetch_details;
+
+    // Of timelines without a history file it is that they have no ancestors.
+    TimelineHistory history_of(TimelineId timeline) const;
+    // Those that have snapshots, log or a history, newest first.
+    std::vector<TimelineId> timelines() const;
+};
+
+// Looks at the archive that `snapshot` names, else at that of the newest snapshot of the source. The
+// repository must outlive the result. Throws Error(not_found) when the source has neither snapshots nor log,
+// or there is no such snapshot.
+RecoverySource load_recovery_source(const Repository& repository, const std::string& source,
+                                    const std::optional<RunId>& snapshot = {}, const CallOptions& call = {});
+
+} // namespace holdfast::postgres

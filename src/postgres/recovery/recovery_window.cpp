@@ -1,0 +1,140 @@
+#include "postgres/recovery/recovery_window.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace holdfast::postgres {
+
+namespace {
+
+// What one history yields.
+class Ranges {
+  public:
+    Ranges(const RecoverySource& source, TimelineId timeline)
+        : source_(source), history_(source.history_of(timeline)) {}
+
+    RecoveryWindow find() {
+        for (const Snapshot* snapshot : snapshots_on(source_, history_)) take(*snapshot);
+        close();
+        return std::move(window_);
+    }
+
+  private:
+    void take(const Snapshot& snapshot) {
+        const LogRange& log = snapshot.log->range;
+        // What carries an earlier snapshot past this one carries this one too.
+        if (open_ && log.begin >= open_->begin.value && log.end <= open_->end.value)
+            return window_.ranges.back().snapshots.push_back(snapshot.id);
+        const LogChain chain = follow_log(source_, history_, Lsn{log.begin});
+        if (chain.end.value < log.end) {
+            window_.without_log.push_back(snapshot.id);
+            if (!open_ && window_.ranges.empty()) first_broken_ = chain;
+            return;
+        }
+        close_before(snapshot);
+        open_ = chain;
+        const LogChain behind = follow_log(source_, history_, Lsn{log.end});
+        const auto commit = last_commit_of(source_, behind.steps);
+        window_.ranges.push_back({history_.timeline(),
+                                  Lsn{log.end},
+                                  chain.end,
+                                  snapshot.end,
+                                  std::max(snapshot.end, commit ? commit->time : snapshot.end),
+                                  {snapshot.id}});
+    }
+
+    void close_before(const Snapshot& next) {
+        if (!open_) return;
+        const Lsn end = open_->next.value_or(Lsn{next.log->range.begin});
+        window_.gaps.push_back({history_.timeline(), open_->end, end, window_.ranges.back().until, next.end});
+        open_.reset();
+    }
+    void close() {
+        const std::optional<LogChain>& last = open_ ? open_ : first_broken_;
+        if (!last || !last->next) return;
+        RecoveryGap gap{history_.timeline(), last->end, *last->next, {}, {}};
+        if (open_) gap.after = window_.ranges.back().until;
+        window_.gaps.push_back(gap);
+    }
+
+    const RecoverySource& source_;
+    const TimelineHistory history_;
+    RecoveryWindow window_;
+    std::optional<LogChain> open_; // of the last range
+    std::optional<LogChain> first_broken_;
+};
+
+// Whether all of `range` is told of already by a history that goes on elsewhere.
+bool is_shared(const RecoverySource& source, TimelineId timeline, Lsn end,
+               std::span<const TimelineId> told_of) {
+    const TimelineHistory history = source.history_of(timeline);
+    return std::ranges::any_of(told_of, [&](TimelineId other) {
+        const auto fork = source.history_of(other).fork_from(history);
+        return fork && (!fork->end || end <= *fork->end);
+    });
+}
+
+} // namespace
+
+std::vector<const Snapshot*> snapshots_on(const RecoverySource& source, const TimelineHistory& history) {
+    std::vector<const Snapshot*> found;
+    for (const Snapshot& snapshot : source.snapshots) {
+        const auto part = history.part_of(snapshot.log->range.branch);
+        if (part && (!part->end || snapshot.log->range.end <= part->end->value)) found.push_back(&snapshot);
+    }
+    std::ranges::sort(found, [](const Snapshot* a, const Snapshot* b) {
+        if (a->log->range.end != b->log->range.end) return a->log->range.end < b->log->range.end;
+        return newer(*b, *a);
+    });
+    return found;
+}
+
+RecoveryWindow recovery_window(const RecoverySource& source, TimelineId timeline) {
+    return Ranges(source, timeline).find();
+}
+
+RecoveryWindow recovery_window(const RecoverySource& source) {
+    RecoveryWindow all;
+    std::vector<TimelineId> told_of;
+    for (const TimelineId timeline : source.timelines()) {
+        RecoveryWindow window = recovery_window(source, timeline);
+        std::erase_if(window.ranges, [&](const RecoverableRange& range) {
+            return is_shared(source, timeline, range.end, told_of);
+        });
+        std::erase_if(window.gaps,
+                      [&](const RecoveryGap& gap) { return is_shared(source, timeline, gap.end, told_of); });
+        for (const RunId& snapshot : window.without_log) {
+            if (std::ranges::find(all.without_log, snapshot) == all.without_log.end())
+                all.without_log.push_back(snapshot);
+        }
+        std::ranges::move(window.ranges, std::back_inserter(all.ranges));
+        std::ranges::move(window.gaps, std::back_inserter(all.gaps));
+        told_of.push_back(timeline);
+    }
+    return all;
+}
+
+std::optional<Timestamp> RecoveryWindow::earliest() const {
+    if (ranges.empty()) return std::nullopt;
+    return std::ranges::min(ranges, {}, &RecoverableRange::from).from;
+}
+
+std::optional<Timestamp> RecoveryWindow::latest() const {
+    if (ranges.empty()) return std::nullopt;
+    return std::ranges::max(ranges, {}, &RecoverableRange::until).until;
+}
+
+std::string describe_times(const RecoveryWindow& window) {
+    if (window.ranges.empty()) return "nothing";
+    std::vector<RecoverableRange> ranges = window.ranges;
+    std::ranges::sort(ranges, {}, &RecoverableRange::from);
+    std::string text;
+    for (const RecoverableRange& range : ranges) {
+        text += fmt::format("{}{} to {}", text.empty() ? "" : "; ", to_rfc3339(range.from),
+                            to_rfc3339(range.until));
+    }
+    return text;
+}
+
+} // namespace holdfast::postgres

@@ -1,0 +1,51 @@
+// The times and positions that a source can be recovered to.
+#pragma once
+
+#include "postgres/recovery/log_chain.h"
+
+namespace holdfast::postgres {
+
+// A stretch without a gap, from the end of a snapshot on.
+struct RecoverableRange {
+    TimelineId timeline = 0;      // the history that leads there
+    Lsn begin;                    // where its first snapshot is consistent
+    Lsn end;                      // of the log
+    Timestamp from;               // when its first snapshot was complete
+    Timestamp until;              // its last commit; `from` when there was none since
+    std::vector<RunId> snapshots; // oldest first
+};
+
+// Log that is missing, and what that makes unreachable.
+struct RecoveryGap {
+    TimelineId timeline = 0;
+    Lsn begin;
+    Lsn end;
+    // Moments behind `after` and before `before` cannot be had. Empty `after`: nothing before it can be
+    // recovered anyway; empty `before`: no snapshot lies behind it.
+    std::optional<Timestamp> after;
+    std::optional<Timestamp> before;
+};
+
+struct RecoveryWindow {
+    // The newest timeline's first, ascending within a timeline. Of timelines that were left, only what is not
+    // in the newer ones.
+    std::vector<RecoverableRange> ranges;
+    std::vector<RecoveryGap> gaps;
+    // Snapshots whose own log is not all there: they cannot be restored.
+    std::vector<RunId> without_log;
+
+    std::optional<Timestamp> earliest() const;
+    std::optional<Timestamp> latest() const;
+};
+
+RecoveryWindow recovery_window(const RecoverySource& source);
+// What is on the way to `timeline` alone.
+RecoveryWindow recovery_window(const RecoverySource& source, TimelineId timeline);
+
+// The snapshots that lie on a history, by where they end. Pointers into `source`.
+std::vector<const Snapshot*> snapshots_on(const RecoverySource& source, const TimelineHistory& history);
+
+// "2026-11-20T10:00:00Z to 2026-11-20T12:00:00Z", several with semicolons; "nothing".
+std::string describe_times(const RecoveryWindow& window);
+
+} // namespace holdfast::postgres

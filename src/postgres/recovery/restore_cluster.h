@@ -1,0 +1,58 @@
+// A cluster's files written back, ready to be recovered by a server that is started over them.
+#pragma once
+
+#include "documents/restore/tree_restore.h"
+#include "postgres/files/recovery_settings.h"
+#include "postgres/files/tablespace_map.h"
+#include "postgres/recovery/restore_target.h"
+
+namespace holdfast::postgres {
+
+struct RestoreClusterSettings {
+    std::string target; // the data directory: absolute; made if missing
+    // What is there may be used and overwritten: only what differs is written, what is not the snapshot's is
+    // removed.
+    bool in_place = false;
+    std::vector<TablespacePlace> tablespaces{};
+    // What the server is told, restore_command and all.
+    RecoverySettings recovery{};
+    // In place: log in pg_wal from here on is not in the archive, and is put aside rather than removed.
+    Lsn archived_until{};
+    // Writes backup_manifest, for pg_verifybackup: reads all files once.
+    bool manifest = true;
+    // Returns when everything is durable.
+    bool sync = true;
+    ContentReaderSettings content{};
+};
+
+struct RestoredCluster {
+    std::string data_directory;
+    int version = 0;
+    std::uint64_t system_identifier = 0;
+    std::vector<TablespaceLocation> tablespaces; // where they are now
+    TreeRestoreResult files;                     // of data directory and tablespaces together
+    std::uint64_t manifest_files = 0;
+    // In place: segments that the archive has not, and where they are now.
+    std::vector<std::string> put_aside;
+    std::string put_aside_directory;
+};
+
+// Restores. Until everything else is there, global/pg_control is not: no server starts over a part of a
+// cluster. Throws Error(usage) as check_restore_target; what the readers throw; Error(corrupt) when not every
+// file could be written.
+//
+// As root, files get the owner that they had; else they are ours. The server is told archive_mode = off, so
+// that it does not add its own log to the source's, and no names of synchronous standbys, for which its
+// commits would wait.
+RestoredCluster restore_cluster(const SnapshotCluster& cluster, const Snapshot& snapshot,
+                                const RestoreClusterSettings& settings, const RestoreTools& tools,
+                                std::stop_token stop);
+
+// The settings that stay behind a recovery, for with_recovery_lines.
+std::string lasting_lines();
+
+// A restore_command that runs `program` (with arguments, each quoted for the shell), the name of the file and
+// where to put it.
+std::string restore_command_of(const std::vector<std::string>& program);
+
+} // namespace holdfast::postgres

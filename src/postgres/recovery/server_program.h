@@ -1,0 +1,32 @@
+// The program of a PostgreSQL server on this machine, and a process of it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <sys/types.h>
+
+namespace holdfast::postgres {
+
+// The path of `postgres` of a major version: in `directory` when that is named, else in a directory of PATH,
+// else where distributions put it (/usr/lib/postgresql/<major>/bin, /usr/pgsql-<major>/bin). Throws
+// Error(not_found), or Error(usage) when the one named is of another version.
+std::string find_server_program(int major_version, const std::string& directory);
+
+struct ServerLaunch {
+    std::string program;
+    std::string data_directory;
+    std::vector<std::pair<std::string, std::string>> settings; // on the command line: they win over all files
+    std::string log_file;                                      // appended to
+};
+
+// Starts a server that outlives this program, as the owner of the data directory when this is root, and
+// returns its process, a child of this one. Throws Error(usage) when the owner is root: no server runs so.
+pid_t launch_server(const ServerLaunch& launch);
+
+// Whether the child has ended; its status as waitpid(2) gives it.
+std::optional<int> ended(pid_t process);
+
+} // namespace holdfast::postgres

@@ -1,0 +1,101 @@
+#include "postgres/recovery/snapshot_cluster.h"
+
+#include "base/error.h"
+#include "postgres/files/tablespace_map.h"
+#include "repository/content/stored_content.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace holdfast::postgres {
+
+namespace {
+
+constexpr std::uint64_t largest_small_file_bytes = 16u << 20;
+
+[[noreturn]] void not_a_cluster(const Snapshot& snapshot, std::string_view what) {
+    throw Error(ErrorCode::corrupt, fmt::format("snapshot {} is not of a PostgreSQL cluster's files: {}",
+                                                snapshot.id.hex(), what));
+}
+
+int version_of(const ControlFile& control, const std::optional<Bytes>& version_file,
+               const Snapshot& snapshot) {
+    if (const auto version = control.major_version()) return *version;
+    int version = 0;
+    if (version_file) {
+        const std::string_view text = as_text(*version_file);
+        std::from_chars(text.data(), text.data() + text.size(), version);
+    }
+    if (version == 0) not_a_cluster(snapshot, "its version is not known");
+    return version;
+}
+
+// The names of tablespaces, as far as the facts tell them: they are for people who type them.
+void add_names(std::vector<SnapshotTablespace>& tablespaces, const std::optional<Bytes>& facts) {
+    if (!facts) return;
+    const nlohmann::json all = nlohmann::json::parse(as_text(*facts), nullptr, false);
+    if (!all.is_object() || !all.contains("tablespaces") || !all["tablespaces"].is_array()) return;
+    for (const nlohmann::json& one : all["tablespaces"]) {
+        if (!one.is_object() || !one.contains("oid") || !one.contains("name") || !one["name"].is_string() ||
+            !one["oid"].is_number_unsigned())
+            continue;
+        const auto found =
+            std::ranges::find(tablespaces, one["oid"].get<std::uint64_t>(),
+                              [](const SnapshotTablespace& known) { return std::uint64_t{known.oid}; });
+        if (found != tablespaces.end()) found->name = one["name"].get<std::string>();
+    }
+}
+
+} // namespace
+
+std::optional<Bytes> read_small_file(NodeReader& nodes, PackReader& packs, const NodeRef& root,
+                                     std::string_view path) {
+    const std::optional<TreeEntry> entry = find_path(nodes, root, path);
+    if (!entry || entry->type != EntryType::file) return std::nullopt;
+    if (entry->size > largest_small_file_bytes) {
+        throw Error(ErrorCode::corrupt,
+                    fmt::format("/{} has {} bytes, which it never has", path, entry->size));
+    }
+    Bytes content(entry->size);
+    StoredContent stored(nodes, packs, *entry);
+    for (std::size_t done = 0; done < content.size();) {
+        const std::size_t got = stored.read(done, MutableByteView(content).subspan(done));
+        if (got == 0) throw Error(ErrorCode::corrupt, fmt::format("/{} ends before its size", path));
+        done += got;
+    }
+    return content;
+}
+
+SnapshotCluster read_snapshot_cluster(NodeReader& nodes, PackReader& packs, const Snapshot& snapshot) {
+    const auto read = [&](std::string_view path) {
+        return read_small_file(nodes, packs, snapshot.root, path);
+    };
+    SnapshotCluster cluster;
+    const std::optional<TreeEntry> data = find_path(nodes, snapshot.root, "data");
+    if (!data || data->type != EntryType::directory) not_a_cluster(snapshot, "it has no /data");
+    cluster.data = *data;
+    const std::optional<Bytes> control = read(fmt::format("data/{}", control_file_path));
+    if (!control) not_a_cluster(snapshot, "it has no control file");
+    cluster.control = parse_control_file(*control);
+    if (!cluster.control.crc_right) not_a_cluster(snapshot, "the sum of its control file is wrong");
+    cluster.version = version_of(cluster.control, read("data/PG_VERSION"), snapshot);
+    const std::optional<Bytes> label = read("holdfast/backup_label");
+    if (!label) not_a_cluster(snapshot, "it has no backup_label");
+    cluster.label_text = as_text(*label);
+    cluster.label = parse_backup_label(cluster.label_text);
+    if (const std::optional<Bytes> map = read("holdfast/tablespace_map")) {
+        for (const TablespaceLocation& place : parse_tablespace_map(as_text(*map), cluster.version)) {
+            const auto tree = find_path(nodes, snapshot.root, fmt::format("tablespaces/{}", place.oid));
+            if (!tree) not_a_cluster(snapshot, fmt::format("tablespace {} is missing", place.oid));
+            cluster.tablespaces.push_back({place.oid, {}, place.path, tree->children});
+        }
+    }
+    add_names(cluster.tablespaces, read("holdfast/cluster.json"));
+    cluster.has_configuration = find_path(nodes, snapshot.root, "data/postgresql.conf").has_value();
+    return cluster;
+}
+
+} // namespace holdfast::postgres

@@ -1,0 +1,102 @@
+// The times that can be recovered, over archives that are made up.
+#include "postgres/recovery/recovery_window.h"
+#include "support/made_source.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace holdfast::postgres {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+class RecoveryWindowTest : public testing::Test, protected test::MadeSource {};
+
+TEST_F(RecoveryWindowTest, SnapshotsOnUnbrokenLogMakeOneRange) {
+    const RunId first = snapshot(16, 20, 4), second = snapshot(40, 42, 26);
+    slice(16, 32, 0, 15);
+    slice(32, 48, 16, 31);
+    slice(48, 64, 32, 47);
+    const RecoveryWindow window = recovery_window(source);
+    ASSERT_THAT(window.ranges, SizeIs(1));
+    EXPECT_EQ(window.ranges[0].begin, at(20));
+    EXPECT_EQ(window.ranges[0].end, at(64));
+    EXPECT_EQ(window.ranges[0].from, time(4));
+    EXPECT_EQ(window.ranges[0].until, time(47));
+    EXPECT_THAT(window.ranges[0].snapshots, ElementsAre(first, second));
+    EXPECT_THAT(window.gaps, IsEmpty());
+    EXPECT_EQ(window.earliest(), time(4));
+    EXPECT_EQ(window.latest(), time(47));
+    EXPECT_EQ(describe_times(window), "2026-11-20T10:00:04Z to 2026-11-20T10:00:47Z");
+}
+
+TEST_F(RecoveryWindowTest, AGapEndsWhereASnapshotLiesBehindIt) {
+    snapshot(16, 20, 4);
+    slice(16, 32, 0, 15);
+    slice(48, 64, 32, 47);
+    snapshot(50, 51, 36);
+    const RecoveryWindow window = recovery_window(source);
+    ASSERT_THAT(window.ranges, SizeIs(2));
+    EXPECT_EQ(window.ranges[0].until, time(15));
+    EXPECT_EQ(window.ranges[1].from, time(36));
+    ASSERT_THAT(window.gaps, SizeIs(1));
+    EXPECT_EQ(window.gaps[0].begin, at(32));
+    EXPECT_EQ(window.gaps[0].end, at(48));
+    EXPECT_EQ(window.gaps[0].after, time(15));
+    EXPECT_EQ(window.gaps[0].before, time(36));
+}
+
+TEST_F(RecoveryWindowTest, BehindTheLastGapNothingCanBeHad) {
+    snapshot(16, 20, 4);
+    slice(16, 32, 0, 15);
+    slice(48, 64, 32, 47);
+    const RecoveryWindow window = recovery_window(source);
+    EXPECT_EQ(window.latest(), time(15));
+    ASSERT_THAT(window.gaps, SizeIs(1));
+    EXPECT_EQ(window.gaps[0].after, time(15));
+    EXPECT_EQ(window.gaps[0].before, std::nullopt);
+}
+
+TEST_F(RecoveryWindowTest, ASnapshotWithoutItsLogCountsForNothing) {
+    const RunId broken = snapshot(16, 40, 4);
+    slice(16, 32, 0, 15);
+    slice(48, 64, 32, 47);
+    const RecoveryWindow window = recovery_window(source);
+    EXPECT_THAT(window.ranges, IsEmpty());
+    EXPECT_THAT(window.without_log, ElementsAre(broken));
+    EXPECT_EQ(window.earliest(), std::nullopt);
+    EXPECT_EQ(describe_times(window), "nothing");
+    ASSERT_THAT(window.gaps, SizeIs(1));
+    EXPECT_EQ(window.gaps[0].after, std::nullopt);
+}
+
+TEST_F(RecoveryWindowTest, WithoutCommitsItIsAMoment) {
+    snapshot(16, 20, 4);
+    slice(16, 32, 0, 0);
+    const RecoveryWindow window = recovery_window(source);
+    ASSERT_THAT(window.ranges, SizeIs(1));
+    EXPECT_EQ(window.ranges[0].from, window.ranges[0].until);
+}
+
+TEST_F(RecoveryWindowTest, OfAnAbandonedTimelineThatIsToldWhichOnlyItHas) {
+    snapshot(16, 20, 4);
+    slice(16, 32, 0, 15);
+    slice(32, 48, 16, 31);
+    slice(32, 48, 16, 40, 2);
+    source.histories.emplace(2, TimelineHistory(1).branch(2, at(40), "promoted"));
+    const RecoveryWindow both = recovery_window(source);
+    ASSERT_THAT(both.ranges, SizeIs(2));
+    EXPECT_EQ(both.ranges[0].timeline, 2U);
+    EXPECT_EQ(both.ranges[0].until, time(40));
+    EXPECT_EQ(both.ranges[1].timeline, 1U);
+    EXPECT_EQ(both.ranges[1].until, time(31));
+    // When it was left where its log ends, it has nothing of its own.
+    source.histories.clear();
+    source.histories.emplace(2, TimelineHistory(1).branch(2, at(48), "promoted"));
+    EXPECT_THAT(recovery_window(source).ranges, SizeIs(1));
+}
+
+} // namespace
+} // namespace holdfast::postgres
