@@ -54,7 +54,8 @@ struct CaptureProblem {
     std::string what;
 };
 
-// A page that has changed, by more than hints, though the changed blocks do not name it.
+// A page that has changed by more than hints before this backup began, though the changed blocks do not name
+// it.
 struct UnnamedChange {
     RelationSegment segment;
     std::uint32_t block = 0; // in its file

@@ -4,9 +4,8 @@
 #include "documents/directory_reader.h"
 #include "documents/entry_metadata.h"
 #include "documents/entry_name.h"
-#include "postgres/capture/memory_source.h"
 #include "postgres/capture/polite_files.h"
-#include "postgres/files/hint_bits.h"
+#include "repository/node/file_map_node.h"
 
 #include <algorithm>
 
@@ -20,8 +19,6 @@ namespace {
 constexpr std::size_t most_reported = 1000;
 // So many files are opened and read ahead; with their entries and those of the earlier snapshot in memory.
 constexpr std::size_t most_items = 64;
-constexpr unsigned control_attempts = 50;
-constexpr Duration control_pause = std::chrono::milliseconds(20);
 
 PageCheckSettings check_settings(const ClusterCaptureRequest& request, const ControlFile& control) {
     PageCheckSettings settings;
@@ -63,26 +60,6 @@ std::vector<PageRange> pages_of_blocks(const std::vector<BlockRange>& blocks, st
 }
 
 } // namespace
-
-ClusterCapturer::EarlierTree::EarlierTree(BackupRun& run, const std::optional<NodeRef>& root) : run_(run) {
-    levels_.emplace_back(run.nodes(), root ? std::vector{*root} : std::vector<NodeRef>(),
-                         [](const NodeRef&) {});
-}
-
-const TreeEntry* ClusterCapturer::EarlierTree::find(std::string_view name) {
-    const std::vector<const TreeEntry*> found = levels_.back().find(name);
-    return found.empty() ? nullptr : found.front();
-}
-
-const TreeEntry* ClusterCapturer::EarlierTree::enter(std::string_view name) {
-    const TreeEntry* entry = find(name);
-    std::vector<NodeRef> below;
-    if (entry != nullptr && entry->type == EntryType::directory) below.push_back(entry->children);
-    levels_.emplace_back(run_.nodes(), below, [this](const NodeRef& node) {
-        if (run_.may_refer(node.location.frame)) run_.writer().remember_node(node);
-    });
-    return entry;
-}
 
 ClusterCapturer::ClusterCapturer(BackupRun& run, const ClusterCaptureRequest& request,
                                  const ControlFile& control, Progress& progress, std::stop_token stop)
@@ -341,115 +318,6 @@ void ClusterCapturer::take(Item& item) {
     checkpoint_if_due(nullptr);
 }
 
-void ClusterCapturer::store(Item& item) {
-    const std::string& path = item.reading->order().path;
-    try {
-        if (std::optional<Error> error = item.reading->opened()) {
-            if (error->code() == ErrorCode::not_found) {
-                ++result_.vanished;
-                return;
-            }
-            throw Error(*error);
-        }
-        FileContentResult content = write(item);
-        item.entry.size = content.size_bytes;
-        item.entry.content = std::move(content.content);
-        item.entry.digest = content.digest;
-        result_.totals.read_bytes += content.read_bytes;
-        result_.rewritten_bytes += content.rewritten_bytes;
-        if (content.map_missing) ++result_.files_without_map;
-        ++(item.before ? result_.totals.changed_files : result_.totals.new_files);
-    } catch (const Error& error) {
-        const bool opened = !item.reading->opened();
-        if (error.code() == ErrorCode::cancelled || (opened && !item.reading->failed())) throw;
-        // Not the file of the last snapshot: the log would not bring that up to date.
-        problem(path, error.message());
-        item.entry.flags |= entry_flag::unreadable;
-        item.entry.content = std::monostate{};
-        item.entry.digest = {};
-    }
-    add(item.entry);
-}
-
-FileContentResult ClusterCapturer::write(Item& item) {
-    AheadFile& file = *item.reading;
-    const TreeEntry* before = item.before ? &*item.before : nullptr;
-    item.entry.size = file.size_bytes();
-    if (item.named && file.size_bytes() < segmented_file_bytes) return compare_small(item);
-    FileWriteOptions options;
-    if (file.order().relation) options.mode = SplitMode::pages;
-    if (file.order().pages) options.changed = &*file.order().pages;
-    const auto unfinished = [&](FileContentResult part) {
-        TreeEntry entry = item.entry;
-        entry.flags |= entry_flag::incomplete;
-        entry.size = part.size_bytes;
-        entry.content = std::move(part.content);
-        return entry;
-    };
-    options.segment_done = [&](const std::function<FileContentResult()>& so_far) {
-        if (!run_.checkpoint_due()) return;
-        const TreeEntry entry = unfinished(so_far());
-        run_.save_checkpoint(root_with(&entry));
-    };
-    options.stopped = [&](const std::function<FileContentResult()>& so_far) {
-        unfinished_ = unfinished(so_far());
-    };
-    std::optional<StoredContent> stored;
-    if (item.named && before != nullptr) {
-        stored.emplace(run_.nodes(), run_.packs(), *before);
-        options.page_differs = [&](std::uint64_t offset, ByteView page) {
-            compare_page(item, *stored, offset, page);
-        };
-    }
-    return run_.files().write(file, before, options);
-}
-
-// A file that is compared and has no signatures.
-FileContentResult ClusterCapturer::compare_small(Item& item) {
-    Bytes bytes(item.reading->size_bytes());
-    bytes.resize(item.reading->read(0, bytes));
-    StoredContent before(run_.nodes(), run_.packs(), *item.before);
-    MemorySource source(bytes);
-    FileContentResult result = run_.files().write(source, &*item.before, {});
-    if (result.digest == item.before->digest && bytes.size() == item.before->size) return result;
-    for (std::size_t at = 0; at < std::min<std::uint64_t>(bytes.size(), item.before->size);
-         at += page_bytes) {
-        const std::size_t length = std::min(page_bytes, bytes.size() - at);
-        compare_page(item, before, at, ByteView(bytes).subspan(at, length));
-    }
-    return result;
-}
-
-// `page` is one of page_bytes that may differ from the earlier snapshot's.
-void ClusterCapturer::compare_page(Item& item, StoredContent& before, std::uint64_t offset, ByteView page) {
-    const std::uint64_t number = offset / page_bytes;
-    const bool named = std::ranges::any_of(*item.named, [&](const PageRange& range) {
-        return range.first <= number && number < range.first + range.count;
-    });
-    if (named) return;
-    // By whole blocks, since hints are masked by blocks; a larger block is looked at once for each page in
-    // it.
-    const std::uint64_t block_bytes = control_.block_bytes;
-    for (std::uint64_t at = offset / block_bytes * block_bytes; at < offset + page.size();
-         at += block_bytes) {
-        Bytes now(block_bytes);
-        Bytes then(block_bytes);
-        if (at >= offset && at + block_bytes <= offset + page.size()) {
-            std::copy_n(page.begin() + static_cast<std::ptrdiff_t>(at - offset), block_bytes, now.begin());
-        } else {
-            now.resize(item.reading->read(at, now));
-        }
-        then.resize(before.read(at, then));
-        now.resize(std::min(now.size(), then.size()));
-        then.resize(now.size());
-        if (now.size() == block_bytes ? equal_but_hint_bits(now, then) : now == then) continue;
-        ++result_.unnamed_changes;
-        if (result_.unnamed.size() >= most_reported) continue;
-        result_.unnamed.push_back(
-            {*item.reading->order().relation, static_cast<std::uint32_t>(at / block_bytes)});
-    }
-}
-
 void ClusterCapturer::add(const TreeEntry& entry) {
     tree_->add(entry);
     if (entry.type != EntryType::file) {
@@ -458,32 +326,6 @@ void ClusterCapturer::add(const TreeEntry& entry) {
     }
     ++result_.totals.files;
     result_.totals.bytes += entry.size;
-}
-
-// Read last, and again until its sum is right.
-void ClusterCapturer::add_control_file() {
-    const std::string path = fmt::format("{}/{}", request_.data_directory, control_file_path);
-    Bytes bytes;
-    for (unsigned attempt = 0;; ++attempt) {
-        bytes = read_file(path, 1u << 20);
-        result_.control = parse_control_file(bytes);
-        if (result_.control.crc_right) break;
-        if (attempt == control_attempts) {
-            throw Error(ErrorCode::corrupt, fmt::format("the sum of {} is never right", path),
-                        "look at it with pg_controldata");
-        }
-        if (!request_.clock->sleep_for(control_pause, stop_))
-            throw Error(ErrorCode::cancelled, "stopped before it was done");
-    }
-    MemorySource source(bytes);
-    FileContentResult content = run_.files().write(source, nullptr, {});
-    control_entry_->size = content.size_bytes;
-    control_entry_->content = std::move(content.content);
-    control_entry_->digest = content.digest;
-    result_.totals.read_bytes += content.read_bytes;
-    ++result_.totals.files;
-    result_.totals.bytes += control_entry_->size;
-    result_.data = data_.complete(*control_entry_);
 }
 
 void ClusterCapturer::checkpoint_if_due(const TreeEntry* unfinished) {

@@ -2,12 +2,11 @@
 // the tree of what comes.
 #pragma once
 
-#include "documents/backup/previous_directory.h"
 #include "documents/backup/tree_assembly.h"
 #include "postgres/capture/capture_cluster.h"
 #include "postgres/capture/cluster_walk.h"
+#include "postgres/capture/earlier_tree.h"
 #include "postgres/capture/read_ahead.h"
-#include "repository/content/stored_content.h"
 
 #include <deque>
 #include <memory>
@@ -35,20 +34,6 @@ class ClusterCapturer final : public ClusterVisitor {
     void error(const std::string& path, const Error& error) override;
 
   private:
-    // Where the walk is in an earlier tree.
-    class EarlierTree {
-      public:
-        EarlierTree(BackupRun& run, const std::optional<NodeRef>& root);
-        // Goes into that directory; returns what find() would.
-        const TreeEntry* enter(std::string_view name);
-        void leave() { levels_.pop_back(); }
-        // Names must be asked for in ascending order, each once.
-        const TreeEntry* find(std::string_view name);
-
-      private:
-        BackupRun& run_;
-        std::vector<PreviousDirectory> levels_;
-    };
     // What the walk has shown and the tree does not have yet.
     struct Item {
         enum class Kind { enter, leave, ready, control, read };
@@ -72,8 +57,7 @@ class ClusterCapturer final : public ClusterVisitor {
     void take(Item& item);
     void store(Item& item);
     FileContentResult write(Item& item);
-    FileContentResult compare_small(Item& item);
-    void compare_page(Item& item, StoredContent& before, std::uint64_t offset, ByteView page);
+    FileContentResult compare(Item& item);
     void add(const TreeEntry& entry);
     void checkpoint_if_due(const TreeEntry* unfinished);
     NodeRef root_with(const TreeEntry* unfinished) const;

@@ -405,10 +405,10 @@ TEST_F(CaptureClusterTest, AFileOfHolesCostsNothing) {
 }
 
 TEST_F(CaptureClusterTest, ManySmallFilesComeInOrder) {
-    for (unsigned i = 0; i < 3000; ++i) write("many/" + std::to_string(i), std::string(i % 700, 'x'));
+    for (unsigned i = 0; i < 400; ++i) write("many/" + std::to_string(i), std::string(i % 700, 'x'));
     const Captured captured = capture();
     EXPECT_EQ(difference(captured), "");
-    EXPECT_EQ(captured.capture.totals.files, 3000U + 10);
+    EXPECT_EQ(captured.capture.totals.files, 400U + 10);
 }
 
 TEST_F(CaptureClusterTest, IsHeldToARate) {

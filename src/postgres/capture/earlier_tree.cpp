@@ -1,0 +1,25 @@
+#include "postgres/capture/earlier_tree.h"
+
+namespace holdfast::postgres {
+
+EarlierTree::EarlierTree(BackupRun& run, const std::optional<NodeRef>& root) : run_(run) {
+    levels_.emplace_back(run.nodes(), root ? std::vector{*root} : std::vector<NodeRef>(),
+                         [](const NodeRef&) {});
+}
+
+const TreeEntry* EarlierTree::find(std::string_view name) {
+    const std::vector<const TreeEntry*> found = levels_.back().find(name);
+    return found.empty() ? nullptr : found.front();
+}
+
+const TreeEntry* EarlierTree::enter(std::string_view name) {
+    const TreeEntry* entry = find(name);
+    std::vector<NodeRef> below;
+    if (entry != nullptr && entry->type == EntryType::directory) below.push_back(entry->children);
+    levels_.emplace_back(run_.nodes(), below, [this](const NodeRef& node) {
+        if (run_.may_refer(node.location.frame)) run_.writer().remember_node(node);
+    });
+    return entry;
+}
+
+} // namespace holdfast::postgres
