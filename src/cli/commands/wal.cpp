@@ -6,6 +6,7 @@
 #include "cli/text.h"
 #include "postgres/archive/wal_fetch.h"
 #include "postgres/archive/wal_push.h"
+#include "postgres/receive/receive_wal.h"
 
 #include <algorithm>
 #include <array>
@@ -134,6 +135,95 @@ int run_prefetch(CommandContext& context, const Arguments& arguments) {
     return exit_done;
 }
 
+struct ReceiveArguments {
+    std::string repository, source, slot;
+    std::string spool_limit = "8G";
+    std::string application_name = "holdfast";
+    std::optional<double> flush_seconds;
+    double stop_grace_seconds = 30;
+    bool create_slot = false;
+    bool synchronous = false;
+    bool new_cluster = false;
+};
+
+Duration from_seconds(double seconds) {
+    return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+}
+
+postgres::ReceiveSettings receive_settings(const CommandContext& context, const ReceiveArguments& arguments) {
+    const SourceConfiguration source = source_named(context, arguments.source, kind);
+    if (source.connection.empty()) {
+        throw Error(ErrorCode::usage, fmt::format("it is not said how source '{}' is reached", source.name),
+                    fmt::format("set connection below [source.{}] in holdfast.toml", source.name));
+    }
+    postgres::ReceiveSettings settings;
+    settings.source = source.name;
+    settings.server.conninfo = source.connection;
+    settings.server.application_name = arguments.application_name;
+    settings.server.create_slot = arguments.create_slot;
+    settings.server.slot = !arguments.slot.empty() ? arguments.slot : source.slot;
+    if (settings.server.slot.empty()) settings.server.slot = "holdfast";
+    settings.spool_directory = spool_directory_of(context, source, arguments.repository);
+    settings.spool_limit_bytes = parse_size(arguments.spool_limit, "--spool-limit");
+    settings.synchronous = arguments.synchronous;
+    settings.new_cluster = arguments.new_cluster;
+    settings.stop_grace = from_seconds(arguments.stop_grace_seconds);
+    settings.shipping.workers = worker_count();
+    if (source.compression_level != 0)
+        settings.shipping.compression_level = static_cast<int>(source.compression_level);
+    if (arguments.synchronous) settings.shipping.flush_interval = {};
+    if (arguments.flush_seconds) settings.shipping.flush_interval = from_seconds(*arguments.flush_seconds);
+    return settings;
+}
+
+int run_receive(CommandContext& context, const ReceiveArguments& arguments) {
+    postgres::ReceiveSettings settings = receive_settings(context, arguments);
+    if (context.json()) {
+        settings.report = [](const postgres::ReceiveState& state) {
+            fmt::print("{}\n", postgres::to_json_text(state));
+            std::fflush(stdout);
+        };
+    }
+    const OpenRepository open = context.open(arguments.repository);
+    const postgres::ReceiveState last = postgres::receive_wal(*open.repository, settings, context.stop());
+    if (!context.json() && !context.options().quiet) {
+        fmt::print("received up to {}, archived up to {}\n",
+                   last.received.lsn ? last.received.str() : "nothing",
+                   last.archived.lsn ? last.archived.str() : "nothing");
+    }
+    return last.archived == last.received ? exit_done : exit_incomplete;
+}
+
+void add_receive(CLI::App& group, RunCommand& run) {
+    auto a = std::make_shared<ReceiveArguments>();
+    CLI::App* command =
+        group.add_subcommand("receive", "Receive the log continuously through a replication slot");
+    add_repository_option(*command, a->repository);
+    command->add_option("SOURCE", a->source, "Name of the source")->required();
+    command->add_option("--slot", a->slot,
+                        "The replication slot (default: slot below [source.SOURCE], or holdfast)");
+    command->add_flag("--create-slot", a->create_slot, "Make the slot when it is missing, or lost its log");
+    command
+        ->add_option("--flush-interval", a->flush_seconds,
+                     "Seconds after which what came is stored, if the store is fast enough (default: 5; with "
+                     "--synchronous: 0)")
+        ->check(CLI::Range(0.0, 3600.0));
+    command->add_option("--spool-limit", a->spool_limit, "How much may wait on this machine, such as 8G")
+        ->capture_default_str();
+    command->add_flag("--synchronous", a->synchronous,
+                      "Acknowledge only what the repository has, and at once: as a synchronous standby");
+    command
+        ->add_option("--application-name", a->application_name,
+                     "How it shows on the server, and counts in synchronous_standby_names")
+        ->capture_default_str();
+    command->add_option("--stop-grace", a->stop_grace_seconds, "Seconds for storing what came, when stopped")
+        ->check(CLI::Range(0.0, 3600.0))
+        ->capture_default_str();
+    command->add_flag("--new-cluster", a->new_cluster,
+                      "Another cluster has taken the place of the one that the source was");
+    command->callback([a, &run] { run = [a](CommandContext& context) { return run_receive(context, *a); }; });
+}
+
 } // namespace
 
 void add_wal(CLI::App& app, RunCommand& run) {
@@ -167,6 +257,7 @@ void add_wal(CLI::App& app, RunCommand& run) {
     prefetch->group("");
     prefetch->add_option("FILE", behind->file, "Those behind this one")->required();
     prefetch->add_option("--ahead", behind->ahead, "How many");
+    add_receive(*group, run);
 }
 
 } // namespace holdfast

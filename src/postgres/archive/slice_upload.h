@@ -22,6 +22,8 @@ class SliceUpload {
 
     // Waits for room. Throws what a worker threw.
     void add(CutSlice slice);
+    // Throws what a worker threw, if one did: nothing more is stored then.
+    void rethrow_if_failed() { workers_.rethrow_if_failed(); }
     // Returns when all that was added is durable. Throws what a worker threw, or Error(cancelled).
     void finish();
 

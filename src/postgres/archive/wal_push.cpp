@@ -2,10 +2,10 @@
 
 #include "base/error.h"
 #include "base/file_descriptor.h"
+#include "postgres/archive/same_cluster.h"
 #include "postgres/archive/slice_upload.h"
 #include "postgres/archive/wal_archive.h"
 #include "postgres/archive/wal_file_name.h"
-#include "repository/protocol/snapshot_list.h"
 
 #include <algorithm>
 #include <atomic>
@@ -205,33 +205,13 @@ class Push {
         }
         system_identifier_ = system_identifier;
         const ArchiveId archive = wal_archive_id(repository_.keys(), settings_.source, system_identifier);
-        if (!settings_.new_cluster) refuse_another_cluster(archive);
+        if (!settings_.new_cluster)
+            expect_same_cluster(repository_, settings_.source, archive, settings_.spool_directory);
         archive_.emplace(repository_.context(), archive);
         log_.emplace(repository_.context(), archive, settings_.compression_level);
         upload_.emplace(
             *log_, settings_.workers, waiting_slice_bytes,
             [this](const LogSliceId&, std::size_t bytes) { stored_bytes_ += bytes; }, stop_);
-    }
-
-    void refuse_another_cluster(const ArchiveId& archive) const {
-        const std::string seen_path = settings_.spool_directory + "/archive";
-        if (fs::exists(seen_path) && as_text(read_file(seen_path, 1024)) == archive.hex()) return;
-        const Snapshot* newest = nullptr;
-        const SnapshotList list = list_snapshots(repository_.context());
-        for (const Snapshot& snapshot : list.snapshots) {
-            if (snapshot.source == settings_.source && snapshot.log &&
-                (newest == nullptr || newer(snapshot, *newest)))
-                newest = &snapshot;
-        }
-        if (newest != nullptr && newest->log->archive != archive) {
-            throw Error(
-                ErrorCode::already_exists,
-                fmt::format("the source {} is another cluster than this one: snapshot {} has another system "
-                            "identifier (or was made in another domain)",
-                            settings_.source, newest->id.hex()),
-                "give this cluster a source of its own, or say --new-cluster if it has replaced the old one");
-        }
-        write_file_durably(seen_path, as_bytes(archive.hex()));
     }
 
     void push_history(const std::string& path, TimelineId timeline) {

@@ -41,9 +41,9 @@ WalStream::WalStream(ReplicationConnection& connection, WalStreamOptions options
     : connection_(&connection),
       options_(std::move(options)),
       clock_(&clock),
-      written_(options_.start),
-      flushed_(options_.start),
-      applied_(options_.start),
+      written_(options_.confirmed.value_or(options_.start)),
+      flushed_(written_),
+      applied_(written_),
       last_received_(std::chrono::steady_clock::now()),
       last_status_(last_received_) {
     if (!options_.slot.empty() && !is_slot_name(options_.slot)) {

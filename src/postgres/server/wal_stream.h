@@ -17,6 +17,9 @@ struct WalStreamOptions {
     Lsn start; // any position; a segment's begin, usually
     TimelineId timeline = 0;
     std::string slot{}; // empty: without one
+    // Durable already: what the server is told until more is reported. Nothing: `start`; 0: the server is
+    // told of nothing, and the slot stays as it is.
+    std::optional<Lsn> confirmed{};
     // How often the server is told our positions when there is nothing else to say.
     Duration status_interval = std::chrono::seconds(5);
     // Without a word for half of this the server is asked whether it lives; without one for all of it, it is

@@ -1,0 +1,450 @@
+// The log of real servers, received while they are at work and while everything fails.
+#include "postgres/archive/wal_push.h"
+#include "service/open_repository.h"
+#include "support/document_repository.h"
+#include "support/error_matchers.h"
+#include "support/holdfast_user.h"
+#include "support/hook_store.h"
+#include "support/receiver.h"
+
+#include <csignal>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+using namespace holdfast;
+using namespace holdfast::postgres;
+using namespace holdfast::test;
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+using testing::SizeIs;
+
+namespace {
+
+constexpr std::uint64_t mebibyte = 1 << 20; // which segments have here
+
+PostgresOptions options_of(int version) {
+    return {.version = version,
+            .wal_segment_mib = 1,
+            .settings = "wal_keep_size = 2GB\nmax_wal_size = 64MB\nfsync = off\n"};
+}
+
+Lsn position_of(const PostgresServer& server) {
+    return *parse_lsn(server.query_value("SELECT pg_current_wal_flush_lsn()"));
+}
+
+// Some megabytes of log, with commits.
+void write_some(const PostgresServer& server, int megabytes = 3) {
+    for (int i = 0; i < megabytes; ++i)
+        server.execute("CREATE TABLE IF NOT EXISTS w (i int, t text);"
+                       "INSERT INTO w SELECT i, repeat(md5(i::text), 8) FROM generate_series(1, 3000) i");
+}
+
+bool has_alarm(const ReceiveState& state, const std::string& words) {
+    return std::ranges::any_of(
+        state.alarms, [&](const std::string& alarm) { return alarm.find(words) != std::string::npos; });
+}
+
+class ReceiveBase {
+  protected:
+    ReceiveBase() {
+        through = std::make_shared<HookStore>(files.store, [this](const StoreCall& call) {
+            if (failing && call.verb == StoreVerb::put && call.name.starts_with("logs/"))
+                throw Error(ErrorCode::unavailable, "a planned fault", "", true);
+        });
+        repository = std::make_unique<Repository>(
+            through, unlock(*files.store, DocumentRepository::passphrase()),
+            LocalDirectories{files.scratch.file("cache"), files.scratch.path().string()}, system_clock(),
+            files.random, silent_logger());
+        settings.source = "orders";
+        settings.server.slot = "holdfast";
+        settings.server.create_slot = true;
+        settings.spool_directory = files.scratch.file("spool");
+        settings.shipping.flush_interval = 100ms;
+        settings.shipping.first_retry = 10ms;
+        settings.shipping.last_retry = 50ms;
+        settings.first_reconnect = 10ms;
+        settings.last_reconnect = 100ms;
+    }
+    void connect_to(const PostgresServer& server) { settings.server.conninfo = server.conninfo(); }
+    RunningReceiver start() { return RunningReceiver(*repository, settings); }
+    static std::uint64_t identifier_of(const PostgresServer& server) {
+        return std::stoull(server.query_value("SELECT system_identifier FROM pg_control_system()"));
+    }
+    WalArchive archive_of(const PostgresServer& server) const {
+        return {repository->context(), wal_archive_id(repository->keys(), "orders", identifier_of(server))};
+    }
+    static Lsn first_of(const WalArchive& archive, TimelineId timeline = 1) {
+        Lsn first{UINT64_MAX};
+        for (const LogSliceId& slice : archive.slices()) {
+            if (slice.range.branch == timeline && slice.range.begin < slice.range.end)
+                first = std::min(first, Lsn{slice.range.begin});
+        }
+        return first;
+    }
+    void expect_whole(const PostgresServer& server, WalPosition end) const {
+        const WalArchive archive = archive_of(server);
+        expect_archived_as_written(archive, server.data_directory(),
+                                   {end.timeline, first_of(archive, end.timeline), end.lsn}, mebibyte);
+    }
+
+    DocumentRepository files;
+    std::atomic<bool> failing = false;
+    std::shared_ptr<Store> through;
+    std::unique_ptr<Repository> repository;
+    ReceiveSettings settings;
+};
+
+class ReceiveTest : public ReceiveBase, public testing::TestWithParam<int> {};
+class ReceiveFrom15 : public ReceiveBase, public testing::Test {};
+
+} // namespace
+
+INSTANTIATE_TEST_SUITE_P(Versions, ReceiveTest, testing::ValuesIn(postgres_versions));
+
+TEST_P(ReceiveTest, TheArchiveFollowsTheServerByteForByte) {
+    PostgresServer server(options_of(GetParam()));
+    connect_to(server);
+    RunningReceiver receiver = start();
+    receiver.wait_for([](const auto& state) { return state.phase == "streaming"; });
+    write_some(server);
+    const Lsn written = position_of(server);
+    const ReceiveState state = receiver.wait_until_archived({1, written});
+    EXPECT_THAT(state.alarms, SizeIs(0));
+    // Also what came just before the end.
+    write_some(server, 1);
+    const Lsn more = position_of(server);
+    receiver.wait_for([&](const auto& now) { return now.received >= WalPosition{1, more}; });
+    const ReceiveState last = receiver.stop();
+    EXPECT_EQ(last.archived, last.received);
+    EXPECT_EQ(last.acknowledged, last.received);
+    EXPECT_GE(last.archived.lsn, more);
+    EXPECT_GT(last.last_commit, written);
+    EXPECT_GT(last.last_commit_us, 0);
+    expect_whole(server, last.archived);
+    // The server knows, and so do others.
+    EXPECT_EQ(server.query_value("SELECT restart_lsn FROM pg_replication_slots"), last.archived.lsn.str());
+    const auto told = read_receive_state(receive_state_path(settings.spool_directory));
+    ASSERT_TRUE(told);
+    EXPECT_EQ(told->archived, last.archived);
+    EXPECT_EQ(told->phase, "stopped");
+    EXPECT_EQ(told->last_commit_us, last.last_commit_us);
+}
+
+TEST_P(ReceiveTest, APromotionIsFollowedToTheNextTimeline) {
+    PostgresServer primary(options_of(GetParam()));
+    const auto standby = PostgresServer::standby_of(primary, {}, options_of(GetParam()).settings);
+    connect_to(*standby);
+    write_some(primary);
+    RunningReceiver receiver = start();
+    receiver.wait_for([](const auto& state) { return state.phase == "streaming"; });
+    write_some(primary);
+    standby->catch_up_with(primary);
+    standby->promote();
+    write_some(*standby);
+    const Lsn written = position_of(*standby);
+    receiver.wait_until_archived({2, written});
+    const ReceiveState last = receiver.stop();
+    expect_whole(*standby, last.archived);
+    const WalArchive archive = archive_of(*standby);
+    const auto history = archive.history_text(2);
+    ASSERT_TRUE(history);
+    const TimelineHistory two = TimelineHistory::parse(2, *history);
+    ASSERT_THAT(two.ancestors(), SizeIs(1));
+    // The first timeline up to its end, and nothing behind it.
+    expect_archived_as_written(archive, primary.data_directory(),
+                               {1, first_of(archive), two.ancestors()[0].end}, mebibyte);
+    for (const LogSliceId& slice : archive.slices()) {
+        if (slice.range.branch == 1) {
+            EXPECT_LE(slice.range.end, two.ancestors()[0].end.value);
+        }
+    }
+}
+
+TEST_P(ReceiveTest, ServersThatStopAndCrashAreWaitedFor) {
+    PostgresServer server(options_of(GetParam()));
+    connect_to(server);
+    RunningReceiver receiver = start();
+    receiver.wait_for([](const auto& state) { return state.phase == "streaming"; });
+    for (const PostgresStop how : {PostgresStop::fast, PostgresStop::immediate, PostgresStop::kill}) {
+        write_some(server, 1);
+        server.stop(how);
+        receiver.wait_for([](const auto& state) { return state.phase == "reconnecting"; });
+        EXPECT_TRUE(has_alarm(receiver.state(), "server") || has_alarm(receiver.state(), "not received"));
+        server.start();
+        write_some(server, 1);
+        receiver.wait_until_archived({1, position_of(server)});
+    }
+    const ReceiveState last = receiver.stop();
+    EXPECT_THAT(last.alarms, SizeIs(0));
+    expect_whole(server, last.archived);
+}
+
+TEST_F(ReceiveFrom15, WhileTheRepositoryFailsTheSpoolIsAcknowledgedAndSaidSo) {
+    PostgresServer server(options_of(15));
+    connect_to(server);
+    settings.repository_patience = 200ms;
+    RunningReceiver receiver = start();
+    receiver.wait_for([](const auto& state) { return state.archived.lsn; });
+    failing = true;
+    write_some(server);
+    const Lsn written = position_of(server);
+    const ReceiveState during =
+        receiver.wait_for([&](const auto& state) { return state.acknowledged.lsn >= written; });
+    EXPECT_LT(during.archived.lsn, written);
+    EXPECT_TRUE(has_alarm(during, "nothing could be stored")) << to_json_text(during);
+    EXPECT_TRUE(has_alarm(during, "a planned fault")) << to_json_text(during);
+    // The server has let go what only the spool has; a receiver that is started again stores it.
+    settings.stop_grace = 10ms;
+    receiver.wait_for([&](const auto&) {
+        return *parse_lsn(server.query_value("SELECT restart_lsn FROM pg_replication_slots")) >= written;
+    });
+    const ReceiveState stopped = receiver.stop();
+    EXPECT_LT(stopped.archived.lsn, written);
+    failing = false;
+    server.stop(PostgresStop::fast);
+    RunningReceiver second = start();
+    // Also while the server is away.
+    second.wait_until_archived({1, written});
+    server.start();
+    write_some(server, 1);
+    second.wait_until_archived({1, position_of(server)});
+    const ReceiveState last = second.stop();
+    EXPECT_THAT(last.alarms, SizeIs(0));
+    expect_whole(server, last.archived);
+}
+
+TEST_F(ReceiveFrom15, SynchronouslyACommitReturnsWhenTheRepositoryHasIt) {
+    PostgresServer server(options_of(15));
+    connect_to(server);
+    server.execute("CREATE TABLE t (i int)");
+    settings.synchronous = true;
+    settings.repository_patience = 100ms;
+    settings.shipping.flush_interval = {};
+    settings.server.application_name = "vault";
+    RunningReceiver receiver = start();
+    receiver.wait_for([](const auto& state) { return state.archived.lsn; });
+    server.execute("ALTER SYSTEM SET synchronous_standby_names = 'vault'");
+    server.reload();
+    const auto kind = [&] {
+        return server.query_value(
+            "SELECT sync_state FROM pg_stat_replication WHERE application_name = 'vault'");
+    };
+    receiver.wait_for([&](const auto&) { return kind() == "sync"; });
+    for (int i = 0; i < 20; ++i) {
+        Connection writer = server.connect();
+        writer.execute("INSERT INTO t VALUES (1)");
+        const Lsn committed = *parse_lsn(*writer.query_value("SELECT pg_current_wal_insert_lsn()"));
+        // What was written behind the commit may be on its way.
+        const WalArchive archive = archive_of(server);
+        Lsn end;
+        for (const LogSliceId& slice : archive.slices()) end = std::max(end, Lsn{slice.range.end});
+        EXPECT_GE(end.value + 512, committed.value) << end.str() << " " << committed.str();
+    }
+    failing = true;
+    std::atomic<bool> returned = false;
+    std::jthread writer([&] {
+        server.execute("INSERT INTO t VALUES (2)");
+        returned = true;
+    });
+    receiver.wait_for([](const auto& state) { return has_alarm(state, "nothing is acknowledged"); });
+    // Nor does a lost connection acknowledge what the spool has.
+    server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_replication");
+    receiver.wait_for([&](const auto&) { return kind() == "sync"; });
+    EXPECT_FALSE(returned);
+    EXPECT_LE(receiver.state().acknowledged, receiver.state().archived);
+    failing = false;
+    receiver.wait_for([&](const auto&) { return returned.load(); });
+    writer.join();
+    server.execute("ALTER SYSTEM RESET synchronous_standby_names");
+    server.reload();
+    const ReceiveState last = receiver.stop();
+    expect_whole(server, last.archived);
+}
+
+TEST_F(ReceiveFrom15, AFullSpoolStopsReceivingUntilThereIsRoom) {
+    PostgresServer server(options_of(15));
+    connect_to(server);
+    settings.repository_patience = 100ms;
+    settings.spool_limit_bytes = 5 * mebibyte;
+    RunningReceiver receiver = start();
+    receiver.wait_for([](const auto& state) { return state.archived.lsn; });
+    failing = true;
+    write_some(server, 12);
+    const ReceiveState full =
+        receiver.wait_for([](const auto& state) { return state.phase == "waiting for room"; });
+    EXPECT_TRUE(has_alarm(full, "the spool is full"));
+    EXPECT_LE(full.spool_bytes, settings.spool_limit_bytes + mebibyte);
+    EXPECT_LT(full.received.lsn, position_of(server));
+    failing = false;
+    receiver.wait_until_archived({1, position_of(server)});
+    const ReceiveState last = receiver.stop();
+    EXPECT_THAT(last.alarms, SizeIs(0));
+    expect_whole(server, last.archived);
+}
+
+TEST_F(ReceiveFrom15, ASlotThatWasDroppedIsMadeAgainWhenToldAndAGapIsNamed) {
+    PostgresOptions options = options_of(15);
+    options.settings = "wal_keep_size = 0\nmax_wal_size = 2MB\nmin_wal_size = 2MB\nfsync = off\n";
+    PostgresServer server(options);
+    connect_to(server);
+    settings.server.create_slot = false;
+    {
+        RunningReceiver receiver = start();
+        const auto error = receiver.error();
+        ASSERT_TRUE(error);
+        EXPECT_EQ(error->code(), ErrorCode::not_found);
+        EXPECT_THAT(error->hint(), HasSubstr("--create-slot"));
+    }
+    settings.server.create_slot = true;
+    Lsn end;
+    {
+        RunningReceiver receiver = start();
+        receiver.wait_for([](const auto& state) { return state.phase == "streaming"; });
+        write_some(server, 2);
+        receiver.wait_until_archived({1, position_of(server)});
+        end = receiver.stop().archived.lsn;
+    }
+    // Nothing was written that needs the slot.
+    server.execute("SELECT pg_drop_replication_slot('holdfast')");
+    {
+        RunningReceiver receiver = start();
+        write_some(server, 1);
+        receiver.wait_until_archived({1, position_of(server)});
+        const ReceiveState state = receiver.stop();
+        EXPECT_THAT(state.gaps, SizeIs(0));
+        end = state.archived.lsn;
+    }
+    server.execute("SELECT pg_drop_replication_slot('holdfast')");
+    for (int i = 0; i < 8; ++i) {
+        write_some(server, 1);
+        server.execute("SELECT pg_switch_wal()");
+        server.execute("CHECKPOINT");
+    }
+    RunningReceiver receiver = start();
+    const ReceiveState state =
+        receiver.wait_for([](const auto& now) { return has_alarm(now, "is lost") && !now.gaps.empty(); });
+    EXPECT_TRUE(has_alarm(state, "holdfast backup orders")) << to_json_text(state);
+    write_some(server, 1);
+    receiver.wait_until_archived({1, position_of(server)});
+    const ReceiveState last = receiver.stop();
+    ASSERT_THAT(last.gaps, SizeIs(1));
+    EXPECT_EQ(last.gaps[0].begin, end);
+    EXPECT_GT(last.gaps[0].end, end);
+    // It stays visible: what is before and behind it is there, and no more.
+    const WalArchive archive = archive_of(server);
+    EXPECT_EQ(archive.read({1, first_of(archive), last.archived.lsn}, [](ByteView) {}), end);
+    EXPECT_EQ(archive.read({1, last.gaps[0].end, last.archived.lsn}, [](ByteView) {}), last.archived.lsn);
+    const auto told = read_receive_state(receive_state_path(settings.spool_directory));
+    ASSERT_TRUE(told);
+    EXPECT_EQ(told->gaps, last.gaps);
+}
+
+TEST_F(ReceiveFrom15, WhatSomebodyElseHasArchivedIsNoGap) {
+    PostgresOptions options = options_of(15);
+    options.settings = "wal_keep_size = 0\nmax_wal_size = 2MB\nmin_wal_size = 2MB\nfsync = off\n";
+    PostgresServer server(options);
+    connect_to(server);
+    {
+        RunningReceiver receiver = start();
+        receiver.wait_for([](const auto& state) { return state.phase == "streaming"; });
+        write_some(server, 1);
+        receiver.wait_until_archived({1, position_of(server)});
+        receiver.stop();
+    }
+    server.execute("SELECT pg_drop_replication_slot('holdfast')");
+    PushSettings push;
+    push.source = "orders";
+    push.spool_directory = settings.spool_directory;
+    for (int i = 0; i < 8; ++i) {
+        write_some(server, 1);
+        server.execute("SELECT pg_switch_wal()");
+        for (const std::string& name : wal_segments(server.data_directory())) {
+            const auto segment = parse_segment_name(name, mebibyte);
+            if (segment->begin + mebibyte > position_of(server)) continue;
+            push_wal(*repository, server.data_directory() + "/pg_wal/" + name, push, {});
+        }
+        server.execute("CHECKPOINT");
+    }
+    RunningReceiver receiver = start();
+    write_some(server, 1);
+    receiver.wait_until_archived({1, position_of(server)});
+    const ReceiveState last = receiver.stop();
+    EXPECT_THAT(last.gaps, SizeIs(0));
+    EXPECT_THAT(last.alarms, SizeIs(0));
+    const WalArchive archive = archive_of(server);
+    EXPECT_EQ(archive.read({1, first_of(archive), last.archived.lsn}, [](ByteView) {}), last.archived.lsn);
+}
+
+TEST_F(ReceiveFrom15, ASecondReceiverAndAnotherClusterAreRefused) {
+    PostgresServer server(options_of(15));
+    connect_to(server);
+    RunningReceiver receiver = start();
+    receiver.wait_for([](const auto& state) { return state.archived.lsn; });
+    expect_error(
+        ErrorCode::already_exists, [&] { receive_wal(*repository, settings, {}); }, "another receiver");
+    receiver.stop();
+    connect_to(PostgresServer::shared(15));
+    expect_error(
+        ErrorCode::already_exists, [&] { receive_wal(*repository, settings, {}); }, "system identifier");
+    EXPECT_EQ(PostgresServer::shared(15).query_value("SELECT count(*) FROM pg_stat_replication"), "0");
+    server.query_value("SELECT 1");
+    PostgresServer::shared(15).execute("SELECT pg_drop_replication_slot('holdfast')");
+}
+
+// The program itself, killed again and again while the server is at work.
+class ReceiveProgram : public HoldfastUser {};
+
+TEST_F(ReceiveProgram, KilledAgainAndAgainItLosesNothing) {
+    PostgresServer server(options_of(15));
+    run({"init"});
+    write("../holdfast.toml", "[source.orders]\nkind = \"postgresql\"\nconnection = \"" + server.conninfo() +
+                                  "\"\nspool_directory = \"" + scratch.file("spool") + "\"\n");
+    const std::vector<std::string> words{"--config",
+                                         scratch.file("holdfast.toml"),
+                                         "wal",
+                                         "receive",
+                                         "--flush-interval",
+                                         "0.2",
+                                         "--create-slot",
+                                         "orders"};
+    ASSERT_EQ(server.run_tool("pgbench", {"-i", "-s", "1", "postgres"}).exit_code, 0);
+    const auto load = server.start_tool("pgbench", {"-c", "2", "-T", "600", "-R", "200", "postgres"});
+    const auto acknowledged = [&] {
+        return *parse_lsn(
+            server.query_value("SELECT coalesce(max(restart_lsn), '0/0') FROM pg_replication_slots"));
+    };
+    Lsn before;
+    for (int round = 0; round < 8; ++round) {
+        const auto receiver = start(words);
+        // Each time it must have come further.
+        while (acknowledged() <= before && !receiver->ended()) std::this_thread::sleep_for(10ms);
+        ASSERT_FALSE(receiver->ended()) << receiver->finish().error;
+        std::this_thread::sleep_for(std::chrono::milliseconds(round * 37));
+        receiver->signal(SIGKILL);
+        receiver->finish();
+        before = acknowledged();
+    }
+    load->signal(SIGTERM);
+    load->finish();
+    const Lsn written = position_of(server);
+    const auto receiver = start(words);
+    const auto state = [&] { return read_receive_state(receive_state_path(scratch.file("spool"))); };
+    while (!(state() && state()->archived.lsn >= written) && !receiver->ended())
+        std::this_thread::sleep_for(20ms);
+    receiver->signal(SIGTERM);
+    const ProgramRun run = receiver->finish();
+    EXPECT_EQ(run.exit_code, 0) << run.error;
+    EXPECT_THAT(run.out, HasSubstr("archived up to"));
+
+    RepositoryAccess access;
+    access.url = repository();
+    access.key_file = scratch.file("key");
+    access.cache_directory = scratch.file("cache");
+    const OpenRepository open = open_repository(access, silent_logger());
+    const WalArchive archive = open_wal_archive(*open.repository, "orders");
+    Lsn first{UINT64_MAX};
+    for (const LogSliceId& slice : archive.slices()) first = std::min(first, Lsn{slice.range.begin});
+    EXPECT_GE(state()->archived.lsn, written);
+    expect_archived_as_written(archive, server.data_directory(), {1, first, state()->archived.lsn}, mebibyte);
+}
