@@ -12,7 +12,9 @@ set -euo pipefail
 
 npm_version_13=13.23.0-beta.16
 declare -A suites=([17]=trixie [18]=forky)
-mirror=${HOLDFAST_TEST_DEBIAN_MIRROR:-http://deb.debian.org/debian}
+# Where this machine has its own packages from, unless told; security updates come from elsewhere.
+mirror=${HOLDFAST_TEST_DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' |
+    awk '$2 !~ /-/ { print $1; exit }')}
 
 fail() {
     echo "postgres-versions.sh: $1" >&2
