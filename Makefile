@@ -17,10 +17,11 @@ help: ## list these targets
 	@echo "Holdfast: backups that are encrypted, deduplicated and proven. Targets:"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: ## install what is missing, build, protect a sample tree and get it back
-	@$(INSTALL) build
+run: ## install what is missing, build, protect a sample tree and a PostgreSQL under load, and get them back
+	@$(INSTALL) build run
 	@$(call compile,release,-DHOLDFAST_TESTS=OFF)
 	@scripts/demo.sh
+	@scripts/demo-postgres.sh
 
 build: ## build the program: build/holdfast
 	@$(INSTALL) build
@@ -30,9 +31,10 @@ demo:
 	@scripts/demo.sh
 
 test: ## install what is missing, build, run the main job and all tests
-	@$(INSTALL) build test
+	@$(INSTALL) build run test
 	@$(call compile,release)
 	@scripts/demo.sh
+	@scripts/demo-postgres.sh --stop
 	@ctest --test-dir build --output-on-failure -j$(JOBS) -LE soak --no-tests=error
 
 test-sanitizers: asan tsan ## the unit tests under address, undefined-behaviour and thread sanitizers
