@@ -20,7 +20,8 @@ fail() {
 }
 
 is_installed() {
-    [ "$(dpkg-query --show --showformat '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+    [ "$(dpkg-query --show --showformat '${db:Status-Status}' "$1" 2>/dev/null)" = installed ] ||
+        grep -qxF "$1" <<<"$provided"
 }
 
 as_root() {
@@ -48,6 +49,10 @@ done
 [ "${#goals[@]}" -gt 0 ] || usage
 
 command -v dpkg-query >/dev/null || fail "this is no Debian system: install what scripts/packages/*.txt name by hand, then use cmake directly"
+
+# What installed packages provide beside themselves, one name a line: another vendor's nodejs is npm too.
+provided=$(dpkg-query --show --showformat '${db:Status-Status}, ${Provides}\n' 2>/dev/null |
+    sed -n 's/^installed, //p' | tr ',' '\n' | sed 's/ *(.*//; s/ //g')
 
 missing=()
 declare -A seen=()
