@@ -135,6 +135,9 @@ int run_prefetch(CommandContext& context, const Arguments& arguments) {
     return exit_done;
 }
 
+// Each needs memory for two slices.
+constexpr unsigned most_receive_workers = 4;
+
 struct ReceiveArguments {
     std::string repository, source, slot;
     std::string spool_limit = "8G";
@@ -168,7 +171,7 @@ postgres::ReceiveSettings receive_settings(const CommandContext& context, const 
     settings.synchronous = arguments.synchronous;
     settings.new_cluster = arguments.new_cluster;
     settings.stop_grace = from_seconds(arguments.stop_grace_seconds);
-    settings.shipping.workers = worker_count();
+    settings.shipping.workers = std::min(worker_count(), most_receive_workers);
     if (source.compression_level != 0)
         settings.shipping.compression_level = static_cast<int>(source.compression_level);
     if (arguments.synchronous) settings.shipping.flush_interval = {};

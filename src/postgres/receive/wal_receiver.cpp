@@ -1,7 +1,6 @@
 #include "postgres/receive/wal_receiver.h"
 
 #include "base/error.h"
-#include "base/stop_grace.h"
 #include "postgres/archive/same_cluster.h"
 #include "repository/log/log_path.h"
 
@@ -67,6 +66,7 @@ WalReceiver::WalReceiver(Repository& repository, const ReceiveSettings& settings
     : repository_(repository),
       settings_(settings),
       stop_(std::move(stop)),
+      grace_(stop_, settings.stop_grace, system_clock()),
       alarms_(repository.logger(), settings.source),
       spool_(place_for_spool(settings)),
       before_(read_receive_state(receive_state_path(settings.spool_directory))),
@@ -396,16 +396,13 @@ void WalReceiver::wait_for_room() {
 
 bool WalReceiver::finish_shipping() {
     if (!shipper_) return true;
-    const StopGrace grace(stop_, settings_.stop_grace, system_clock());
-    // Without a stop it is an error that ends the work: then the grace is all there is, too.
+    if (stop_.stop_requested()) return shipper_->finish(grace_.token());
+    // An error ends the work, and nobody has asked for a stop yet: the grace counts from now.
     std::stop_source over;
-    std::optional<std::jthread> timer;
-    if (!stop_.stop_requested()) {
-        timer.emplace([&](const std::stop_token& done) {
-            if (system_clock().sleep_for(settings_.stop_grace, done)) over.request_stop();
-        });
-    }
-    return shipper_->finish(timer ? over.get_token() : grace.token());
+    const std::jthread timer([&](const std::stop_token& done) {
+        if (system_clock().sleep_for(settings_.stop_grace, done)) over.request_stop();
+    });
+    return shipper_->finish(over.get_token());
 }
 
 bool WalReceiver::pause(Duration duration) { return system_clock().sleep_for(duration, stop_); }

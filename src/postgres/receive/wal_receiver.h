@@ -1,6 +1,7 @@
 // The receiver at work: the parts of receive_wal().
 #pragma once
 
+#include "base/stop_grace.h"
 #include "postgres/receive/acknowledgement.h"
 #include "postgres/receive/alarms.h"
 #include "postgres/receive/exposure.h"
@@ -59,6 +60,7 @@ class WalReceiver {
     Repository& repository_;
     const ReceiveSettings& settings_;
     const std::stop_token stop_;
+    const StopGrace grace_; // for storing what came, once a stop was requested
     Alarms alarms_;
     WalSpool spool_;
     std::optional<ReceiveState> before_; // what the run before has left

@@ -184,6 +184,7 @@ TEST_F(ReceiveFrom15, WhileTheRepositoryFailsTheSpoolIsAcknowledgedAndSaidSo) {
     PostgresServer server(options_of(15));
     connect_to(server);
     settings.repository_patience = 200ms;
+    settings.stop_grace = 10ms;
     RunningReceiver receiver = start();
     receiver.wait_for([](const auto& state) { return state.archived.lsn; });
     failing = true;
@@ -195,7 +196,6 @@ TEST_F(ReceiveFrom15, WhileTheRepositoryFailsTheSpoolIsAcknowledgedAndSaidSo) {
     EXPECT_TRUE(has_alarm(during, "nothing could be stored")) << to_json_text(during);
     EXPECT_TRUE(has_alarm(during, "a planned fault")) << to_json_text(during);
     // The server has let go what only the spool has; a receiver that is started again stores it.
-    settings.stop_grace = 10ms;
     receiver.wait_for([&](const auto&) {
         return *parse_lsn(server.query_value("SELECT restart_lsn FROM pg_replication_slots")) >= written;
     });
