@@ -214,10 +214,15 @@ class Planner {
     // Whether a server finds no commit that is later than `time` before the snapshot is consistent.
     bool is_before(const Snapshot& snapshot, Timestamp time) const {
         if (snapshot.end > time) return false;
-        // The clock of who made the snapshot may be another than the server's.
-        const LogChain own = follow_log(source_, history_, Lsn{snapshot.log->range.begin}, end_of(snapshot));
-        const auto commit = last_commit_of(source_, own.steps);
-        return !commit || commit->time <= time;
+        // The clock of who made the snapshot may be another than the server's: what was committed before its
+        // end is held against the time too.
+        for (auto slice = source_.slices.rbegin(); slice != source_.slices.rend(); ++slice) {
+            const LogRange& range = slice->range;
+            if (range.branch != snapshot.log->range.branch || range.end > snapshot.log->range.end) continue;
+            const std::int64_t commit_us = source_.details(*slice).last_commit_us;
+            if (commit_us != 0) return from_unix_microseconds(commit_us) <= time;
+        }
+        return true;
     }
 
     // Everything up to the end of a record that no other may follow.
