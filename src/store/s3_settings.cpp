@@ -49,11 +49,23 @@ bool is_bucket_name(std::string_view name) {
            });
 }
 
+// It becomes part of a host's name, and of what is signed.
+void check_region(const std::string& region) {
+    const bool plain = region.size() <= 64 && std::ranges::all_of(region, [](char c) {
+                           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                                  (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+                       });
+    if (plain) return;
+    throw Error(ErrorCode::usage, "the region of an S3 store is no name of one",
+                "it has letters, digits, '-', '_' and '.', such as eu-central-1");
+}
+
 void apply_parameter(S3Settings& settings, const std::string& name, const std::string& value) {
     if (value.empty()) refuse(fmt::format("gives '{}' no value", name));
     if (name == "endpoint") {
         settings.endpoint = value;
     } else if (name == "region") {
+        check_region(value);
         settings.region = value;
     } else if (name == "ca_file") {
         settings.ca_file = value;
@@ -197,6 +209,7 @@ S3Settings complete_s3_settings(S3Settings settings, const Environment& environm
     fill(settings.region, environment("AWS_DEFAULT_REGION"));
     fill(settings.region, config, "region");
     fill(settings.region, "us-east-1");
+    check_region(settings.region);
     fill(settings.endpoint, environment("AWS_ENDPOINT_URL_S3"));
     fill(settings.endpoint, environment("AWS_ENDPOINT_URL"));
     fill(settings.endpoint, config, "endpoint_url");

@@ -44,13 +44,27 @@ TEST(S3Url, NamesBucketPrefixAndParameters) {
 }
 
 TEST(S3Url, RefusesEverythingElse) {
-    for (const std::string url :
-         {"", "s3:/bucket", "s3://", "s3:///prefix", "s3://b", "s3://buck et", "s3://bucket//a",
-          "s3://bucket/../a", "s3://bucket/a?region", "s3://bucket?other=1", "s3://bucket?style=other",
-          "s3://bucket?region=", "s3://bucket?region=%4", "s3://bucket?endpoint=localhost",
-          "s3://bucket?endpoint=ftp://x", "s3://bucket?endpoint=https://",
-          "s3://bucket?endpoint=https://x/path", "s3://bucket?endpoint=https://user:secret@x",
-          "s3://bucket/.a"}) {
+    for (const std::string url : {"",
+                                  "s3:/bucket",
+                                  "s3://",
+                                  "s3:///prefix",
+                                  "s3://b",
+                                  "s3://buck et",
+                                  "s3://bucket//a",
+                                  "s3://bucket/../a",
+                                  "s3://bucket/a?region",
+                                  "s3://bucket?other=1",
+                                  "s3://bucket?style=other",
+                                  "s3://bucket?region=",
+                                  "s3://bucket?region=a@b",
+                                  "s3://bucket?region=a/b",
+                                  "s3://bucket?region=%4",
+                                  "s3://bucket?endpoint=localhost",
+                                  "s3://bucket?endpoint=ftp://x",
+                                  "s3://bucket?endpoint=https://",
+                                  "s3://bucket?endpoint=https://x/path",
+                                  "s3://bucket?endpoint=https://user:secret@x",
+                                  "s3://bucket/.a"}) {
         EXPECT_EQ(error_code_of([&] { parse_s3_url(url); }), ErrorCode::usage) << url;
     }
     const Error error = thrown_error([] { parse_s3_url("s3://AKIA:topsecret@bucket/prefix"); });
