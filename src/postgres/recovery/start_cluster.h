@@ -16,7 +16,7 @@
 namespace holdfast::postgres {
 
 struct StartSettings {
-    std::string data_directory;
+    std::string data_directory{};
     int version = 0;
     std::string bin_directory{};    // of the server's programs; empty: looked for
     std::uint16_t port = 5432;      // with a socket directory of its own only part of a name
