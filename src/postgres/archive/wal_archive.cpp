@@ -88,9 +88,10 @@ Lsn WalArchive::read(const WalRange& range, const Sink& sink, const CallOptions&
         try {
             const LogReader::Content content = reader_.content(step.slice, call);
             if (content.bytes.size() != step.slice.range.end - step.slice.range.begin)
-                corrupt_slice(step.slice.name(), fmt::format("it has {} bytes of the log, and its name says {}",
-                                                             content.bytes.size(),
-                                                             step.slice.range.end - step.slice.range.begin));
+                corrupt_slice(step.slice.name(),
+                              fmt::format("it has {} bytes of the log, and its name says {}",
+                                          content.bytes.size(),
+                                          step.slice.range.end - step.slice.range.begin));
             sink(ByteView(content.bytes).subspan(step.begin - step.slice.range.begin, step.end - step.begin));
             position = Lsn{step.end};
         } catch (const Error& error) {

@@ -18,9 +18,9 @@
 // checksums) the page is logged with them. Free-space maps are hints as a whole: they are not for comparing.
 // Sequences, GIN and pages of unknown kinds have no hints beside those of every page. Versions 13 to 18.
 //
-// One more thing changes without a record of its own, and is no hint: nextval() logs 32 values ahead, and then
-// changes the sequence's page up to 32 times, its log position staying. Two copies of a sequence's page from
-// different moments may differ; two of the same moment may not.
+// One more thing changes without a record of its own, and is no hint: nextval() logs 32 values ahead, and
+// then changes the sequence's page up to 32 times, its log position staying. Two copies of a sequence's page
+// from different moments may differ; two of the same moment may not.
 #pragma once
 
 #include "base/bytes.h"

@@ -41,7 +41,6 @@ struct RelationFileHash {
     std::size_t operator()(const RelationFile& file) const;
 };
 
-
 // Who wrote a record and will replay it (rmgrlist.h). From 128 on: extensions (PostgreSQL 15 and later).
 enum class ResourceManager : std::uint8_t {
     xlog = 0,

@@ -136,7 +136,7 @@ class Collection {
     NodeReader nodes_;
     ReachabilityScanner scanner_;
     std::vector<RunId> forgotten_;
-    std::set<RunId> committed_; // at the last mark, forgotten ones included
+    std::set<RunId> committed_;                     // at the last mark, forgotten ones included
     std::map<ArchiveId, std::uint64_t> log_begins_; // at the last mark: from where on logs are needed
 
     std::vector<PackSummary> inventory_;

@@ -35,7 +35,8 @@ void Collection::mark() {
     for (const Snapshot& snapshot : list.snapshots) {
         committed_.insert(snapshot.id);
         if (snapshot.log) {
-            const auto [needed, first] = log_begins_.emplace(snapshot.log->archive, snapshot.log->range.begin);
+            const auto [needed, first] =
+                log_begins_.emplace(snapshot.log->archive, snapshot.log->range.begin);
             if (!first) needed->second = std::min(needed->second, snapshot.log->range.begin);
         }
         in_context(fmt::format("snapshot {}", snapshot.id.hex()), [&] { scanner_.add_tree(snapshot.root); });

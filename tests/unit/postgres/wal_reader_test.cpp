@@ -114,12 +114,12 @@ TEST_P(WalReaderOf, BlockReferencesAreAsWritten) {
     WalWriter log(version, mib, begin);
     const RelationFile heap{1663, 5, 16384};
     const RelationFile map{1664, 0, 1262};
-    log.add(
-        {ResourceManager::heap,
-         0x20,
-         77,
-         Bytes(300, 9),
-         {{heap, 7, Fork::main, Bytes{1, 2, 3}, true, false}, {map, 9, Fork::visibility_map, {}, false, true}}});
+    log.add({ResourceManager::heap,
+             0x20,
+             77,
+             Bytes(300, 9),
+             {{heap, 7, Fork::main, Bytes{1, 2, 3}, true, false},
+              {map, 9, Fork::visibility_map, {}, false, true}}});
     std::vector<BlockReference> blocks;
     WalReader reader({version, mib, 0, 1}, begin, [&](const WalRecord& record) {
         blocks.assign(record.blocks.begin(), record.blocks.end());
