@@ -142,8 +142,10 @@ class Source {
         // As it is where the server's user may read it.
         PostgresServer::give(fs::path(server.data_directory()).parent_path() / "repository");
         PostgresServer::give(fs::path(configuration_).parent_path());
-        if (start)
-            what.start = StartSettings{.bin_directory = holdfast::test::postgres_programs(server.version())};
+        if (start) {
+            what.start.emplace();
+            what.start->bin_directory = holdfast::test::postgres_programs(server.version());
+        }
         Progress progress;
         return restore_postgres(*open_.repository, what, progress, {});
     }
