@@ -214,54 +214,6 @@ TEST_F(ReceiveFrom15, WhileTheRepositoryFailsTheSpoolIsAcknowledgedAndSaidSo) {
     expect_whole(server, last.archived);
 }
 
-TEST_F(ReceiveFrom15, SynchronouslyACommitReturnsWhenTheRepositoryHasIt) {
-    PostgresServer server(options_of(15));
-    connect_to(server);
-    server.execute("CREATE TABLE t (i int)");
-    settings.synchronous = true;
-    settings.repository_patience = 100ms;
-    settings.shipping.flush_interval = {};
-    settings.server.application_name = "vault";
-    RunningReceiver receiver = start();
-    receiver.wait_for([](const auto& state) { return state.archived.lsn; });
-    server.execute("ALTER SYSTEM SET synchronous_standby_names = 'vault'");
-    server.reload();
-    const auto kind = [&] {
-        return server.query_value(
-            "SELECT sync_state FROM pg_stat_replication WHERE application_name = 'vault'");
-    };
-    receiver.wait_for([&](const auto&) { return kind() == "sync"; });
-    for (int i = 0; i < 20; ++i) {
-        Connection writer = server.connect();
-        writer.execute("INSERT INTO t VALUES (1)");
-        const Lsn committed = *parse_lsn(*writer.query_value("SELECT pg_current_wal_insert_lsn()"));
-        // What was written behind the commit may be on its way.
-        const WalArchive archive = archive_of(server);
-        Lsn end;
-        for (const LogSliceId& slice : archive.slices()) end = std::max(end, Lsn{slice.range.end});
-        EXPECT_GE(end.value + 512, committed.value) << end.str() << " " << committed.str();
-    }
-    failing = true;
-    std::atomic<bool> returned = false;
-    std::jthread writer([&] {
-        server.execute("INSERT INTO t VALUES (2)");
-        returned = true;
-    });
-    receiver.wait_for([](const auto& state) { return has_alarm(state, "nothing is acknowledged"); });
-    // Nor does a lost connection acknowledge what the spool has.
-    server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_replication");
-    receiver.wait_for([&](const auto&) { return kind() == "sync"; });
-    EXPECT_FALSE(returned);
-    EXPECT_LE(receiver.state().acknowledged, receiver.state().archived);
-    failing = false;
-    receiver.wait_for([&](const auto&) { return returned.load(); });
-    writer.join();
-    server.execute("ALTER SYSTEM RESET synchronous_standby_names");
-    server.reload();
-    const ReceiveState last = receiver.stop();
-    expect_whole(server, last.archived);
-}
-
 TEST_F(ReceiveFrom15, AFullSpoolStopsReceivingUntilThereIsRoom) {
     PostgresServer server(options_of(15));
     connect_to(server);
