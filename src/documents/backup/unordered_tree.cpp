@@ -71,8 +71,23 @@ struct UnorderedTree::Open {
     std::vector<TreeEntry> members;
     std::size_t held_bytes = 0;
     std::vector<Run> runs;
-    std::uint64_t spilled_from = 0; // where its runs begin, if it has any
     std::unique_ptr<Open> aside;
+
+    // Where what it has in the temporary file ends.
+    std::uint64_t spilled_to() const {
+        std::uint64_t end = aside ? aside->spilled_to() : 0;
+        for (const Run& run : runs) end = std::max(end, run.back().offset + run.back().length);
+        return end;
+    }
+    void count(const TreeEntry& member) {
+        if (member.type == EntryType::directory) {
+            entry.files += member.files;
+            entry.bytes += member.bytes;
+        } else if (member.type == EntryType::file) {
+            ++entry.files;
+            entry.bytes += member.size;
+        }
+    }
 };
 
 UnorderedTree::UnorderedTree(ContentWriter& writer, std::size_t held_bytes, std::string spill_directory)
@@ -87,20 +102,13 @@ void UnorderedTree::enter(TreeEntry directory) {
 
 void UnorderedTree::add(TreeEntry entry) {
     Open& directory = *open_.back();
-    if (entry.type == EntryType::directory) {
-        directory.entry.files += entry.files;
-        directory.entry.bytes += entry.bytes;
-    } else if (entry.type == EntryType::file) {
-        ++directory.entry.files;
-        directory.entry.bytes += entry.size;
-    }
+    directory.count(entry);
     directory.held_bytes += memory_of(entry);
     directory.members.push_back(std::move(entry));
     if (directory.held_bytes >= held_bytes_) spill(directory);
 }
 
 void UnorderedTree::spill(Open& directory) {
-    if (directory.runs.empty()) directory.spilled_from = spill_.end();
     Run run;
     DirectoryLeafBuilder leaf;
     const auto end_leaf = [&] {
@@ -160,7 +168,9 @@ TreeEntry UnorderedTree::leave(const Each& each) {
     open_.pop_back();
     if (directory->aside) throw Error(ErrorCode::internal, "a directory was left before one that is in it");
     directory->entry.children = build(*directory, {}, each);
-    if (!directory->runs.empty()) spill_.truncate(directory->spilled_from);
+    std::uint64_t needed = 0;
+    for (const std::unique_ptr<Open>& other : open_) needed = std::max(needed, other->spilled_to());
+    spill_.truncate(needed);
     return std::move(directory->entry);
 }
 
@@ -179,19 +189,19 @@ void UnorderedTree::take_back() {
 }
 
 TreeEntry UnorderedTree::ended_copy(const Open& directory, const TreeEntry* more) const {
-    TreeEntry entry = directory.entry;
+    Open copy;
+    copy.entry = directory.entry;
     std::vector<const TreeEntry*> members;
     const auto add = [&](const TreeEntry& member) {
-        entry.files += member.type == EntryType::directory ? member.files : 1;
-        entry.bytes += member.type == EntryType::directory ? member.bytes : member.size;
+        copy.count(member);
         members.push_back(&member);
     };
     std::optional<TreeEntry> aside;
     if (directory.aside) aside = ended_copy(*directory.aside, nullptr);
     if (aside) add(*aside);
     if (more != nullptr) add(*more);
-    entry.children = build(directory, members, {});
-    return entry;
+    copy.entry.children = build(directory, members, {});
+    return std::move(copy.entry);
 }
 
 std::optional<TreeEntry> UnorderedTree::so_far(const TreeEntry* unfinished) const {

@@ -14,8 +14,7 @@
 namespace holdfast {
 
 // Not thread-safe. The writer must outlive it. Memory: `held_bytes` for the members of each open directory;
-// what is more of the one that was entered last goes to a temporary file, sorted, in pieces that are merged
-// when the directory is left.
+// what is more goes to a temporary file, sorted, in pieces that are merged when the directory is left.
 class UnorderedTree {
   public:
     static constexpr std::size_t held_bytes_default = std::size_t{8} << 20;
@@ -56,7 +55,7 @@ class UnorderedTree {
 
     ContentWriter& writer_;
     const std::size_t held_bytes_;
-    SpillFile spill_; // only of the directory that was entered last, behind those of the ones above it
+    SpillFile spill_;
     std::vector<std::unique_ptr<Open>> open_;
 };
 

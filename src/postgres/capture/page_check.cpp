@@ -39,6 +39,15 @@ void PageFindings::settle(Lsn stop) {
     std::ranges::stable_sort(bad, {}, place_of);
 }
 
+void PageFindings::settle(const std::function<bool(const BadPage&)>& restored) {
+    bad_pages += unsettled.size();
+    std::ranges::move(unsettled, std::back_inserter(bad));
+    unsettled.clear();
+    bad_pages -= std::erase_if(bad, restored);
+    std::ranges::stable_sort(bad, {}, place_of);
+    if (bad.size() > most_findings) bad.resize(most_findings);
+}
+
 PageVerdict PageCheck::judge(const RelationSegment& segment, std::uint32_t block, ByteView page) const {
     return judge_page(page, segment.segment * settings_.segment_blocks + block, settings_.rules);
 }

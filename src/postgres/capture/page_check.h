@@ -7,6 +7,7 @@
 #include "postgres/files/relation_path.h"
 
 #include <atomic>
+#include <functional>
 #include <mutex>
 #include <stop_token>
 #include <string>
@@ -41,6 +42,8 @@ struct PageFindings {
 
     // Once the backup has stopped: what claims to have been changed after that was not, and is bad.
     void settle(Lsn stop);
+    // The same where it is known which pages the log restores: those are forgotten, the others are bad.
+    void settle(const std::function<bool(const BadPage&)>& restored);
 };
 
 // Thread-safe.

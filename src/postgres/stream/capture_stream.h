@@ -9,7 +9,6 @@
 namespace holdfast::postgres {
 
 struct StreamCaptureRequest {
-    int major_version = 0;
     // Another cluster is refused.
     std::uint64_t system_identifier = 0;
     std::string spill_directory{}; // as SpillFile takes it
