@@ -3,6 +3,7 @@
 #include "integration/postgres/data_directory.h"
 #include "postgres/archive/restored_pages.h"
 #include "postgres/archive/wal_push.h"
+#include "postgres/server/backup_session.h"
 #include "repository/protocol/snapshot_list.h"
 #include "service/back_up_postgres.h"
 #include "service/open_repository.h"
@@ -69,14 +70,13 @@ class Protection {
     static PostgresBackup over_protocol(const PostgresServer& server) {
         PostgresBackup what;
         what.run.source = "orders";
-        what.run.checkpoint_interval = std::chrono::seconds(0);
         what.connection = server.conninfo();
         return what;
     }
     PostgresBackupResult back_up(const PostgresBackup& what, std::stop_token stop = {}) {
         Progress progress;
         PostgresBackupResult result = back_up_postgres(repository(), what, progress, std::move(stop));
-        EXPECT_GT(progress.total_bytes(), 0U);
+        if (what.data_directory.empty()) EXPECT_GT(progress.total_bytes(), 0U);
         return result;
     }
     PostgresBackupResult back_up(const PostgresServer& server) { return back_up(over_protocol(server)); }
@@ -133,6 +133,7 @@ class Load {
                       "INSERT INTO t SELECT {0} * 1000 + g, md5(g::text), 0 FROM generate_series(1, 200) g; "
                       "UPDATE t SET n = n + 1 WHERE id % 53 = {1}",
                       1000 + i, i % 53));
+                  std::this_thread::sleep_for(std::chrono::milliseconds(20));
               }
           }) {}
 
@@ -163,8 +164,9 @@ INSTANTIATE_TEST_SUITE_P(Version, StreamBackup, testing::ValuesIn(postgres_versi
                          testing::PrintToStringParamName());
 
 TEST_P(StreamBackup, UnderLoadItComesBackAtATime) {
-    PostgresServer server({.version = GetParam(), .settings = "wal_keep_size = '1GB'\nshared_buffers = 2MB"});
-    make_tables(server, 100'000); // more than 16 MiB
+    PostgresServer server(
+        {.version = GetParam(), .settings = "wal_keep_size = '1GB'\nshared_buffers = 2MB\nfsync = off"});
+    make_tables(server, 70'000); // more than 16 MiB
     Protection protection(server);
     PostgresBackupResult first;
     {
@@ -196,8 +198,8 @@ TEST_P(StreamBackup, UnderLoadItComesBackAtATime) {
 }
 
 TEST_P(StreamBackup, ASecondOneAddsWhatHasChangedWhicheverWayItIsMade) {
-    PostgresServer server({.version = GetParam()});
-    make_tables(server, 100'000);
+    PostgresServer server({.version = GetParam(), .settings = "fsync = off"});
+    make_tables(server, 70'000);
     Protection protection(server);
     const PostgresBackupResult first = protection.back_up(server);
     server.execute("UPDATE t SET n = 1 WHERE id = 7");
@@ -205,7 +207,7 @@ TEST_P(StreamBackup, ASecondOneAddsWhatHasChangedWhicheverWayItIsMade) {
     what.type = PostgresBackupType::incremental;
     const PostgresBackupResult second = protection.back_up(what);
     const SnapshotTotals& totals = second.report.snapshot.totals;
-    EXPECT_GT(totals.bytes, 40'000'000U);
+    EXPECT_GT(totals.bytes, 35'000'000U);
     EXPECT_LT(totals.new_bytes, 1'000'000U);
     EXPECT_LT(totals.stored_bytes, 300'000U);
     EXPECT_GT(totals.unchanged_files, totals.files * 9 / 10);
@@ -228,7 +230,7 @@ TEST_P(StreamBackup, ASecondOneAddsWhatHasChangedWhicheverWayItIsMade) {
 }
 
 TEST_P(StreamBackup, ABadPageIsReportedAndTheBackupMarked) {
-    PostgresServer server({.version = GetParam()});
+    PostgresServer server({.version = GetParam(), .settings = "fsync = off"});
     make_tables(server, 2000);
     const std::string path = server.query_value("SELECT pg_relation_filepath('t')");
     server.stop();
@@ -248,7 +250,7 @@ TEST_P(StreamBackup, ABadPageIsReportedAndTheBackupMarked) {
 }
 
 TEST_P(StreamBackup, AServerThatIsKilledMeanwhileIsAnErrorAndNothingIsCommitted) {
-    PostgresServer server({.version = GetParam()});
+    PostgresServer server({.version = GetParam(), .settings = "fsync = off"});
     make_tables(server, 10'000);
     Protection protection(server);
     PostgresBackup what = Protection::over_protocol(server);
@@ -259,18 +261,17 @@ TEST_P(StreamBackup, AServerThatIsKilledMeanwhileIsAnErrorAndNothingIsCommitted)
                    "1") {
             }
             std::this_thread::sleep_for(std::chrono::milliseconds(200));
-            ::kill(server.process(), SIGQUIT);
+            server.stop(holdfast::test::PostgresStop::kill);
         });
         expect_error(ErrorCode::unavailable, [&] { protection.back_up(what); });
     }
     EXPECT_TRUE(protection.snapshots().empty());
-    server.stop(holdfast::test::PostgresStop::kill);
     server.start();
     EXPECT_EQ(protection.back_up(server).report.snapshot.state, SnapshotState::complete);
 }
 
 TEST_P(StreamBackup, AfterAStopTheNextGoesOn) {
-    PostgresServer server({.version = GetParam()});
+    PostgresServer server({.version = GetParam(), .settings = "fsync = off"});
     make_tables(server, 10'000);
     Protection protection(server);
     PostgresBackup what = Protection::over_protocol(server);
@@ -290,15 +291,20 @@ TEST_P(StreamBackup, AfterAStopTheNextGoesOn) {
     const PostgresBackupResult next = protection.back_up(server);
     EXPECT_TRUE(next.report.resumed);
     EXPECT_EQ(next.report.snapshot.state, SnapshotState::complete);
-    EXPECT_EQ(server.query_value("SELECT count(*) FROM pg_replication_slots"), "0");
+    // What it had the server keep goes with its session.
+    while (server.query_value("SELECT count(*) FROM pg_replication_slots") != "0") {
+    }
 }
 
 TEST_P(StreamBackup, OfAStandbyItComesBackUnlessThatIsPromotedMeanwhile) {
-    PostgresServer primary({.version = GetParam(), .settings = "wal_keep_size = '1GB'"});
+    PostgresServer primary({.version = GetParam(), .settings = "wal_keep_size = '1GB'\nfsync = off"});
     make_tables(primary, 10'000);
-    primary.execute("DROP TABLE s; DROP TABLESPACE space; CREATE TABLE s (id int, v text)");
+    primary.execute("DROP TABLE s"); // a standby on the same host has no other place for its tablespace
+    primary.execute("DROP TABLESPACE space");
+    primary.execute("CREATE TABLE s (id int, v text)");
     const auto standby = PostgresServer::standby_of(primary);
-    primary.execute("CHECKPOINT; INSERT INTO s VALUES (1, 'late')");
+    primary.execute("CHECKPOINT");
+    primary.execute("INSERT INTO s VALUES (1, 'late')");
     standby->catch_up_with(primary);
     Protection protection(primary);
     const PostgresBackupResult result = protection.back_up(*standby);
@@ -322,9 +328,11 @@ TEST_P(StreamBackup, OfAStandbyItComesBackUnlessThatIsPromotedMeanwhile) {
 }
 
 TEST_P(StreamBackup, APageThatTheLogRestoresIsNotBad) {
-    PostgresServer server({.version = GetParam(), .settings = "autovacuum = off"});
+    PostgresServer server({.version = GetParam(), .settings = "autovacuum = off\nfsync = off"});
     make_tables(server, 2000);
-    server.execute("CREATE TABLE calm AS SELECT * FROM t; VACUUM; CHECKPOINT");
+    server.execute("CREATE TABLE calm AS SELECT * FROM t");
+    server.execute("VACUUM");
+    server.execute("CHECKPOINT");
     const Lsn begin = *parse_lsn(server.query_value("SELECT pg_current_wal_insert_lsn()"));
     server.execute("UPDATE t SET n = 1 WHERE ctid = '(5,1)'");
     Protection protection(server);
@@ -390,7 +398,7 @@ TEST_P(StreamBackup, WhatCannotBeSaysWhatToDo) {
 TEST_P(StreamBackup, PastItsLimitWhoHoldsTheCheckpointUpIsTold) {
     PostgresServer server({.version = GetParam(),
                            .settings = "checkpoint_timeout = 1h\ncheckpoint_completion_target = 0.9\n"
-                                       "bgwriter_lru_maxpages = 0"});
+                                       "bgwriter_lru_maxpages = 0\nfsync = off"});
     server.execute("CREATE TABLE t AS SELECT i, repeat('x', 500) FROM generate_series(1, 20000) i");
     Protection protection(server);
     PostgresBackup what = Protection::over_protocol(server);
