@@ -112,8 +112,7 @@ std::optional<NodeRef> StreamCapturer::root_so_far() const {
     return tree_.so_far(unfinished_ ? &*unfinished_ : nullptr)->children;
 }
 
-// --- Directories
-// --------------------------------------------------------------------------------------------
+// --- Directories ------------------------------------------------------------------------------------------
 
 void StreamCapturer::enter(TreeEntry directory, std::string path) {
     tree_.enter(std::move(directory));
@@ -195,8 +194,7 @@ void StreamCapturer::go_to(const std::string& directory) {
     paths_.push_back(wanted);
 }
 
-// --- Members
-// ------------------------------------------------------------------------------------------------
+// --- Members ----------------------------------------------------------------------------------------------
 
 void StreamCapturer::take(const StreamedEntry& streamed) {
     const TarEntry& sent = streamed.entry;
@@ -306,8 +304,7 @@ void StreamCapturer::count(const TreeEntry& entry, const TreeEntry* before) {
     }
 }
 
-// --- The whole
-// ----------------------------------------------------------------------------------------------
+// --- The whole --------------------------------------------------------------------------------------------
 
 StreamCapture capture_stream(BackupRun& run, ClusterStream& stream, const StreamCaptureRequest& request,
                              std::stop_token stop) {
