@@ -42,12 +42,12 @@ class Instance {
     }
     Instance(const Instance&) = delete;
     Instance& operator=(const Instance&) = delete;
-    std::string value(const std::string& sql) const {
-        Connection connection({.conninfo = started_.connection + " user=postgres"});
-        return connection.query_value(sql).value_or("");
-    }
+    std::string value(const std::string& sql) const { return connect().query_value(sql).value_or(""); }
+    void execute(const std::string& sql) const { connect().execute(sql); }
 
   private:
+    Connection connect() const { return Connection({.conninfo = started_.connection + " user=postgres"}); }
+
     const StartedCluster started_;
 };
 
@@ -273,7 +273,7 @@ TEST_P(RestoreOnAServer, InPlaceOnlyWhatDiffersIsWritten) {
     {
         const Instance instance(*source_.run(what).started);
         file = instance.value("SELECT pg_relation_filepath('public.t')");
-        instance.value("CREATE TABLE public.more AS SELECT generate_series(1, 1000)");
+        instance.execute("CREATE TABLE public.more AS SELECT generate_series(1, 1000)");
     }
     { // a page is torn, a file lost, another one there
         std::fstream relation(target / file, std::ios::in | std::ios::out | std::ios::binary);
@@ -294,7 +294,7 @@ TEST_P(RestoreOnAServer, InPlaceOnlyWhatDiffersIsWritten) {
     EXPECT_EQ(instance.value(digest_of_all), moments_[3].digest);
     EXPECT_EQ(instance.value("SELECT to_regclass('public.more')"), "");
     // What the first one had written on its own timeline is in no archive.
-    EXPECT_FALSE(again.restored->put_aside.empty());
+    ASSERT_FALSE(again.restored->put_aside.empty());
     EXPECT_TRUE(fs::exists(target / "pg_wal.not-archived" / again.restored->put_aside[0]));
 }
 
