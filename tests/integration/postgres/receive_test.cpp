@@ -95,6 +95,21 @@ class ReceiveBase {
     ReceiveSettings settings;
 };
 
+// Lets all commits return that wait for a synchronous standby, when it is destroyed.
+class NoSynchronousStandby {
+  public:
+    explicit NoSynchronousStandby(PostgresServer& server) : server_(server) {}
+    ~NoSynchronousStandby() {
+        server_.execute("ALTER SYSTEM RESET synchronous_standby_names");
+        server_.reload();
+    }
+    NoSynchronousStandby(const NoSynchronousStandby&) = delete;
+    NoSynchronousStandby& operator=(const NoSynchronousStandby&) = delete;
+
+  private:
+    PostgresServer& server_;
+};
+
 class ReceiveTest : public ReceiveBase, public testing::TestWithParam<int> {};
 class ReceiveFrom15 : public ReceiveBase, public testing::Test {};
 
@@ -211,6 +226,54 @@ TEST_F(ReceiveFrom15, WhileTheRepositoryFailsTheSpoolIsAcknowledgedAndSaidSo) {
     second.wait_until_archived({1, position_of(server)});
     const ReceiveState last = second.stop();
     EXPECT_THAT(last.alarms, SizeIs(0));
+    expect_whole(server, last.archived);
+}
+
+TEST_F(ReceiveFrom15, SynchronouslyACommitReturnsWhenTheRepositoryHasIt) {
+    PostgresServer server(options_of(15));
+    connect_to(server);
+    server.execute("CREATE TABLE t (i int)");
+    settings.synchronous = true;
+    settings.repository_patience = 100ms;
+    settings.shipping.flush_interval = {};
+    settings.server.application_name = "vault";
+    RunningReceiver receiver = start();
+    receiver.wait_for([](const auto& state) { return state.archived.lsn; });
+    server.execute("ALTER SYSTEM SET synchronous_standby_names = 'vault'");
+    server.reload();
+    const auto kind = [&] {
+        return server.query_value(
+            "SELECT max(sync_state) FROM pg_stat_replication WHERE application_name = 'vault'");
+    };
+    receiver.wait_for([&](const auto&) { return kind() == "sync"; });
+    for (int i = 0; i < 20; ++i) {
+        Connection writer = server.connect();
+        writer.execute("INSERT INTO t VALUES (1)");
+        const Lsn committed = *parse_lsn(*writer.query_value("SELECT pg_current_wal_insert_lsn()"));
+        // What was written behind the commit may be on its way.
+        const WalArchive archive = archive_of(server);
+        Lsn end;
+        for (const LogSliceId& slice : archive.slices()) end = std::max(end, Lsn{slice.range.end});
+        EXPECT_GE(end.value + 512, committed.value) << end.str() << " " << committed.str();
+    }
+    failing = true;
+    std::atomic<bool> returned = false;
+    std::jthread writer;
+    const NoSynchronousStandby when_done(server); // goes first, so that the writer ends whatever happens
+    writer = std::jthread([&] {
+        server.execute("INSERT INTO t VALUES (2)");
+        returned = true;
+    });
+    receiver.wait_for([](const auto& state) { return has_alarm(state, "nothing is acknowledged"); });
+    // Nor does a lost connection acknowledge what the spool has.
+    server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_replication");
+    receiver.wait_for([&](const auto&) { return kind() == "sync"; });
+    EXPECT_FALSE(returned);
+    EXPECT_LE(receiver.state().acknowledged, receiver.state().archived);
+    failing = false;
+    receiver.wait_for([&](const auto&) { return returned.load(); });
+    EXPECT_TRUE(returned);
+    const ReceiveState last = receiver.stop();
     expect_whole(server, last.archived);
 }
 
