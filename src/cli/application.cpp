@@ -157,6 +157,8 @@ int run_application(int argc, char** argv) {
         return code;
     } catch (const Error& error) {
         return report(error, options.json, codes);
+    } catch (const std::filesystem::filesystem_error& error) {
+        return report(system_error(error.code().value(), error.path1().string()), options.json, codes);
     } catch (const std::bad_alloc&) {
         return report(Error(ErrorCode::internal, "there is not enough memory"), options.json, codes);
     } catch (const std::exception& error) {

@@ -205,7 +205,11 @@ class Start {
             if (const auto status = ended(result_.process)) {
                 ended_ = true;
                 log_.text();
-                fail(*status);
+                if (!shut_down_at_target(*status)) fail(*status);
+                result_.process = 0;
+                result_.recovery_seconds =
+                    seconds(system_clock().steady() - started_) - result_.start_seconds;
+                return;
             }
             log_.text();
             const Duration now = system_clock().steady() - started_;
@@ -241,6 +245,11 @@ class Start {
         result_.writable =
             !queries_while_recovering() || log_.has("database system is ready to accept connections");
         return result_.writable || settings_.standby || log_.has("pausing at the end of recovery");
+    }
+
+    bool shut_down_at_target(int status) const {
+        return settings_.action == TargetAction::shutdown && WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
+               log_.has("shutdown at recovery target");
     }
 
     bool queries_while_recovering() const {

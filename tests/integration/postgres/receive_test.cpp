@@ -408,6 +408,17 @@ TEST_F(ReceiveFrom15, ASecondReceiverAndAnotherClusterAreRefused) {
 }
 
 // The program itself, killed again and again while the server is at work.
+// Whether `wanted` comes true before the test has waited in vain.
+template <typename Wanted>
+bool comes_true(Wanted&& wanted) {
+    const auto patience = std::chrono::steady_clock::now() + std::chrono::minutes(3);
+    while (!wanted()) {
+        if (std::chrono::steady_clock::now() > patience) return false;
+        std::this_thread::sleep_for(10ms);
+    }
+    return true;
+}
+
 class ReceiveProgram : public HoldfastUser {};
 
 TEST_F(ReceiveProgram, KilledAgainAndAgainItLosesNothing) {
@@ -433,7 +444,7 @@ TEST_F(ReceiveProgram, KilledAgainAndAgainItLosesNothing) {
     for (int round = 0; round < 8; ++round) {
         const auto receiver = start(words);
         // Each time it must have come further.
-        while (acknowledged() <= before && !receiver->ended()) std::this_thread::sleep_for(10ms);
+        ASSERT_TRUE(comes_true([&] { return acknowledged() > before || receiver->ended(); }));
         ASSERT_FALSE(receiver->ended()) << receiver->finish().error;
         std::this_thread::sleep_for(std::chrono::milliseconds(round * 37));
         receiver->signal(SIGKILL);
@@ -444,9 +455,11 @@ TEST_F(ReceiveProgram, KilledAgainAndAgainItLosesNothing) {
     load->finish();
     const Lsn written = position_of(server);
     const auto receiver = start(words);
-    const auto state = [&] { return read_receive_state(receive_state_path(scratch.file("spool"))); };
-    while (!(state() && state()->archived.lsn >= written) && !receiver->ended())
-        std::this_thread::sleep_for(20ms);
+    // Of this source in this repository.
+    const std::string spool = std::filesystem::directory_iterator(scratch.file("spool"))->path().string();
+    const auto state = [&] { return read_receive_state(receive_state_path(spool)); };
+    ASSERT_TRUE(
+        comes_true([&] { return (state() && state()->archived.lsn >= written) || receiver->ended(); }));
     receiver->signal(SIGTERM);
     const ProgramRun run = receiver->finish();
     EXPECT_EQ(run.exit_code, 0) << run.error;

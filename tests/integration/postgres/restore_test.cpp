@@ -351,6 +351,15 @@ TEST_P(RestoreOnAServer, PausesAtATargetWhenThatIsWanted) {
     EXPECT_EQ(instance.value(digest_of_all), moments_[2].digest);
 }
 
+TEST_P(RestoreOnAServer, ShutsDownAtATargetWhenThatIsWanted) {
+    PostgresRestore what = source_.restore(RecoverToTime{moments_[2].time});
+    what.action = TargetAction::shutdown;
+    const PostgresRestoreResult result = source_.run(what);
+    EXPECT_EQ(result.started->process, 0);
+    EXPECT_FALSE(result.started->writable);
+    EXPECT_FALSE(fs::exists(what.target + "/postmaster.pid"));
+}
+
 INSTANTIATE_TEST_SUITE_P(Version, RestoreOnAServer, testing::ValuesIn(postgres_versions),
                          testing::PrintToStringParamName());
 
