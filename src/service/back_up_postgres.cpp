@@ -194,7 +194,14 @@ class ClusterBackup {
         if (!none.missing.empty()) return none;
         progress_.set_phase("reading what the log says has changed");
         const WalRange since{facts.timeline, Lsn{parent_->log->range.begin}, start};
-        bring_log(since);
+        try {
+            bring_log(since);
+        } catch (const Error& error) {
+            // Then there is a gap that no snapshot can close, but this one does not need what is in it.
+            if (error.code() != ErrorCode::not_found) throw;
+            none.missing = error.message();
+            return none;
+        }
         return changes_between(*archive_, since, repository_.keys().reads_content(), {.stop = stop_});
     }
 
@@ -206,7 +213,7 @@ class ClusterBackup {
     }
 
     // Sees to it that the archive has `range`: whoever archives gets a moment for whole segments, then it is
-    // stored from here.
+    // stored from here. Throws Error(not_found) when the server no longer has what is missing.
     void bring_log(const WalRange& range) {
         const bool somebody_archives = result_.facts.archive_mode != "off";
         const Lsn last_segment{range.end.value / result_.facts.wal_segment_bytes *
@@ -222,27 +229,33 @@ class ClusterBackup {
                 clock_.sleep_for(look_again, stop_);
                 continue;
             }
-            if (pushed) {
+            if (pushed || !push_from(reached, range)) {
                 throw Error(
                     ErrorCode::not_found,
                     fmt::format("the log from {} to {} is neither in the archive nor in {}/pg_wal",
                                 reached.str(), range.end.str(), data_directory_),
                     "the server has removed it: receive or archive the log all the time, then back up again");
             }
-            push_from(reached, range);
             pushed = true;
         }
     }
 
-    void push_from(Lsn reached, const WalRange& range) {
+    // False when the server has removed a segment.
+    bool push_from(Lsn reached, const WalRange& range) {
         PushSettings settings;
         settings.source = what_.run.source;
         settings.spool_directory = what_.spool_directory;
         settings.new_cluster = true; // that was looked at
-        const PushReport pushed =
-            push_wal_range(repository_, data_directory_ + "/pg_wal", {range.timeline, reached, range.end},
-                           result_.facts.wal_segment_bytes, settings, stop_);
-        result_.alarms.insert(result_.alarms.end(), pushed.alarms.begin(), pushed.alarms.end());
+        try {
+            const PushReport pushed =
+                push_wal_range(repository_, data_directory_ + "/pg_wal", {range.timeline, reached, range.end},
+                               result_.facts.wal_segment_bytes, settings, stop_);
+            result_.alarms.insert(result_.alarms.end(), pushed.alarms.begin(), pushed.alarms.end());
+            return true;
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::not_found) throw;
+            return false;
+        }
     }
 
     void commit(BackupRun& run, const BackupStop& stopped) {
