@@ -23,6 +23,9 @@ constexpr Duration longest_unread = std::chrono::days(14);
 constexpr Duration archiver_grace = std::chrono::seconds(5);
 constexpr Duration look_again = std::chrono::milliseconds(100);
 constexpr std::string_view read_whole_tag = "holdfast.read-whole";
+// pg_checksums writes to every page of a stopped cluster and nothing to its log, so the next snapshot must
+// know what the last one found. As a tag, holders who cannot read content see it too.
+constexpr std::string_view checksums_tag = "holdfast.checksums";
 
 double seconds_since(Clock& clock, Duration started) {
     return std::chrono::duration<double>(clock.steady() - started).count();
@@ -186,6 +189,8 @@ class ClusterBackup {
             none.missing = "full_page_writes is off";
         } else if (Lsn{parent_->log->range.begin} > start) {
             none.missing = "the server is at an earlier position than when the last snapshot was made";
+        } else if (!has_same_checksums(*parent_)) {
+            none.missing = "page checksums were switched on or off since the last snapshot";
         } else if (parent_->state != SnapshotState::complete) {
             none.missing = "the last snapshot is not complete";
         } else if (!what_.compare && !read_whole_lately()) {
@@ -203,6 +208,12 @@ class ClusterBackup {
             return none;
         }
         return changes_between(*archive_, since, repository_.keys().reads_content(), {.stop = stop_});
+    }
+
+    std::string checksums_word() const { return result_.facts.checksums ? "on" : "off"; }
+    bool has_same_checksums(const Snapshot& snapshot) const {
+        const auto tag = snapshot.tags.find(std::string(checksums_tag));
+        return tag != snapshot.tags.end() && tag->second == checksums_word();
     }
 
     // When everything was read is handed on from snapshot to snapshot.
@@ -273,6 +284,7 @@ class ClusterBackup {
         const std::string read_whole =
             result_.incremental ? parent_->tags.at(std::string(read_whole_tag)) : to_rfc3339(clock_.now());
         run.add_tag(std::string(read_whole_tag), read_whole);
+        run.add_tag(std::string(checksums_tag), checksums_word());
         result_.report = run.commit(root, result_.capture.totals,
                                     whole ? SnapshotState::complete : SnapshotState::partial);
     }

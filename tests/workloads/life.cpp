@@ -1,5 +1,6 @@
 #include "workloads/life.h"
 
+#include "postgres/archive/wal_archive.h"
 #include "postgres/wal/timeline_history.h"
 #include "support/wal_directory.h"
 #include "workloads/burst.h"
@@ -281,7 +282,7 @@ void Life::judge(const PostgresServer& server, const PostgresBackupResult& resul
         throw Wrong("--compare found changes that the log does not name:\n" + text);
     }
     has_snapshot_ = true;
-    if (!archived_.contains(result.log.timeline)) archived_[result.log.timeline] = result.log.begin;
+    if (archived_.empty()) archived_[result.log.timeline] = result.log.begin;
 }
 
 // What the archive does not have yet, up to now: of the timelines on the way here too.
@@ -290,9 +291,9 @@ void Life::archive(const PostgresServer& server) {
     if (now > 1) {
         const std::string path = server.data_directory() + "/pg_wal/" + history_name(now);
         push_wal(source_.repository(), path, source_.push_settings(), {});
-        const Bytes text = test::read_whole_file(path);
+        const TimelineHistory history = TimelineHistory::parse(now, as_text(test::read_whole_file(path)));
         Lsn begin;
-        for (const auto& ancestor : TimelineHistory::parse(now, as_text(text)).ancestors()) {
+        for (const TimelineHistory::Ancestor& ancestor : history.ancestors()) {
             if (begin && !archived_.empty()) archived_.try_emplace(ancestor.timeline, begin);
             archive(server, ancestor.timeline, ancestor.end);
             begin = ancestor.end;
@@ -310,6 +311,11 @@ void Life::archive(const PostgresServer& server, TimelineId timeline, Lsn end) {
         push_wal_range(source_.repository(), server.data_directory() + "/pg_wal",
                        {timeline, done->second, end}, segment_bytes_, source_.push_settings(), {});
     if (!report.alarms.empty()) throw Wrong(fmt::format("alarms: {}", fmt::join(report.alarms, "; ")));
+    const WalArchive all = open_wal_archive(source_.repository(), source_.name());
+    const Lsn reached = all.read({timeline, done->second, end}, [](ByteView) {});
+    if (reached != end)
+        throw Wrong(fmt::format("of the log from {} to {} of timeline {} only what is before {} was stored",
+                                done->second.str(), end.str(), timeline, reached.str()));
     done->second = end;
 }
 
