@@ -23,6 +23,9 @@ constexpr Duration longest_unread = std::chrono::days(14);
 constexpr Duration archiver_grace = std::chrono::seconds(5);
 constexpr Duration look_again = std::chrono::milliseconds(100);
 constexpr std::string_view read_whole_tag = "holdfast.read-whole";
+// pg_checksums writes to every page of a stopped cluster and nothing to its log, so the next snapshot must
+// know what the last one found. As a tag, holders who cannot read content see it too.
+constexpr std::string_view checksums_tag = "holdfast.checksums";
 
 double seconds_since(Clock& clock, Duration started) {
     return std::chrono::duration<double>(clock.steady() - started).count();
@@ -181,6 +184,8 @@ class ClusterBackup {
             none.missing = "full_page_writes is off";
         } else if (Lsn{parent_->log->range.begin} > start) {
             none.missing = "the server is at an earlier position than when the last snapshot was made";
+        } else if (!has_same_checksums(*parent_)) {
+            none.missing = "page checksums were switched on or off since the last snapshot";
         } else if (parent_->state != SnapshotState::complete) {
             none.missing = "the last snapshot is not complete";
         } else if (!what_.compare && !read_whole_lately()) {
@@ -189,8 +194,21 @@ class ClusterBackup {
         if (!none.missing.empty()) return none;
         progress_.set_phase("reading what the log says has changed");
         const WalRange since{facts().timeline, Lsn{parent_->log->range.begin}, start};
-        bring_log(since);
+        try {
+            bring_log(since);
+        } catch (const Error& error) {
+            // Then there is a gap that no snapshot can close, but this one does not need what is in it.
+            if (error.code() != ErrorCode::not_found) throw;
+            none.missing = error.message();
+            return none;
+        }
         return changes_between(*archive_, since, repository_.keys().reads_content(), {.stop = stop_});
+    }
+
+    std::string checksums_word() const { return facts().checksums ? "on" : "off"; }
+    bool has_same_checksums(const Snapshot& snapshot) const {
+        const auto tag = snapshot.tags.find(std::string(checksums_tag));
+        return tag != snapshot.tags.end() && tag->second == checksums_word();
     }
 
     // When everything was read is handed on from snapshot to snapshot.
@@ -201,7 +219,7 @@ class ClusterBackup {
     }
 
     // Sees to it that the archive has `range`: whoever archives gets a moment for whole segments, then it is
-    // stored from here.
+    // stored from here. Throws Error(not_found) when the server no longer has what is missing.
     void bring_log(const WalRange& range) {
         const bool somebody_archives = facts().archive_mode != "off";
         const Lsn last_segment{range.end.value / facts().wal_segment_bytes * facts().wal_segment_bytes};
@@ -216,17 +234,27 @@ class ClusterBackup {
                 clock_.sleep_for(look_again, stop_);
                 continue;
             }
-            if (stored) {
+            if (stored || !store_from(reached, range)) {
                 throw Error(
                     ErrorCode::not_found,
                     fmt::format("the log from {} to {} is neither in the archive nor at {}", reached.str(),
                                 range.end.str(), reading_->place()),
                     "the server has removed it: receive or archive the log all the time, then back up again");
             }
+            stored = true;
+        }
+    }
+
+    // False when the server has removed a segment.
+    bool store_from(Lsn reached, const WalRange& range) {
+        try {
             const std::vector<std::string> alarms =
                 reading_->store_log({range.timeline, reached, range.end}, archive_->id());
             result_.alarms.insert(result_.alarms.end(), alarms.begin(), alarms.end());
-            stored = true;
+            return true;
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::not_found) throw;
+            return false;
         }
     }
 
@@ -245,6 +273,7 @@ class ClusterBackup {
         const std::string read_whole =
             result_.incremental ? parent_->tags.at(std::string(read_whole_tag)) : to_rfc3339(clock_.now());
         run.add_tag(std::string(read_whole_tag), read_whole);
+        run.add_tag(std::string(checksums_tag), checksums_word());
         result_.report = run.commit(root, result_.capture.totals,
                                     whole ? SnapshotState::complete : SnapshotState::partial);
     }
