@@ -60,8 +60,8 @@ class ProtocolReading final : public ClusterReading {
     ClusterCapture capture(BackupRun& run, const ChangedBlocks*, const RunId&) override {
         const StreamCaptureRequest request{.system_identifier = tools_.facts.system_identifier,
                                            .logger = &tools_.repository.logger()};
-        captured_ =
-            explained("a backup", [&] { return capture_stream(run, *stream_, request, tools_.stop); });
+        captured_ = explained("sending more of a backup",
+                              [&] { return capture_stream(run, *stream_, request, tools_.stop); });
         stream_.reset();
         return std::move(captured_.cluster);
     }
