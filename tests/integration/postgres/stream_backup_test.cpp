@@ -359,10 +359,9 @@ TEST_P(StreamBackup, WhatCannotBeSaysWhatToDo) {
 
 TEST(StreamBackupOfTablespacesInPlace, IsRefusedWhereServersLeaveThemOut) {
     for (const int version : {15, 17}) {
-        PostgresServer server({.version = version, .settings = "fsync = off"});
-        Connection session = server.connect();
-        session.execute("SET allow_in_place_tablespaces = on");
-        session.query("CREATE TABLESPACE here LOCATION ''");
+        PostgresServer server(
+            {.version = version, .settings = "allow_in_place_tablespaces = on\nfsync = off"});
+        server.execute("CREATE TABLESPACE here LOCATION ''");
         server.execute("CREATE TABLE t AS SELECT generate_series(1, 100) AS i");
         server.execute("CREATE TABLE s TABLESPACE here AS SELECT generate_series(1, 1000) AS i");
         Protection protection;
