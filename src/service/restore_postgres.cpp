@@ -87,7 +87,7 @@ std::string quote_identifier(std::string_view name) {
 }
 
 void add_notes(const postgres::ReplayedLog& log, const postgres::ReplayedTablespaces& made,
-               const postgres::DatabaseChoice& databases, PostgresRestoreResult& result) {
+               const postgres::DatabaseChoice& databases, bool standby, PostgresRestoreResult& result) {
     for (const postgres::ReplayedTablespace& one : made.made) {
         result.tablespaces.push_back({one.oid, one.place});
         result.notes.push_back(
@@ -98,6 +98,11 @@ void add_notes(const postgres::ReplayedLog& log, const postgres::ReplayedTablesp
         result.notes.push_back(fmt::format("database {} is left out: once the server takes writes, run DROP "
                                            "DATABASE {}",
                                            printable(database.name), quote_identifier(database.name)));
+    }
+    if (standby) {
+        result.notes.emplace_back(
+            "what its primary does later is done here too: a tablespace that it makes must "
+            "have its place on this machine, and not on the same one as the primary");
     }
     for (const std::string& stretch : log.unread)
         result.notes.push_back(
@@ -141,7 +146,7 @@ PostgresRestoreResult restore_postgres(Repository& repository, const PostgresRes
         count_holes(repository.nodes(), hole_directories(repository.nodes(), cluster, databases));
     result.left_out = databases.left_out;
     result.restore_bytes = snapshot.totals.bytes - std::min(holes.bytes, snapshot.totals.bytes);
-    add_notes(replayed, made, databases, result);
+    add_notes(replayed, made, databases, what.standby, result);
     // Found missing before gigabytes were written.
     if (what.start) postgres::find_server_program(result.version, what.start->bin_directory);
     if (what.estimate)
@@ -166,7 +171,11 @@ PostgresRestoreResult restore_postgres(Repository& repository, const PostgresRes
     settings.replayed = made;
     settings.databases = databases;
     settings.recovery = recovery_of(what, result.plan, made);
-    settings.archived_until = result.plan.archived_until;
+    settings.is_archived = [&](const postgres::WalRange& range) {
+        const std::vector<PathStep> path =
+            find_path(source.slices, {range.timeline, range.begin.value, range.end.value});
+        return !path.empty() && path.back().end == range.end.value;
+    };
     settings.manifest = what.manifest;
     settings.sync = what.sync;
     result.restored = restore_cluster(cluster, snapshot, settings, tools, stop);

@@ -145,7 +145,8 @@ class SourceRestore {
                 instance.tablespaces.push_back(place.path);
             instance.source = target_.source;
             instance.target = postgres::describe(report_.result->plan.target);
-            if (report_.result->started) instance.connection = report_.result->started->connection;
+            if (report_.result->started && report_.result->started->process != 0)
+                instance.connection = report_.result->started->connection;
             instance.creator = report_.creator;
             instance.tags = report_.tags;
             instance.restored = system_clock().now();

@@ -19,7 +19,8 @@ struct SourceRestoreOptions {
     std::uint16_t port = 5432;
     std::string socket_directory, listen, bin_directory;
     std::vector<std::string> settings;
-    std::string memory; // "2G"
+    std::string standby_of; // a connection string
+    std::string memory;     // "2G"
     unsigned processors = 0;
     int niceness = 0;
     std::string protect_as, administrator;

@@ -82,6 +82,8 @@ PostgresRestore make_restore_request(const CommandContext& context, Repository& 
     what.action = options.action == "pause"      ? postgres::TargetAction::pause
                   : options.action == "shutdown" ? postgres::TargetAction::shutdown
                                                  : postgres::TargetAction::promote;
+    what.standby = !options.standby_of.empty();
+    what.primary_connection = options.standby_of;
     if (options.start) what.start = start_of(options);
     return what;
 }
@@ -116,6 +118,8 @@ void add_source_restore_options(CLI::App& command, SourceRestoreOptions& options
                      "When that fails: the newest snapshot that can be restored, without its log");
     command.add_option("--restart-command", options.restart_command,
                        "With --ladder, first: restarts the original, or fails over");
+    command.add_option("--standby-of", options.standby_of,
+                       "Without a target: follow this server behind the log, as libpq takes it");
     command.add_option("--action", options.action, "What the server does at the target")
         ->check(CLI::IsMember({"promote", "pause", "shutdown"}))
         ->capture_default_str();

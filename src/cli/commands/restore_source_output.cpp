@@ -46,6 +46,7 @@ void add_result(nlohmann::json& value, const PostgresRestoreResult& result) {
     }
     if (!result.started) return;
     const postgres::StartedCluster& started = *result.started;
+    value["running"] = started.process != 0;
     value["connection"] = started.connection;
     value["log_file"] = started.log_file;
     value["writable"] = started.writable;
@@ -102,7 +103,11 @@ void print_restored(const SourceRestoreTarget& target, const PostgresRestoreResu
     for (const auto& [name, value] : started.raised)
         fmt::print("  {} had to be {}, as the original had it later; put it into the configuration\n", name,
                    value);
-    fmt::print("Connect with: psql '{}'\n", started.connection);
+    if (started.process == 0) {
+        fmt::print("It has shut down at its target; {} says more.\n", started.log_file);
+    } else {
+        fmt::print("Connect with: psql '{}'\n", started.connection);
+    }
 }
 
 } // namespace

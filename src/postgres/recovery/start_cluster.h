@@ -42,7 +42,7 @@ struct StartedCluster {
     // What had to be higher than the restored configuration says, because the original had raised it since:
     // without it a server that is to answer queries while it recovers does not recover.
     std::vector<std::pair<std::string, std::string>> raised;
-    pid_t process = 0; // a child of this process, which goes on when this one ends
+    pid_t process = 0; // a child of this process, which goes on when this one ends; 0: it shut down
     std::string socket_directory;
     std::uint16_t port = 0;
     std::string connection; // a connection string, for the database "postgres"
@@ -67,11 +67,13 @@ class StartFailed final : public Error {
     std::string log_;
 };
 
-// Returns when it accepts queries; with TargetAction::pause when it pauses at the target. A stop ends the
-// server. Throws StartFailed; code not_found: the log ended before the target was reached.
+// Returns when it accepts queries; with TargetAction::pause when it pauses at the target, with
+// TargetAction::shutdown when it has shut down there. A stop ends the server. Throws StartFailed; code
+// not_found: the log ended before the target was reached.
 //
 // Settings on its command line keep it to itself as long as it runs: no network but what was asked for, no
-// archiving, no subscriptions. A configuration that is not in the data directory is made up there.
+// archiving, no subscriptions. Throws Error(usage) for less memory than a server needs. A configuration that
+// is not in the data directory is made up there.
 StartedCluster start_cluster(const StartSettings& settings, Progress& progress, std::stop_token stop);
 
 } // namespace holdfast::postgres
