@@ -3,6 +3,8 @@
 #include "postgres/stream/capture_stream.h"
 #include "service/cluster_reading.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace holdfast {
@@ -54,14 +56,17 @@ class ProtocolReading final : public ClusterReading {
                                            .clock = tools_.repository.clock(),
                                            .progress = tools_.progress},
                         tools_.stop);
-        return explained("starting a backup", [&] { return stream_->wait_for_start().start; });
+        const BaseBackupStart& start = explained(
+            "starting a backup", [&]() -> const BaseBackupStart& { return stream_->wait_for_start(); });
+        refuse_what_is_not_sent(start);
+        return start.start;
     }
 
     ClusterCapture capture(BackupRun& run, const ChangedBlocks*, const RunId&) override {
         const StreamCaptureRequest request{.system_identifier = tools_.facts.system_identifier,
                                            .logger = &tools_.repository.logger()};
-        captured_ =
-            explained("a backup", [&] { return capture_stream(run, *stream_, request, tools_.stop); });
+        captured_ = explained("sending more of a backup",
+                              [&] { return capture_stream(run, *stream_, request, tools_.stop); });
         stream_.reset();
         return std::move(captured_.cluster);
     }
@@ -96,6 +101,22 @@ class ProtocolReading final : public ClusterReading {
     Connection& asks() {
         if (!asks_) asks_.emplace(settings(), tools_.stop, tools_.repository.logger());
         return *asks_;
+    }
+
+    // Before 16 servers leave out, without a word, what was made with allow_in_place_tablespaces.
+    void refuse_what_is_not_sent(const BaseBackupStart& start) const {
+        for (const TablespaceFacts& tablespace : tools_.facts.tablespaces) {
+            if (tablespace.location.starts_with('/') ||
+                std::ranges::find(start.archives, tablespace.oid, &BackupArchive::tablespace_oid) !=
+                    start.archives.end())
+                continue;
+            throw Error(ErrorCode::unsupported,
+                        fmt::format("the server does not send the tablespace {}, which lies in its own "
+                                    "data directory",
+                                    tablespace.name),
+                        "back up on its host, with data_directory set, or move to a tablespace elsewhere "
+                        "what is in it");
+        }
     }
 
     // On the thread of the stream.

@@ -43,16 +43,13 @@ class BaseBackup {
     BaseBackupEnd run(const std::string& command) {
         if (PQsendQuery(connection_->handle(), command.c_str()) == 0)
             connection_->fail(connection_->place(), nullptr);
-        set_deadline();
         connection_->flush(wake_);
         take_start();
-        deadline_.reset();
         if (connection_->server_version() >= one_copy_since) {
             take_one_copy();
         } else {
             for (const BackupArchive& archive : start_.archives) take_copy_of(archive);
         }
-        set_deadline();
         return take_finish();
     }
     // Lets the server end it too, which else finds out when it next sends.
@@ -70,6 +67,7 @@ class BaseBackup {
     }
 
     Connection::Result next_result() {
+        set_deadline();
         try {
             return connection_->next_result(wake_, deadline_);
         } catch (const Error& error) {
@@ -127,8 +125,17 @@ class BaseBackup {
                 buffer_.reset(buffer);
                 return ByteView(reinterpret_cast<const Byte*>(buffer), static_cast<std::size_t>(size));
             }
-            if (wake_.wait(PQsocket(connection_->handle()), true, false, {}) == SocketState::stopped)
+            set_deadline();
+            switch (wake_.wait(PQsocket(connection_->handle()), true, false, deadline_)) {
+            case SocketState::stopped:
                 throw Error(ErrorCode::cancelled, connection_->place() + ": stopped");
+            case SocketState::timed_out:
+                if (options_->past_limit) options_->past_limit();
+                throw Error(ErrorCode::timed_out, connection_->place() + ": the server sends nothing", {},
+                            true);
+            case SocketState::ready:
+                break;
+            }
             if (PQconsumeInput(connection_->handle()) == 0) connection_->fail(connection_->place(), nullptr);
         }
     }
@@ -164,9 +171,7 @@ class BaseBackup {
     // The end of a copy may be that of the whole, by an error, which only the next result tells: it must be
     // known before the archive counts as complete.
     void look_for_error() {
-        set_deadline();
         ahead_ = next_result();
-        deadline_.reset();
         if (ahead_ && PQresultStatus(ahead_.get()) == PGRES_FATAL_ERROR)
             connection_->fail(connection_->place(), ahead_.get());
     }
@@ -216,7 +221,7 @@ class BaseBackup {
     BaseBackupVisitor* visitor_;
     std::stop_token stop_;
     StopWake wake_;
-    Deadline deadline_; // of beginning and ending
+    Deadline deadline_; // of what is waited for
     BaseBackupStart start_;
     std::size_t archives_begun_ = 0;
     std::optional<TarReader> reader_;

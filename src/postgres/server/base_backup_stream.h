@@ -24,7 +24,7 @@ struct BaseBackupOptions {
     // The server checks page checksums, and the backup fails at its end when one is wrong. Off: who receives
     // the pages checks them and decides.
     bool server_verifies_checksums = false;
-    // What the server may take to begin, and to end: 0: without limit.
+    // What the server may take to begin, to send something more, and to end: 0: without limit.
     Duration limit{};
     // Called past the limit, while the server still waits.
     std::function<void()> past_limit{};

@@ -48,8 +48,7 @@ class ClusterStream::Receiver final : public BaseBackupVisitor {
         StreamedEntry streamed{entry, prefix_ + entry.path};
         size_ = entry.size;
         offset_ = 0;
-        const bool directory = entry.kind == TarEntry::Kind::directory;
-        wanted_ = is_label_file(streamed.path) || exclusions_.of(streamed.path, directory) != Inclusion::skip;
+        wanted_ = is_wanted(streamed.path, entry.kind == TarEntry::Kind::directory);
         is_file_ = entry.kind == TarEntry::Kind::file;
         if (!wanted_) return;
         path_ = streamed.path;
@@ -82,6 +81,15 @@ class ClusterStream::Receiver final : public BaseBackupVisitor {
     }
 
   private:
+    // Servers leave most of that out themselves, but not all that we do.
+    bool is_wanted(const std::string& path, bool directory) {
+        if (is_label_file(path)) return true;
+        if (!left_out_.empty() && path.starts_with(left_out_)) return false;
+        const bool wanted = exclusions_.of(path, directory) != Inclusion::skip;
+        if (!wanted && directory) left_out_ = path + "/";
+        return wanted;
+    }
+
     void begin_block() {
         filled_ = 0;
         block_.offset = offset_;
@@ -115,6 +123,7 @@ class ClusterStream::Receiver final : public BaseBackupVisitor {
     const Exclusions exclusions_;
     RateLimit rate_;
     std::string prefix_, path_;
+    std::string left_out_; // a directory, with a slash behind it
     bool wanted_ = false, is_file_ = false;
     std::optional<RelationSegment> relation_;
     std::uint64_t size_ = 0, offset_ = 0; // of the file, and where its block at hand begins

@@ -2,14 +2,10 @@
 #include "base/error.h"
 #include "integration/postgres/data_directory.h"
 #include "postgres/archive/restored_pages.h"
-#include "postgres/archive/wal_push.h"
 #include "postgres/server/backup_session.h"
 #include "repository/protocol/snapshot_list.h"
-#include "service/back_up_postgres.h"
-#include "service/open_repository.h"
-#include "service/restore_postgres.h"
 #include "support/error_matchers.h"
-#include "support/repository_fixture.h"
+#include "support/protected_source.h"
 #include "support/wal_directory.h"
 
 #include <csignal>
@@ -41,73 +37,43 @@ std::string ask(const StartedCluster& started, const std::string& sql) {
     return answer;
 }
 
-// A repository, and what is backed up into it as the source "orders".
-class Protection {
+class Protection : public holdfast::test::ProtectedSource {
   public:
-    explicit Protection(PostgresServer& places) : places_(places) {
-        RepositoryAccess access;
-        access.url = "file://" + places.make_directory("repository");
-        access.passphrase = text_secret("open sesame");
-        access.cache_directory = places.make_directory("own-cache");
-        const CreateResult created = create_repository_at(access, {}, silent_logger());
-        const std::string key_file = places.make_directory("config") + "/key";
-        std::ofstream(key_file) << created.recovery_text;
-        fs::permissions(key_file, fs::perms::owner_read | fs::perms::owner_write);
-        open_ = open_repository(access, silent_logger());
-        // What the server runs must be where its user may go.
-        program_ = places.make_directory("bin") + "/holdfast";
-        fs::copy_file(HOLDFAST_PROGRAM, program_);
-        configuration_ = places.make_directory("config") + "/holdfast.toml";
-        std::ofstream(configuration_) << fmt::format(
-            "repository = '{}'\nkey_file = '{}'\ncache_directory = '{}'\n[source.orders]\nkind = "
-            "'postgresql'\nspool_directory = '{}'\n",
-            access.url, key_file, places.make_directory("cache"), places.make_directory("spool"));
-    }
+    std::vector<Snapshot> snapshots() const { return list_snapshots(repository().context()).snapshots; }
 
-    Repository& repository() { return *open_.repository; }
-    std::vector<Snapshot> snapshots() { return list_snapshots(repository().context()).snapshots; }
-
-    static PostgresBackup over_protocol(const PostgresServer& server, const std::string& role = "holdfast") {
-        PostgresBackup what;
-        what.run.source = "orders";
+    PostgresBackup over_protocol(const PostgresServer& server, const std::string& role = "holdfast") const {
+        PostgresBackup what = backup_of(server);
         what.connection = server.conninfo("postgres", role);
+        what.data_directory.clear();
+        what.spool_directory.clear();
         return what;
     }
-    PostgresBackupResult back_up(const PostgresBackup& what, std::stop_token stop = {}) {
+    PostgresBackupResult back_up(const PostgresBackup& what, std::stop_token stop = {}) const {
         Progress progress;
         PostgresBackupResult result = back_up_postgres(repository(), what, progress, std::move(stop));
         EXPECT_EQ(progress.total_bytes() > 0, what.data_directory.empty());
         return result;
     }
-    PostgresBackupResult back_up(const PostgresServer& server) { return back_up(over_protocol(server)); }
+    PostgresBackupResult back_up(const PostgresServer& server) const {
+        return back_up(over_protocol(server));
+    }
 
     // All log of the server, to the end of the segment.
-    void push(PostgresServer& server) {
+    void push(const PostgresServer& server) const {
         const std::string last = server.query_value("SELECT pg_walfile_name(pg_current_wal_lsn())");
         server.execute("SELECT pg_switch_wal()");
-        PushSettings settings;
-        settings.source = "orders";
-        settings.spool_directory = server.make_directory("own-spool");
         for (const std::string& name : holdfast::test::wal_segments(server.data_directory())) {
             if (name <= last)
-                push_wal(repository(), server.data_directory() + "/pg_wal/" + name, settings, {});
+                push_wal(repository(), server.data_directory() + "/pg_wal/" + name, push_settings(), {});
         }
     }
 
     PostgresRestoreResult restore(RecoveryTarget target, const std::string& tablespace = {}) {
-        PostgresRestore what;
-        what.source = "orders";
-        what.target = new_place("restored");
-        what.request.target = std::move(target);
+        PostgresRestore what = restore_to(std::move(target));
         if (!tablespace.empty()) what.tablespaces = {{tablespace, new_place("space")}};
-        what.fetch_command = {program_, "--quiet", "--config", configuration_, "wal", "fetch", "orders"};
-        PostgresServer::give(places_.make_directory("repository"));
-        PostgresServer::give(places_.make_directory("config"));
-        Progress progress;
-        return restore_postgres(repository(), what, progress, {});
+        return ProtectedSource::restore(what);
     }
-
-    StartedCluster start(const PostgresRestoreResult& restored) {
+    static StartedCluster start(const PostgresRestoreResult& restored) {
         StartSettings settings;
         settings.data_directory = restored.restored->data_directory;
         settings.version = restored.version;
@@ -115,18 +81,6 @@ class Protection {
         Progress progress;
         return start_cluster(settings, progress, {});
     }
-
-  private:
-    std::string new_place(const std::string& what) {
-        const std::string place = places_.make_directory(fmt::format("{}{}", what, ++count_));
-        fs::remove(place);
-        return place;
-    }
-
-    PostgresServer& places_;
-    OpenRepository open_;
-    std::string program_, configuration_;
-    int count_ = 0;
 };
 
 // Writes until it is destroyed.
@@ -175,7 +129,7 @@ TEST_P(StreamBackup, UnderLoadItComesBackAtATime) {
     PostgresServer server(
         {.version = GetParam(), .settings = "wal_keep_size = '1GB'\nshared_buffers = 2MB\nfsync = off"});
     make_tables(server, 70'000); // more than 16 MiB
-    Protection protection(server);
+    Protection protection;
     PostgresBackupResult first;
     {
         const Load load(server);
@@ -207,10 +161,10 @@ TEST_P(StreamBackup, UnderLoadItComesBackAtATime) {
 TEST_P(StreamBackup, ASecondOneAddsWhatHasChangedWhicheverWayItIsMade) {
     PostgresServer server({.version = GetParam(), .settings = "fsync = off"});
     make_tables(server, 70'000);
-    Protection protection(server);
+    Protection protection;
     const PostgresBackupResult first = protection.back_up(server);
     server.execute("UPDATE t SET n = 1 WHERE id = 7");
-    PostgresBackup what = Protection::over_protocol(server);
+    PostgresBackup what = protection.over_protocol(server);
     what.type = PostgresBackupType::incremental;
     const PostgresBackupResult second = protection.back_up(what);
     const SnapshotTotals& totals = second.report.snapshot.totals;
@@ -223,7 +177,7 @@ TEST_P(StreamBackup, ASecondOneAddsWhatHasChangedWhicheverWayItIsMade) {
     // From the data directory: what the log names is read, the rest is as the stream brought it.
     what.connection = server.conninfo();
     what.data_directory = server.data_directory();
-    what.spool_directory = server.make_directory("own-spool");
+    what.spool_directory = protection.spool_directory();
     const PostgresBackupResult beside = protection.back_up(what);
     EXPECT_TRUE(beside.incremental);
     EXPECT_LT(beside.report.snapshot.totals.new_bytes, 1'000'000U);
@@ -249,7 +203,7 @@ TEST_P(StreamBackup, ABadPageIsReportedAndTheBackupMarked) {
         file << "damage";
     }
     server.start();
-    Protection protection(server);
+    Protection protection;
     const PostgresBackupResult result = protection.back_up(server);
     EXPECT_EQ(result.report.snapshot.state, SnapshotState::partial);
     ASSERT_EQ(result.capture.pages.bad_pages, 1U);
@@ -260,8 +214,8 @@ TEST_P(StreamBackup, ABadPageIsReportedAndTheBackupMarked) {
 TEST_P(StreamBackup, AServerThatIsKilledMeanwhileIsAnErrorAndNothingIsCommitted) {
     PostgresServer server({.version = GetParam(), .settings = "fsync = off"});
     make_tables(server, 10'000);
-    Protection protection(server);
-    PostgresBackup what = Protection::over_protocol(server);
+    Protection protection;
+    PostgresBackup what = protection.over_protocol(server);
     what.bytes_per_second = 8 << 20;
     {
         const std::jthread killer([&] {
@@ -281,8 +235,8 @@ TEST_P(StreamBackup, AServerThatIsKilledMeanwhileIsAnErrorAndNothingIsCommitted)
 TEST_P(StreamBackup, AfterAStopTheNextGoesOn) {
     PostgresServer server({.version = GetParam(), .settings = "fsync = off"});
     make_tables(server, 10'000);
-    Protection protection(server);
-    PostgresBackup what = Protection::over_protocol(server);
+    Protection protection;
+    PostgresBackup what = protection.over_protocol(server);
     what.bytes_per_second = 16 << 20;
     std::stop_source stop;
     {
@@ -314,13 +268,13 @@ TEST_P(StreamBackup, OfAStandbyItComesBackUnlessThatIsPromotedMeanwhile) {
     primary.execute("CHECKPOINT");
     primary.execute("INSERT INTO s VALUES (1, 'late')");
     standby->catch_up_with(primary);
-    Protection protection(primary);
+    Protection protection;
     const PostgresBackupResult result = protection.back_up(*standby);
     EXPECT_EQ(result.report.snapshot.state, SnapshotState::complete);
     const PostgresRestoreResult restored = protection.restore(RecoverToEnd{});
     EXPECT_EQ(ask(protection.start(restored), digest_of_all), primary.query_value(digest_of_all));
 
-    PostgresBackup what = Protection::over_protocol(*standby);
+    PostgresBackup what = protection.over_protocol(*standby);
     what.bytes_per_second = 8 << 20;
     {
         const std::jthread promoter([&] {
@@ -343,7 +297,7 @@ TEST_P(StreamBackup, APageThatTheLogRestoresIsNotBad) {
     server.execute("CHECKPOINT");
     const Lsn begin = *parse_lsn(server.query_value("SELECT pg_current_wal_insert_lsn()"));
     server.execute("UPDATE t SET n = 1 WHERE ctid = '(5,1)'");
-    Protection protection(server);
+    Protection protection;
     protection.push(server);
     const Lsn end = *parse_lsn(server.query_value("SELECT pg_current_wal_lsn()"));
     const Lsn last{end.value / (16 << 20) * (16 << 20)};
@@ -377,8 +331,8 @@ TEST_P(StreamBackup, APageThatTheLogRestoresIsNotBad) {
 
 TEST_P(StreamBackup, WhatCannotBeSaysWhatToDo) {
     PostgresServer& server = PostgresServer::shared(GetParam());
-    Protection protection(server);
-    PostgresBackup what = Protection::over_protocol(server, "postgres");
+    Protection protection;
+    PostgresBackup what = protection.over_protocol(server, "postgres");
     const auto refusal = [&] {
         try {
             protection.back_up(what);
@@ -403,13 +357,34 @@ TEST_P(StreamBackup, WhatCannotBeSaysWhatToDo) {
     EXPECT_TRUE(protection.snapshots().empty());
 }
 
+TEST(StreamBackupOfTablespacesInPlace, IsRefusedWhereServersLeaveThemOut) {
+    for (const int version : {15, 17}) {
+        PostgresServer server({.version = version, .settings = "fsync = off"});
+        Connection session = server.connect();
+        session.execute("SET allow_in_place_tablespaces = on");
+        session.query("CREATE TABLESPACE here LOCATION ''");
+        server.execute("CREATE TABLE t AS SELECT generate_series(1, 100) AS i");
+        server.execute("CREATE TABLE s TABLESPACE here AS SELECT generate_series(1, 1000) AS i");
+        Protection protection;
+        const PostgresBackup what = protection.over_protocol(server, "postgres");
+        if (version < 16) {
+            expect_error(ErrorCode::unsupported, [&] { protection.back_up(what); }, "the tablespace here");
+            EXPECT_TRUE(protection.snapshots().empty());
+            continue;
+        }
+        protection.back_up(what);
+        const PostgresRestoreResult restored = protection.restore(RecoverToEnd{});
+        EXPECT_EQ(ask(protection.start(restored), digest_of_all), server.query_value(digest_of_all));
+    }
+}
+
 TEST_P(StreamBackup, PastItsLimitWhoHoldsTheCheckpointUpIsTold) {
     PostgresServer server({.version = GetParam(),
                            .settings = "checkpoint_timeout = 1h\ncheckpoint_completion_target = 0.9\n"
                                        "bgwriter_lru_maxpages = 0\nfsync = off"});
     server.execute("CREATE TABLE t AS SELECT i, repeat('x', 500) FROM generate_series(1, 20000) i");
-    Protection protection(server);
-    PostgresBackup what = Protection::over_protocol(server, "postgres");
+    Protection protection;
+    PostgresBackup what = protection.over_protocol(server, "postgres");
     what.fast_checkpoint = false;
     what.wait_limit = std::chrono::seconds(1);
     try {

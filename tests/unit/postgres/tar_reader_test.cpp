@@ -7,7 +7,10 @@
 #include <filesystem>
 #include <fstream>
 
+#include <grp.h>
 #include <gtest/gtest.h>
+#include <pwd.h>
+#include <unistd.h>
 
 using namespace holdfast;
 using namespace holdfast::postgres;
@@ -68,6 +71,10 @@ TEST(TarReader, ReadsWhatTarWritesInPiecesOfAnySize) {
         EXPECT_EQ(all[2].content, content);
         EXPECT_EQ(all[2].entry.mode, 0644u);
         EXPECT_GT(all[2].entry.modified, 1'600'000'000);
+        EXPECT_EQ(all[2].entry.uid, ::getuid());
+        EXPECT_EQ(all[2].entry.gid, ::getgid());
+        EXPECT_EQ(all[2].entry.user, ::getpwuid(::getuid())->pw_name);
+        EXPECT_EQ(all[2].entry.group, ::getgrgid(::getgid())->gr_name);
         EXPECT_EQ(all[3].entry.path, "base/empty");
         EXPECT_EQ(all[5].entry.path, long_directory + "/" + std::string(80, 'f'));
         EXPECT_EQ(all[5].content, "far");
