@@ -5,6 +5,7 @@
 #include "postgres/archive/wal_archive.h"
 #include "postgres/archive/wal_push.h"
 #include "postgres/server/backup_session.h"
+#include "postgres/server/row.h"
 #include "repository/json_form.h"
 #include "repository/protocol/snapshot_list.h"
 
@@ -208,7 +209,7 @@ class ClusterBackup {
     // Sees to it that the archive has `range`: whoever archives gets a moment for whole segments, then it is
     // stored from here.
     void bring_log(const WalRange& range) {
-        const bool somebody_archives = result_.facts.archive_mode != "off";
+        const bool somebody_archives = archiver_works();
         const Lsn last_segment{range.end.value / result_.facts.wal_segment_bytes *
                                result_.facts.wal_segment_bytes};
         const Duration began = clock_.steady();
@@ -232,6 +233,17 @@ class ClusterBackup {
             push_from(reached, range);
             pushed = true;
         }
+    }
+
+    // Whether the server archives, and its last attempt did not fail: one that fails is not worth waiting for.
+    bool archiver_works() {
+        const ClusterFacts& facts = result_.facts;
+        if (facts.archive_mode != "always" && (facts.archive_mode != "on" || facts.in_recovery)) return false;
+        const QueryResult result =
+            connection_->query("SELECT coalesce(last_archived_time > last_failed_time, last_failed_time IS "
+                               "NULL) AS works FROM pg_stat_archiver",
+                               {}, stop_);
+        return Row(result, 0).boolean("works");
     }
 
     void push_from(Lsn reached, const WalRange& range) {
