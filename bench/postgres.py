@@ -23,6 +23,7 @@ import subprocess
 import sys
 
 import files
+import postgres_memory
 import postgres_peers
 import postgres_server
 import postgres_stream
@@ -356,7 +357,7 @@ def main():
                 Round(bench, number).backups()
             if "log" in options.steps:
                 Round(bench, number).log()
-        for step, measure in (("streaming", postgres_stream.measure),):
+        for step, measure in (("streaming", postgres_stream.measure), ("memory", postgres_memory.measure)):
             if step in options.steps:
                 more_rows, text = measure(bench)
                 rows += more_rows

@@ -42,6 +42,11 @@ def processor_seconds(process):
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
+def background(server, command):
+    return subprocess.Popen([*AS_USER, *map(str, command)], env=server.environment(), cwd=server.work, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
 class Server:
     def __init__(self, work, bin_directory, shared_buffers="1GB", settings=""):
         self.work = work

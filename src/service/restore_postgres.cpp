@@ -97,7 +97,11 @@ PostgresRestoreResult restore_postgres(Repository& repository, const PostgresRes
     settings.in_place = what.in_place;
     settings.tablespaces = what.tablespaces;
     settings.recovery = recovery_of(what, result.plan);
-    settings.archived_until = result.plan.archived_until;
+    settings.is_archived = [&](const postgres::WalRange& range) {
+        const std::vector<PathStep> path =
+            find_path(source.slices, {range.timeline, range.begin.value, range.end.value});
+        return !path.empty() && path.back().end == range.end.value;
+    };
     settings.manifest = what.manifest;
     settings.sync = what.sync;
     result.restored = restore_cluster(cluster, snapshot, settings, tools, stop);

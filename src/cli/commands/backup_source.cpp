@@ -110,7 +110,7 @@ void add_source_backup_options(CLI::App& command, SourceBackupOptions& options) 
                     "How long the server may take to begin and to end a backup")
         ->capture_default_str();
     command.add_option("--limit-read", options.limit_read,
-                       "Bytes a second read from the data directory, such as 50M");
+                       "Bytes a second read from the data directory or the server, such as 50M");
     command.add_flag("--compare", options.compare,
                      "Read everything, and tell of pages that changed although the log does not say so");
     command.add_flag("--new-cluster", options.new_cluster,

@@ -98,6 +98,7 @@ nlohmann::json result_json(const PostgresRestoreResult& result) {
         value["written_bytes"] = result.restored->files.written_bytes;
     }
     if (result.started) {
+        value["running"] = result.started->process != 0;
         value["connection"] = result.started->connection;
         value["log_file"] = result.started->log_file;
         value["writable"] = result.started->writable;
@@ -136,7 +137,11 @@ void print_result(const SourceRestoreTarget& target, const PostgresRestoreResult
     fmt::print("  started in {:.2f} s, recovered in {:.2f} s, ready in {:.2f} s{}\n", started.start_seconds,
                started.recovery_seconds, started.ready_seconds,
                started.last_commit.empty() ? "" : "; last transaction: " + started.last_commit);
-    fmt::print("Connect with: psql '{}'\n", started.connection);
+    if (started.process == 0) {
+        fmt::print("It has shut down at its target; {} says more.\n", started.log_file);
+    } else {
+        fmt::print("Connect with: psql '{}'\n", started.connection);
+    }
 }
 
 } // namespace

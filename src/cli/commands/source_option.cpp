@@ -30,10 +30,11 @@ SourceConfiguration source_named(const CommandContext& context, const std::strin
 
 std::string spool_directory_of(const CommandContext& context, const SourceConfiguration& source,
                                const std::string& repository_url) {
-    if (!source.spool_directory.empty()) return source.spool_directory;
     const std::string& url = repository_url.empty() ? context.configuration().repository : repository_url;
     const std::string both = url + '\n' + source.name;
     const std::string own = derive_hash<8>("holdfast spool directory 1", as_bytes(both)).hex();
+    // Below a configured one too: what was noted of one repository is not true of another.
+    if (!source.spool_directory.empty()) return fmt::format("{}/{}", source.spool_directory, own);
     if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/')
         return fmt::format("{}/holdfast/{}", state, own);
     if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/')

@@ -44,15 +44,25 @@ ClusterCapture capture_cluster(BackupRun& run, const ClusterCaptureRequest& requ
     try {
         return capturer.capture();
     } catch (const Error& error) {
-        if (error.code() == ErrorCode::cancelled && stop.stop_requested()) {
-            try {
-                if (const std::optional<NodeRef> root = capturer.root_so_far()) run.end_early(*root);
-            } catch (const Error& second) {
-                request.logger->warning("no last checkpoint", {{"reason", second.message()}});
-            }
-        }
+        if (error.code() == ErrorCode::cancelled && stop.stop_requested())
+            save_unfinished(run, [&] { return capturer.root_so_far(); }, *request.logger);
         throw;
     }
+}
+
+void save_unfinished(BackupRun& run, const std::function<std::optional<NodeRef>()>& root, Logger& logger) {
+    try {
+        if (const std::optional<NodeRef> so_far = root()) run.end_early(*so_far);
+    } catch (const Error& error) {
+        logger.warning("no last checkpoint", {{"reason", error.message()}});
+    }
+}
+
+TreeEntry unfinished_entry(TreeEntry entry, FileContentResult part) {
+    entry.flags |= entry_flag::incomplete;
+    entry.size = part.size_bytes;
+    entry.content = std::move(part.content);
+    return entry;
 }
 
 NodeRef finish_cluster_tree(BackupRun& run, const ClusterCapture& capture, std::span<const ExtraFile> extras,

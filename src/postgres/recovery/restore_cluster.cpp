@@ -125,7 +125,7 @@ class ClusterRestorer {
 
     // Log that was never archived may be all that is left of the last transactions.
     bool put_aside(const std::string& wal, const std::string& name) {
-        if (!settings_.archived_until || name.size() != 24) return false;
+        if (!settings_.is_archived || name.size() != 24) return false;
         const std::string path = fmt::format("{}/{}", wal, name);
         Bytes head(8192);
         const FileDescriptor file = open_file(path, O_RDONLY | O_NOFOLLOW);
@@ -135,7 +135,7 @@ class ClusterRestorer {
         if (!header || header->system_identifier != cluster_.control.system_identifier) return false;
         const auto named = parse_segment_name(name, header->segment_bytes);
         if (!named || named->begin != header->begin ||
-            header->begin + header->segment_bytes <= settings_.archived_until)
+            settings_.is_archived({named->timeline, named->begin, named->begin + header->segment_bytes}))
             return false;
         result_.put_aside_directory = fmt::format("{}/{}", target_, put_aside_name);
         make_directory(result_.put_aside_directory);

@@ -5,6 +5,9 @@
 #include "postgres/files/recovery_settings.h"
 #include "postgres/files/tablespace_map.h"
 #include "postgres/recovery/restore_target.h"
+#include "postgres/wal/lsn.h"
+
+#include <functional>
 
 namespace holdfast::postgres {
 
@@ -16,8 +19,9 @@ struct RestoreClusterSettings {
     std::vector<TablespacePlace> tablespaces{};
     // What the server is told, restore_command and all.
     RecoverySettings recovery{};
-    // In place: log in pg_wal from here on is not in the archive, and is put aside rather than removed.
-    Lsn archived_until{};
+    // In place: whether the archive has all of a stretch of the log. What it does not have is put aside from
+    // pg_wal rather than removed. Empty: it has everything.
+    std::function<bool(const WalRange&)> is_archived{};
     // Writes backup_manifest, for pg_verifybackup: reads all files once.
     bool manifest = true;
     // Returns when everything is durable.

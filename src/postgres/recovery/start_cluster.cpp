@@ -173,7 +173,6 @@ class Start {
 
     // These win over what the restored configuration says of another machine, or of the original.
     std::vector<std::pair<std::string, std::string>> command_line() const {
-        const bool queries_while_recovering = settings_.standby || settings_.action == TargetAction::pause;
         std::vector<std::pair<std::string, std::string>> all{
             {"config_file", settings_.data_directory + "/postgresql.conf"},
             {"data_directory", settings_.data_directory},
@@ -191,7 +190,7 @@ class Start {
             {"log_min_messages", "warning"},
             {"lc_messages", "C"},
             // Without it a server does not refuse to recover with smaller limits than the original's.
-            {"hot_standby", queries_while_recovering ? "on" : "off"},
+            {"hot_standby", queries_while_recovering() ? "on" : "off"},
         };
         if (settings_.listen_addresses.empty()) all.emplace_back("ssl", "off");
         all.insert(all.end(), settings_.settings.begin(), settings_.settings.end());
@@ -206,7 +205,11 @@ class Start {
             if (const auto status = ended(result_.process)) {
                 ended_ = true;
                 log_.text();
-                fail(*status);
+                if (!shut_down_at_target(*status)) fail(*status);
+                result_.process = 0;
+                result_.recovery_seconds =
+                    seconds(system_clock().steady() - started_) - result_.start_seconds;
+                return;
             }
             log_.text();
             const Duration now = system_clock().steady() - started_;
@@ -232,16 +235,25 @@ class Start {
         }
     }
 
-    // The server writes what it is up to into its file.
+    // The server writes what it is up to into its file. With queries while it recovers, "ready" is said as
+    // soon as these are answered; then its log alone tells whether it has ended recovery.
     bool is_ready() {
         const std::string pid_file = settings_.data_directory + "/postmaster.pid";
         if (line_of(pid_file, 1) != fmt::format("{}", result_.process)) return false;
         const std::string status = line_of(pid_file, 8);
-        result_.writable = status.starts_with("ready");
-        if (result_.writable) return true;
-        if (!status.starts_with("standby")) return false;
-        return settings_.standby ||
-               (settings_.action == TargetAction::pause && log_.has("pausing at the end of recovery"));
+        if (!status.starts_with("ready")) return false;
+        result_.writable =
+            !queries_while_recovering() || log_.has("database system is ready to accept connections");
+        return result_.writable || settings_.standby || log_.has("pausing at the end of recovery");
+    }
+
+    bool shut_down_at_target(int status) const {
+        return settings_.action == TargetAction::shutdown && WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
+               log_.has("shutdown at recovery target");
+    }
+
+    bool queries_while_recovering() const {
+        return settings_.standby || settings_.action == TargetAction::pause;
     }
 
     void show_progress() {

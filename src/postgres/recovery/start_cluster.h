@@ -34,7 +34,7 @@ struct StartSettings {
 };
 
 struct StartedCluster {
-    pid_t process = 0; // a child of this process, which goes on when this one ends
+    pid_t process = 0; // a child of this process, which goes on when this one ends; 0: it shut down
     std::string socket_directory;
     std::uint16_t port = 0;
     std::string connection; // a connection string, for the database "postgres"
@@ -59,8 +59,8 @@ class StartFailed final : public Error {
     std::string log_;
 };
 
-// Returns when it accepts queries; with TargetAction::pause when it pauses at the target. A stop ends the
-// server. Throws StartFailed; code not_found: the log ended before the target was reached.
+// Returns when it accepts queries; with TargetAction::pause when it pauses at the target, with
+// TargetAction::shutdown when it has shut down there. A stop ends the server. Throws StartFailed; code not_found: the log ended before the target was reached.
 //
 // Settings on its command line keep it to itself as long as it runs: no network but what was asked for, no
 // archiving, no subscriptions. A configuration that is not in the data directory is made up there.

@@ -42,12 +42,12 @@ class Instance {
     }
     Instance(const Instance&) = delete;
     Instance& operator=(const Instance&) = delete;
-    std::string value(const std::string& sql) const {
-        Connection connection({.conninfo = started_.connection + " user=postgres"});
-        return connection.query_value(sql).value_or("");
-    }
+    std::string value(const std::string& sql) const { return connect().query_value(sql).value_or(""); }
+    void execute(const std::string& sql) const { connect().execute(sql); }
 
   private:
+    Connection connect() const { return Connection({.conninfo = started_.connection + " user=postgres"}); }
+
     const StartedCluster started_;
 };
 
@@ -273,7 +273,7 @@ TEST_P(RestoreOnAServer, InPlaceOnlyWhatDiffersIsWritten) {
     {
         const Instance instance(*source_.run(what).started);
         file = instance.value("SELECT pg_relation_filepath('public.t')");
-        instance.value("CREATE TABLE public.more AS SELECT generate_series(1, 1000)");
+        instance.execute("CREATE TABLE public.more AS SELECT generate_series(1, 1000)");
     }
     { // a page is torn, a file lost, another one there
         std::fstream relation(target / file, std::ios::in | std::ios::out | std::ios::binary);
@@ -294,7 +294,7 @@ TEST_P(RestoreOnAServer, InPlaceOnlyWhatDiffersIsWritten) {
     EXPECT_EQ(instance.value(digest_of_all), moments_[3].digest);
     EXPECT_EQ(instance.value("SELECT to_regclass('public.more')"), "");
     // What the first one had written on its own timeline is in no archive.
-    EXPECT_FALSE(again.restored->put_aside.empty());
+    ASSERT_FALSE(again.restored->put_aside.empty());
     EXPECT_TRUE(fs::exists(target / "pg_wal.not-archived" / again.restored->put_aside[0]));
 }
 
@@ -349,6 +349,15 @@ TEST_P(RestoreOnAServer, PausesAtATargetWhenThatIsWanted) {
     const Instance instance(*result.started);
     EXPECT_EQ(instance.value("SELECT pg_is_in_recovery()"), "t");
     EXPECT_EQ(instance.value(digest_of_all), moments_[2].digest);
+}
+
+TEST_P(RestoreOnAServer, ShutsDownAtATargetWhenThatIsWanted) {
+    PostgresRestore what = source_.restore(RecoverToTime{moments_[2].time});
+    what.action = TargetAction::shutdown;
+    const PostgresRestoreResult result = source_.run(what);
+    EXPECT_EQ(result.started->process, 0);
+    EXPECT_FALSE(result.started->writable);
+    EXPECT_FALSE(fs::exists(what.target + "/postmaster.pid"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Version, RestoreOnAServer, testing::ValuesIn(postgres_versions),
