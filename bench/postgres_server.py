@@ -154,7 +154,8 @@ class Server:
         """Work until so many segments of log wait: updates all over the accounts, with the pages' images, and new rows."""
         while len(self.waiting()) < segments:
             self.run(["pgbench", "-n", "-N", "-c", 4, "-t", 6000 * scale // 150 + 1, "bench"])
-            self.sql(f"insert into rnd select g, gen_random_bytes(1000) from generate_series(1, {20_000 * scale // 150 + 1}) g")
+            self.sql(f"insert into rnd select g, gen_random_bytes(1000) from generate_series(1, {20_000 * scale // 150 + 1}) g",
+                     "checkpoint")
 
     def change(self, pages, scale):
         """Changes about so many pages, all over."""
