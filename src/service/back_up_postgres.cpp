@@ -67,12 +67,14 @@ class ClusterBackup {
         started = clock_.steady();
         const BackupStop stopped = reading_->end();
         expect_same_start(stopped, start);
+        expect_same_timeline(stopped);
         result_.stop_seconds = seconds_since(clock_, started);
 
         progress_.set_phase("storing the log of the backup");
         started = clock_.steady();
         result_.log = {stopped.label.timeline, start, stopped.stop};
         bring_log(result_.log);
+        bring_history(result_.log.timeline);
         settle_by_log(result_.capture.pages, *archive_, result_.log, facts().segment_blocks,
                       repository_.keys().reads_content(), {.stop = stop_});
         result_.log_seconds = seconds_since(clock_, started);
@@ -148,6 +150,16 @@ class ClusterBackup {
                                 stopped.stop.str(), stopped.label.start.str()));
     }
 
+    // With several hosts in the connection string each connection may have found another one.
+    void expect_same_timeline(const BackupStop& stopped) const {
+        if (stopped.label.timeline == facts().timeline) return;
+        throw Error(ErrorCode::unavailable,
+                    fmt::format("the server was on timeline {} when it was asked, and the backup is of "
+                                "timeline {}",
+                                facts().timeline, stopped.label.timeline),
+                    "take the backup again; name one host in the connection string", true);
+    }
+
     void capture(BackupRun& run, Lsn start) {
         ArchivedChanges changes;
         changes.missing = reading_->reads_everything_because();
@@ -202,7 +214,13 @@ class ClusterBackup {
             none.missing = error.message();
             return none;
         }
-        return changes_between(*archive_, since, repository_.keys().reads_content(), {.stop = stop_});
+        if (!result_.alarms.empty()) {
+            // Such as a server that was set back: then the archive tells of what it has forgotten.
+            none.missing = result_.alarms.front();
+            return none;
+        }
+        return changes_between(*archive_, since, Lsn{parent_->log->range.end},
+                               repository_.keys().reads_content(), {.stop = stop_});
     }
 
     std::string checksums_word() const { return facts().checksums ? "on" : "off"; }
@@ -245,12 +263,25 @@ class ClusterBackup {
         }
     }
 
+    // The server has it even where nobody archives; a snapshot without it could not be recovered.
+    void bring_history(TimelineId timeline) {
+        if (timeline == 1) return;
+        try {
+            note(reading_->store_history(timeline, archive_->id()));
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::not_found || !archive_->history_text(timeline, {.stop = stop_}))
+                throw;
+        }
+    }
+
+    void note(const std::vector<std::string>& alarms) {
+        result_.alarms.insert(result_.alarms.end(), alarms.begin(), alarms.end());
+    }
+
     // False when the server has removed a segment.
     bool store_from(Lsn reached, const WalRange& range) {
         try {
-            const std::vector<std::string> alarms =
-                reading_->store_log({range.timeline, reached, range.end}, archive_->id());
-            result_.alarms.insert(result_.alarms.end(), alarms.begin(), alarms.end());
+            note(reading_->store_log({range.timeline, reached, range.end}, archive_->id()));
             return true;
         } catch (const Error& error) {
             if (error.code() != ErrorCode::not_found) throw;

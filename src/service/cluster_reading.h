@@ -45,6 +45,9 @@ class ClusterReading {
     // Stores what the server has of `range` in the log archive of the source; returns what an operator must
     // know. Throws Error(not_found) when the server has not all of it any more.
     virtual std::vector<std::string> store_log(const postgres::WalRange& range, const ArchiveId& archive) = 0;
+    // Likewise the history file of a timeline behind the first, without which no server recovers along it.
+    virtual std::vector<std::string> store_history(postgres::TimelineId timeline,
+                                                   const ArchiveId& archive) = 0;
 };
 
 // Beside the server: from its data directory.

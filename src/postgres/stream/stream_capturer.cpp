@@ -17,6 +17,7 @@ namespace {
 constexpr std::uint64_t largest_label_bytes = std::uint64_t{64} << 20;
 constexpr std::uint64_t largest_control_bytes = std::uint64_t{1} << 20;
 constexpr std::string_view shared_directory = "data/global"; // it has the control file, which comes last
+constexpr std::string_view tablespaces_directory = "tablespaces";
 constexpr std::string_view links_directory = "data/pg_tblspc";
 
 template <class... Types>
@@ -111,8 +112,7 @@ std::optional<NodeRef> StreamCapturer::root_so_far() const {
     return tree_.so_far(unfinished_ ? &*unfinished_ : nullptr)->children;
 }
 
-// --- Directories
-// --------------------------------------------------------------------------------------------
+// --- Directories ------------------------------------------------------------------------------------------
 
 void StreamCapturer::enter(TreeEntry directory, std::string path) {
     tree_.enter(std::move(directory));
@@ -130,7 +130,9 @@ void StreamCapturer::begin_archive(const BackupArchive& archive) {
         const std::string name = fmt::to_string(archive.tablespace_oid);
         const bool in_place = lies_in_place(archive);
         if (!in_place) {
-            if (paths_.empty()) enter(directory_named("tablespaces"), "tablespaces");
+            if (paths_.empty())
+                enter(directory_named(std::string(tablespaces_directory)),
+                      std::string(tablespaces_directory));
             result_.cluster.tablespace_links.push_back({archive.tablespace_oid, archive.location});
         }
         enter(directory_named(name), (in_place ? "data/pg_tblspc/" : "tablespaces/") + name);
@@ -157,8 +159,9 @@ TreeEntry StreamCapturer::finish_directory() {
         const std::vector<const TreeEntry*> found = previous.find(member.name);
         count(member, found.empty() ? nullptr : found.front());
     });
+    // As from a data directory: that of tablespaces is no directory of the cluster.
+    if (paths_.back() != tablespaces_directory) ++result_.cluster.totals.directories;
     paths_.pop_back();
-    ++result_.cluster.totals.directories;
     return entry;
 }
 
@@ -176,7 +179,7 @@ void StreamCapturer::leave() {
     if (path == "data" && !control_seen_) unknown(fmt::format("it has no {}", control_file_path));
     TreeEntry entry = finish_directory();
     if (path == "data") result_.cluster.data = entry;
-    if (path == "tablespaces") result_.cluster.tablespaces = entry;
+    if (path == tablespaces_directory) result_.cluster.tablespaces = entry;
     tree_.add(std::move(entry));
 }
 
@@ -191,8 +194,7 @@ void StreamCapturer::go_to(const std::string& directory) {
     paths_.push_back(wanted);
 }
 
-// --- Members
-// ------------------------------------------------------------------------------------------------
+// --- Members ----------------------------------------------------------------------------------------------
 
 void StreamCapturer::take(const StreamedEntry& streamed) {
     const TarEntry& sent = streamed.entry;
@@ -302,8 +304,7 @@ void StreamCapturer::count(const TreeEntry& entry, const TreeEntry* before) {
     }
 }
 
-// --- The whole
-// ----------------------------------------------------------------------------------------------
+// --- The whole --------------------------------------------------------------------------------------------
 
 StreamCapture capture_stream(BackupRun& run, ClusterStream& stream, const StreamCaptureRequest& request,
                              std::stop_token stop) {

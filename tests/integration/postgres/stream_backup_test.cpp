@@ -3,6 +3,7 @@
 #include "integration/postgres/data_directory.h"
 #include "postgres/archive/restored_pages.h"
 #include "postgres/archive/wal_push.h"
+#include "postgres/server/backup_session.h"
 #include "repository/protocol/snapshot_list.h"
 #include "service/back_up_postgres.h"
 #include "service/open_repository.h"
@@ -66,17 +67,16 @@ class Protection {
     Repository& repository() { return *open_.repository; }
     std::vector<Snapshot> snapshots() { return list_snapshots(repository().context()).snapshots; }
 
-    static PostgresBackup over_protocol(const PostgresServer& server) {
+    static PostgresBackup over_protocol(const PostgresServer& server, const std::string& role = "holdfast") {
         PostgresBackup what;
         what.run.source = "orders";
-        what.run.checkpoint_interval = std::chrono::seconds(0);
-        what.connection = server.conninfo();
+        what.connection = server.conninfo("postgres", role);
         return what;
     }
     PostgresBackupResult back_up(const PostgresBackup& what, std::stop_token stop = {}) {
         Progress progress;
         PostgresBackupResult result = back_up_postgres(repository(), what, progress, std::move(stop));
-        EXPECT_GT(progress.total_bytes(), 0U);
+        EXPECT_EQ(progress.total_bytes() > 0, what.data_directory.empty());
         return result;
     }
     PostgresBackupResult back_up(const PostgresServer& server) { return back_up(over_protocol(server)); }
@@ -94,19 +94,26 @@ class Protection {
         }
     }
 
-    PostgresRestoreResult restore(RecoveryTarget target, int version, const std::string& tablespace = {}) {
+    PostgresRestoreResult restore(RecoveryTarget target, const std::string& tablespace = {}) {
         PostgresRestore what;
         what.source = "orders";
         what.target = new_place("restored");
         what.request.target = std::move(target);
         if (!tablespace.empty()) what.tablespaces = {{tablespace, new_place("space")}};
         what.fetch_command = {program_, "--quiet", "--config", configuration_, "wal", "fetch", "orders"};
-        what.start.emplace();
-        what.start->bin_directory = holdfast::test::postgres_programs(version);
         PostgresServer::give(places_.make_directory("repository"));
         PostgresServer::give(places_.make_directory("config"));
         Progress progress;
         return restore_postgres(repository(), what, progress, {});
+    }
+
+    StartedCluster start(const PostgresRestoreResult& restored) {
+        StartSettings settings;
+        settings.data_directory = restored.restored->data_directory;
+        settings.version = restored.version;
+        settings.bin_directory = holdfast::test::postgres_programs(restored.version);
+        Progress progress;
+        return start_cluster(settings, progress, {});
     }
 
   private:
@@ -133,6 +140,7 @@ class Load {
                       "INSERT INTO t SELECT {0} * 1000 + g, md5(g::text), 0 FROM generate_series(1, 200) g; "
                       "UPDATE t SET n = n + 1 WHERE id % 53 = {1}",
                       1000 + i, i % 53));
+                  std::this_thread::sleep_for(std::chrono::milliseconds(20));
               }
           }) {}
 
@@ -145,6 +153,7 @@ constexpr const char* digest_of_all = "SELECT md5(string_agg(row, '|' ORDER BY r
                                       "SELECT 's' || s::text FROM public.s) AS rows";
 
 void make_tables(PostgresServer& server, int rows) {
+    server.execute("CREATE ROLE holdfast LOGIN REPLICATION");
     server.execute("CREATE TABLESPACE space LOCATION '" + server.make_directory("space") + "'");
     server.execute(fmt::format("CREATE TABLE t AS SELECT i AS id, md5(i::text) || repeat('x', 200) AS v, 0 "
                                "AS n FROM generate_series(1, {}) i",
@@ -163,8 +172,9 @@ INSTANTIATE_TEST_SUITE_P(Version, StreamBackup, testing::ValuesIn(postgres_versi
                          testing::PrintToStringParamName());
 
 TEST_P(StreamBackup, UnderLoadItComesBackAtATime) {
-    PostgresServer server({.version = GetParam(), .settings = "wal_keep_size = '1GB'\nshared_buffers = 2MB"});
-    make_tables(server, 100'000); // more than 16 MiB
+    PostgresServer server(
+        {.version = GetParam(), .settings = "wal_keep_size = '1GB'\nshared_buffers = 2MB\nfsync = off"});
+    make_tables(server, 70'000); // more than 16 MiB
     Protection protection(server);
     PostgresBackupResult first;
     {
@@ -185,19 +195,18 @@ TEST_P(StreamBackup, UnderLoadItComesBackAtATime) {
     server.execute("DROP TABLE t");
     protection.push(server);
 
-    const PostgresRestoreResult restored = protection.restore(RecoverToTime{then}, GetParam(), "space");
+    const PostgresRestoreResult restored = protection.restore(RecoverToTime{then}, "space");
     EXPECT_EQ(restored.plan.snapshot.id, first.report.snapshot.id);
     EXPECT_GT(restored.restored->manifest_files, 500U);
     const auto verified =
-        server.run_tool("pg_verifybackup", {"-n", "-i", "postgresql.auto.conf", "-i", "pg_wal", "-i",
-                                            "global", "-i", "base", restored.restored->data_directory});
-    EXPECT_NE(verified.out + verified.error, "") << "it ran";
-    EXPECT_EQ(ask(*restored.started, digest_of_all), digest);
+        server.run_tool("pg_verifybackup", {"--no-parse-wal", restored.restored->data_directory});
+    EXPECT_EQ(verified.exit_code, 0) << verified.out << verified.error;
+    EXPECT_EQ(ask(protection.start(restored), digest_of_all), digest);
 }
 
 TEST_P(StreamBackup, ASecondOneAddsWhatHasChangedWhicheverWayItIsMade) {
-    PostgresServer server({.version = GetParam()});
-    make_tables(server, 100'000);
+    PostgresServer server({.version = GetParam(), .settings = "fsync = off"});
+    make_tables(server, 70'000);
     Protection protection(server);
     const PostgresBackupResult first = protection.back_up(server);
     server.execute("UPDATE t SET n = 1 WHERE id = 7");
@@ -205,13 +214,14 @@ TEST_P(StreamBackup, ASecondOneAddsWhatHasChangedWhicheverWayItIsMade) {
     what.type = PostgresBackupType::incremental;
     const PostgresBackupResult second = protection.back_up(what);
     const SnapshotTotals& totals = second.report.snapshot.totals;
-    EXPECT_GT(totals.bytes, 40'000'000U);
+    EXPECT_GT(totals.bytes, 35'000'000U);
     EXPECT_LT(totals.new_bytes, 1'000'000U);
     EXPECT_LT(totals.stored_bytes, 300'000U);
     EXPECT_GT(totals.unchanged_files, totals.files * 9 / 10);
     EXPECT_GT(totals.changed_files, 0U);
 
     // From the data directory: what the log names is read, the rest is as the stream brought it.
+    what.connection = server.conninfo();
     what.data_directory = server.data_directory();
     what.spool_directory = server.make_directory("own-spool");
     const PostgresBackupResult beside = protection.back_up(what);
@@ -223,12 +233,12 @@ TEST_P(StreamBackup, ASecondOneAddsWhatHasChangedWhicheverWayItIsMade) {
     EXPECT_LT(protection.back_up(what).report.snapshot.totals.new_bytes, 1'000'000U);
     EXPECT_LT(protection.back_up(server).report.snapshot.totals.new_bytes, 1'000'000U);
 
-    const PostgresRestoreResult restored = protection.restore(RecoverToEnd{}, GetParam(), "space");
-    EXPECT_EQ(ask(*restored.started, digest_of_all), server.query_value(digest_of_all));
+    const PostgresRestoreResult restored = protection.restore(RecoverToEnd{}, "space");
+    EXPECT_EQ(ask(protection.start(restored), digest_of_all), server.query_value(digest_of_all));
 }
 
 TEST_P(StreamBackup, ABadPageIsReportedAndTheBackupMarked) {
-    PostgresServer server({.version = GetParam()});
+    PostgresServer server({.version = GetParam(), .settings = "fsync = off"});
     make_tables(server, 2000);
     const std::string path = server.query_value("SELECT pg_relation_filepath('t')");
     server.stop();
@@ -248,7 +258,7 @@ TEST_P(StreamBackup, ABadPageIsReportedAndTheBackupMarked) {
 }
 
 TEST_P(StreamBackup, AServerThatIsKilledMeanwhileIsAnErrorAndNothingIsCommitted) {
-    PostgresServer server({.version = GetParam()});
+    PostgresServer server({.version = GetParam(), .settings = "fsync = off"});
     make_tables(server, 10'000);
     Protection protection(server);
     PostgresBackup what = Protection::over_protocol(server);
@@ -259,18 +269,17 @@ TEST_P(StreamBackup, AServerThatIsKilledMeanwhileIsAnErrorAndNothingIsCommitted)
                    "1") {
             }
             std::this_thread::sleep_for(std::chrono::milliseconds(200));
-            ::kill(server.process(), SIGQUIT);
+            server.stop(holdfast::test::PostgresStop::kill);
         });
         expect_error(ErrorCode::unavailable, [&] { protection.back_up(what); });
     }
     EXPECT_TRUE(protection.snapshots().empty());
-    server.stop(holdfast::test::PostgresStop::kill);
     server.start();
     EXPECT_EQ(protection.back_up(server).report.snapshot.state, SnapshotState::complete);
 }
 
 TEST_P(StreamBackup, AfterAStopTheNextGoesOn) {
-    PostgresServer server({.version = GetParam()});
+    PostgresServer server({.version = GetParam(), .settings = "fsync = off"});
     make_tables(server, 10'000);
     Protection protection(server);
     PostgresBackup what = Protection::over_protocol(server);
@@ -290,21 +299,26 @@ TEST_P(StreamBackup, AfterAStopTheNextGoesOn) {
     const PostgresBackupResult next = protection.back_up(server);
     EXPECT_TRUE(next.report.resumed);
     EXPECT_EQ(next.report.snapshot.state, SnapshotState::complete);
-    EXPECT_EQ(server.query_value("SELECT count(*) FROM pg_replication_slots"), "0");
+    // What it had the server keep goes with its session.
+    while (server.query_value("SELECT count(*) FROM pg_replication_slots") != "0") {
+    }
 }
 
 TEST_P(StreamBackup, OfAStandbyItComesBackUnlessThatIsPromotedMeanwhile) {
-    PostgresServer primary({.version = GetParam(), .settings = "wal_keep_size = '1GB'"});
+    PostgresServer primary({.version = GetParam(), .settings = "wal_keep_size = '1GB'\nfsync = off"});
     make_tables(primary, 10'000);
-    primary.execute("DROP TABLE s; DROP TABLESPACE space; CREATE TABLE s (id int, v text)");
+    primary.execute("DROP TABLE s"); // a standby on the same host has no other place for its tablespace
+    primary.execute("DROP TABLESPACE space");
+    primary.execute("CREATE TABLE s (id int, v text)");
     const auto standby = PostgresServer::standby_of(primary);
-    primary.execute("CHECKPOINT; INSERT INTO s VALUES (1, 'late')");
+    primary.execute("CHECKPOINT");
+    primary.execute("INSERT INTO s VALUES (1, 'late')");
     standby->catch_up_with(primary);
     Protection protection(primary);
     const PostgresBackupResult result = protection.back_up(*standby);
     EXPECT_EQ(result.report.snapshot.state, SnapshotState::complete);
-    const PostgresRestoreResult restored = protection.restore(RecoverToEnd{}, GetParam());
-    EXPECT_EQ(ask(*restored.started, digest_of_all), primary.query_value(digest_of_all));
+    const PostgresRestoreResult restored = protection.restore(RecoverToEnd{});
+    EXPECT_EQ(ask(protection.start(restored), digest_of_all), primary.query_value(digest_of_all));
 
     PostgresBackup what = Protection::over_protocol(*standby);
     what.bytes_per_second = 8 << 20;
@@ -322,9 +336,11 @@ TEST_P(StreamBackup, OfAStandbyItComesBackUnlessThatIsPromotedMeanwhile) {
 }
 
 TEST_P(StreamBackup, APageThatTheLogRestoresIsNotBad) {
-    PostgresServer server({.version = GetParam(), .settings = "autovacuum = off"});
+    PostgresServer server({.version = GetParam(), .settings = "autovacuum = off\nfsync = off"});
     make_tables(server, 2000);
-    server.execute("CREATE TABLE calm AS SELECT * FROM t; VACUUM; CHECKPOINT");
+    server.execute("CREATE TABLE calm AS SELECT * FROM t");
+    server.execute("VACUUM");
+    server.execute("CHECKPOINT");
     const Lsn begin = *parse_lsn(server.query_value("SELECT pg_current_wal_insert_lsn()"));
     server.execute("UPDATE t SET n = 1 WHERE ctid = '(5,1)'");
     Protection protection(server);
@@ -362,7 +378,7 @@ TEST_P(StreamBackup, APageThatTheLogRestoresIsNotBad) {
 TEST_P(StreamBackup, WhatCannotBeSaysWhatToDo) {
     PostgresServer& server = PostgresServer::shared(GetParam());
     Protection protection(server);
-    PostgresBackup what = Protection::over_protocol(server);
+    PostgresBackup what = Protection::over_protocol(server, "postgres");
     const auto refusal = [&] {
         try {
             protection.back_up(what);
@@ -390,10 +406,10 @@ TEST_P(StreamBackup, WhatCannotBeSaysWhatToDo) {
 TEST_P(StreamBackup, PastItsLimitWhoHoldsTheCheckpointUpIsTold) {
     PostgresServer server({.version = GetParam(),
                            .settings = "checkpoint_timeout = 1h\ncheckpoint_completion_target = 0.9\n"
-                                       "bgwriter_lru_maxpages = 0"});
+                                       "bgwriter_lru_maxpages = 0\nfsync = off"});
     server.execute("CREATE TABLE t AS SELECT i, repeat('x', 500) FROM generate_series(1, 20000) i");
     Protection protection(server);
-    PostgresBackup what = Protection::over_protocol(server);
+    PostgresBackup what = Protection::over_protocol(server, "postgres");
     what.fast_checkpoint = false;
     what.wait_limit = std::chrono::seconds(1);
     try {
