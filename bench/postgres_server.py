@@ -173,7 +173,7 @@ def make_database(work, bin_directory, scale, segments, shared_buffers):
     unfinished = work / "unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
-    server = Server(unfinished, bin_directory, shared_buffers, "wal_keep_size = 0\nsynchronous_commit = off\n")
+    server = Server(unfinished, bin_directory, shared_buffers, "wal_keep_size = 0\nwal_recycle = off\nmin_wal_size = 80MB\nsynchronous_commit = off\n")
     server.give(unfinished)
     try:
         server.make()

@@ -107,7 +107,7 @@ class Receiver:
 class Streaming:
     def __init__(self, bench):
         self.bench, self.server = bench, bench.server
-        self.seconds = 10 if bench.options.quick else 20
+        self.seconds, self.rounds = (8, 1) if bench.options.quick else (20, bench.options.rounds)
         self.rate = None
         self.place = bench.work / "repositories/streaming"
         self.runs = collections.defaultdict(list)
@@ -199,7 +199,7 @@ class Streaming:
                 self.server.store_environment = s3.environment
             self.rate = round(self.pgbench(4)[0] / 2)
             print(f"  pgbench at {self.rate} transactions a second", flush=True)
-            for number in range(self.bench.options.rounds):
+            for number in range(self.rounds):
                 self.bucket = s3.url and f"s3://bench/{number}?endpoint={s3.endpoint}&region={s3.region}"
                 for way in self.ways():
                     if way.store:
