@@ -6,6 +6,7 @@ SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
 BENCH_ARGUMENTS ?=
+BENCH_POSTGRES_ARGUMENTS ?=
 LAUNCHER := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 INSTALL := scripts/install-dependencies.sh
 # $(call compile,PRESET[,MORE ARGUMENTS])
@@ -66,10 +67,11 @@ tidy: ## clang-tidy over src (minutes)
 	@$(call compile,release)
 	@run-clang-tidy-19 -quiet -p build -j $(JOBS) "$(CURDIR)/src/.*"
 
-bench: ## measure beside restic and borg; writes bench/RESULTS.md
-	@$(INSTALL) build bench
+bench: ## measure beside others, files and PostgreSQL; writes bench/RESULTS.md
+	@$(INSTALL) build run bench
 	@$(call compile,release,-DHOLDFAST_BENCH=ON)
 	@python3 bench/files.py $(BENCH_ARGUMENTS)
+	@python3 bench/postgres.py $(BENCH_POSTGRES_ARGUMENTS)
 
 soak: ## the long seeded simulations and kill loops
 	@$(INSTALL) build test

@@ -236,10 +236,9 @@ class ClusterBackup {
         return clock_.now() - from_rfc3339(tag->second) < longest_unread;
     }
 
-    // Sees to it that the archive has `range`: whoever archives gets a moment for whole segments, then it is
-    // stored from here. Throws Error(not_found) when the server no longer has what is missing.
+    // Sees to it that the archive has `range`: an archiver that works gets a moment for whole segments, then
+    // it is stored from here. Throws Error(not_found) when the server no longer has what is missing.
     void bring_log(const WalRange& range) {
-        const bool somebody_archives = facts().archive_mode != "off";
         const Lsn last_segment{range.end.value / facts().wal_segment_bytes * facts().wal_segment_bytes};
         const Duration began = clock_.steady();
         for (bool stored = false;;) {
@@ -248,7 +247,8 @@ class ClusterBackup {
                 find_path(slices, {range.timeline, range.begin.value, range.end.value});
             const Lsn reached = path.empty() ? range.begin : Lsn{path.back().end};
             if (reached >= range.end) return;
-            if (somebody_archives && reached < last_segment && clock_.steady() - began < archiver_grace) {
+            if (facts().archiver_works && reached < last_segment &&
+                clock_.steady() - began < archiver_grace) {
                 clock_.sleep_for(look_again, stop_);
                 continue;
             }
