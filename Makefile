@@ -5,6 +5,7 @@ SHELL := /bin/bash
 
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
+SOAK_SECONDS ?= 3600
 BENCH_ARGUMENTS ?=
 LAUNCHER := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 INSTALL := scripts/install-dependencies.sh
@@ -35,7 +36,7 @@ test: ## install what is missing, build, run the main job and all tests
 	@$(call compile,release)
 	@scripts/demo.sh
 	@scripts/demo-postgres.sh --stop
-	@ctest --test-dir build --output-on-failure -j$(JOBS) -LE soak --no-tests=error
+	@ctest --test-dir build --output-on-failure -j$(JOBS) --no-tests=error
 
 test-sanitizers: asan tsan ## the unit tests under address, undefined-behaviour and thread sanitizers
 
@@ -71,10 +72,10 @@ bench: ## measure beside restic and borg; writes bench/RESULTS.md
 	@$(call compile,release,-DHOLDFAST_BENCH=ON)
 	@python3 bench/files.py $(BENCH_ARGUMENTS)
 
-soak: ## the long seeded simulations and kill loops
+soak: ## the long seeded simulations and kill loops, for SOAK_SECONDS (3600)
 	@$(INSTALL) build test
 	@$(call compile,release)
-	@ctest --test-dir build --output-on-failure -L soak --no-tests=error
+	@scripts/soak.sh build/tests $(SOAK_SECONDS)
 
 fuzz: ## every fuzzer for FUZZ_SECONDS (60) each, from its kept corpus
 	@$(INSTALL) build fuzz

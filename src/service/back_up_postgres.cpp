@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "postgres/archive/archived_changes.h"
+#include "postgres/archive/own_log.h"
 #include "postgres/archive/wal_archive.h"
 #include "postgres/archive/wal_push.h"
 #include "postgres/server/backup_session.h"
@@ -77,6 +78,8 @@ class ClusterBackup {
         started = clock_.steady();
         result_.log = {stopped.label.timeline, session.start(), stopped.stop};
         bring_log(result_.log);
+        expect_own_log(result_.log);
+        bring_history(result_.log.timeline);
         result_.log_seconds = seconds_since(clock_, started);
 
         progress_.set_phase("committing");
@@ -207,6 +210,10 @@ class ClusterBackup {
             none.missing = error.message();
             return none;
         }
+        if (const auto other = another_log(since)) {
+            none.missing = fmt::format("the archive has other log than this server: slice {}", other->name());
+            return none;
+        }
         return changes_between(*archive_, since, repository_.keys().reads_content(), {.stop = stop_});
     }
 
@@ -251,16 +258,53 @@ class ClusterBackup {
         }
     }
 
-    // False when the server has removed a segment.
-    bool push_from(Lsn reached, const WalRange& range) {
+    // Where a range ends, and where it begins if that is still there, the server's own files tell.
+    std::optional<LogSliceId> another_log(const WalRange& range) {
+        std::vector<PathStep> path = find_path(archive_->slices_of(range, {.stop = stop_}),
+                                               {range.timeline, range.begin.value, range.end.value});
+        if (path.size() > 2) path.erase(path.begin() + 1, path.end() - 1);
+        return slice_of_another(repository_, *archive_, path, data_directory_ + "/pg_wal",
+                                result_.facts.wal_segment_bytes, {.stop = stop_});
+    }
+
+    // A snapshot whose own log is that of another server comes back wrong, or not at all.
+    void expect_own_log(const WalRange& range) {
+        const std::optional<LogSliceId> other = another_log(range);
+        if (!other) return;
+        throw Error(
+            ErrorCode::already_exists,
+            fmt::format(
+                "the archive has other log from {} to {} of timeline {} than this server: it was set back "
+                "to an earlier state, or two servers write one timeline",
+                Lsn{other->range.begin}.str(), Lsn{other->range.end}.str(), range.timeline),
+            "let this server begin a timeline of its own: stop it, put a standby.signal into its data "
+            "directory, "
+            "start it, and promote it; or give it a source of another name");
+    }
+
+    // Without the history of a timeline no server recovers along it.
+    void bring_history(TimelineId timeline) {
+        if (timeline == 1 || archive_->history_text(timeline, {.stop = stop_})) return;
+        const PushReport pushed =
+            push_wal(repository_, fmt::format("{}/pg_wal/{}", data_directory_, history_name(timeline)),
+                     push_settings(), stop_);
+        result_.alarms.insert(result_.alarms.end(), pushed.alarms.begin(), pushed.alarms.end());
+    }
+
+    PushSettings push_settings() const {
         PushSettings settings;
         settings.source = what_.run.source;
         settings.spool_directory = what_.spool_directory;
         settings.new_cluster = true; // that was looked at
+        return settings;
+    }
+
+    // False when the server has removed a segment.
+    bool push_from(Lsn reached, const WalRange& range) {
         try {
             const PushReport pushed =
                 push_wal_range(repository_, data_directory_ + "/pg_wal", {range.timeline, reached, range.end},
-                               result_.facts.wal_segment_bytes, settings, stop_);
+                               result_.facts.wal_segment_bytes, push_settings(), stop_);
             result_.alarms.insert(result_.alarms.end(), pushed.alarms.begin(), pushed.alarms.end());
             return true;
         } catch (const Error& error) {
