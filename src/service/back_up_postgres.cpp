@@ -62,6 +62,7 @@ class ClusterBackup {
                                .limit = what_.wait_limit},
                               stop_, repository_.logger());
         refuse_to_begin_too_early(session.start());
+        expect_own_log({result_.facts.timeline, session.start(), session.start() + 1});
         result_.start_seconds = seconds_since(clock_, started);
 
         started = clock_.steady();
@@ -211,7 +212,8 @@ class ClusterBackup {
             return none;
         }
         if (const auto other = another_log(since)) {
-            none.missing = fmt::format("the archive has other log than this server: slice {}", other->name());
+            none.missing = describe_another(*other);
+            result_.alarms.push_back(none.missing);
             return none;
         }
         return changes_between(*archive_, since, repository_.keys().reads_content(), {.stop = stop_});
@@ -271,15 +273,17 @@ class ClusterBackup {
     void expect_own_log(const WalRange& range) {
         const std::optional<LogSliceId> other = another_log(range);
         if (!other) return;
-        throw Error(
-            ErrorCode::already_exists,
-            fmt::format(
-                "the archive has other log from {} to {} of timeline {} than this server: it was set back "
-                "to an earlier state, or two servers write one timeline",
-                Lsn{other->range.begin}.str(), Lsn{other->range.end}.str(), range.timeline),
-            "let this server begin a timeline of its own: stop it, put a standby.signal into its data "
-            "directory, "
-            "start it, and promote it; or give it a source of another name");
+        throw Error(ErrorCode::already_exists, describe_another(*other),
+                    "let this server begin a timeline of its own: stop it, put a standby.signal into its "
+                    "data directory, "
+                    "start it, and promote it; or give it a source of another name");
+    }
+
+    static std::string describe_another(const LogSliceId& slice) {
+        return fmt::format(
+            "the archive has other log from {} to {} of timeline {} than this server: it was set "
+            "back to an earlier state, or two servers write one timeline",
+            Lsn{slice.range.begin}.str(), Lsn{slice.range.end}.str(), slice.range.branch);
     }
 
     // Without the history of a timeline no server recovers along it.
