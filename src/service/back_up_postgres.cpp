@@ -57,6 +57,7 @@ class ClusterBackup {
         Duration started = clock_.steady();
         const Lsn start = reading_->begin(run);
         refuse_to_begin_too_early(start);
+        expect_own_log({facts().timeline, start, start + 1});
         result_.start_seconds = seconds_since(clock_, started);
 
         started = clock_.steady();
@@ -74,6 +75,7 @@ class ClusterBackup {
         started = clock_.steady();
         result_.log = {stopped.label.timeline, start, stopped.stop};
         bring_log(result_.log);
+        expect_own_log(result_.log);
         bring_history(result_.log.timeline);
         settle_by_log(result_.capture.pages, *archive_, result_.log, facts().segment_blocks,
                       repository_.keys().reads_content(), {.stop = stop_});
@@ -214,13 +216,12 @@ class ClusterBackup {
             none.missing = error.message();
             return none;
         }
-        if (!result_.alarms.empty()) {
-            // Such as a server that was set back: then the archive tells of what it has forgotten.
-            none.missing = result_.alarms.front();
+        if (const auto other = another_log(since)) {
+            none.missing = describe_another(*other);
+            result_.alarms.push_back(none.missing);
             return none;
         }
-        return changes_between(*archive_, since, Lsn{parent_->log->range.end},
-                               repository_.keys().reads_content(), {.stop = stop_});
+        return changes_between(*archive_, since, repository_.keys().reads_content(), {.stop = stop_});
     }
 
     std::string checksums_word() const { return facts().checksums ? "on" : "off"; }
@@ -261,6 +262,31 @@ class ClusterBackup {
             }
             stored = true;
         }
+    }
+
+    // Where a range ends, and where it begins if that is still there, the server's own files tell.
+    std::optional<LogSliceId> another_log(const WalRange& range) {
+        std::vector<PathStep> path = find_path(archive_->slices_of(range, {.stop = stop_}),
+                                               {range.timeline, range.begin.value, range.end.value});
+        if (path.size() > 2) path.erase(path.begin() + 1, path.end() - 1);
+        return reading_->log_of_another(*archive_, path);
+    }
+
+    // A snapshot whose own log is that of another server comes back wrong, or not at all.
+    void expect_own_log(const WalRange& range) {
+        const std::optional<LogSliceId> other = another_log(range);
+        if (!other) return;
+        throw Error(
+            ErrorCode::already_exists, describe_another(*other),
+            "let this server begin a timeline of its own: stop it, put a standby.signal into its data "
+            "directory, start it, and promote it; or give it a source of another name");
+    }
+
+    static std::string describe_another(const LogSliceId& slice) {
+        return fmt::format(
+            "the archive has other log from {} to {} of timeline {} than this server: it was set "
+            "back to an earlier state, or two servers write one timeline",
+            Lsn{slice.range.begin}.str(), Lsn{slice.range.end}.str(), slice.range.branch);
     }
 
     // The server has it even where nobody archives; a snapshot without it could not be recovered.

@@ -1,4 +1,5 @@
 #include "base/error.h"
+#include "postgres/archive/own_log.h"
 #include "service/cluster_reading.h"
 
 #include <filesystem>
@@ -61,6 +62,12 @@ class DataDirectoryReading final : public ClusterReading {
     std::vector<std::string> store_history(TimelineId timeline, const ArchiveId&) override {
         const std::string path = fmt::format("{}/pg_wal/{}", directory(), history_name(timeline));
         return push_wal(tools_.repository, path, push_settings(), tools_.stop).alarms;
+    }
+
+    std::optional<LogSliceId> log_of_another(const WalArchive& archive,
+                                             std::span<const PathStep> path) override {
+        return slice_of_another(tools_.repository, archive, path, directory() + "/pg_wal",
+                                tools_.facts.wal_segment_bytes, {.stop = tools_.stop});
     }
 
   private:

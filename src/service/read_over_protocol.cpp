@@ -86,6 +86,11 @@ class ProtocolReading final : public ClusterReading {
         return std::move(intake.alarms());
     }
 
+    // Only what is stored from here is compared, by the intake.
+    std::optional<LogSliceId> log_of_another(const WalArchive&, std::span<const PathStep>) override {
+        return std::nullopt;
+    }
+
     std::vector<std::string> store_history(TimelineId timeline, const ArchiveId& archive) override {
         const auto text = connection_.timeline_history(timeline, tools_.stop);
         if (!text)

@@ -1,10 +1,9 @@
-// Backups that look right and would not be: of the wrong server, behind a storage that was set back, of a
-// timeline whose history nobody has archived. What they decide is held against rows that come back.
+// Backups that look right and would not be: of the wrong server, of a timeline whose history nobody has
+// archived. What they decide is held against rows that come back.
 #include "support/error_matchers.h"
 #include "support/protected_source.h"
 
 #include <csignal>
-#include <filesystem>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -17,8 +16,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr const char* digest_of_rows = "SELECT md5(string_agg(t::text, '|' ORDER BY id)) FROM public.t t";
 
@@ -53,10 +50,6 @@ class BackupDecisions : public testing::Test {
     ProtectedSource source;
 };
 
-void copy_directory(const std::string& from, const std::string& to) {
-    ASSERT_EQ(run_program({"/bin/cp", "-a", from, to}, {}).exit_code, 0);
-}
-
 } // namespace
 
 TEST_F(BackupDecisions, ATimelineWhoseHistoryNobodyArchivedIsRecovered) {
@@ -85,34 +78,4 @@ TEST_F(BackupDecisions, TheDirectoryOfAnotherServerIsRefused) {
     EXPECT_THAT(error->message(), HasSubstr("is not the data directory of the server that began the backup"));
     what = source.backup_of(*standby);
     EXPECT_EQ(source.back_up(what).report.snapshot.state, SnapshotState::complete);
-}
-
-TEST_F(BackupDecisions, AServerThatWasSetBackAndHasGoneOnIsReadWhole) {
-    PostgresServer server(small());
-    make_rows(server);
-    source.back_up(server);
-    server.stop();
-    const std::string copy = source.new_place("storage");
-    copy_directory(server.data_directory(), copy);
-
-    server.start();
-    server.execute("UPDATE t SET v = 'forgotten' WHERE id % 3 = 0");
-    server.execute("CHECKPOINT");
-    const PostgresBackupResult before = source.back_up(server);
-    ASSERT_TRUE(before.incremental) << before.full_because;
-    server.stop();
-
-    fs::remove_all(server.data_directory());
-    copy_directory(copy, server.data_directory());
-    server.start();
-    // Past everything that the archive knows of.
-    for (int i = 0; i < 4; ++i) {
-        server.execute("INSERT INTO t SELECT 10000 + i, repeat('x', 500) FROM generate_series(1, 4000) i");
-        server.execute("DELETE FROM t WHERE id > 10000");
-    }
-    const PostgresBackupResult after = source.back_up(server);
-    EXPECT_FALSE(after.incremental);
-    EXPECT_THAT(after.full_because, HasSubstr("set back"));
-    EXPECT_FALSE(after.alarms.empty());
-    EXPECT_EQ(restored_rows(after), server.query_value(digest_of_rows));
 }
