@@ -83,7 +83,7 @@ void Life::look_into(const PostgresRestore& what, const Moment& moment) {
         what.target, {.version = settings_.version, .checksums = checksums_, .settings = {}});
     server->start();
     server->wait_until_writable();
-    const std::string differs = test::difference(moment.rows, cluster_rows(*server));
+    const std::string differs = test::row_difference(moment.rows, cluster_rows(*server));
     if (!differs.empty())
         throw Wrong(
             fmt::format("other rows than at moment {}:\n{}{}", moment.restore_point, differs, server->log()));

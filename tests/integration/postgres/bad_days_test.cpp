@@ -53,7 +53,7 @@ class BadDays : public testing::Test {
         PostgresRestore what = source.restore_to(RecoverToConsistency{});
         what.request.snapshot = result.report.snapshot.id;
         const auto recovered = source.recover(what);
-        EXPECT_EQ(test::difference(cluster_rows(server), cluster_rows(*recovered)), "");
+        EXPECT_EQ(test::row_difference(cluster_rows(server), cluster_rows(*recovered)), "");
     }
 
     static void expect_incremental(const PostgresBackupResult& result) {
