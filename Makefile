@@ -5,7 +5,9 @@ SHELL := /bin/bash
 
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
+SOAK_SECONDS ?= 3600
 BENCH_ARGUMENTS ?=
+BENCH_POSTGRES_ARGUMENTS ?=
 LAUNCHER := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 INSTALL := scripts/install-dependencies.sh
 # $(call compile,PRESET[,MORE ARGUMENTS])
@@ -35,7 +37,7 @@ test: ## install what is missing, build, run the main job and all tests
 	@$(call compile,release)
 	@scripts/demo.sh
 	@scripts/demo-postgres.sh --stop
-	@ctest --test-dir build --output-on-failure -j$(JOBS) -LE soak --no-tests=error
+	@ctest --test-dir build --output-on-failure -j$(JOBS) --no-tests=error
 
 test-sanitizers: asan tsan ## the unit tests under address, undefined-behaviour and thread sanitizers
 
@@ -66,15 +68,16 @@ tidy: ## clang-tidy over src (minutes)
 	@$(call compile,release)
 	@run-clang-tidy-19 -quiet -p build -j $(JOBS) "$(CURDIR)/src/.*"
 
-bench: ## measure beside restic and borg; writes bench/RESULTS.md
-	@$(INSTALL) build bench
+bench: ## measure beside others, files and PostgreSQL; writes bench/RESULTS.md
+	@$(INSTALL) build run bench
 	@$(call compile,release,-DHOLDFAST_BENCH=ON)
 	@python3 bench/files.py $(BENCH_ARGUMENTS)
+	@python3 bench/postgres.py $(BENCH_POSTGRES_ARGUMENTS)
 
-soak: ## the long seeded simulations and kill loops
+soak: ## the long seeded simulations and kill loops, for SOAK_SECONDS (3600)
 	@$(INSTALL) build test
 	@$(call compile,release)
-	@ctest --test-dir build --output-on-failure -L soak --no-tests=error
+	@scripts/soak.sh build/tests $(SOAK_SECONDS)
 
 fuzz: ## every fuzzer for FUZZ_SECONDS (60) each, from its kept corpus
 	@$(INSTALL) build fuzz

@@ -234,9 +234,9 @@ def machine():
             f"{int(memory.group(1)) / 1e6:.0f} GB memory, Linux {platform.release()}")
 
 
-def write_results(sections):
-    """Replaces what lies between our two marks in RESULTS.md; the rest of the page belongs to others."""
-    begin, end = "<!-- files.py begins -->", "<!-- files.py ends -->"
+def write_results(sections, script="files.py"):
+    """Replaces what lies between a script's two marks in RESULTS.md; the rest of the page belongs to others."""
+    begin, end = f"<!-- {script} begins -->", f"<!-- {script} ends -->"
     page = RESULTS.read_text() if RESULTS.exists() else f"# What was measured\n\n{begin}\n{end}\n"
     if begin not in page or end not in page:
         page += f"\n{begin}\n{end}\n"

@@ -175,8 +175,18 @@ def restic_by_go(folder):
 
 
 def restic_by_apt(folder):
-    """Debian's newest package, unpacked without being installed, by an apt with folders of its own. The package needs
-    only a C library that is older than Debian 12's."""
+    """Debian's newest package. It needs only a C library that is older than Debian 12's."""
+    unpacked = folder / "restic"
+    if not debian_packages(folder, ["restic"], unpacked):
+        return False
+    (folder / "bin").mkdir(exist_ok=True)
+    shutil.copy2(unpacked / "usr/bin/restic", folder / "bin/restic")
+    return True
+
+
+def debian_packages(folder, names, target):
+    """Debian's newest packages of these names, unpacked into `target` without being installed, by an apt with folders
+    of its own."""
     state = folder / "apt"
     for name in ("lists/partial", "cache/archives/partial", "preferences"):
         (state / name).mkdir(parents=True, exist_ok=True)
@@ -192,13 +202,12 @@ def restic_by_apt(folder):
                "Dir::State::status": state / "status", "Dir::Cache": state / "cache", "Debug::NoLocking": "1",
                "Acquire::Languages": "none"}
     apt = ["apt-get", "-qq"] + [argument for key, value in options.items() for argument in ("-o", f"{key}={value}")]
-    if not succeeds(apt + ["update"]) or not succeeds(apt + ["download", "restic"], cwd=state):
+    if not succeeds(apt + ["update"]) or not succeeds(apt + ["download", *names], cwd=state):
         return False
-    package = max(state.glob("restic_*.deb"), key=lambda path: path.stat().st_mtime)
-    if not succeeds(["dpkg-deb", "-x", package, state / "unpacked"]):
-        return False
-    (folder / "bin").mkdir(exist_ok=True)
-    shutil.copy2(state / "unpacked/usr/bin/restic", folder / "bin/restic")
+    for name in names:
+        package = max(state.glob(f"{name}_*.deb"), key=lambda path: path.stat().st_mtime)
+        if not succeeds(["dpkg-deb", "-x", package, target]):
+            return False
     return True
 
 

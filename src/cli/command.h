@@ -97,6 +97,7 @@ void add_repair(CLI::App& app, RunCommand& run);
 void add_key(CLI::App& app, RunCommand& run);
 void add_wal(CLI::App& app, RunCommand& run);
 void add_window(CLI::App& app, RunCommand& run);
+void add_instances(CLI::App& app, RunCommand& run);
 void add_doctor(CLI::App& app, RunCommand& run);
 void add_setup(CLI::App& app, RunCommand& run);
 void add_version(CLI::App& app, RunCommand& run);

@@ -57,6 +57,7 @@ class ClusterBackup {
         Duration started = clock_.steady();
         const Lsn start = reading_->begin(run);
         refuse_to_begin_too_early(start);
+        expect_own_log({facts().timeline, start, start + 1});
         result_.start_seconds = seconds_since(clock_, started);
 
         started = clock_.steady();
@@ -67,12 +68,15 @@ class ClusterBackup {
         started = clock_.steady();
         const BackupStop stopped = reading_->end();
         expect_same_start(stopped, start);
+        expect_same_timeline(stopped);
         result_.stop_seconds = seconds_since(clock_, started);
 
         progress_.set_phase("storing the log of the backup");
         started = clock_.steady();
         result_.log = {stopped.label.timeline, start, stopped.stop};
         bring_log(result_.log);
+        expect_own_log(result_.log);
+        bring_history(result_.log.timeline);
         settle_by_log(result_.capture.pages, *archive_, result_.log, facts().segment_blocks,
                       repository_.keys().reads_content(), {.stop = stop_});
         result_.log_seconds = seconds_since(clock_, started);
@@ -148,6 +152,16 @@ class ClusterBackup {
                                 stopped.stop.str(), stopped.label.start.str()));
     }
 
+    // With several hosts in the connection string each connection may have found another one.
+    void expect_same_timeline(const BackupStop& stopped) const {
+        if (stopped.label.timeline == facts().timeline) return;
+        throw Error(ErrorCode::unavailable,
+                    fmt::format("the server was on timeline {} when it was asked, and the backup is of "
+                                "timeline {}",
+                                facts().timeline, stopped.label.timeline),
+                    "take the backup again; name one host in the connection string", true);
+    }
+
     void capture(BackupRun& run, Lsn start) {
         ArchivedChanges changes;
         changes.missing = reading_->reads_everything_because();
@@ -202,6 +216,11 @@ class ClusterBackup {
             none.missing = error.message();
             return none;
         }
+        if (const auto other = another_log(since)) {
+            none.missing = describe_another(*other);
+            result_.alarms.push_back(none.missing);
+            return none;
+        }
         return changes_between(*archive_, since, repository_.keys().reads_content(), {.stop = stop_});
     }
 
@@ -218,10 +237,9 @@ class ClusterBackup {
         return clock_.now() - from_rfc3339(tag->second) < longest_unread;
     }
 
-    // Sees to it that the archive has `range`: whoever archives gets a moment for whole segments, then it is
-    // stored from here. Throws Error(not_found) when the server no longer has what is missing.
+    // Sees to it that the archive has `range`: an archiver that works gets a moment for whole segments, then
+    // it is stored from here. Throws Error(not_found) when the server no longer has what is missing.
     void bring_log(const WalRange& range) {
-        const bool somebody_archives = facts().archive_mode != "off";
         const Lsn last_segment{range.end.value / facts().wal_segment_bytes * facts().wal_segment_bytes};
         const Duration began = clock_.steady();
         for (bool stored = false;;) {
@@ -230,7 +248,8 @@ class ClusterBackup {
                 find_path(slices, {range.timeline, range.begin.value, range.end.value});
             const Lsn reached = path.empty() ? range.begin : Lsn{path.back().end};
             if (reached >= range.end) return;
-            if (somebody_archives && reached < last_segment && clock_.steady() - began < archiver_grace) {
+            if (facts().archiver_works && reached < last_segment &&
+                clock_.steady() - began < archiver_grace) {
                 clock_.sleep_for(look_again, stop_);
                 continue;
             }
@@ -245,12 +264,50 @@ class ClusterBackup {
         }
     }
 
+    // Where a range ends, and where it begins if that is still there, the server's own files tell.
+    std::optional<LogSliceId> another_log(const WalRange& range) {
+        std::vector<PathStep> path = find_path(archive_->slices_of(range, {.stop = stop_}),
+                                               {range.timeline, range.begin.value, range.end.value});
+        if (path.size() > 2) path.erase(path.begin() + 1, path.end() - 1);
+        return reading_->log_of_another(*archive_, path);
+    }
+
+    // A snapshot whose own log is that of another server comes back wrong, or not at all.
+    void expect_own_log(const WalRange& range) {
+        const std::optional<LogSliceId> other = another_log(range);
+        if (!other) return;
+        throw Error(
+            ErrorCode::already_exists, describe_another(*other),
+            "let this server begin a timeline of its own: stop it, put a standby.signal into its data "
+            "directory, start it, and promote it; or give it a source of another name");
+    }
+
+    static std::string describe_another(const LogSliceId& slice) {
+        return fmt::format(
+            "the archive has other log from {} to {} of timeline {} than this server: it was set "
+            "back to an earlier state, or two servers write one timeline",
+            Lsn{slice.range.begin}.str(), Lsn{slice.range.end}.str(), slice.range.branch);
+    }
+
+    // The server has it even where nobody archives; a snapshot without it could not be recovered.
+    void bring_history(TimelineId timeline) {
+        if (timeline == 1) return;
+        try {
+            note(reading_->store_history(timeline, archive_->id()));
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::not_found || !archive_->history_text(timeline, {.stop = stop_}))
+                throw;
+        }
+    }
+
+    void note(const std::vector<std::string>& alarms) {
+        result_.alarms.insert(result_.alarms.end(), alarms.begin(), alarms.end());
+    }
+
     // False when the server has removed a segment.
     bool store_from(Lsn reached, const WalRange& range) {
         try {
-            const std::vector<std::string> alarms =
-                reading_->store_log({range.timeline, reached, range.end}, archive_->id());
-            result_.alarms.insert(result_.alarms.end(), alarms.begin(), alarms.end());
+            note(reading_->store_log({range.timeline, reached, range.end}, archive_->id()));
             return true;
         } catch (const Error& error) {
             if (error.code() != ErrorCode::not_found) throw;

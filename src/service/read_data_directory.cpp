@@ -1,4 +1,5 @@
 #include "base/error.h"
+#include "postgres/archive/own_log.h"
 #include "service/cluster_reading.h"
 
 #include <filesystem>
@@ -53,16 +54,30 @@ class DataDirectoryReading final : public ClusterReading {
     BackupStop end() override { return session_->finish(tools_.stop); }
 
     std::vector<std::string> store_log(const WalRange& range, const ArchiveId&) override {
+        return push_wal_range(tools_.repository, directory() + "/pg_wal", range,
+                              tools_.facts.wal_segment_bytes, push_settings(), tools_.stop)
+            .alarms;
+    }
+
+    std::vector<std::string> store_history(TimelineId timeline, const ArchiveId&) override {
+        const std::string path = fmt::format("{}/pg_wal/{}", directory(), history_name(timeline));
+        return push_wal(tools_.repository, path, push_settings(), tools_.stop).alarms;
+    }
+
+    std::optional<LogSliceId> log_of_another(const WalArchive& archive,
+                                             std::span<const PathStep> path) override {
+        return slice_of_another(tools_.repository, archive, path, directory() + "/pg_wal",
+                                tools_.facts.wal_segment_bytes, {.stop = tools_.stop});
+    }
+
+  private:
+    PushSettings push_settings() const {
         PushSettings settings;
         settings.source = tools_.what.run.source;
         settings.spool_directory = tools_.what.spool_directory;
         settings.new_cluster = true; // that was looked at
-        return push_wal_range(tools_.repository, directory() + "/pg_wal", range,
-                              tools_.facts.wal_segment_bytes, settings, tools_.stop)
-            .alarms;
+        return settings;
     }
-
-  private:
     const std::string& directory() const { return tools_.what.data_directory; }
 
     const ClusterReadingTools tools_;

@@ -86,6 +86,21 @@ class ProtocolReading final : public ClusterReading {
         return std::move(intake.alarms());
     }
 
+    // Only what is stored from here is compared, by the intake.
+    std::optional<LogSliceId> log_of_another(const WalArchive&, std::span<const PathStep>) override {
+        return std::nullopt;
+    }
+
+    std::vector<std::string> store_history(TimelineId timeline, const ArchiveId& archive) override {
+        const auto text = connection_.timeline_history(timeline, tools_.stop);
+        if (!text)
+            throw Error(ErrorCode::not_found, fmt::format("{} has no {}", place_, history_name(timeline)));
+        SliceIntake intake(tools_.repository, archive, {.source = tools_.what.run.source}, tools_.stop);
+        intake.add_history(timeline, *text, tools_.facts.system_identifier);
+        intake.finish();
+        return std::move(intake.alarms());
+    }
+
   private:
     ConnectionSettings settings() const { return {.conninfo = tools_.what.connection}; }
     Connection& asks() {

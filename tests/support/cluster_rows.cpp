@@ -56,7 +56,7 @@ ClusterRows cluster_rows(const PostgresServer& server) {
     return rows;
 }
 
-std::string difference(const ClusterRows& expected, const ClusterRows& is) {
+std::string row_difference(const ClusterRows& expected, const ClusterRows& is) {
     std::string text;
     for (const auto& [name, what] : expected) {
         const auto found = is.find(name);

@@ -16,7 +16,7 @@ using ClusterRows = std::map<std::string, std::string>;
 ClusterRows cluster_rows(const PostgresServer& server);
 
 // What differs, a line for each; empty when nothing does.
-std::string difference(const ClusterRows& expected, const ClusterRows& is);
+std::string row_difference(const ClusterRows& expected, const ClusterRows& is);
 
 // The names of databases that can be connected to.
 std::vector<std::string> databases_of(const PostgresServer& server);

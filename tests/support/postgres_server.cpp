@@ -187,6 +187,7 @@ void PostgresServer::start_without_waiting() {
     std::vector<std::string> command =
         as_server_user({postgres_programs(version()) + "/postgres", "-D", data_directory_, "-k",
                         socket_directory_, "-c", "listen_addresses=", "-p", "5432"});
+    command.insert(command.end(), arguments_.begin(), arguments_.end());
     // What a restored directory was configured with does not matter here.
     command.insert(command.begin(), {"/bin/sh", "-c", "exec \"$@\" >>\"$0\" 2>&1", directory_ / "log"});
     postmaster_ = std::make_unique<RunningProgram>(command, RunOptions{.environment = {{"LC_ALL", "C"}}});
@@ -242,8 +243,12 @@ void PostgresServer::restart(PostgresStop how) {
 
 void PostgresServer::promote() {
     execute("SELECT pg_promote(false)");
+    wait_until_writable();
+}
+
+void PostgresServer::wait_until_writable() {
     if (!wait_for([&] { return query_value("SELECT pg_is_in_recovery()") == "f"; }))
-        fail("the standby is not promoted");
+        fail("the server stays in recovery");
 }
 
 void PostgresServer::catch_up_with(PostgresServer& primary) {

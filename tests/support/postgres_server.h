@@ -76,8 +76,12 @@ class PostgresServer {
     void restart(PostgresStop how = PostgresStop::fast);
     // Whether its process is there.
     bool running();
+    // More words for its command line from the next start on, such as {"-b"}.
+    void set_arguments(std::vector<std::string> arguments) { arguments_ = std::move(arguments); }
     // Ends recovery, and returns when it accepts writes.
     void promote();
+    // Returns when it accepts writes, as a restored server does by itself.
+    void wait_until_writable();
     // Returns when this standby has replayed all that `primary` has written.
     void catch_up_with(PostgresServer& primary);
 
@@ -126,6 +130,7 @@ class PostgresServer {
     TemporaryDirectory directory_;
     std::string data_directory_;
     std::string socket_directory_;
+    std::vector<std::string> arguments_;
     std::unique_ptr<RunningProgram> postmaster_;
     pid_t process_ = -1;
 };

@@ -11,7 +11,7 @@ namespace holdfast::test {
 
 namespace fs = std::filesystem;
 
-ProtectedSource::ProtectedSource(std::string name) : name_(std::move(name)) {
+ProtectedSource::ProtectedSource(std::string name, const std::string& settings) : name_(std::move(name)) {
     for (const char* folder : {"repository", "config", "bin", "cache", "spool", "own-cache", "own-spool"})
         fs::create_directory(directory_ / folder);
     RepositoryAccess access;
@@ -24,10 +24,10 @@ ProtectedSource::ProtectedSource(std::string name) : name_(std::move(name)) {
     open_ = open_repository(access, silent_logger());
     program_ = directory_ / "bin/holdfast";
     fs::copy_file(HOLDFAST_PROGRAM, program_);
-    std::ofstream(configuration_file())
-        << fmt::format("repository = '{}'\nkey_file = '{}'\ncache_directory = '{}'\n[source.{}]\n"
-                       "kind = 'postgresql'\nspool_directory = '{}'\n",
-                       access.url, key_file(), directory_ / "cache", name_, directory_ / "spool");
+    std::ofstream(configuration_file()) << fmt::format(
+        "repository = '{}'\nkey_file = '{}'\ncache_directory = '{}'\n[source.{}]\n"
+        "kind = 'postgresql'\nspool_directory = '{}'\n{}",
+        access.url, key_file(), directory_ / "cache", name_, program_spool_directory(), settings);
     PostgresServer::give(directory_.path());
 }
 
@@ -67,6 +67,14 @@ PostgresRestoreResult ProtectedSource::restore(const PostgresRestore& what) cons
     hand_over();
     Progress progress;
     return restore_postgres(repository(), what, progress, {});
+}
+
+std::unique_ptr<PostgresServer> ProtectedSource::recover(const PostgresRestore& what) const {
+    const PostgresRestoreResult result = restore(what);
+    auto server = PostgresServer::over(what.target, {.version = result.version});
+    server->start();
+    server->wait_until_writable();
+    return server;
 }
 
 std::string ProtectedSource::new_place(const std::string& what) {

@@ -13,8 +13,9 @@ namespace holdfast::test {
 // The repository is opened once; what other programs store in it meanwhile is seen.
 class ProtectedSource {
   public:
-    // Makes the repository. `name` is that of the source.
-    explicit ProtectedSource(std::string name = "orders");
+    // Makes the repository. `name` is that of the source, `settings` are more lines about it in the
+    // configuration.
+    explicit ProtectedSource(std::string name = "orders", const std::string& settings = {});
 
     const std::string& name() const { return name_; }
     Repository& repository() const { return *open_.repository; }
@@ -29,6 +30,8 @@ class ProtectedSource {
     // To a new place, not started, whose fetch command any server of these tests can run.
     PostgresRestore restore_to(postgres::RecoveryTarget target);
     PostgresRestoreResult restore(const PostgresRestore& what) const;
+    // The same, and a server of the tests over it, when it has recovered and accepts writes.
+    std::unique_ptr<PostgresServer> recover(const PostgresRestore& what) const;
 
     // A path below the folder of this source, of which nothing is there yet.
     std::string new_place(const std::string& what);
@@ -36,6 +39,8 @@ class ProtectedSource {
     std::string key_file() const { return directory_ / "config/key"; }
     std::string configuration_file() const { return directory_ / "config/it's %f.toml"; }
     std::string spool_directory() const { return directory_ / "own-spool"; }
+    // Of programs that are run with the configuration.
+    std::string program_spool_directory() const { return directory_ / "spool"; }
     const std::string& program() const { return program_; }
     // Makes what the repository has by now readable to the user that servers run as.
     void hand_over() const;

@@ -34,11 +34,6 @@ bool is_sequence(ByteView page) {
     return magic == 0x1717;
 }
 
-// The relation was cut short and has grown since: what is to stand there is in the server's memory.
-bool is_new(ByteView page) {
-    return std::ranges::all_of(page, [](Byte byte) { return byte == 0; });
-}
-
 class Comparison {
   public:
     Comparison(Repository& repository, const std::string& data_directory, Lsn start, AtRest at_rest)
@@ -133,7 +128,8 @@ class Comparison {
             ++result_.newer;
         } else if (relation && equal_but_hint_bits(then, now)) {
             ++result_.hinted;
-        } else if (relation && at_rest_ == AtRest::no && (is_sequence(now) || is_new(now))) {
+        } else if (relation && at_rest_ == AtRest::no &&
+                   (is_sequence(now) || may_have_changed_since(then, now, start_))) {
             ++result_.newer;
         } else {
             tell("{} block {}: log position {} in the snapshot, {} in the file; the snapshot began at {}",

@@ -2,9 +2,7 @@
 #include "postgres/files/relation_path.h"
 #include "workloads/life.h"
 
-#include <chrono>
 #include <filesystem>
-#include <thread>
 
 #include <fmt/format.h>
 
@@ -84,13 +82,8 @@ void Life::look_into(const PostgresRestore& what, const Moment& moment) {
     const std::unique_ptr<PostgresServer> server = PostgresServer::over(
         what.target, {.version = settings_.version, .checksums = checksums_, .settings = {}});
     server->start();
-    const auto patience = std::chrono::steady_clock::now() + std::chrono::minutes(3);
-    while (server->query_value("SELECT pg_is_in_recovery()") != "f") {
-        if (std::chrono::steady_clock::now() > patience)
-            throw Wrong("it does not recover:\n" + server->log());
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    }
-    const std::string differs = test::difference(moment.rows, cluster_rows(*server));
+    server->wait_until_writable();
+    const std::string differs = test::row_difference(moment.rows, cluster_rows(*server));
     if (!differs.empty())
         throw Wrong(
             fmt::format("other rows than at moment {}:\n{}{}", moment.restore_point, differs, server->log()));

@@ -15,4 +15,8 @@ SourceConfiguration source_named(const CommandContext& context, const std::strin
 std::string spool_directory_of(const CommandContext& context, const SourceConfiguration& source,
                                const std::string& repository_url);
 
+// Where what commands remember on this machine lies: "holdfast" below XDG_STATE_HOME, or HOME. Throws
+// Error(usage) when neither says.
+std::string state_directory_of_user();
+
 } // namespace holdfast

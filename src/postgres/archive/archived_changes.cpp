@@ -1,10 +1,12 @@
 #include "postgres/archive/archived_changes.h"
 
 #include "base/error.h"
+#include "postgres/archive/own_log.h"
 #include "postgres/wal/wal_event.h"
 #include "postgres/wal/wal_reader.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -54,6 +56,11 @@ class Gathering {
                                        path.empty() ? range_.begin.str() : Lsn{path.back().end}.str(),
                                        range_.end.str()));
         }
+        if (const auto two = contradiction(archive_, slices, call_)) {
+            return missing(
+                fmt::format("the archive has log of two that wrote it at the same time: slices {} and {}",
+                            two->first.name(), two->second.name()));
+        }
         for (const PathStep& step : path) {
             if (const std::string why = add(step.slice); !why.empty()) return missing(why);
         }
@@ -82,6 +89,7 @@ class Gathering {
         const Bytes summary = archive_.reader().summary(slice, call_);
         if (summary.empty()) return {}; // within one long record
         BlockChanges next = BlockChanges::decode(summary);
+        const Lsn before = std::exchange(last_record_, details_.last);
         if (!changes_) {
             if (next.from() > range_.begin && !same_record_start(next.from(), range_.begin)) {
                 changes_.emplace(range_.begin);
@@ -92,11 +100,21 @@ class Gathering {
             changes_.emplace(std::move(next));
             return {};
         }
-        if (next.to() <= changes_->to()) return {};
+        if (next.to() <= changes_->to()) {
+            last_record_ = before;
+            return {};
+        }
+        bridged_ = false;
         if (next.from() > changes_->to() && !same_record_start(next.from(), changes_->to())) {
             if (std::string why = bridge(next.from()); !why.empty()) return why;
         }
         if (same_record_start(next.from(), changes_->to())) {
+            // Each record says where the one before it starts. One that says otherwise is of another log.
+            if (before && details_.previous && before != details_.previous && !bridged_) {
+                return fmt::format(
+                    "the log is not of one server: the record at {} does not follow the one at {}",
+                    next.from().str(), before.str());
+            }
             changes_->append(next);
         } else {
             changes_->unite(next); // they overlap
@@ -106,6 +124,7 @@ class Gathering {
     }
 
     std::string bridge(Lsn until) {
+        bridged_ = true;
         if (!changes_) changes_.emplace(range_.begin);
         const std::string where =
             fmt::format("a record between {} and {}", changes_->to().str(), until.str());
@@ -126,13 +145,25 @@ class Gathering {
     const CallOptions& call_;
     std::optional<BlockChanges> changes_;
     WalDetails details_;
+    Lsn last_record_;      // where the last one that is known starts; 0: it is not
+    bool bridged_ = false; // what comes next was decoded up to
 };
 
 } // namespace
 
 ArchivedChanges changes_between(const WalArchive& archive, const WalRange& range, bool may_read_content,
                                 const CallOptions& call) {
-    return Gathering(archive, range, may_read_content, call).run();
+    try {
+        return Gathering(archive, range, may_read_content, call).run();
+    } catch (const Error& error) {
+        // A slice that is lost, damaged or not for this key: then everything is read, as without any.
+        if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::not_found &&
+            error.code() != ErrorCode::wrong_key && error.code() != ErrorCode::access_denied)
+            throw;
+        ArchivedChanges found;
+        found.missing = error.message();
+        return found;
+    }
 }
 
 // Whatever was made anew under a number, and whole directories that were copied, come as a shortest length of

@@ -18,7 +18,7 @@ struct ArchivedChanges {
 
 // From the summaries of slices; where a record crosses from one slice to another that was written by somebody
 // else, and neither tells of it, the content is read, if the keys read content. `from` and `to` are starts of
-// records, such as redo positions.
+// records, such as redo positions. A slice that cannot be read counts as missing.
 ArchivedChanges changes_between(const WalArchive& archive, const WalRange& range, bool may_read_content,
                                 const CallOptions& call = {});
 

@@ -1,6 +1,9 @@
 #include "postgres/archive/slice_intake.h"
 
+#include "base/error.h"
+
 #include <algorithm>
+#include <type_traits>
 
 #include <fmt/format.h>
 
@@ -9,6 +12,17 @@ namespace holdfast::postgres {
 namespace {
 
 constexpr std::size_t waiting_slice_bytes = std::size_t{32} << 20;
+
+// A key that writes only does not open what others have stored: then it is stored once more.
+template <typename Look>
+std::invoke_result_t<Look> if_readable(Look&& look) {
+    try {
+        return look();
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::wrong_key) throw;
+        return std::nullopt;
+    }
+}
 
 } // namespace
 
@@ -26,7 +40,8 @@ SliceIntake::SliceIntake(Repository& repository, ArchiveId archive, SliceIntakeS
 SliceIntake::Outcome SliceIntake::add(CutSlice slice) {
     const WalRange range{slice.range.branch, Lsn{slice.range.begin}, Lsn{slice.range.end}};
     const std::vector<LogSliceId> there = archive_.slices_of(range, {.stop = stop_});
-    const std::optional<bool> same = there.empty() ? std::nullopt : holds(there, slice, range);
+    const std::optional<bool> same =
+        there.empty() ? std::nullopt : if_readable([&] { return holds(there, slice, range); });
     if (same == true) return Outcome::already_there;
     if (same == false) {
         alarm(fmt::format("the archive has other content for {} to {} on timeline {}: two clusters write it, "
@@ -41,7 +56,7 @@ SliceIntake::Outcome SliceIntake::add_history(TimelineId timeline, std::string_v
                                               std::uint64_t system_identifier) {
     const TimelineHistory history = TimelineHistory::parse(timeline, text);
     Outcome outcome = Outcome::stored;
-    if (const auto known = archive_.history_text(timeline)) {
+    if (const auto known = if_readable([&] { return archive_.history_text(timeline, {.stop = stop_}); })) {
         if (TimelineHistory::parse(timeline, *known) == history) return Outcome::already_there;
         alarm(fmt::format("two clusters have both begun timeline {}: their history files differ", timeline));
         outcome = Outcome::beside;

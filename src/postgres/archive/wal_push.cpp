@@ -122,10 +122,13 @@ class Push {
             const std::string name = segment_name(range.timeline, at, segment_bytes);
             outcome_ = PushOutcome::already_there;
             const SegmentFile segment = open_segment(directory + "/" + name, *parse_wal_file_name(name));
-            if (is_full(segment)) {
+            // Behind the range the server may not have made durable what it has written: after a crash it
+            // would write something else there.
+            const std::uint64_t wanted_bytes = std::min<std::uint64_t>(range.end - at, segment_bytes);
+            if (wanted_bytes == segment_bytes && is_full(segment)) {
                 push_segment(segment);
             } else {
-                push_partial(segment);
+                push_partial(segment, wanted_bytes);
             }
             report_.files.push_back({name, outcome_});
         }
@@ -163,7 +166,7 @@ class Push {
             push_history(path, name->timeline);
             break;
         case WalFileKind::partial:
-            push_partial(open_segment(path, *name));
+            push_partial(open_segment(path, *name), UINT64_MAX);
             break;
         case WalFileKind::segment:
             push_segment(open_segment(path, *name));
@@ -241,10 +244,13 @@ class Push {
     }
 
     // As far as it is log: behind that are another time's bytes.
-    void push_partial(const SegmentFile& segment) {
+    void push_partial(const SegmentFile& segment, std::uint64_t wanted_bytes) {
         meet(segment.header.system_identifier);
         begin_at(segment, Undecodable::drop);
-        read_segment(segment, [&](ByteView piece) { slicer_->feed(piece); });
+        read_segment(segment, [&](ByteView piece) {
+            slicer_->feed(piece.first(std::min<std::uint64_t>(piece.size(), wanted_bytes)));
+            wanted_bytes -= std::min<std::uint64_t>(piece.size(), wanted_bytes);
+        });
         outcome_ = slicer_->position() == segment.begin ? PushOutcome::not_needed : outcome_;
         if (std::optional<CutSlice> slice = slicer_->flush()) take(std::move(*slice));
         slicer_.reset();

@@ -32,6 +32,15 @@ ControlFile control_of(const ClusterCaptureRequest& request, const std::stop_tok
                                 *request.system_identifier),
                     "check data_directory and connection of the source");
     }
+    // A server that has begun a backup at a position has a checkpoint from there on, and all that came before
+    // it in its files. Those of another server of the cluster may lack it, and nothing would bring it back.
+    if (control.checkpoint.redo < request.start) {
+        throw Error(ErrorCode::usage,
+                    fmt::format("{} is not the data directory of the server that began the backup: its last "
+                                "checkpoint is at {}, before {}",
+                                request.data_directory, control.checkpoint.redo.str(), request.start.str()),
+                    "check data_directory and connection of the source: both must be of one server");
+    }
     return control;
 }
 

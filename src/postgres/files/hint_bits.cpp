@@ -15,6 +15,7 @@ constexpr std::size_t lower_offset = 12;
 constexpr std::size_t prune_xid_offset = 20;
 constexpr std::uint16_t has_free_lines = 0x0001;
 constexpr std::uint16_t page_full = 0x0002;
+constexpr std::uint16_t all_visible = 0x0004;
 
 // src/include/storage/itemid.h: from the low end 15 bits of offset, 2 of state, 15 of length.
 constexpr std::size_t line_pointer_bytes = 4;
@@ -163,6 +164,16 @@ bool equal_but_hint_bits(ByteView a, ByteView b) {
     mask_hint_bits(masked_a);
     mask_hint_bits(masked_b);
     return masked_a == masked_b;
+}
+
+bool may_have_changed_since(ByteView then, ByteView now, Lsn since) {
+    if (std::ranges::all_of(now, [](Byte byte) { return byte == 0; })) return true;
+    const PageHeader header = read_page_header(now);
+    if (header.lsn > since) return true;
+    if (then.size() != now.size() || (header.flags & all_visible) == 0) return false;
+    Bytes marked(then.begin(), then.end());
+    std::memcpy(marked.data() + flags_offset, now.data() + flags_offset, sizeof header.flags);
+    return equal_but_hint_bits(marked, now);
 }
 
 } // namespace holdfast::postgres

@@ -24,6 +24,7 @@
 #pragma once
 
 #include "base/bytes.h"
+#include "postgres/wal/lsn.h"
 
 namespace holdfast::postgres {
 
@@ -33,5 +34,11 @@ void mask_hint_bits(MutableByteView page);
 
 // Whether the pages are the same but for hints. Pages of different sizes are not.
 bool equal_but_hint_bits(ByteView a, ByteView b);
+
+// Whether `now` may have come from `then` by records behind `since` alone, as far as pages tell. Records that
+// change a page leave their position in it, but for two cases in which there is no telling: a page of zeros,
+// of a relation that was cut short and has grown again; and PD_ALL_VISIBLE, which is set by a record that
+// leaves no position where hints are not logged.
+bool may_have_changed_since(ByteView then, ByteView now, Lsn since);
 
 } // namespace holdfast::postgres

@@ -87,10 +87,6 @@ class RangeReceiver {
 
 void receive_range(ReplicationConnection& connection, const WalSource& of, const WalRange& range,
                    Duration limit, SliceIntake& intake, Clock& clock, std::stop_token stop) {
-    if (range.timeline > 1) {
-        if (const auto history = connection.timeline_history(range.timeline, stop))
-            intake.add_history(range.timeline, *history, of.system_identifier);
-    }
     RangeReceiver(connection, of, range, intake, clock, stop).run(limit, clock, stop);
     intake.finish();
 }

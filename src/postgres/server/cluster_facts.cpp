@@ -112,6 +112,16 @@ void read_use_of_replication(Connection& connection, ClusterFacts& facts, const 
     facts.replication_slots_used = only_row(result).number<std::uint32_t>("slots");
 }
 
+void read_archiver(Connection& connection, ClusterFacts& facts, const std::stop_token& stop) {
+    const QueryResult result =
+        connection.query("SELECT coalesce(last_archived_time > last_failed_time, last_failed_time IS NULL) "
+                         "AS works FROM pg_stat_archiver",
+                         {}, stop);
+    const bool archives =
+        facts.archive_mode == "always" || (facts.archive_mode == "on" && !facts.in_recovery);
+    facts.archiver_works = archives && only_row(result).boolean("works");
+}
+
 void read_tablespaces(Connection& connection, ClusterFacts& facts, const std::stop_token& stop) {
     const QueryResult result =
         connection.query("SELECT oid, spcname, pg_tablespace_location(oid) AS location FROM pg_tablespace "
@@ -203,6 +213,7 @@ ClusterFacts read_cluster_facts(Connection& connection, Clock& clock, const Fact
     read_position(connection, facts, stop);
     read_settings(connection, facts, stop);
     read_use_of_replication(connection, facts, stop);
+    read_archiver(connection, facts, stop);
     read_tablespaces(connection, facts, stop);
     read_databases(connection, facts, options.database_sizes, stop);
     read_role(connection, facts, stop);

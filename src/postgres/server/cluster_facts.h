@@ -66,6 +66,8 @@ struct ClusterFacts {
     std::string archive_mode; // off, on or always
     std::string archive_command;
     std::string archive_library; // 15 and later
+    // It archives as it is set now, and the last attempt did not fail.
+    bool archiver_works = false;
     std::uint32_t max_wal_senders = 0;
     std::uint32_t wal_senders_used = 0;
     std::uint32_t max_replication_slots = 0;

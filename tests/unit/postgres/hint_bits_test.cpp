@@ -43,6 +43,25 @@ TEST(HintBits, OfHeapTuplesAreMasked) {
     }
 }
 
+TEST(HintBits, WhatMayHaveChangedLaterIsToldByThePosition) {
+    const auto at = [](Bytes page, std::uint32_t position) {
+        put(page, 4, position);
+        return page;
+    };
+    const Bytes then = at(heap_page(0), 100);
+    const Bytes now = at(heap_page(0x0300), 200);
+    EXPECT_TRUE(may_have_changed_since(then, now, Lsn{199}));
+    EXPECT_FALSE(may_have_changed_since(then, now, Lsn{200}));
+    EXPECT_TRUE(may_have_changed_since(then, Bytes(8192), Lsn{200})) << "cut short and grown again";
+    // Where hints are not logged, a vacuum marks a page and leaves its position.
+    Bytes marked = then;
+    marked[10] |= 4;
+    EXPECT_TRUE(may_have_changed_since(then, marked, Lsn{200}));
+    EXPECT_FALSE(may_have_changed_since(marked, then, Lsn{200})) << "unmarking comes with a change";
+    put16(marked, 8192 - 40 + 20, 0x0300);
+    EXPECT_FALSE(may_have_changed_since(then, marked, Lsn{200})) << "frozen too";
+}
+
 TEST(HintBits, FrozenIsNoHint) {
     EXPECT_FALSE(equal_but_hint_bits(heap_page(0x0300), heap_page(0x0100)));
     EXPECT_FALSE(equal_but_hint_bits(heap_page(0x0300), heap_page(0x0000)));
