@@ -6,6 +6,7 @@
 #include "postgres/archive/wal_push.h"
 #include "postgres/server/backup_session.h"
 #include "repository/json_form.h"
+#include "repository/log/proven_path.h"
 #include "repository/protocol/snapshot_list.h"
 
 #include <algorithm>
@@ -114,10 +115,7 @@ class ClusterBackup {
 
     void look_at_earlier(const BackupRun& run) {
         const SnapshotList list = list_snapshots(repository_.context());
-        for (const Snapshot& snapshot : list.snapshots) {
-            if (!snapshot.log || snapshot.log->archive != archive_->id()) continue;
-            least_begin_ = std::min(least_begin_.value_or(Lsn{UINT64_MAX}), Lsn{snapshot.log->range.begin});
-        }
+        if (const auto least = least_log_begin(list, archive_->id())) least_begin_ = Lsn{*least};
         const std::optional<Snapshot>& parent = run.parent();
         if (!parent) return;
         if (!parent->log || parent->log->archive != archive_->id()) {
@@ -212,10 +210,11 @@ class ClusterBackup {
         const Lsn last_segment{range.end.value / result_.facts.wal_segment_bytes *
                                result_.facts.wal_segment_bytes};
         const Duration began = clock_.steady();
+        ProvenPaths proven(archive_->reader());
         for (bool pushed = false;;) {
-            const std::vector<LogSliceId> slices = archive_->slices_of(range, {.stop = stop_});
             const std::vector<PathStep> path =
-                find_path(slices, {range.timeline, range.begin.value, range.end.value});
+                proven.find(archive_->slices_of(range, {.stop = stop_}),
+                            {range.timeline, range.begin.value, range.end.value}, {.stop = stop_});
             const Lsn reached = path.empty() ? range.begin : Lsn{path.back().end};
             if (reached >= range.end) return;
             if (somebody_archives && reached < last_segment && clock_.steady() - began < archiver_grace) {

@@ -26,6 +26,7 @@ class CollectorLogTest : public CollectorTest {
         RunContext run = admin->ring.begin_run(random);
         const auto session = WriterSession::begin(context, run, "test", Duration::zero());
         Snapshot snapshot = store_tree(run, "orders", {1, 2});
+        snapshot.domain = "default";
         snapshot.log = SnapshotLog{archive, {1, begin, end}};
         session->commit(snapshot);
         return snapshot;
@@ -33,7 +34,7 @@ class CollectorLogTest : public CollectorTest {
     std::vector<LogSliceId> slices() { return list_slices(store, archive); }
 
     Compressor compressor;
-    ArchiveId archive = archive_id(Bytes(32, 1), "orders", "1");
+    ArchiveId archive = archive_id(domain_id("default"), Bytes(32, 1), "orders", "1");
     RepositoryContext as_writer = writer();
     LogWriter log{as_writer, archive, 1};
 };
@@ -57,7 +58,7 @@ TEST_F(CollectorLogTest, WhatLiesBeforeAllSnapshotsGoes) {
 TEST_F(CollectorLogTest, WithoutASnapshotAllStays) {
     write(log, {1, 0, 100});
     ArchiveId other = archive;
-    other.bytes[0] ^= 1;
+    other.bytes[15] ^= 1;
     LogWriter of_other(as_writer, other, 1);
     const LogSliceId foreign = write(of_other, {1, 0, 10});
     EXPECT_EQ(collect().deleted_log_slices, 0U);
@@ -103,6 +104,7 @@ TEST_F(CollectorLogTest, ABackupUnderWayKeepsWhatItBeganWith) {
     forget_snapshot(writer(), older.id, false);
     EXPECT_TRUE(collect().postponed);
     Snapshot snapshot = store_tree(run, "orders", {1, 2});
+    snapshot.domain = "default";
     snapshot.log = SnapshotLog{archive, {1, 150, 160}};
     session->commit(snapshot);
     collect();
