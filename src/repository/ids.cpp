@@ -4,6 +4,7 @@
 #include "crypto/hash.h"
 #include "store/object_name.h"
 
+#include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
@@ -66,7 +67,8 @@ class Cursor {
         expect('-');
         name.range.end = integer<std::uint64_t>();
         expect('-');
-        if (name.range.end < name.range.begin) failed_ = true;
+        if (name.range.end < name.range.begin || name.range.end - name.range.begin > largest_slice_bytes)
+            failed_ = true;
     }
     void pack_class(ObjectName& name) {
         const std::string_view kind = take(1);
@@ -143,6 +145,12 @@ std::string named(NameKind kind, const FixedBytes<16>& owner, std::uint32_t numb
 
 DomainId domain_id(std::string_view domain_name) {
     return derive_hash<8>("holdfast domain id 1", as_bytes(domain_name));
+}
+
+DomainId domain_of(const ArchiveId& archive) {
+    DomainId domain;
+    std::copy_n(archive.bytes.begin(), domain.size(), domain.bytes.begin());
+    return domain;
 }
 
 PackBytes PackId::to_bytes() const {

@@ -19,7 +19,7 @@ using NodeId = FixedBytes<24>;    // hash of a node's bytes
 using BlobId = FixedBytes<24>;    // keyed hash of a blob's bytes
 using DomainId = FixedBytes<8>;   // machines that deduplicate against each other
 using PackBytes = FixedBytes<24>; // a PackId as it stands in formats
-using ArchiveId = FixedBytes<16>; // the log archive of one source
+using ArchiveId = FixedBytes<16>; // the log archive of one source: the id of its domain, then its own
 
 // The kinds of packs, as in names and in pack ids.
 constexpr std::uint8_t data_pack = 'd';
@@ -31,6 +31,8 @@ constexpr bool is_pack_kind(std::uint8_t kind) {
 
 // The id of a domain, from its name. Names of domains are no secret: they stand in key slots.
 DomainId domain_id(std::string_view domain_name);
+// The domain that an archive belongs to, whose writers alone write to it.
+DomainId domain_of(const ArchiveId& archive);
 
 struct PackId {
     RunId run;
@@ -65,6 +67,9 @@ struct LogRange {
 
     auto operator<=>(const LogRange&) const = default;
 };
+
+// The longest stretch that one object has. A name that says more is none.
+constexpr std::uint64_t largest_slice_bytes = std::uint64_t{64} << 20;
 
 // One object of a log archive (docs/format.md, section 11).
 struct LogSliceId {

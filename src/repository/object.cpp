@@ -99,7 +99,7 @@ ObjectDigest digest_of(ByteView before_signature) {
 }
 
 ByteWriter begin_object(ObjectKind kind, const SlotId& writer, const RunId& run, const Envelope* envelope,
-                        std::size_t body_bytes) {
+                        std::uint64_t body_bytes) {
     ByteWriter out;
     out.raw(as_bytes(magic));
     out.u8(version);
@@ -224,6 +224,10 @@ Bytes sign_parts(ObjectKind kind, std::string_view name, ByteView body, const Ru
     ByteWriter out = begin_object(kind, run.writer(), run.id(), &run.envelope(), body.size());
     out.raw(body);
     return finish_object(std::move(out), name, run.signing_key());
+}
+
+Bytes bytes_before_body(ObjectKind kind, const RunContext& run, std::uint64_t body_bytes) {
+    return begin_object(kind, run.writer(), run.id(), &run.envelope(), body_bytes).take();
 }
 
 Bytes sign_object(ObjectKind kind, std::string_view name, ByteView body, const RunContext& run) {

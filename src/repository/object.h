@@ -99,6 +99,9 @@ Secret object_key(ByteView structure_secret, ObjectKind kind, std::string_view n
 Bytes seal_object(ObjectKind kind, std::string_view name, ByteView body, RunContext& run);
 Bytes sign_object(ObjectKind kind, std::string_view name, ByteView body, const RunContext& run);
 Bytes sign_parts(ObjectKind kind, std::string_view name, ByteView body, const RunContext& run);
+// What such an object of this run begins with, before a body of so many bytes: for signatures within the
+// body.
+Bytes bytes_before_body(ObjectKind kind, const RunContext& run, std::uint64_t body_bytes);
 // For what is written outside runs.
 Bytes sign_object(ObjectKind kind, std::string_view name, ByteView body, const SlotId& writer,
                   const SigningKey& key);

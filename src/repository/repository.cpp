@@ -27,20 +27,18 @@ namespace {
 
 constexpr std::size_t shortest_prefix = 4;
 
-Snapshot newest(const std::vector<Snapshot>& snapshots, const std::string& source) {
+Snapshot newest(const std::vector<Snapshot>& snapshots, const std::string& source,
+                const std::string& own_domain) {
     std::set<std::string> sources;
-    const Snapshot* found = nullptr;
     for (const Snapshot& snapshot : snapshots) {
-        if (!source.empty() && snapshot.source != source) continue;
-        sources.insert(snapshot.source);
-        if (found == nullptr || newer(snapshot, *found)) found = &snapshot;
+        if (source.empty() || snapshot.source == source) sources.insert(snapshot.source);
     }
     if (sources.size() > 1) {
         throw Error(ErrorCode::usage,
                     fmt::format("'latest' is ambiguous: there are snapshots of {} sources", sources.size()),
                     "add --source NAME, or name a snapshot by its id");
     }
-    if (found != nullptr) return *found;
+    if (!sources.empty()) return *newest_of(snapshots, *sources.begin(), own_domain);
     throw Error(ErrorCode::usage,
                 source.empty() ? std::string("the repository has no snapshots")
                                : fmt::format("there are no snapshots of source '{}'", source),
@@ -53,7 +51,7 @@ Snapshot Repository::find_snapshot(const std::string& name, const std::string& s
     const SnapshotList list = list_snapshots(context_);
     for (const std::string& problem : list.problems)
         logger_.warning("snapshot passed over", {{"reason", problem}});
-    if (name == "latest") return newest(list.snapshots, source);
+    if (name == "latest") return newest(list.snapshots, source, keys().domain());
     const Snapshot* found = nullptr;
     if (name.size() >= shortest_prefix) {
         for (const Snapshot& snapshot : list.snapshots) {

@@ -40,6 +40,14 @@ void load_folder(Store& store, std::string_view prefix, TrustBuilder& builder, c
                 std::string(hint));
 }
 
+// Of kinds that are of one domain, as their names say: theirs. One whose name says nothing is of none.
+std::optional<DomainId> domain_of_object(const Claim& claim) {
+    if (claim.kind != ObjectKind::index_segment && claim.kind != ObjectKind::log_slice) return std::nullopt;
+    const auto name = parse_name(claim.name);
+    if (!name) return DomainId{};
+    return claim.kind == ObjectKind::index_segment ? name->domain : domain_of(name->archive);
+}
+
 } // namespace
 
 Trust Trust::load(Store& store, const RepositoryConfig& config, const CallOptions& options) {
@@ -83,9 +91,9 @@ void Trust::require(const Claim& claim) const {
              "its holder overstepped; find out why, and remove the slot with 'holdfast key remove' if in "
              "doubt");
     }
-    if (signer->role == Role::write && claim.kind == ObjectKind::index_segment) {
-        const auto name = parse_name(claim.name);
-        if (!name || name->domain != domain_id(signer->domain)) {
+    if (signer->role == Role::write) {
+        const std::optional<DomainId> domain = domain_of_object(claim);
+        if (domain && *domain != domain_id(signer->domain)) {
             deny(claim, "may write in the domain " + std::string(signer->domain) + " only",
                  "the object can be deleted");
         }
@@ -110,6 +118,21 @@ bool Trust::may_write(const SlotId& slot, ObjectKind kind, const RunId& run) con
     const auto signer = find_signer(slot);
     if (!signer || !role_may_write(signer->role, kind)) return false;
     return signer->revocation == nullptr || (counts_by_run(kind) && signer->revocation->runs.contains(run));
+}
+
+bool Trust::may_speak_of(const SlotId& slot, std::string_view domain) const {
+    const auto signer = find_signer(slot);
+    return signer && (signer->role != Role::write || signer->domain == domain);
+}
+
+std::optional<std::string> Trust::domain_named(const DomainId& domain) const {
+    for (const auto& [slot, record] : active_) {
+        if (domain_id(record.domain) == domain) return record.domain;
+    }
+    for (const auto& [slot, revocation] : revoked_) {
+        if (domain_id(revocation.domain) == domain) return revocation.domain;
+    }
+    return std::nullopt;
 }
 
 const SlotRecord* Trust::active(const SlotId& slot) const {

@@ -49,6 +49,11 @@ class Trust {
     // is true only for kinds that count by run (see counts_by_run), in the runs that were left to it.
     bool may_write(const SlotId& slot, ObjectKind kind, const RunId& run) const;
 
+    // Whether what slot S signs may say that it is of this domain: of a writer, only of his own.
+    bool may_speak_of(const SlotId& slot, std::string_view domain) const;
+    // What a domain is called, if any slot was ever enrolled in it.
+    std::optional<std::string> domain_named(const DomainId& domain) const;
+
     // A slot that is enrolled and was not removed; null otherwise.
     const SlotRecord* active(const SlotId& slot) const;
     // Ordered by id.

@@ -4,6 +4,7 @@
 #include "postgres/archive/archived_changes.h"
 #include "postgres/archive/restored_pages.h"
 #include "postgres/archive/wal_archive.h"
+#include "repository/log/proven_path.h"
 #include "repository/protocol/snapshot_list.h"
 #include "service/cluster_reading.h"
 #include "service/describe_cluster.h"
@@ -116,10 +117,7 @@ class ClusterBackup {
 
     void look_at_earlier(const BackupRun& run) {
         const SnapshotList list = list_snapshots(repository_.context());
-        for (const Snapshot& snapshot : list.snapshots) {
-            if (!snapshot.log || snapshot.log->archive != archive_->id()) continue;
-            least_begin_ = std::min(least_begin_.value_or(Lsn{UINT64_MAX}), Lsn{snapshot.log->range.begin});
-        }
+        if (const auto least = least_log_begin(list, archive_->id())) least_begin_ = Lsn{*least};
         const std::optional<Snapshot>& parent = run.parent();
         if (!parent) return;
         if (!parent->log || parent->log->archive != archive_->id()) {
@@ -242,10 +240,11 @@ class ClusterBackup {
     void bring_log(const WalRange& range) {
         const Lsn last_segment{range.end.value / facts().wal_segment_bytes * facts().wal_segment_bytes};
         const Duration began = clock_.steady();
+        ProvenPaths proven(archive_->reader());
         for (bool stored = false;;) {
-            const std::vector<LogSliceId> slices = archive_->slices_of(range, {.stop = stop_});
             const std::vector<PathStep> path =
-                find_path(slices, {range.timeline, range.begin.value, range.end.value});
+                proven.find(archive_->slices_of(range, {.stop = stop_}),
+                            {range.timeline, range.begin.value, range.end.value}, {.stop = stop_});
             const Lsn reached = path.empty() ? range.begin : Lsn{path.back().end};
             if (reached >= range.end) return;
             if (facts().archiver_works && reached < last_segment &&

@@ -35,8 +35,16 @@ void Verification::check_slice(const LogSliceId& slice, bool whole) {
 void Verification::check_log_of(const Snapshot& snapshot) {
     const SnapshotLog& log = *snapshot.log;
     std::vector<LogSliceId> good;
-    for (const LogSliceId& slice : slices_) {
-        if (slice.archive == log.archive && !bad_slices_.contains(slice)) good.push_back(slice);
+    // No slice is longer than the largest, so that one that reaches into the range begins not far before it.
+    LogSliceId first;
+    first.archive = log.archive;
+    first.range.branch = log.range.branch;
+    first.range.begin = log.range.begin - std::min<std::uint64_t>(log.range.begin, largest_slice_bytes);
+    for (auto slice = std::ranges::lower_bound(slices_, first);
+         slice != slices_.end() && slice->archive == log.archive && slice->range.branch == log.range.branch &&
+         slice->range.begin < log.range.end;
+         ++slice) {
+        if (!bad_slices_.contains(*slice)) good.push_back(*slice);
     }
     const std::vector<PathStep> path = find_path(good, log.range);
     const std::uint64_t reached = path.empty() ? log.range.begin : path.back().end;

@@ -16,10 +16,43 @@ struct Arguments {
     double patience_hours = 24;
     double tolerated_dead_part = 0.03;
     std::string rewrite_budget;
+    std::vector<std::string> drop_logs;
 };
 
 Duration from_seconds(double seconds) {
     return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+}
+
+std::set<ArchiveId> archives_of(const std::vector<std::string>& names) {
+    std::set<ArchiveId> archives;
+    for (const std::string& name : names) {
+        const auto archive = id_from_hex<16>(name);
+        if (!archive) {
+            throw Error(
+                ErrorCode::usage, fmt::format("--drop-log {}: that is no log", name),
+                "'holdfast prune --dry-run' lists the logs that no snapshot needs, by 32 digits each");
+        }
+        archives.insert(*archive);
+    }
+    return archives;
+}
+
+nlohmann::json logs_json(const CollectorReport& report) {
+    nlohmann::json logs = nlohmann::json::array();
+    for (const auto& [archive, bytes] : report.logs_without_snapshot)
+        logs.push_back({{"archive", archive.hex()}, {"bytes", bytes}});
+    return logs;
+}
+
+void print_logs(const CollectorReport& report, bool dry_run) {
+    if (report.deleted_log_slices > 0) {
+        fmt::print("{} {} of logs, {}\n", dry_run ? "Would delete" : "Deleted",
+                   counted(report.deleted_log_slices, "slice"), format_bytes(report.deleted_log_bytes));
+    }
+    for (const auto& [archive, bytes] : report.logs_without_snapshot) {
+        fmt::print("Of no snapshot, and stays: the log {}, {}; to delete it, say --drop-log {}\n",
+                   archive.hex(), format_bytes(bytes), archive.hex());
+    }
 }
 
 nlohmann::json result_json(const CollectorReport& report, bool dry_run) {
@@ -38,6 +71,7 @@ nlohmann::json result_json(const CollectorReport& report, bool dry_run) {
             {"deleted_snapshots", report.deleted_snapshots},
             {"deleted_log_slices", report.deleted_log_slices},
             {"deleted_log_bytes", report.deleted_log_bytes},
+            {"logs_without_snapshot", logs_json(report)},
             {"waited_for", report.waited_for},
             {"fenced", report.fenced},
             {"problems", report.problems}};
@@ -49,6 +83,7 @@ int run_prune(CommandContext& context, const Arguments& arguments) {
     settings.wait = from_seconds(arguments.wait_seconds);
     settings.patience = from_seconds(arguments.patience_hours * 3600);
     settings.tolerated_dead_part = arguments.tolerated_dead_part;
+    settings.drop_logs = archives_of(arguments.drop_logs);
     const OpenRepository open = context.open(arguments.repository);
     if (!arguments.rewrite_budget.empty()) {
         settings.rewrite_budget_bytes = parse_size(arguments.rewrite_budget, "--rewrite-budget");
@@ -84,6 +119,7 @@ int run_prune(CommandContext& context, const Arguments& arguments) {
                        report.rewritten_packs, format_bytes(report.copied_bytes));
             fmt::print("{} live, {} dead but kept\n", format_bytes(report.live_bytes),
                        format_bytes(report.dead_bytes_kept));
+            print_logs(report, arguments.dry_run);
             for (const std::string& run : report.fenced)
                 fmt::print("Gave up the run {}: it showed no sign of life\n", run);
             if (report.locked_packs > 0)
@@ -119,6 +155,10 @@ void add_prune(CLI::App& app, RunCommand& run) {
     command->add_option(
         "--rewrite-budget", a->rewrite_budget,
         "How much may be copied for that; 4G unless the store can lock objects, then nothing");
+    command
+        ->add_option("--drop-log", a->drop_logs,
+                     "Delete this log, of which there is no snapshot (as --dry-run names it)")
+        ->type_name("LOG");
     command->callback([a, &run] { run = [a](CommandContext& context) { return run_prune(context, *a); }; });
 }
 

@@ -4,6 +4,7 @@
 #include "postgres/archive/own_log.h"
 #include "postgres/wal/wal_event.h"
 #include "postgres/wal/wal_reader.h"
+#include "repository/log/proven_path.h"
 
 #include <algorithm>
 #include <utility>
@@ -48,9 +49,10 @@ class Gathering {
         : archive_(archive), range_(range), may_read_content_(may_read_content), call_(call) {}
 
     ArchivedChanges run() {
-        const std::vector<LogSliceId> slices = archive_.slices_of(range_, call_);
         const std::vector<PathStep> path =
-            find_path(slices, {range_.timeline, range_.begin.value, range_.end.value});
+            ProvenPaths(archive_.reader())
+                .find(archive_.slices_of(range_, call_),
+                      {range_.timeline, range_.begin.value, range_.end.value}, call_);
         if (path.empty() || path.back().end < range_.end.value) {
             return missing(fmt::format("the archive has no log from {} to {}",
                                        path.empty() ? range_.begin.str() : Lsn{path.back().end}.str(),

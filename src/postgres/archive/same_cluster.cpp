@@ -14,17 +14,17 @@ void expect_same_cluster(const Repository& repository, const std::string& source
                          const std::string& spool_directory) {
     const std::string seen_path = spool_directory + "/archive";
     if (std::filesystem::exists(seen_path) && as_text(read_file(seen_path, 1024)) == archive.hex()) return;
-    const Snapshot* newest = nullptr;
-    const SnapshotList list = list_snapshots(repository.context());
-    for (const Snapshot& snapshot : list.snapshots) {
-        if (snapshot.source == source && snapshot.log && (newest == nullptr || newer(snapshot, *newest)))
-            newest = &snapshot;
-    }
+    SnapshotList list = list_snapshots(repository.context());
+    // Another domain's is another source of that name.
+    std::erase_if(list.snapshots, [&](const Snapshot& snapshot) {
+        return !snapshot.log || snapshot.domain != repository.keys().domain();
+    });
+    const Snapshot* newest = newest_of(list.snapshots, source, repository.keys().domain());
     if (newest != nullptr && newest->log->archive != archive) {
         throw Error(
             ErrorCode::already_exists,
             fmt::format("the source {} is another cluster than this one: snapshot {} has another system "
-                        "identifier (or was made in another domain)",
+                        "identifier",
                         source, newest->id.hex()),
             "give this cluster a source of its own, or say --new-cluster if it has replaced the old one");
     }

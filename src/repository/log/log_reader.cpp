@@ -36,13 +36,16 @@ Aead structure_aead(const Opened& opened, std::string_view name) {
     return Aead(object_key(opened.structure->view(), ObjectKind::log_slice, name).view());
 }
 
+SliceHeader read_slice_header(std::string_view name, const ObjectHeader& object, ByteView body) {
+    if (body.size() < slice_header_bytes) corrupt_slice(name, "it is too short");
+    return SliceHeader::parse(body.first(slice_header_bytes), object.body_bytes, name);
+}
+
 Opened open_beginning(const RepositoryContext& context, std::string_view name, const ObjectHeader& object,
                       ByteView body) {
-    if (body.size() < slice_header_bytes) corrupt_slice(name, "it is too short");
     Opened opened;
-    const ByteView header = body.first(slice_header_bytes);
-    opened.header = SliceHeader::parse(header, object.body_bytes, name);
-    opened.associated = slice_part_data(name, header);
+    opened.header = read_slice_header(name, object, body);
+    opened.associated = slice_part_data(name, opened.header);
     opened.structure = in_context(name, [&] { return context.keys.structure_secret_for(*object.envelope); });
     return opened;
 }
@@ -53,7 +56,34 @@ SliceInfo open_info(const Opened& opened, ByteView body, std::string_view name) 
         decode_slice_info(open_part(aead, slice_info_part, opened.associated,
                                     body.subspan(slice_header_bytes, opened.header.info_bytes), name),
                           name);
+    const auto slice = LogSliceId::from_name(name);
+    if (!slice || info.content_bytes() != slice->range.end - slice->range.begin)
+        corrupt_slice(name, fmt::format("it has {} bytes of the log, and its name says otherwise",
+                                        info.content_bytes()));
     return info;
+}
+
+// The identity key of the domain that a slice is of, if this holder has it.
+std::optional<Secret> identity_key_for(const RepositoryContext& context, std::string_view name) {
+    const DomainId domain = domain_of(LogSliceId::from_name(name)->archive);
+    const KeyRing& keys = context.keys;
+    const std::optional<std::string> called =
+        domain == domain_id(keys.domain()) ? keys.domain() : context.trust.domain_named(domain);
+    if (!called) return std::nullopt;
+    try {
+        return keys.identity_key_of(*called);
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::wrong_key) throw;
+        return std::nullopt;
+    }
+}
+
+// What others compare by is what the content is.
+void check_digest(const RepositoryContext& context, std::string_view name, const SliceInfo& info,
+                  ByteView content) {
+    const std::optional<Secret> key = identity_key_for(context, name);
+    if (key && slice_digest(key->view(), content) != info.digest)
+        corrupt_slice(name, "its content has not the digest that its writer gave it");
 }
 
 Bytes open_content(const SliceInfo& info, ByteView frames, ByteView content_secret, std::string_view name) {
@@ -103,36 +133,43 @@ struct LogReader::Beginning {
     ByteView body() const { return ByteView(bytes).subspan(object.body_offset); }
 };
 
-LogReader::Beginning LogReader::beginning(const LogSliceId& slice, std::uint64_t wanted_bytes,
-                                          const CallOptions& call) const {
+// Who wrote it is told by a signature of its own: that of the whole object would need the whole.
+LogReader::Beginning LogReader::beginning(const LogSliceId& slice, const CallOptions& call) const {
     const std::string name = slice.name();
-    std::optional<Bytes> bytes = context_.store.get(name, {0, wanted_bytes}, call);
-    if (!bytes) fail_gone(name);
-    Beginning beginning{read_object_header(name, *bytes), {}};
-    if (beginning.object.kind != ObjectKind::log_slice) corrupt_slice(name, "it is something else");
-    if (!context_.trust.may_write(beginning.object.writer, ObjectKind::log_slice, beginning.object.run)) {
-        throw Error(ErrorCode::access_denied, name + " was written by somebody who may not write logs",
-                    "it counts for nothing; 'holdfast key list' shows who may");
+    for (std::uint64_t wanted = first_read_bytes;;) {
+        std::optional<Bytes> bytes = context_.store.get(name, {0, wanted}, call);
+        if (!bytes) fail_gone(name);
+        Beginning beginning{read_object_header(name, *bytes), std::move(*bytes)};
+        const ObjectHeader& object = beginning.object;
+        if (object.kind != ObjectKind::log_slice) corrupt_slice(name, "it is something else");
+        const SliceHeader header = read_slice_header(name, object, beginning.body());
+        const std::uint64_t needed = object.body_offset + header.summary_offset();
+        if (needed > beginning.bytes.size()) {
+            if (wanted > first_read_bytes) corrupt_slice(name, "it is cut short");
+            wanted = needed;
+            continue;
+        }
+        const ByteView before_body = ByteView(beginning.bytes).first(object.body_offset);
+        const ByteView info = beginning.body().subspan(slice_header_bytes, header.info_bytes);
+        context_.trust.require({name, object.kind, object.writer, object.run,
+                                header.beginning_digest(before_body, info), header.signature});
+        return beginning;
     }
-    beginning.bytes = std::move(*bytes);
-    return beginning;
+}
+
+void LogReader::check_beginning(const LogSliceId& slice, const CallOptions& call) const {
+    beginning(slice, call);
 }
 
 SliceInfo LogReader::info(const LogSliceId& slice, const CallOptions& call) const {
     const std::string name = slice.name();
-    Beginning start = beginning(slice, first_read_bytes, call);
-    const Opened opened = open_beginning(context_, name, start.object, start.body());
-    if (const std::uint64_t needed = start.object.body_offset + opened.header.summary_offset();
-        needed > start.bytes.size()) {
-        start = beginning(slice, needed, call);
-        if (start.bytes.size() < needed) corrupt_slice(name, "it is cut short");
-    }
-    return open_info(opened, start.body(), name);
+    const Beginning start = beginning(slice, call);
+    return open_info(open_beginning(context_, name, start.object, start.body()), start.body(), name);
 }
 
 Bytes LogReader::summary(const LogSliceId& slice, const CallOptions& call) const {
     const std::string name = slice.name();
-    const Beginning start = beginning(slice, first_read_bytes, call);
+    const Beginning start = beginning(slice, call);
     const Opened opened = open_beginning(context_, name, start.object, start.body());
     if (opened.header.summary_bytes == 0) return {};
     const ByteRange range{start.object.body_offset + opened.header.summary_offset(),
@@ -146,6 +183,8 @@ Bytes LogReader::summary(const LogSliceId& slice, const CallOptions& call) const
         if (!read) fail_gone(name);
         sealed = std::move(*read);
     }
+    if (summary_digest_of(sealed) != opened.header.summary_digest)
+        corrupt_slice(name, "its summary is not what its writer signed");
     if (sealed.size() != opened.header.summary_bytes) corrupt_slice(name, "it is cut short");
     Aead aead = structure_aead(opened, name);
     return zstd_decompress(open_part(aead, slice_summary_part, opened.associated, sealed, name),
@@ -164,6 +203,7 @@ LogReader::Content LogReader::content(const LogSliceId& slice, const CallOptions
         in_context(name, [&] { return context_.keys.content_secret_for(*form.header.envelope); });
     content.bytes =
         open_content(content.info, form.body.subspan(opened.header.frames_offset()), secret->view(), name);
+    check_digest(context_, name, content.info, content.bytes);
     return content;
 }
 

@@ -20,7 +20,7 @@ std::vector<LogSliceId> list_slices(Store& store, const ArchiveId& archive, std:
 // Thread-safe. The context must outlive it.
 //
 // Every function throws Error(not_found) when the slice is gone, Error(corrupt), Error(access_denied) when
-// its writer may not write logs, and Error(wrong_key) when the holder may not read it.
+// its writer may not write logs of this domain, and Error(wrong_key) when the holder may not read it.
 class LogReader {
   public:
     explicit LogReader(const RepositoryContext& context) : context_(context) {}
@@ -33,14 +33,18 @@ class LogReader {
         SliceInfo info;
         Bytes bytes;
     };
-    // The whole, with its signature. Needs the content key.
+    // The whole, with its signature, and as long as its name says. Needs the content key; with the identity
+    // key of the domain, the digest is checked too.
     Content content(const LogSliceId& slice, const CallOptions& call = {}) const;
+    // Reads a few kilobytes, and checks that who may write here has written a slice of this name, and signed
+    // all that info() and summary() tell: needs no key.
+    void check_beginning(const LogSliceId& slice, const CallOptions& call = {}) const;
     // Reads the whole and compares signature and digest of the object: needs no key.
     void check(const LogSliceId& slice, const CallOptions& call = {}) const;
 
   private:
     struct Beginning;
-    Beginning beginning(const LogSliceId& slice, std::uint64_t wanted_bytes, const CallOptions& call) const;
+    Beginning beginning(const LogSliceId& slice, const CallOptions& call) const;
 
     const RepositoryContext& context_;
 };

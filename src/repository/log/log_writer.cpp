@@ -26,12 +26,17 @@ void seal_part(Aead& aead, std::uint32_t number, ByteView associated, ByteView p
 
 } // namespace
 
-ArchiveId archive_id(ByteView domain_identity_key, std::string_view source, std::string_view system) {
+ArchiveId archive_id(const DomainId& domain, ByteView domain_identity_key, std::string_view source,
+                     std::string_view system) {
     const Secret key = hkdf_expand(domain_identity_key, as_bytes("holdfast log archive"));
     ByteWriter names;
     names.sized(source);
     names.sized(system);
-    return keyed_hash<16>(key.view(), names.bytes());
+    const auto own = keyed_hash<8>(key.view(), names.bytes());
+    ArchiveId archive;
+    std::ranges::copy(domain.bytes, archive.bytes.begin());
+    std::ranges::copy(own.bytes, archive.bytes.begin() + domain.size());
+    return archive;
 }
 
 LogWriter::LogWriter(const RepositoryContext& context, ArchiveId archive, int compression_level)
@@ -39,8 +44,16 @@ LogWriter::LogWriter(const RepositoryContext& context, ArchiveId archive, int co
       archive_(archive),
       level_(compression_level),
       identity_key_(context.keys.identity_key()) {
-    if (role_may_write(context.keys.role(), ObjectKind::log_slice)) return;
-    throw Error(ErrorCode::access_denied, "this key may not write a log", "use a key of role full or write");
+    if (!role_may_write(context.keys.role(), ObjectKind::log_slice)) {
+        throw Error(ErrorCode::access_denied, "this key may not write a log",
+                    "use a key of role full or write");
+    }
+    // What equal contents are told by is the domain's: with another key, nobody could compare.
+    if (domain_of(archive) != domain_id(context.keys.domain())) {
+        throw Error(ErrorCode::access_denied,
+                    "this key is of the domain " + context.keys.domain() + ", and the log is of another",
+                    "use a key of the domain that backs the source up");
+    }
 }
 
 LogWriter::~LogWriter() = default;
@@ -90,13 +103,21 @@ SealedSlice LogWriter::seal(const NewSlice& slice, Compressor& compressor) {
     SliceHeader header;
     header.info_bytes = static_cast<std::uint32_t>(plain_info.size() + aead_tag_bytes);
     header.summary_bytes = summary.empty() ? 0 : static_cast<std::uint32_t>(summary.size() + aead_tag_bytes);
-    Bytes body = header.encode();
-    const Bytes associated = slice_part_data(name, body);
+    const Bytes associated = slice_part_data(name, header);
     Aead aead(object_key(place.run->structure_secret().view(), ObjectKind::log_slice, name).view());
-    body.reserve(header.frames_offset() + frames.size());
-    seal_part(aead, slice_info_part, associated, plain_info, body);
-    if (!summary.empty()) seal_part(aead, slice_summary_part, associated, summary, body);
-    body.insert(body.end(), frames.begin(), frames.end());
+    Bytes sealed_info, sealed_summary;
+    seal_part(aead, slice_info_part, associated, plain_info, sealed_info);
+    if (!summary.empty()) seal_part(aead, slice_summary_part, associated, summary, sealed_summary);
+    header.summary_digest = summary_digest_of(sealed_summary);
+    const std::uint64_t body_bytes = header.frames_offset() + frames.size();
+    header.signature =
+        sign_digest(place.run->signing_key(), name,
+                    header.beginning_digest(bytes_before_body(ObjectKind::log_slice, *place.run, body_bytes),
+                                            sealed_info));
+    Bytes body = header.encode();
+    body.reserve(body_bytes);
+    for (const Bytes* part : {&sealed_info, &sealed_summary, &frames})
+        body.insert(body.end(), part->begin(), part->end());
     return {id, sign_parts(ObjectKind::log_slice, name, body, *place.run)};
 }
 

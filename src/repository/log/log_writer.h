@@ -9,9 +9,10 @@
 
 namespace holdfast {
 
-// The archive of a source: of a cluster, for example, by the number that the cluster gave itself. Whoever has
-// the domain's identity key can tell it from the name of the source.
-ArchiveId archive_id(ByteView domain_identity_key, std::string_view source, std::string_view system);
+// The archive of a source of a domain: of a cluster, for example, by the number that the cluster gave itself.
+// Whoever has the domain's identity key can tell it from the name of the source.
+ArchiveId archive_id(const DomainId& domain, ByteView domain_identity_key, std::string_view source,
+                     std::string_view system);
 
 struct NewSlice {
     LogRange range;
@@ -30,7 +31,7 @@ struct SealedSlice {
 // Thread-safe. The context must outlive it.
 class LogWriter {
   public:
-    // Throws Error(access_denied) when the holder's role may not.
+    // Throws Error(access_denied) when the holder's role may not, or the archive is not of his domain.
     LogWriter(const RepositoryContext& context, ArchiveId archive, int compression_level);
     ~LogWriter();
 

@@ -73,6 +73,8 @@ Bytes SliceHeader::encode() const {
     ByteWriter out;
     out.u32(info_bytes);
     out.u32(summary_bytes);
+    out.fixed_bytes(summary_digest);
+    out.fixed_bytes(signature);
     return std::move(out).take();
 }
 
@@ -81,6 +83,8 @@ SliceHeader SliceHeader::parse(ByteView bytes, std::uint64_t body_bytes, std::st
     SliceHeader header;
     header.info_bytes = in.u32();
     header.summary_bytes = in.u32();
+    header.summary_digest = in.fixed_bytes<32>();
+    header.signature = in.fixed_bytes<64>();
     in.expect_end();
     if (header.info_bytes <= aead_tag_bytes ||
         header.info_bytes > largest_slice_info_bytes + aead_tag_bytes ||
@@ -90,6 +94,19 @@ SliceHeader SliceHeader::parse(ByteView bytes, std::uint64_t body_bytes, std::st
     return header;
 }
 
+ObjectDigest SliceHeader::beginning_digest(ByteView before_body, ByteView info) const {
+    const Bytes header = encode();
+    return Hasher::derive("holdfast slice beginning 1")
+        .update(before_body)
+        .update(ByteView(header).first(slice_header_bytes - sizeof(signature.bytes)))
+        .update(info)
+        .finish<32>();
+}
+
+ObjectDigest summary_digest_of(ByteView summary) {
+    return derive_hash<32>("holdfast slice summary 1", summary);
+}
+
 Secret slice_content_key(ByteView content_secret, std::string_view name) {
     ByteWriter info;
     info.raw(as_bytes("holdfast log frames"));
@@ -97,10 +114,11 @@ Secret slice_content_key(ByteView content_secret, std::string_view name) {
     return hkdf_expand(content_secret, info.bytes());
 }
 
-Bytes slice_part_data(std::string_view name, ByteView header) {
+Bytes slice_part_data(std::string_view name, const SliceHeader& header) {
     ByteWriter data;
     data.raw(as_bytes(name));
-    data.raw(header);
+    data.u32(header.info_bytes);
+    data.u32(header.summary_bytes);
     return std::move(data).take();
 }
 

@@ -7,6 +7,7 @@
 #include "crypto/aead.h"
 #include "repository/compression.h"
 #include "repository/ids.h"
+#include "repository/object.h"
 
 #include <string>
 #include <string_view>
@@ -14,9 +15,8 @@
 
 namespace holdfast {
 
-constexpr std::size_t slice_header_bytes = 8;
+constexpr std::size_t slice_header_bytes = 4 + 4 + 32 + 64;
 constexpr std::size_t slice_frame_bytes = std::size_t{1} << 20; // of every frame but the last
-constexpr std::size_t largest_slice_bytes = std::size_t{64} << 20;
 constexpr std::size_t largest_slice_info_bytes = std::size_t{1} << 20;
 constexpr std::size_t largest_slice_summary_bytes = std::size_t{16} << 20;
 
@@ -45,14 +45,20 @@ Bytes encode_slice_info(const SliceInfo& info);
 // Throws Error(corrupt) unless the frames are as they are cut.
 SliceInfo decode_slice_info(ByteView bytes, std::string_view name);
 
-// The lengths with which a body begins: of its first two parts, as stored.
+// With what a body begins: the lengths of its first two parts, as stored, and what proves to who reads no
+// more than these who wrote them.
 struct SliceHeader {
     std::uint32_t info_bytes = 0;
     std::uint32_t summary_bytes = 0; // 0: there is none
+    ObjectDigest summary_digest;     // see summary_digest_of
+    Signature signature;             // over beginning_digest
 
     Bytes encode() const;
-    // Throws Error(corrupt) when they do not fit a body of `body_bytes`.
+    // Throws Error(corrupt) when the lengths do not fit a body of `body_bytes`.
     static SliceHeader parse(ByteView bytes, std::uint64_t body_bytes, std::string_view name);
+    // What the signature is over: all of the object up to the summary. `before_body` is the outer form's,
+    // `info` as stored.
+    ObjectDigest beginning_digest(ByteView before_body, ByteView info) const;
     std::uint64_t summary_offset() const { return slice_header_bytes + info_bytes; }
     std::uint64_t frames_offset() const { return summary_offset() + summary_bytes; }
 };
@@ -60,10 +66,13 @@ struct SliceHeader {
 constexpr std::uint32_t slice_info_part = 0;
 constexpr std::uint32_t slice_summary_part = 1;
 
+// Of a summary as stored.
+ObjectDigest summary_digest_of(ByteView summary);
+
 // The key of the frames, from the content secret of the run.
 Secret slice_content_key(ByteView content_secret, std::string_view name);
 // The associated data of the first two parts, and of a frame.
-Bytes slice_part_data(std::string_view name, ByteView header);
+Bytes slice_part_data(std::string_view name, const SliceHeader& header);
 Bytes slice_frame_data(std::string_view name, std::uint32_t raw_bytes, Codec codec);
 
 // What tells equal contents of one domain: a keyed hash.

@@ -29,6 +29,12 @@ struct PackSummary {
     bool readable = true;         // whether its table could be read
 };
 
+// A slice of a log as it was listed.
+struct ListedSlice {
+    LogSliceId id;
+    std::uint64_t size_bytes = 0;
+};
+
 class Collection {
   public:
     Collection(const RepositoryContext& repository, const CollectorSettings& collector_settings,
@@ -56,6 +62,7 @@ class Collection {
 
     // C2, C5 (collector_mark.cpp).
     void mark();
+    void need_log_of(const Snapshot& snapshot);
 
     // What there is (collector_inventory.cpp).
     void take_inventory();
@@ -103,8 +110,11 @@ class Collection {
     void drop_moved(const Verdict& verdict);
     void drop_old_verdicts();
     void drop_ended_runs();
-    // Slices of logs that no snapshot needs (collector_log.cpp).
+    // Slices of logs that no snapshot needs (collector_log.cpp). A dry run only counts them.
     void drop_logs();
+    void drop_slices(std::vector<ListedSlice> slices);
+    bool is_to_drop(const ArchiveId& archive) const;
+    void require_droppable() const;
 
     // Puts a beat and returns all runs with intents. Afterwards store_now_ is the store's time.
     std::vector<ListedRun> beat_and_list_runs();
@@ -136,8 +146,11 @@ class Collection {
     NodeReader nodes_;
     ReachabilityScanner scanner_;
     std::vector<RunId> forgotten_;
-    std::set<RunId> committed_;                     // at the last mark, forgotten ones included
-    std::map<ArchiveId, std::uint64_t> log_begins_; // at the last mark: from where on logs are needed
+    std::set<RunId> committed_; // at the last mark, forgotten ones included
+    bool marked_ = false;
+    // From where on logs are needed, by both marks; and all that either of them saw a snapshot of.
+    std::map<ArchiveId, std::uint64_t> log_begins_;
+    std::set<ArchiveId> needed_logs_;
 
     std::vector<PackSummary> inventory_;
     std::vector<PackId> leftovers_; // decided on earlier, and still there

@@ -6,6 +6,8 @@
 
 #include <exception>
 
+#include <fmt/format.h>
+
 namespace holdfast {
 
 namespace {
@@ -85,11 +87,12 @@ void Collection::take_steps() {
     if (!end_other_collectors()) return postpone();
     progress_.set_phase("marking what snapshots need");
     mark();
+    require_droppable();
     progress_.set_phase("taking stock of packs");
     take_inventory();
     choose_rewrites();
     condemn();
-    if (!writes) return;
+    if (!writes) return drop_logs();
 
     progress_.set_phase("waiting for writers");
     bool waited = true;
@@ -112,6 +115,15 @@ void Collection::take_steps() {
     drop_logs();
     drop_old_verdicts();
     drop_ended_runs();
+}
+
+void Collection::require_droppable() const {
+    for (const ArchiveId& archive : settings_.drop_logs) {
+        if (!needed_logs_.contains(archive)) continue;
+        throw Error(ErrorCode::usage,
+                    fmt::format("the log {} is needed by snapshots, and is not dropped", archive.hex()),
+                    "forget its snapshots first; what lies before all of them is deleted in any case");
+    }
 }
 
 std::vector<ListedRun> Collection::beat_and_list_runs() {

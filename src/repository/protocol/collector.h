@@ -5,6 +5,8 @@
 #include "repository/protocol/context.h"
 
 #include <cstdint>
+#include <map>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -38,6 +40,9 @@ struct CollectorSettings {
     // How many requests that only ask are under way together; with one, no threads are started.
     unsigned requests_at_once = 8;
     bool dry_run = false;
+    // Logs that are deleted as a whole, if no snapshot names them. All others of which there is no snapshot
+    // stay: there may soon be the first.
+    std::set<ArchiveId> drop_logs;
 };
 
 struct CollectorReport {
@@ -49,6 +54,8 @@ struct CollectorReport {
     std::uint64_t locked_packs = 0;    // that should go and cannot yet
     std::uint64_t deleted_index_segments = 0, deleted_snapshots = 0;
     std::uint64_t deleted_log_slices = 0, deleted_log_bytes = 0;
+    // Logs that no snapshot names, which stay, and their bytes.
+    std::map<ArchiveId, std::uint64_t> logs_without_snapshot;
     std::vector<std::string> waited_for, fenced;
     std::vector<std::string> problems; // what was found damaged or untrusted, and left alone
     bool postponed = false;            // runs were still open; nothing was deleted

@@ -4,32 +4,34 @@
 #include "repository/log/log_reader.h"
 #include "repository/protocol/collection.h"
 
+#include <algorithm>
+#include <functional>
+#include <iterator>
+#include <utility>
+
 #include <fmt/format.h>
 
 namespace holdfast {
 
 namespace {
 
-struct ListedSlice {
-    LogSliceId id;
-    std::uint64_t size_bytes = 0;
-};
+// Deleted by so many at once, however many there are.
+constexpr std::size_t slices_at_once = 1000;
 
-// Those of an archive of which a longer slice of the same run has all; names come by begin, then end.
+// Which slices of an archive a longer one of the same run has whole. They are to be asked for in the order in
+// which they begin on each branch, and of those that begin together the longest first: then one that covers
+// another comes before it.
 class Covered {
   public:
-    // The slice that covers this one, if an earlier one does. One that begins at the same place and is longer
-    // comes later: it is found by asking backwards.
     const LogSliceId* covering(const LogSliceId& slice) {
-        const auto longest = longest_.find(slice.run);
-        if (longest != longest_.end() && longest->second.range.branch == slice.range.branch &&
-            longest->second.range.end >= slice.range.end && longest->second.range != slice.range) {
-            return &longest->second;
+        const auto [known, first] = longest_.emplace(slice.run, slice);
+        if (first) return nullptr;
+        LogSliceId& longest = known->second;
+        if (longest.archive == slice.archive && longest.range.branch == slice.range.branch &&
+            longest.range.end >= slice.range.end) {
+            return longest.range != slice.range ? &longest : nullptr;
         }
-        if (longest == longest_.end() || longest->second.range.branch != slice.range.branch ||
-            slice.range.end > longest->second.range.end) {
-            longest_[slice.run] = slice;
-        }
+        longest = slice;
         return nullptr;
     }
 
@@ -37,68 +39,114 @@ class Covered {
     std::map<RunId, LogSliceId> longest_;
 };
 
-// By branch, then begin; of those that begin at the same place the longest first.
-bool longest_first(const ListedSlice& a, const ListedSlice& b) {
-    const LogRange &left = a.id.range, &right = b.id.range;
-    return std::tie(left.branch, left.begin, right.end) < std::tie(right.branch, right.begin, left.end);
-}
+// What is to go of the slices given one by one, as they are listed: by archive, branch and begin.
+class Sieve {
+  public:
+    using Drop = std::function<void(const ListedSlice&)>;
+    using Proven = std::function<bool(const LogSliceId&)>;
+    Sieve(Proven proven, Drop drop) : proven_(std::move(proven)), drop_(std::move(drop)) {}
 
-std::map<ArchiveId, std::vector<ListedSlice>> list_logs(Store& store) {
-    std::map<ArchiveId, std::vector<ListedSlice>> archives;
-    store.list(std::string(logs_prefix), "",
-               [&](const ObjectInfo& object) {
-                   const auto slice = LogSliceId::from_name(object.name);
-                   if (slice && slice->range.begin < slice->range.end)
-                       archives[slice->archive].push_back({*slice, object.size_bytes});
-                   return true;
-               },
-               {});
-    return archives;
-}
+    // `needed_from`: what ends there or before is not needed.
+    void add(const ListedSlice& slice, std::uint64_t needed_from) {
+        if (slice.id.range.end <= needed_from) {
+            drop_(slice);
+            return;
+        }
+        if (!together_.empty() && !begins_with(together_.front().id, slice.id)) pass_on();
+        together_.push_back(slice);
+    }
+    void pass_on() {
+        std::ranges::sort(together_, std::greater{},
+                          [](const ListedSlice& slice) { return slice.id.range.end; });
+        for (const ListedSlice& slice : together_) {
+            const LogSliceId* longer = covered_.covering(slice.id);
+            if (longer != nullptr && proven_(*longer)) drop_(slice);
+        }
+        together_.clear();
+    }
+
+  private:
+    static bool begins_with(const LogSliceId& a, const LogSliceId& b) {
+        return a.archive == b.archive && a.range.branch == b.range.branch && a.range.begin == b.range.begin;
+    }
+
+    Proven proven_;
+    Drop drop_;
+    std::vector<ListedSlice> together_; // that begin at one place
+    Covered covered_;
+};
 
 } // namespace
 
+bool Collection::is_to_drop(const ArchiveId& archive) const {
+    return settings_.drop_logs.contains(archive) && !needed_logs_.contains(archive);
+}
+
 void Collection::drop_logs() {
-    if (log_begins_.empty()) return;
     progress_.set_phase("deleting old logs");
     const LogReader reader(context_);
     // Whoever can write to the store can give a slice any name: only what its run encrypted under that name
     // covers anything.
-    std::map<LogSliceId, bool> proven;
+    std::pair<LogSliceId, bool> last_proven;
     const auto is_proven = [&](const LogSliceId& slice) {
-        const auto [known, first] = proven.emplace(slice, false);
-        if (!first) return known->second;
+        if (last_proven.first == slice) return last_proven.second;
+        last_proven = {slice, false};
         try {
-            const SliceInfo info = reader.info(slice);
-            known->second = true;
+            reader.info(slice);
+            last_proven.second = true;
         } catch (const Error& error) {
             if (error.code() == ErrorCode::cancelled || error.retryable()) throw;
             report_.problems.push_back(error.message());
         }
-        return known->second;
+        return last_proven.second;
     };
-    for (auto& [archive, slices] : list_logs(context_.store)) {
-        const auto begin = log_begins_.find(archive);
-        if (begin == log_begins_.end()) continue;
-        std::ranges::sort(slices, longest_first);
-        Covered covered;
-        std::vector<std::string> names;
-        std::map<std::string, std::uint64_t> sizes;
-        const auto drop = [&](const ListedSlice& slice) {
-            names.push_back(slice.id.name());
-            sizes[names.back()] = slice.size_bytes;
-        };
-        for (const ListedSlice& slice : slices) {
-            if (slice.id.range.end <= begin->second) {
-                drop(slice);
-            } else if (const LogSliceId* longer = covered.covering(slice.id); longer && is_proven(*longer)) {
-                drop(slice);
-            }
-        }
-        for (const std::string& removed : remove_lockable(names)) {
-            ++report_.deleted_log_slices;
-            report_.deleted_log_bytes += sizes[removed];
-        }
+    std::vector<ListedSlice> unneeded;
+    Sieve sieve(is_proven, [&](const ListedSlice& slice) { unneeded.push_back(slice); });
+    std::optional<ArchiveId> archive;
+    bool drop_all = false;
+    context_.store.list(std::string(logs_prefix), "",
+                        [&](const ObjectInfo& object) {
+                            const auto id = LogSliceId::from_name(object.name);
+                            if (!id) return true;
+                            const ListedSlice slice{*id, object.size_bytes};
+                            if (archive != id->archive) {
+                                archive = id->archive;
+                                drop_all = is_to_drop(*archive);
+                            }
+                            const auto begin = log_begins_.find(id->archive);
+                            if (drop_all) {
+                                unneeded.push_back(slice);
+                            } else if (!needed_logs_.contains(id->archive)) {
+                                report_.logs_without_snapshot[id->archive] += slice.size_bytes;
+                            } else if (id->range.begin < id->range.end && begin != log_begins_.end()) {
+                                sieve.add(slice, begin->second);
+                            }
+                            if (unneeded.size() >= slices_at_once) drop_slices(std::exchange(unneeded, {}));
+                            return true;
+                        },
+                        {});
+    sieve.pass_on();
+    drop_slices(std::move(unneeded));
+}
+
+void Collection::drop_slices(std::vector<ListedSlice> slices) {
+    std::vector<std::string> names;
+    std::map<std::string, std::uint64_t> sizes;
+    for (const ListedSlice& slice : slices) {
+        names.push_back(slice.id.name());
+        sizes[names.back()] = slice.size_bytes;
+    }
+    std::set<std::string> gone;
+    if (settings_.dry_run) {
+        const std::set<std::string> locked = locked_of(names);
+        std::ranges::copy_if(names, std::inserter(gone, gone.end()),
+                             [&](const std::string& name) { return !locked.contains(name); });
+    } else {
+        gone = remove_lockable(names);
+    }
+    for (const std::string& removed : gone) {
+        ++report_.deleted_log_slices;
+        report_.deleted_log_bytes += sizes[removed];
     }
 }
 

@@ -4,10 +4,27 @@
 #include "repository/protocol/collection.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
 namespace holdfast {
+
+// A collection deletes what lies before all snapshots of an archive that its first mark found: a backup
+// begins behind one that it listed (W3), so at or behind that, or behind one that was committed since, whose
+// writer the collection has waited for and which the second mark finds. Of an archive that no snapshot named
+// then, a backup may be under way that began anywhere.
+void Collection::need_log_of(const Snapshot& snapshot) {
+    if (!snapshot.log) return;
+    const auto& [archive, range] = *snapshot.log;
+    needed_logs_.insert(archive);
+    const auto known = log_begins_.find(archive);
+    if (known != log_begins_.end()) {
+        known->second = std::min(known->second, range.begin);
+    } else if (!marked_ || !context_.steps.keep_log_marks) {
+        log_begins_.emplace(archive, range.begin);
+    }
+}
 
 // What was marked once stays marked: the second time, only what is new is walked.
 void Collection::mark() {
@@ -30,18 +47,23 @@ void Collection::mark() {
             report_.problems.push_back(problem);
     }
     forgotten_ = list.forgotten;
-    committed_ = {list.forgotten.begin(), list.forgotten.end()};
-    log_begins_.clear();
+    const std::set<RunId> marked_before = std::exchange(committed_, {});
+    committed_.insert(list.forgotten.begin(), list.forgotten.end());
+    if (!context_.steps.keep_log_marks) log_begins_.clear();
+    // Whoever listed one that came and went between the marks may have begun where it did.
+    if (marked_ && context_.steps.log_of_forgotten) {
+        for (const RunId& id : list.forgotten) {
+            if (marked_before.contains(id)) continue;
+            if (const auto snapshot = read_snapshot(context_, id)) need_log_of(*snapshot);
+        }
+    }
     for (const Snapshot& snapshot : list.snapshots) {
         committed_.insert(snapshot.id);
-        if (snapshot.log) {
-            const auto [needed, first] =
-                log_begins_.emplace(snapshot.log->archive, snapshot.log->range.begin);
-            if (!first) needed->second = std::min(needed->second, snapshot.log->range.begin);
-        }
+        need_log_of(snapshot);
         in_context(fmt::format("snapshot {}", snapshot.id.hex()), [&] { scanner_.add_tree(snapshot.root); });
         progress_.add_done(0, 1);
     }
+    marked_ = true;
     for (const Snapshot& checkpoint :
          list_checkpoints(context_, committed_, store_now_ - settings_.keep_checkpoints)) {
         try {

@@ -79,6 +79,22 @@ void put_forget(const RepositoryContext& context, const RunId& id) {
     put_object(context, name, sign_object(ObjectKind::forget, name, body.finish(), run));
 }
 
+// Throws Error(access_denied) when a description says what its writer may not say: a writer speaks of its own
+// domain alone, and a domain's snapshots need the log of that domain. Else a stranger's snapshot could pass
+// for the newest of a source, or have a collection delete the log of another.
+void require_of_its_domain(const RepositoryContext& context, const std::string& name,
+                           const OpenedObject& object, const Snapshot& snapshot) {
+    const bool speaks = context.trust.may_speak_of(object.writer, snapshot.domain);
+    if (speaks && (!snapshot.log || domain_of(snapshot.log->archive) == domain_id(snapshot.domain))) return;
+    throw Error(ErrorCode::access_denied,
+                fmt::format("{} does not count: key slot {}, which signed it, may not speak of {}", name,
+                            object.writer.hex(),
+                            speaks ? "the log of another domain than its snapshot's"
+                                   : fmt::format("the domain {}", snapshot.domain)),
+                "its holder overstepped; find out why, and remove the slot with 'holdfast key remove' if in "
+                "doubt");
+}
+
 } // namespace
 
 SnapshotList list_snapshots(const RepositoryContext& context) {
@@ -96,8 +112,14 @@ SnapshotList list_snapshots(const RepositoryContext& context) {
             return;
         }
         try {
-            list.snapshots.push_back(decode_snapshot(object.body, name.owner));
+            Snapshot snapshot = decode_snapshot(object.body, name.owner);
+            require_of_its_domain(context, object_name(name), object, snapshot);
+            list.snapshots.push_back(std::move(snapshot));
         } catch (const Error& error) {
+            if (error.code() == ErrorCode::access_denied) {
+                list.problems.push_back(error.message());
+                return;
+            }
             list.problems.push_back(fmt::format("{}: {}", object_name(name), error.message()));
             list.damaged.push_back(object_name(name));
         }
@@ -114,6 +136,47 @@ SnapshotList list_snapshots(const RepositoryContext& context) {
     std::ranges::sort(list.snapshots, {},
                       [](const Snapshot& snapshot) { return std::tie(snapshot.time, snapshot.id); });
     return list;
+}
+
+std::optional<Snapshot> read_snapshot(const RepositoryContext& context, const RunId& id) {
+    const std::string name = commit_name(id);
+    try {
+        const auto object = read_protocol_object(context, name, {ObjectKind::commit, ObjectKind::fence});
+        if (!object || object->kind == ObjectKind::fence) return std::nullopt;
+        Snapshot snapshot = decode_snapshot(object->body, id);
+        require_of_its_domain(context, name, *object, snapshot);
+        return snapshot;
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::access_denied) throw;
+        return std::nullopt;
+    }
+}
+
+std::optional<std::uint64_t> least_log_begin(const SnapshotList& list, const ArchiveId& archive) {
+    std::optional<std::uint64_t> least;
+    for (const Snapshot& snapshot : list.snapshots) {
+        if (!snapshot.log || snapshot.log->archive != archive) continue;
+        least = std::min(least.value_or(UINT64_MAX), snapshot.log->range.begin);
+    }
+    return least;
+}
+
+const Snapshot* newest_of(std::span<const Snapshot> snapshots, const std::string& source,
+                          const std::string& own_domain) {
+    std::map<std::string_view, const Snapshot*> by_domain;
+    for (const Snapshot& snapshot : snapshots) {
+        if (snapshot.source != source) continue;
+        const Snapshot*& newest = by_domain[snapshot.domain];
+        if (newest == nullptr || newer(snapshot, *newest)) newest = &snapshot;
+    }
+    if (const auto own = by_domain.find(own_domain); own != by_domain.end()) return own->second;
+    if (by_domain.size() > 1) {
+        throw Error(
+            ErrorCode::usage,
+            fmt::format("'{}' is ambiguous: {} domains have a source of this name", source, by_domain.size()),
+            "name a snapshot by its id; 'holdfast snapshots' lists them");
+    }
+    return by_domain.empty() ? nullptr : by_domain.begin()->second;
 }
 
 std::vector<Snapshot> list_checkpoints(const RepositoryContext& context, const std::set<RunId>& ended,
@@ -137,7 +200,9 @@ std::vector<Snapshot> list_checkpoints(const RepositoryContext& context, const s
                        {.object =
                             [&](const ObjectName& parsed, const OpenedObject& object) {
                                 try {
-                                    checkpoint = decode_snapshot(object.body, parsed.owner);
+                                    Snapshot found = decode_snapshot(object.body, parsed.owner);
+                                    require_of_its_domain(context, *name, object, found);
+                                    checkpoint = std::move(found);
                                 } catch (const Error&) {
                                     // Only a hint of where to go on; the one before it will do.
                                 }

@@ -4,14 +4,17 @@
 #include "repository/protocol/context.h"
 #include "repository/protocol/snapshot.h"
 
+#include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
 namespace holdfast {
 
-// Committed and not forgotten, in the order of time. Objects that are damaged or that nobody trusted signed
-// are left out and named in `problems`.
+// Committed and not forgotten, in the order of time. Objects that are damaged, that nobody trusted signed, or
+// that say of themselves what their writer may not say (of which domain they are) are left out and named in
+// `problems`.
 struct SnapshotList {
     std::vector<Snapshot> snapshots;
     std::vector<std::string> problems;
@@ -25,6 +28,21 @@ struct SnapshotList {
     std::vector<RunId> fenced;
 };
 SnapshotList list_snapshots(const RepositoryContext& context);
+
+// The newest of a source; null when there is none. Domains may call different sources by one name: the own
+// one's counts, else that of the only domain that has any. Throws Error(usage) when several others have,
+// because nobody may pass his for another's.
+const Snapshot* newest_of(std::span<const Snapshot> snapshots, const std::string& source,
+                          const std::string& own_domain);
+
+// What a commit says, though it may be forgotten; nothing when it is gone, is a fence, or does not count.
+// Throws Error(corrupt) when it is damaged, Error(wrong_key) when this holder may not read it.
+std::optional<Snapshot> read_snapshot(const RepositoryContext& context, const RunId& id);
+
+// From where on a backup may begin in the log of an archive: what lies before, a collection may be deleting.
+// Nothing when it may begin anywhere, because `list` names no snapshot with this log. The list must have been
+// made behind the run's intent (W3).
+std::optional<std::uint64_t> least_log_begin(const SnapshotList& list, const ArchiveId& archive);
 
 // The newest checkpoint of each run that is not in `ended`, newest first. Damaged ones, and those that the
 // store got before `not_before` by its own clock, are passed over.

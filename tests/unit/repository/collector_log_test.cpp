@@ -26,6 +26,7 @@ class CollectorLogTest : public CollectorTest {
         RunContext run = admin->ring.begin_run(random);
         const auto session = WriterSession::begin(context, run, "test", Duration::zero());
         Snapshot snapshot = store_tree(run, "orders", {1, 2});
+        snapshot.domain = "default";
         snapshot.log = SnapshotLog{archive, {1, begin, end}};
         session->commit(snapshot);
         return snapshot;
@@ -33,7 +34,7 @@ class CollectorLogTest : public CollectorTest {
     std::vector<LogSliceId> slices() { return list_slices(store, archive); }
 
     Compressor compressor;
-    ArchiveId archive = archive_id(Bytes(32, 1), "orders", "1");
+    ArchiveId archive = archive_id(domain_id("default"), Bytes(32, 1), "orders", "1");
     RepositoryContext as_writer = writer();
     LogWriter log{as_writer, archive, 1};
 };
@@ -57,7 +58,7 @@ TEST_F(CollectorLogTest, WhatLiesBeforeAllSnapshotsGoes) {
 TEST_F(CollectorLogTest, WithoutASnapshotAllStays) {
     write(log, {1, 0, 100});
     ArchiveId other = archive;
-    other.bytes[0] ^= 1;
+    other.bytes[15] ^= 1;
     LogWriter of_other(as_writer, other, 1);
     const LogSliceId foreign = write(of_other, {1, 0, 10});
     EXPECT_EQ(collect().deleted_log_slices, 0U);
@@ -103,10 +104,118 @@ TEST_F(CollectorLogTest, ABackupUnderWayKeepsWhatItBeganWith) {
     forget_snapshot(writer(), older.id, false);
     EXPECT_TRUE(collect().postponed);
     Snapshot snapshot = store_tree(run, "orders", {1, 2});
+    snapshot.domain = "default";
     snapshot.log = SnapshotLog{archive, {1, 150, 160}};
     session->commit(snapshot);
     collect();
     EXPECT_THAT(slices(), ElementsAre(needed));
+}
+
+// A standby that lags begins behind a snapshot that it has listed; forgotten before the second mark, it stays
+// what the first one found.
+TEST_F(CollectorLogTest, WhatTheFirstMarkNeedsStaysNeeded) {
+    const Snapshot older = back_up_at(100, 110);
+    back_up_at(300, 310);
+    const LogSliceId needed = write(log, {1, 250, 290});
+    write(log, {1, 0, 100});
+    store.before_write = [&](std::string_view, const std::string& name) {
+        if (!name.starts_with(condemned_prefix)) return;
+        store.before_write = {};
+        forget_snapshot(writer(), older.id, false);
+    };
+    EXPECT_EQ(collect().deleted_log_slices, 1U);
+    EXPECT_THAT(slices(), ElementsAre(needed));
+    EXPECT_EQ(collect().deleted_log_slices, 1U) << "the next collection knows nothing of the older one";
+}
+
+TEST_F(CollectorLogTest, WhatCameAndWentBetweenTheMarksCounts) {
+    back_up_at(300, 310);
+    const LogSliceId needed = write(log, {1, 250, 290});
+    store.before_write = [&](std::string_view, const std::string& name) {
+        if (!name.starts_with(condemned_prefix)) return;
+        store.before_write = {};
+        const Snapshot lagging = back_up_at(200, 210);
+        forget_snapshot(writer(), lagging.id, false);
+    };
+    EXPECT_EQ(collect().deleted_log_slices, 0U);
+    EXPECT_THAT(slices(), ElementsAre(needed));
+}
+
+// A backup that listed no snapshot may have begun anywhere.
+TEST_F(CollectorLogTest, OfALogThatHadNoSnapshotAtFirstNothingGoes) {
+    const LogSliceId early = write(log, {1, 0, 100});
+    store.before_write = [&](std::string_view, const std::string& name) {
+        if (!name.starts_with(condemned_prefix)) return;
+        store.before_write = {};
+        back_up_at(300, 310);
+    };
+    EXPECT_EQ(collect().deleted_log_slices, 0U);
+    EXPECT_THAT(slices(), ElementsAre(early));
+    EXPECT_EQ(collect().deleted_log_slices, 1U);
+}
+
+TEST_F(CollectorLogTest, ADryRunSaysWhatWouldGo) {
+    write(log, {1, 0, 100});
+    write(log, {1, 200, 210});
+    write(log, {1, 200, 300});
+    back_up_at(150, 160);
+    settings.dry_run = true;
+    const CollectorReport foretold = collect();
+    EXPECT_EQ(foretold.deleted_log_slices, 2U);
+    EXPECT_GT(foretold.deleted_log_bytes, 0U);
+    EXPECT_THAT(slices(), SizeIs(3));
+    settings.dry_run = false;
+    const CollectorReport done = collect();
+    EXPECT_EQ(done.deleted_log_slices, foretold.deleted_log_slices);
+    EXPECT_EQ(done.deleted_log_bytes, foretold.deleted_log_bytes);
+}
+
+TEST_F(CollectorLogTest, ALogWithoutSnapshotsGoesWhenToldSo) {
+    write(log, {1, 0, 100});
+    write(log, {2, 0, 0});
+    ArchiveId other = archive;
+    other.bytes[15] ^= 1;
+    LogWriter of_other(as_writer, other, 1);
+    const LogSliceId stays = write(of_other, {1, 0, 10});
+    settings.dry_run = true;
+    const auto without = collect().logs_without_snapshot;
+    EXPECT_THAT(without, SizeIs(2));
+    EXPECT_GT(without.at(archive), without.at(other));
+    settings.dry_run = false;
+    settings.drop_logs = {archive};
+    const CollectorReport report = collect();
+    EXPECT_EQ(report.deleted_log_slices, 2U);
+    EXPECT_THAT(report.logs_without_snapshot, SizeIs(1));
+    EXPECT_THAT(slices(), IsEmpty());
+    EXPECT_THAT(list_slices(store, other), ElementsAre(stays));
+}
+
+TEST_F(CollectorLogTest, ALogThatSnapshotsNeedIsNotDropped) {
+    const LogSliceId slice = write(log, {1, 0, 100});
+    settings.drop_logs = {archive};
+    store.before_write = [&](std::string_view, const std::string& name) {
+        if (!name.starts_with(condemned_prefix)) return;
+        store.before_write = {};
+        back_up_at(50, 60);
+    };
+    EXPECT_EQ(collect().deleted_log_slices, 0U) << "the first backup ended meanwhile";
+    EXPECT_EQ(code_of([&] { collect(); }), ErrorCode::usage);
+    EXPECT_THAT(slices(), ElementsAre(slice));
+}
+
+// As a receiver leaves it: window for window in pieces, and then as a whole. What is left is each byte once.
+TEST_F(CollectorLogTest, ALogReceivedInPiecesIsKeptOnce) {
+    back_up_at(0, 10);
+    std::vector<LogSliceId> wholes;
+    for (std::uint64_t window = 0; window < 1200; window += 40) {
+        for (std::uint64_t piece = window; piece < window + 40; piece += 8) write(log, {1, piece, piece + 8});
+        wholes.push_back(write(log, {1, window, window + 40}));
+    }
+    const LogSliceId unfinished = write(log, {1, 1200, 1208});
+    EXPECT_EQ(collect().deleted_log_slices, 150U);
+    wholes.push_back(unfinished);
+    EXPECT_EQ(slices(), wholes);
+    EXPECT_EQ(collect().deleted_log_slices, 0U);
 }
 
 } // namespace

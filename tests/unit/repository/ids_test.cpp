@@ -99,6 +99,17 @@ TEST(Names, AnyChangedMissingOrAddedCharacterIsAnotherNameOrNone) {
     }
 }
 
+TEST(Names, NoSliceIsLongerThanTheLargest) {
+    for (const std::uint64_t begin : {std::uint64_t{0}, UINT64_MAX - largest_slice_bytes}) {
+        LogSliceId slice{counting_id(), {1, begin, begin + largest_slice_bytes}, counting_id(), 0};
+        EXPECT_EQ(LogSliceId::from_name(slice.name()), slice);
+        ++slice.range.end;
+        EXPECT_EQ(LogSliceId::from_name(slice.name()), std::nullopt);
+        slice.range.end = UINT64_MAX;
+        EXPECT_EQ(LogSliceId::from_name(slice.name()).has_value(), begin != 0);
+    }
+}
+
 TEST(Names, UpperCaseShortAndForeignNamesAreNone) {
     for (const std::string& name :
          {std::string(), std::string("keys"), std::string("keys/"), std::string("/config"),
