@@ -49,10 +49,10 @@ class Gathering {
         : archive_(archive), range_(range), may_read_content_(may_read_content), call_(call) {}
 
     ArchivedChanges run() {
+        const std::vector<LogSliceId> slices = archive_.slices_of(range_, call_);
         const std::vector<PathStep> path =
             ProvenPaths(archive_.reader())
-                .find(archive_.slices_of(range_, call_),
-                      {range_.timeline, range_.begin.value, range_.end.value}, call_);
+                .find(slices, {range_.timeline, range_.begin.value, range_.end.value}, call_);
         if (path.empty() || path.back().end < range_.end.value) {
             return missing(fmt::format("the archive has no log from {} to {}",
                                        path.empty() ? range_.begin.str() : Lsn{path.back().end}.str(),
