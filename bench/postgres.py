@@ -18,6 +18,7 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -345,6 +346,7 @@ def main():
         raise SystemExit("the benchmark's programs are missing: run it by 'make bench'")
     if postgres_server.ROOT:
         subprocess.run(["chown", "postgres:", str(work)], check=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what was started ends too
     bench = Bench(options, work)
     rows, sections = [], []
     try:
