@@ -205,7 +205,7 @@ TEST_P(StorageSetBack, ItsSnapshotsAreRightOrRefused) {
         // The archive has nothing of what comes, and tells of two logs before it.
         const PostgresBackupResult result = source.back_up(server);
         EXPECT_FALSE(result.incremental) << "from " << begin.str() << " to " << result.log.begin.str();
-        EXPECT_THAT(result.full_because, HasSubstr("than this server"));
+        EXPECT_THAT(result.full_because, HasSubstr("set back"));
         EXPECT_FALSE(result.alarms.empty());
         expect_right(server, result);
         return;
