@@ -58,7 +58,8 @@ class ClusterBackup {
         Duration started = clock_.steady();
         const Lsn start = reading_->begin(run);
         refuse_to_begin_too_early(start);
-        expect_own_log({facts().timeline, start, start + 1});
+        // Rather now than after hours; where files can be looked at, that costs nothing.
+        if (!what_.data_directory.empty()) expect_own_log({facts().timeline, start, start + 1});
         result_.start_seconds = seconds_since(clock_, started);
 
         started = clock_.steady();
@@ -214,12 +215,14 @@ class ClusterBackup {
             none.missing = error.message();
             return none;
         }
-        if (const auto other = another_log(since)) {
-            none.missing = describe_another(*other);
-            result_.alarms.push_back(none.missing);
+        if (const auto other = another_log(since)) note({describe_another(*other)});
+        if (!result_.alarms.empty()) {
+            // Such as a server that was set back: then the archive tells of what it has forgotten.
+            none.missing = result_.alarms.front();
             return none;
         }
-        return changes_between(*archive_, since, repository_.keys().reads_content(), {.stop = stop_});
+        return changes_between(*archive_, since, Lsn{parent_->log->range.end},
+                               repository_.keys().reads_content(), {.stop = stop_});
     }
 
     std::string checksums_word() const { return facts().checksums ? "on" : "off"; }
@@ -263,22 +266,21 @@ class ClusterBackup {
         }
     }
 
-    // Where a range ends, and where it begins if that is still there, the server's own files tell.
+    // Where the range begins and ends, if the server still has that.
     std::optional<LogSliceId> another_log(const WalRange& range) {
         std::vector<PathStep> path = find_path(archive_->slices_of(range, {.stop = stop_}),
                                                {range.timeline, range.begin.value, range.end.value});
         if (path.size() > 2) path.erase(path.begin() + 1, path.end() - 1);
-        return reading_->log_of_another(*archive_, path);
+        return reading_->slice_of_another(*archive_, path, range.end);
     }
 
     // A snapshot whose own log is that of another server comes back wrong, or not at all.
     void expect_own_log(const WalRange& range) {
         const std::optional<LogSliceId> other = another_log(range);
         if (!other) return;
-        throw Error(
-            ErrorCode::already_exists, describe_another(*other),
-            "let this server begin a timeline of its own: stop it, put a standby.signal into its data "
-            "directory, start it, and promote it; or give it a source of another name");
+        throw Error(ErrorCode::already_exists, describe_another(*other),
+                    "let this server begin a timeline of its own: stop it, put a standby.signal into its data "
+                    "directory, start it, and promote it; or give it a source of another name");
     }
 
     static std::string describe_another(const LogSliceId& slice) {

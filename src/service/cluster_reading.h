@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/progress.h"
-#include "postgres/archive/wal_archive.h"
+#include "postgres/archive/own_log.h"
 #include "postgres/archive/wal_push.h"
 #include "postgres/capture/capture_cluster.h"
 #include "postgres/server/backup_session.h"
@@ -48,13 +48,14 @@ class ClusterReading {
     // Stores what the server has of `range` in the log archive of the source; returns what an operator must
     // know. Throws Error(not_found) when the server has not all of it any more.
     virtual std::vector<std::string> store_log(const postgres::WalRange& range, const ArchiveId& archive) = 0;
-    // Likewise the history file of a timeline behind the first, without which no server recovers along it.
+    // The first of these slices of the archive that has other content than the server's own log, as far as
+    // the server still has that; it has log up to `end` at least.
+    virtual std::optional<LogSliceId> slice_of_another(const postgres::WalArchive& archive,
+                                                       std::span<const PathStep> path,
+                                                       postgres::Lsn end) = 0;
+    // Stores the history file of a timeline behind the first, without which no server recovers along it.
     virtual std::vector<std::string> store_history(postgres::TimelineId timeline,
                                                    const ArchiveId& archive) = 0;
-    // The first slice of a path whose content is another than what the server has there in its own files;
-    // nothing where these are gone, or not within reach.
-    virtual std::optional<LogSliceId> log_of_another(const postgres::WalArchive& archive,
-                                                     std::span<const PathStep> path) = 0;
 };
 
 // Beside the server: from its data directory.

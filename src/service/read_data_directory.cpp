@@ -59,15 +59,16 @@ class DataDirectoryReading final : public ClusterReading {
             .alarms;
     }
 
+    std::optional<LogSliceId> slice_of_another(const WalArchive& archive, std::span<const PathStep> path,
+                                               Lsn end) override {
+        OwnLog own{directory() + "/pg_wal", tools_.facts.wal_segment_bytes};
+        if (tools_.facts.in_recovery) own.end = end;
+        return postgres::slice_of_another(tools_.repository, archive, path, own, {.stop = tools_.stop});
+    }
+
     std::vector<std::string> store_history(TimelineId timeline, const ArchiveId&) override {
         const std::string path = fmt::format("{}/pg_wal/{}", directory(), history_name(timeline));
         return push_wal(tools_.repository, path, push_settings(), tools_.stop).alarms;
-    }
-
-    std::optional<LogSliceId> log_of_another(const WalArchive& archive,
-                                             std::span<const PathStep> path) override {
-        return slice_of_another(tools_.repository, archive, path, directory() + "/pg_wal",
-                                tools_.facts.wal_segment_bytes, {.stop = tools_.stop});
     }
 
   private:

@@ -86,8 +86,13 @@ class ProtocolReading final : public ClusterReading {
         return std::move(intake.alarms());
     }
 
-    // Only what is stored from here is compared, by the intake.
-    std::optional<LogSliceId> log_of_another(const WalArchive&, std::span<const PathStep>) override {
+    // Received once more: what is there with the same content is not stored again, and other content is told.
+    std::optional<LogSliceId> slice_of_another(const WalArchive& archive, std::span<const PathStep> path,
+                                               Lsn) override {
+        for (const PathStep& step : path) {
+            const WalRange range{step.slice.range.branch, Lsn{step.begin}, Lsn{step.end}};
+            if (!store_log(range, archive.id()).empty()) return step.slice;
+        }
         return std::nullopt;
     }
 

@@ -10,15 +10,19 @@
 
 namespace holdfast::postgres {
 
-// Compares slices with the files of `wal_directory`, where a server runs that has written beyond them; needs
-// no key for content. Returns the first whose content is another; files that are no longer there say nothing.
-std::optional<LogSliceId> slice_of_another(const Repository& repository, const WalArchive& archive,
-                                           std::span<const PathStep> path, const std::string& wal_directory,
-                                           std::uint64_t segment_bytes, const CallOptions& call = {});
+// The files of a server that runs.
+struct OwnLog {
+    std::string directory; // pg_wal
+    std::uint64_t segment_bytes = 0;
+    // What lies behind may be nothing yet. Of a primary there is no end: nobody has what it has not written.
+    Lsn end{UINT64_MAX};
+};
 
-// Two slices that cannot both be of one log: they begin or end at the same place, and other records or
-// commits are there. Slices that overlap otherwise are not compared.
-std::optional<std::pair<LogSliceId, LogSliceId>>
-contradiction(const WalArchive& archive, std::span<const LogSliceId> slices, const CallOptions& call = {});
+// Compares slices with the server's files; returns the first whose content is another. Files that are no
+// longer there say nothing, nor do slices that go on behind the end when the key does not read content. Every
+// slice begins before the end.
+std::optional<LogSliceId> slice_of_another(const Repository& repository, const WalArchive& archive,
+                                           std::span<const PathStep> path, const OwnLog& own,
+                                           const CallOptions& call = {});
 
 } // namespace holdfast::postgres

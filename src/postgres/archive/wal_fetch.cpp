@@ -10,6 +10,7 @@
 #include <chrono>
 #include <filesystem>
 #include <thread>
+#include <utility>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -25,6 +26,7 @@ namespace fs = std::filesystem;
 constexpr std::string_view spooled_prefix = "fetched-";
 constexpr std::string_view partial_ending = ".fetching";
 constexpr std::chrono::milliseconds look_again{5};
+constexpr Duration look_for_more = std::chrono::milliseconds(100);
 
 std::string spooled_path(const std::string& spool_directory, const std::string& name) {
     return fmt::format("{}/{}{}", spool_directory, spooled_prefix, name);
@@ -72,26 +74,35 @@ bool goes_on(const WalArchive& archive, TimelineId timeline, Lsn position, const
     return !archive.slices_of({timeline, position, Lsn{UINT64_MAX}}, call).empty();
 }
 
+// While somebody archives, what was not there a moment ago may be there now, and slices come in any order:
+// only what stays away is a gap.
 bool fetch_segment(const WalArchive& archive, const WalRange& range, const std::string& destination,
-                   const CallOptions& call) {
-    std::optional<UnfinishedFile> file;
-    const Lsn end = archive.read(
-        range,
-        [&](ByteView bytes) {
-            if (!file) file.emplace(destination);
-            file->append(bytes);
-        },
-        call);
-    if (end != range.end && goes_on(archive, range.timeline, end, call)) {
-        throw Error(
-            ErrorCode::not_found,
-            fmt::format("the archive has a gap at {} on timeline {}, and log behind it", end.str(),
-                        range.timeline),
-            "'holdfast wal verify' shows the gaps; recover to a moment before it, or from a later snapshot");
+                   Duration patience, const CallOptions& call) {
+    Lsn reached;
+    for (Duration since = system_clock().steady();;) {
+        std::optional<UnfinishedFile> file;
+        const Lsn end = archive.read(
+            range,
+            [&](ByteView bytes) {
+                if (!file) file.emplace(destination);
+                file->append(bytes);
+            },
+            call);
+        if (end == range.end || !goes_on(archive, range.timeline, end, call)) {
+            if (file) file->finish(range.bytes());
+            return file.has_value();
+        }
+        const Duration now = system_clock().steady();
+        if (std::exchange(reached, end) != end) since = now;
+        if (now - since >= patience || !system_clock().sleep_for(look_for_more, call.stop)) {
+            throw Error(
+                ErrorCode::not_found,
+                fmt::format("the archive has a gap at {} on timeline {}, and log behind it", end.str(),
+                            range.timeline),
+                "'holdfast wal verify' shows the gaps; recover to a moment before it, or from a later "
+                "snapshot");
+        }
     }
-    if (!file) return false;
-    file->finish(range.bytes());
-    return true;
 }
 
 std::size_t count_files(const std::string& directory, std::string_view ending) {
@@ -114,7 +125,7 @@ FileDescriptor try_lock(const std::string& spool_directory) {
 } // namespace
 
 bool fetch_wal_file(const WalArchive& archive, const std::string& name, const std::string& destination,
-                    std::uint64_t segment_bytes, std::stop_token stop) {
+                    std::uint64_t segment_bytes, std::stop_token stop, Duration gap_patience) {
     const CallOptions call{.stop = std::move(stop)};
     const auto parsed = parse_wal_file_name(name);
     if (!parsed) {
@@ -130,7 +141,7 @@ bool fetch_wal_file(const WalArchive& archive, const std::string& name, const st
                     "the archive is of a cluster with another segment size");
     }
     return fetch_segment(archive, {start->timeline, start->begin, start->begin + segment_bytes}, destination,
-                         call);
+                         gap_patience, call);
 }
 
 std::uint64_t segment_bytes_of(const WalArchive& archive, const CallOptions& call) {

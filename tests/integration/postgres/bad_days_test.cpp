@@ -83,10 +83,10 @@ TEST_F(BadDays, LogThatWasRemovedTooEarlyCostsAFullReadAndNoMore) {
     PostgresBackup what = source.backup_of(server);
     what.type = PostgresBackupType::incremental;
     test::expect_error(
-        ErrorCode::unavailable, [&] { source.back_up(what); }, "neither in the archive nor in");
+        ErrorCode::unavailable, [&] { source.back_up(what); }, "neither in the archive nor at");
     const PostgresBackupResult second = source.back_up(server);
     EXPECT_FALSE(second.incremental);
-    EXPECT_THAT(second.full_because, HasSubstr("neither in the archive nor in"));
+    EXPECT_THAT(second.full_because, HasSubstr("neither in the archive nor at"));
     expect_right(server, second);
     expect_incremental(source.back_up(server));
 }
@@ -205,7 +205,7 @@ TEST_P(StorageSetBack, ItsSnapshotsAreRightOrRefused) {
         // The archive has nothing of what comes, and tells of two logs before it.
         const PostgresBackupResult result = source.back_up(server);
         EXPECT_FALSE(result.incremental) << "from " << begin.str() << " to " << result.log.begin.str();
-        EXPECT_THAT(result.full_because, HasSubstr("than this server"));
+        EXPECT_THAT(result.full_because, HasSubstr("set back"));
         EXPECT_FALSE(result.alarms.empty());
         expect_right(server, result);
         return;

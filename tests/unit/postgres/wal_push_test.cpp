@@ -6,6 +6,7 @@
 #include "support/wal_segments.h"
 
 #include <filesystem>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -43,7 +44,7 @@ class WalPushTest : public testing::Test {
     std::optional<Bytes> fetched(const std::string& name) {
         const std::string place = files.scratch.file("fetched");
         std::filesystem::remove(place);
-        if (!fetch_wal_file(archive(), name, place, small_segment_bytes, {})) {
+        if (!fetch_wal_file(archive(), name, place, small_segment_bytes, {}, gap_patience)) {
             EXPECT_FALSE(std::filesystem::exists(place));
             return std::nullopt;
         }
@@ -53,6 +54,7 @@ class WalPushTest : public testing::Test {
 
     test::DocumentRepository files;
     PushSettings settings;
+    Duration gap_patience{};
 };
 
 TEST_F(WalPushTest, WhatWaitsBehindGoesInOneBatchAndIsNotPushedAgain) {
@@ -155,6 +157,19 @@ TEST_F(WalPushTest, AGapWithLogBehindItIsNoEnd) {
     push(put_file(log.name(2), log.segment(2), false));
     EXPECT_THROW(fetched(log.name(1)), Error);
     EXPECT_TRUE(equal(fetched(log.name(2)), log.segment(2)));
+}
+
+TEST_F(WalPushTest, WhatComesOutOfOrderIsWaitedFor) {
+    const MadeLog log(begin, 3);
+    push(put_file(log.name(0), log.segment(0), false));
+    push(put_file(log.name(2), log.segment(2), false));
+    gap_patience = std::chrono::minutes(5);
+    const std::string late = put_file(log.name(1), log.segment(1), false);
+    const std::jthread archiver([&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(150));
+        push(late);
+    });
+    EXPECT_TRUE(equal(fetched(log.name(1)), log.segment(1)));
 }
 
 TEST_F(WalPushTest, AnotherClusterUnderTheNameOfASourceIsRefused) {
