@@ -51,7 +51,7 @@ void Collection::mark() {
     committed_.insert(list.forgotten.begin(), list.forgotten.end());
     if (!context_.steps.keep_log_marks) log_begins_.clear();
     // Whoever listed one that came and went between the marks may have begun where it did.
-    if (marked_ && context_.steps.log_of_forgotten) {
+    if (marked_ && context_.steps.keep_log_marks) {
         for (const RunId& id : list.forgotten) {
             if (marked_before.contains(id)) continue;
             if (const auto snapshot = read_snapshot(context_, id)) need_log_of(*snapshot);

@@ -30,7 +30,6 @@ struct ProtocolSteps {
     bool heed_log_begins = true;   // a backup begins where no collection deletes
     bool log_before_commit = true; // W4
     bool keep_log_marks = true;    // C5: what the first mark needs stays needed
-    bool log_of_forgotten = true;  // C5: what was committed and forgotten between the marks counts
 };
 
 // All must outlive who uses it. The clock decides when patience ends and when a checkpoint is old, nothing

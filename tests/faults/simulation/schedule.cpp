@@ -26,6 +26,8 @@ class Schedule {
         for (std::uint64_t i = 0; i < writers; ++i) add_writer(i);
         for (std::uint64_t i = 0; i < collectors; ++i) add_collector(i);
         add_forgetter();
+        for (std::uint64_t i = 0; i < 2; ++i) add_receiver(i);
+        if (scheduler_.chance(400)) add_standby();
         if (scheduler_.chance(300)) {
             scheduler_.at(scheduler_.now() + random_start(), [this] { lose_unneeded_pack(world_); });
         }
@@ -120,6 +122,39 @@ class Schedule {
         });
     }
 
+    // Backups that begin as early in the log as they may, often while somebody collects, and what they have
+    // listed is forgotten meanwhile.
+    void add_standby() {
+        const std::string source = fmt::format("source {}", random(2));
+        scheduler_.add("standby", random_start() / 2, [this, source] {
+            const Participant self(world_, "standby", *world_.keys.writers, nastiness_, random_skew(), -1);
+            const Dataset dataset = random_dataset();
+            for (int i = 0; i < 3; ++i) {
+                if (scheduler_.chance(600)) await_collection();
+                scheduler_.at(scheduler_.now() + scheduler_.uniform_duration(minutes(60)),
+                              [this, source] { forget_oldest(world_, source); });
+                back_up(world_, self, source, dataset, Lag::as_far_as_it_may);
+            }
+        });
+    }
+
+    void await_collection() {
+        for (int look = 0; look < 40 && !somebody_collects(world_); ++look) scheduler_.yield(minutes(5));
+    }
+
+    void add_receiver(std::uint64_t number) {
+        const std::string name = fmt::format("receiver {}", number);
+        const std::uint64_t windows = random(4);
+        scheduler_.add(name, random_start(), [this, name, number, windows] {
+            const Participant self(world_, name, *world_.keys.writers, nastiness_, random_skew(),
+                                   random_death(10));
+            for (std::uint64_t i = 0; i < windows; ++i) {
+                receive_log(world_, self, fmt::format("source {}", number));
+                scheduler_.yield(scheduler_.random_duration(hours(3)));
+            }
+        });
+    }
+
     CollectorSettings random_settings() {
         CollectorSettings settings = eager_settings();
         settings.wait = scheduler_.chance(300) ? Duration::zero() : 6 * patience;
@@ -200,6 +235,7 @@ ScheduleResult run_schedule(const Keys& keys, std::uint64_t seed, const Protocol
     result.left = world.left.size();
     result.resumed = world.resumed;
     result.reused = world.reused;
+    result.dropped_slices = world.dropped_slices;
     return result;
 }
 

@@ -28,7 +28,7 @@ struct Step {
     std::string_view name;
     bool ProtocolSteps::* member;
 };
-// The rows of the table in section 10 of docs/format.md.
+// The rows of the tables in sections 10 and 11 of docs/format.md.
 constexpr std::array steps{
     Step{"intent", &ProtocolSteps::intent},
     Step{"read-condemned", &ProtocolSteps::read_condemned},
@@ -44,6 +44,10 @@ constexpr std::array steps{
     Step{"moved-before-delete", &ProtocolSteps::moved_before_delete},
     Step{"keep-forgets", &ProtocolSteps::keep_forgets},
     Step{"keep-verdicts", &ProtocolSteps::keep_verdicts},
+    // Of section 11.
+    Step{"heed-log-begins", &ProtocolSteps::heed_log_begins},
+    Step{"log-before-commit", &ProtocolSteps::log_before_commit},
+    Step{"keep-log-marks", &ProtocolSteps::keep_log_marks},
 };
 
 struct Options {
@@ -132,16 +136,18 @@ int run_many(const Keys& keys, const Options& options, const ProtocolSteps& chos
         all.left += result.left;
         all.resumed += result.resumed;
         all.reused += result.reused;
+        all.dropped_slices += result.dropped_slices;
     }
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
     std::cout << fmt::format(
         "{} schedules in {:.1f} s: {} operations, {} commits, {} collections, {} fences, {} backups "
-        "that left, {} that went on from a checkpoint, {} frames reused; nothing was lost\n",
+        "that left, {} that went on from a checkpoint, {} frames reused, {} slices of logs deleted; nothing "
+        "was lost\n",
         options.schedules, seconds, all.operations, all.commits, all.collections, all.fenced, all.left,
-        all.resumed, all.reused);
+        all.resumed, all.reused, all.dropped_slices);
     // A simulation in which nothing happens proves nothing.
     const bool lively = all.commits > 0 && all.collections > 0 && all.fenced > 0 && all.left > 0 &&
-                        all.resumed > 0 && all.reused > 0;
+                        all.resumed > 0 && all.reused > 0 && all.dropped_slices > 0;
     if (options.schedules >= 500 && !lively) {
         std::cout << "but hardly anything happened in them\n";
         return 1;

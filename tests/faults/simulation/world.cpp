@@ -78,6 +78,7 @@ void collect(World& world, const Participant& collector, const CollectorSettings
         const CollectorReport report = collect_garbage(collector.context(), settings, progress);
         ++world.collections;
         world.fenced += report.fenced.size();
+        world.dropped_slices += report.deleted_log_slices;
         world.trace(collector.name(),
                     fmt::format("collected: {} packs deleted, {} rewritten{}", report.deleted_packs,
                                 report.rewritten_packs, report.postponed ? ", postponed" : ""));
@@ -86,11 +87,20 @@ void collect(World& world, const Participant& collector, const CollectorSettings
     }
 }
 
+namespace {
+
+std::uint64_t begin_of_log(const Snapshot& snapshot) { return snapshot.log ? snapshot.log->range.begin : 0; }
+
+} // namespace
+
 void forget_one(World& world, const Participant& actor) {
     try {
         const SnapshotList list = list_snapshots(actor.context());
         if (list.snapshots.empty()) return;
-        const RunId id = list.snapshots[world.scheduler.random().below(list.snapshots.size())].id;
+        // Often the one whose log goes farthest back.
+        const RunId id = world.scheduler.chance(500)
+                             ? std::ranges::min_element(list.snapshots, {}, begin_of_log)->id
+                             : list.snapshots[world.scheduler.random().below(list.snapshots.size())].id;
         world.forgotten.insert(id);
         world.trace(actor.name(), "forgets " + id.hex());
         forget_snapshot(actor.context(), id, true);
@@ -105,6 +115,22 @@ namespace {
 Participant observer(World& world) { return {world, "observer", *world.keys.writers, {}, {}, -1}; }
 
 } // namespace
+
+void forget_oldest(World& world, const std::string& source) {
+    const Participant self = observer(world);
+    SnapshotList list = list_snapshots(self.context());
+    std::erase_if(list.snapshots, [&](const Snapshot& snapshot) { return snapshot.source != source; });
+    if (list.snapshots.size() < 2) return;
+    const RunId id = std::ranges::min_element(list.snapshots, {}, begin_of_log)->id;
+    world.forgotten.insert(id);
+    world.trace(self.name(), "forgets " + id.hex());
+    forget_snapshot(self.context(), id, true);
+}
+
+bool somebody_collects(const World& world) {
+    const auto first = world.objects.by_name.lower_bound(std::string(condemned_prefix));
+    return first != world.objects.by_name.end() && first->first.starts_with(condemned_prefix);
+}
 
 void lose_unneeded_pack(World& world) {
     if (world.writers_at_work > 0) return;
@@ -156,6 +182,7 @@ void check_snapshots(World& world, const std::string& when) {
             if (read_tree(nodes, packs, snapshot.root) != world.intended[snapshot.id]) {
                 world.lose(fmt::format("{}: snapshot {} is not what was backed up", when, snapshot.id.hex()));
             }
+            check_log(world, self, snapshot, when);
         } catch (const Error& error) {
             world.lose(
                 fmt::format("{}: snapshot {} cannot be read: {}", when, snapshot.id.hex(), error.message()));
@@ -179,6 +206,10 @@ void check_collected(World& world) {
     if (report.deleted_packs > 0) {
         world.left_over = fmt::format("at the end {} packs of {} are left that nobody needs",
                                       report.deleted_packs, report.packs_before);
+    }
+    if (report.deleted_log_slices > 0) {
+        world.left_over =
+            fmt::format("at the end {} slices of logs are left that nobody needs", report.deleted_log_slices);
     }
     const std::vector<std::string> intents = list_names(self.context().store, intents_prefix);
     if (!intents.empty()) world.left_over = "at the end there is still " + intents.front();

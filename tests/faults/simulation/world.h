@@ -3,8 +3,11 @@
 #pragma once
 
 #include "faults/simulation/simulated_store.h"
+#include "repository/compression.h"
 #include "repository/key_slots.h"
+#include "repository/log/log_writer.h"
 #include "repository/protocol/collector.h"
+#include "repository/protocol/snapshot.h"
 #include "support/tiny_backup.h"
 
 #include <map>
@@ -30,6 +33,12 @@ struct CachedIndex {
     std::map<BlobId, std::vector<FrameAddress>> places;
 };
 
+// The log of a source, as its server knows it. What stands at a position follows from the position.
+struct SimulatedLog {
+    std::uint64_t end = 100;      // of what the server has written
+    std::vector<LogRange> stored; // whose puts were answered with success
+};
+
 struct World {
     World(const Keys& all_keys, std::uint64_t seed, const ProtocolSteps& protocol_steps);
 
@@ -41,6 +50,10 @@ struct World {
     // Operations of actors that are gone may still be under way on their connections.
     std::vector<std::shared_ptr<Connection>> connections;
 
+    // By source.
+    std::map<std::string, SimulatedLog> logs;
+    Compressor compressor;
+    std::set<LogSliceId> read_slices; // and found right: their names are used once
     // What each run would have committed, or did.
     std::map<RunId, Dataset> intended;
     std::set<RunId> acknowledged; // whose commit was answered with success
@@ -48,7 +61,7 @@ struct World {
     std::set<RunId> left;         // that ended without ever trying to commit
     // Writers between their listing and their end: while there are any, nothing is lost by accident.
     unsigned writers_at_work = 0;
-    std::uint64_t commits = 0, collections = 0, fenced = 0, resumed = 0, reused = 0;
+    std::uint64_t commits = 0, collections = 0, fenced = 0, resumed = 0, reused = 0, dropped_slices = 0;
     // What was lost first, and what was left over at the end; nothing when all is well.
     std::optional<std::string> lost;
     std::optional<std::string> left_over;
@@ -74,24 +87,43 @@ class Participant {
     RepositoryContext context_;
 };
 
+// How a backup goes about the log: as a server does that is up to date, mostly, or as a standby that lags as
+// far behind as it may, and takes its time.
+enum class Lag { any, as_far_as_it_may };
+
 // One backup of `source`, whose documents are `dataset`, through the production WriterSession. Returns false
 // when the run was fenced, was stopped or gave up: then it leaves, mostly, as programs do that are not
 // killed.
-bool back_up(World& world, const Participant& writer, const std::string& source, const Dataset& dataset);
+bool back_up(World& world, const Participant& writer, const std::string& source, const Dataset& dataset,
+             Lag lag = Lag::any);
+
+// The archive of a source's log.
+ArchiveId archive_of(const World& world, const std::string& source);
+// A slice of what the server has written of it.
+void put_slice(World& world, LogWriter& log, const std::string& source, std::uint64_t begin,
+               std::uint64_t end);
+// What a receiver does in one go: the server writes some log, it goes to the archive in pieces, and once more
+// as a whole.
+void receive_log(World& world, const Participant& receiver, const std::string& source);
 
 // One collection. Errors are ordinary: whoever is stopped or loses a connection comes back later.
 void collect(World& world, const Participant& collector, const CollectorSettings& settings);
 
-// Forgets some snapshot.
+// Forgets some snapshot, or the one of `source` whose log goes farthest back.
 void forget_one(World& world, const Participant& actor);
+void forget_oldest(World& world, const std::string& source);
+// Whether a collection has said what it condemns, and has not ended.
+bool somebody_collects(const World& world);
 
 // Removes a pack that no snapshot needs, behind everybody's back, as a disk or a careless hand may. Does
 // nothing while a writer is at work: what it has listed it may refer to.
 void lose_unneeded_pack(World& world);
 
-// Whether every snapshot that counts can be read to its last byte and says what its writer meant, and every
-// acknowledged one is there.
+// Whether every snapshot that counts can be read to its last byte and says what its writer meant, every
+// acknowledged one is there, and the log that makes each whole and carries it forward is, too.
 void check_snapshots(World& world, const std::string& when);
+// The last of these.
+void check_log(World& world, const Participant& self, const Snapshot& snapshot, const std::string& when);
 // Whether nothing is left that a collection would delete.
 void check_collected(World& world);
 

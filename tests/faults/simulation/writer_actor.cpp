@@ -1,6 +1,8 @@
 #include "base/error.h"
 #include "crypto/hash.h"
 #include "faults/simulation/world.h"
+#include "repository/log/log_path.h"
+#include "repository/log/log_reader.h"
 #include "repository/node/node.h"
 #include "repository/protocol/writer_session.h"
 
@@ -12,12 +14,16 @@ namespace holdfast::simulation {
 
 namespace {
 
+// Shorter than patience, mostly.
+constexpr Duration longest_nap = std::chrono::minutes(80);
+
 BlobId blob_id(Content content) { return derive_hash<24>("simulated blob", bytes_of(content)); }
 
 class Backup {
   public:
-    Backup(World& world, const Participant& writer, const std::string& source)
+    Backup(World& world, const Participant& writer, const std::string& source, Lag lag)
         : world_(world),
+          lag_(lag),
           writer_(writer),
           source_(source),
           run_(writer.context().keys.begin_run(writer.context().random)),
@@ -32,6 +38,16 @@ class Backup {
         at_work_ = true;
         session_ = WriterSession::begin(writer_.context(), run_, "simulated", Duration::zero());
         choose_previous();
+        if (!begin_log()) {
+            leave();
+            return false;
+        }
+        // Some see to their log before all else, and rely on its being there to the end.
+        const bool lags = lag_ == Lag::as_far_as_it_may;
+        const bool log_first = world_.steps.log_before_commit && (lags || world_.scheduler.chance(500));
+        if (log_first) bring_log();
+        if (lags || world_.scheduler.chance(100))
+            world_.scheduler.yield(world_.scheduler.random_duration(longest_nap));
         world_.intended[run_.id()] = dataset;
         DirectoryLeafBuilder root;
         std::size_t done = 0;
@@ -45,11 +61,14 @@ class Backup {
             }
         }
         const NodeRef root_node = store_node(root.finish());
-        const Snapshot snapshot = describe(root_node, SnapshotState::complete);
+        Snapshot snapshot = describe(root_node, SnapshotState::complete);
+        snapshot.log = log_;
         if (world_.steps.packs_before_commit) flush();
+        if (world_.steps.log_before_commit && !log_first) bring_log();
         commit_tried_ = true;
         session_->commit(snapshot);
         if (!world_.steps.packs_before_commit) flush();
+        if (!world_.steps.log_before_commit) bring_log();
         world_.acknowledged.insert(run_.id());
         ++world_.commits;
         return true;
@@ -69,6 +88,36 @@ class Backup {
             world_.trace(writer_.name(), "no last checkpoint: " + error.message());
         }
         leave();
+    }
+
+    // Mostly from the server as it is; a standby may lag behind, and a checkpoint lies back. False when it
+    // lags too far behind.
+    bool begin_log() {
+        SimulatedLog& log = world_.logs[source_];
+        const ArchiveId archive = archive_of(world_, source_);
+        const auto least = least_log_begin(session_->snapshots(), archive);
+        std::uint64_t begin = log.end;
+        if (least && lag_ == Lag::as_far_as_it_may && world_.scheduler.chance(800)) {
+            begin = *least;
+        } else if (least && world_.scheduler.chance(400)) {
+            // Often as far back as it may.
+            begin = world_.scheduler.chance(500) ? *least : 1 + world_.scheduler.random().below(log.end);
+        }
+        if (world_.steps.heed_log_begins && least && begin < *least) return false;
+        log.end += 5;
+        log_ = SnapshotLog{archive, {1, begin, std::min(log.end, begin + 25)}};
+        return true;
+    }
+
+    // What of it is not in the archive.
+    void bring_log() {
+        const LogRange& range = log_->range;
+        const std::vector<LogSliceId> slices = list_slices(writer_.context().store, log_->archive);
+        const std::vector<PathStep> path = find_path(slices, range);
+        const std::uint64_t reached = path.empty() ? range.begin : path.back().end;
+        if (reached >= range.end) return;
+        LogWriter log(writer_.context(), log_->archive, 1);
+        put_slice(world_, log, source_, reached, range.end);
     }
 
     void leave() {
@@ -182,6 +231,7 @@ class Backup {
         Snapshot snapshot;
         snapshot.id = run_.id();
         snapshot.source = source_;
+        snapshot.domain = writer_.context().keys.domain();
         snapshot.kind = "documents";
         snapshot.sequence = sequence_;
         snapshot.parent = parent_;
@@ -193,6 +243,7 @@ class Backup {
     }
 
     World& world_;
+    const Lag lag_;
     const Participant& writer_;
     const std::string source_;
     RunContext run_;
@@ -202,6 +253,7 @@ class Backup {
     bool at_work_ = false;
     bool commit_tried_ = false;
     std::uint64_t sequence_ = 1;
+    std::optional<SnapshotLog> log_;
     std::optional<RunId> parent_;
     std::map<std::string, std::pair<Directory, NodeRef>> previous_;
     std::map<BlobId, FrameAddress> stored_;
@@ -211,8 +263,9 @@ class Backup {
 
 } // namespace
 
-bool back_up(World& world, const Participant& writer, const std::string& source, const Dataset& dataset) {
-    Backup backup(world, writer, source);
+bool back_up(World& world, const Participant& writer, const std::string& source, const Dataset& dataset,
+             Lag lag) {
+    Backup backup(world, writer, source, lag);
     try {
         return backup.run(dataset);
     } catch (const Error& error) {
