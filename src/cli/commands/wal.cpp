@@ -3,6 +3,7 @@
 #include "cli/commands/program_words.h"
 #include "cli/commands/repository_option.h"
 #include "cli/commands/source_option.h"
+#include "cli/commands/wal_verify.h"
 #include "cli/text.h"
 #include "postgres/archive/wal_fetch.h"
 #include "postgres/archive/wal_push.h"
@@ -261,6 +262,7 @@ void add_wal(CLI::App& app, RunCommand& run) {
     prefetch->add_option("FILE", behind->file, "Those behind this one")->required();
     prefetch->add_option("--ahead", behind->ahead, "How many");
     add_receive(*group, run);
+    add_wal_verify(*group, run);
 }
 
 } // namespace holdfast
