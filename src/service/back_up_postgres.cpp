@@ -194,7 +194,14 @@ class ClusterBackup {
         if (!none.missing.empty()) return none;
         progress_.set_phase("reading what the log says has changed");
         const WalRange since{facts.timeline, Lsn{parent_->log->range.begin}, start};
-        bring_log(since);
+        try {
+            bring_log(since);
+        } catch (const Error& error) {
+            // What is lost ends what can be recovered: this snapshot is where that begins anew.
+            if (error.code() != ErrorCode::not_found) throw;
+            none.missing = "log since the last snapshot is lost: " + error.message();
+            return none;
+        }
         return changes_between(*archive_, since, repository_.keys().reads_content(), {.stop = stop_});
     }
 

@@ -188,8 +188,13 @@ int run_receive(CommandContext& context, const ReceiveArguments& arguments) {
             std::fflush(stdout);
         };
     }
-    const OpenRepository open = context.open(arguments.repository);
-    const postgres::ReceiveState last = postgres::receive_wal(*open.repository, settings, context.stop());
+    // A passphrase is asked for now; the repository is opened when it is there.
+    const RepositoryAccess access = context.access(arguments.repository);
+    const auto open = [&]() -> std::shared_ptr<Repository> {
+        return open_repository_if_there(access, context.logger(), context.stop()).repository;
+    };
+    const postgres::ReceiveState last =
+        postgres::receive_wal(open, settings, context.logger(), context.stop());
     if (!context.json() && !context.options().quiet) {
         fmt::print("received up to {}, archived up to {}\n",
                    last.received.lsn ? last.received.str() : "nothing",

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file_descriptor.h"
 #include "postgres/archive/same_cluster.h"
+#include "postgres/archive/slice_presence.h"
 #include "postgres/archive/slice_upload.h"
 #include "postgres/archive/wal_archive.h"
 #include "postgres/archive/wal_file_name.h"
@@ -309,10 +310,10 @@ class Push {
     // Stores a slice unless the archive has it.
     void take(CutSlice slice) {
         const WalRange range{slice.range.branch, Lsn{slice.range.begin}, Lsn{slice.range.end}};
-        const std::vector<LogSliceId> there = archive_->slices_of(range, {.stop = stop_});
-        const std::optional<bool> same = there.empty() ? std::nullopt : holds(there, slice, range);
-        if (same == true) return;
-        if (same == false) {
+        const SlicePresence presence =
+            presence_of(*archive_, *log_, repository_.keys().reads_content(), slice, {.stop = stop_});
+        if (presence == SlicePresence::same) return;
+        if (presence == SlicePresence::other) {
             outcome_ = PushOutcome::beside;
             alarm(fmt::format(
                 "the archive has other content for {} to {} on timeline {}: two clusters write it, or "
@@ -322,33 +323,6 @@ class Push {
             outcome_ = PushOutcome::stored;
         }
         upload_->add(std::move(slice));
-    }
-
-    // Whether the archive has this content; nothing when it has not all of it, or it may not be read.
-    std::optional<bool> holds(const std::vector<LogSliceId>& there, const CutSlice& slice,
-                              const WalRange& range) {
-        const SliceDigest digest = log_->digest_of(slice.content);
-        bool another = false;
-        for (const LogSliceId& known : there) {
-            if (known.range != slice.range) continue;
-            const SliceInfo info = archive_->reader().info(known, {.stop = stop_});
-            if (info.digest == digest) return true;
-            another = true;
-        }
-        if (another) return false;
-        if (!repository_.keys().reads_content()) return std::nullopt;
-        bool equal = true;
-        std::size_t offset = 0;
-        const Lsn end = archive_->read(
-            range,
-            [&](ByteView bytes) {
-                equal =
-                    equal && std::ranges::equal(bytes, ByteView(slice.content).subspan(offset, bytes.size()));
-                offset += bytes.size();
-            },
-            {.stop = stop_});
-        if (!equal) return false;
-        return end == range.end ? std::optional(true) : std::nullopt;
     }
 
     void alarm(std::string what) {
