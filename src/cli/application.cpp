@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 
 #include <fmt/format.h>
 
@@ -17,10 +18,10 @@ namespace holdfast {
 
 namespace {
 
-constexpr std::array<AddCommand, 19> commands = {
-    add_init,    add_backup, add_snapshots, add_ls,    add_find,    add_cat,    add_diff,
-    add_restore, add_verify, add_forget,    add_prune, add_stats,   add_repair, add_key,
-    add_wal,     add_window, add_doctor,    add_setup, add_version,
+constexpr std::array<AddCommand, 20> commands = {
+    add_init,    add_backup, add_snapshots, add_ls,     add_find,  add_cat,     add_diff,
+    add_restore, add_verify, add_forget,    add_prune,  add_stats, add_repair,  add_key,
+    add_wal,     add_window, add_instances, add_doctor, add_setup, add_version,
 };
 
 void add_global_options(CLI::App& app, GlobalOptions& options) {
@@ -46,7 +47,13 @@ void add_global_options(CLI::App& app, GlobalOptions& options) {
         ->check(CLI::IsMember({"text", "json"}));
 }
 
-int report(const Error& error, bool json) {
+// What a command exits with when it cannot do its work.
+struct FailureCodes {
+    int failed = exit_failed;
+    int usage = exit_usage;
+};
+
+int report(const Error& error, bool json, const FailureCodes& codes) {
     if (json) {
         const nlohmann::json value = {
             {"error",
@@ -55,7 +62,7 @@ int report(const Error& error, bool json) {
     }
     fmt::print(stderr, "holdfast: {}\n", error.message());
     if (!error.hint().empty()) fmt::print(stderr, "          {}\n", error.hint());
-    return error.code() == ErrorCode::usage ? exit_usage : exit_failed;
+    return error.code() == ErrorCode::usage ? codes.usage : codes.failed;
 }
 
 // The command whose subcommand was expected when parsing ended.
@@ -63,6 +70,19 @@ const CLI::App& deepest(const CLI::App& app) {
     const CLI::App* at = &app;
     while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
     return *at;
+}
+
+// PostgreSQL takes a restore_command's exit codes up to 125 for "there is no such file", and where it
+// recovers to a target or to the end of the log, it ends there and opens: a repository out of reach, or a
+// wrong option, would lose silently what follows. Higher codes end the server, and can be tried again. A
+// standby asks again anyway, and is not to end because the repository is away. (PostgreSQL's documentation,
+// "Recovering Using a Continuous Archive Backup"; commands run in the data directory.)
+FailureCodes failure_codes(const CLI::App& app) {
+    const CLI::App& command = deepest(app);
+    const bool restores_log = command.get_name() == "fetch" && command.get_parent()->get_name() == "wal";
+    std::error_code unreadable;
+    if (!restores_log || std::filesystem::exists("standby.signal", unreadable)) return {};
+    return {exit_recovery_must_end, exit_recovery_must_end};
 }
 
 std::string alternatives(const std::vector<std::string>& names) {
@@ -99,7 +119,7 @@ void explain_unknown_command(const CLI::App& app) {
                               : fmt::format("did you mean {}?", alternatives(close)));
 }
 
-int parse_and_run(int argc, char** argv, GlobalOptions& options) {
+int parse_and_run(int argc, char** argv, GlobalOptions& options, FailureCodes& codes) {
     CLI::App app("Back up to your own storage, encrypted and deduplicated, and get it back.", "holdfast");
     app.require_subcommand(1);
     app.fallthrough();
@@ -113,10 +133,12 @@ int parse_and_run(int argc, char** argv, GlobalOptions& options) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
+        codes = failure_codes(app);
         if (error.get_exit_code() != 0) explain_unknown_command(app);
         const int code = app.exit(error);
-        return code == 0 ? exit_done : exit_usage;
+        return code == 0 ? exit_done : codes.usage;
     }
+    codes = failure_codes(app);
     const Configuration configuration = load_configuration(options.configuration_file);
     const StopOnSignal signals;
     CommandContext context(options, configuration, signals.stop_token());
@@ -127,19 +149,22 @@ int parse_and_run(int argc, char** argv, GlobalOptions& options) {
 
 int run_application(int argc, char** argv) {
     GlobalOptions options;
+    FailureCodes codes;
     try {
-        const int code = parse_and_run(argc, argv, options);
+        const int code = parse_and_run(argc, argv, options, codes);
         // A recovery key that went nowhere, or a result that a script never got, is no success.
         if (std::fflush(stdout) != 0) throw system_error(errno, "writing to standard output");
         return code;
     } catch (const Error& error) {
-        return report(error, options.json);
+        return report(error, options.json, codes);
+    } catch (const std::filesystem::filesystem_error& error) {
+        return report(system_error(error.code().value(), error.path1().string()), options.json, codes);
     } catch (const std::bad_alloc&) {
-        return report(Error(ErrorCode::internal, "there is not enough memory"), options.json);
+        return report(Error(ErrorCode::internal, "there is not enough memory"), options.json, codes);
     } catch (const std::exception& error) {
         return report(Error(ErrorCode::internal, fmt::format("a defect in holdfast: {}", error.what()),
                             "please report it with the command you typed"),
-                      options.json);
+                      options.json, codes);
     }
 }
 

@@ -21,6 +21,8 @@ constexpr int exit_done = 0;
 constexpr int exit_failed = 1;
 constexpr int exit_usage = 2;
 constexpr int exit_incomplete = 3; // done, but something was left out
+// Of `wal fetch` that cannot tell whether the archive has the file: PostgreSQL must not go on without it.
+constexpr int exit_recovery_must_end = 200;
 
 // What the user set for all commands, from the command line, the environment and the configuration file.
 struct GlobalOptions {
@@ -95,6 +97,7 @@ void add_repair(CLI::App& app, RunCommand& run);
 void add_key(CLI::App& app, RunCommand& run);
 void add_wal(CLI::App& app, RunCommand& run);
 void add_window(CLI::App& app, RunCommand& run);
+void add_instances(CLI::App& app, RunCommand& run);
 void add_doctor(CLI::App& app, RunCommand& run);
 void add_setup(CLI::App& app, RunCommand& run);
 void add_version(CLI::App& app, RunCommand& run);

@@ -2,11 +2,11 @@
 
 #include "base/error.h"
 #include "postgres/archive/archived_changes.h"
+#include "postgres/archive/restored_pages.h"
 #include "postgres/archive/wal_archive.h"
-#include "postgres/archive/wal_push.h"
-#include "postgres/server/backup_session.h"
-#include "repository/json_form.h"
 #include "repository/protocol/snapshot_list.h"
+#include "service/cluster_reading.h"
+#include "service/describe_cluster.h"
 
 #include <algorithm>
 
@@ -23,6 +23,9 @@ constexpr Duration longest_unread = std::chrono::days(14);
 constexpr Duration archiver_grace = std::chrono::seconds(5);
 constexpr Duration look_again = std::chrono::milliseconds(100);
 constexpr std::string_view read_whole_tag = "holdfast.read-whole";
+// pg_checksums writes to every page of a stopped cluster and nothing to its log, so the next snapshot must
+// know what the last one found. As a tag, holders who cannot read content see it too.
+constexpr std::string_view checksums_tag = "holdfast.checksums";
 
 double seconds_since(Clock& clock, Duration started) {
     return std::chrono::duration<double>(clock.steady() - started).count();
@@ -43,37 +46,37 @@ class ClusterBackup {
         ask_server();
         BackupRunSettings settings = what_.run;
         settings.kind = "postgresql";
-        settings.paths = {data_directory_};
+        settings.paths = {reading_->place()};
         const ArchiveId archive_id =
             wal_archive_id(repository_.keys(), settings.source, result_.facts.system_identifier);
         archive_.emplace(repository_.context(), archive_id);
-        BackupRun run(repository_, std::move(settings), stop_);
+        BackupRun& run = run_.emplace(repository_, std::move(settings), stop_);
         look_at_earlier(run);
 
         progress_.set_phase("waiting for the server's checkpoint");
         Duration started = clock_.steady();
-        BackupSession session({.conninfo = what_.connection},
-                              {.label = fmt::format("holdfast {}", what_.run.source),
-                               .fast_checkpoint = what_.fast_checkpoint,
-                               .limit = what_.wait_limit},
-                              stop_, repository_.logger());
-        refuse_to_begin_too_early(session.start());
+        const Lsn start = reading_->begin(run);
+        refuse_to_begin_too_early(start);
         result_.start_seconds = seconds_since(clock_, started);
 
         started = clock_.steady();
-        capture(run, session);
+        capture(run, start);
         result_.capture_seconds = seconds_since(clock_, started);
 
         progress_.set_phase("stopping the backup");
         started = clock_.steady();
-        const BackupStop stopped = session.finish(stop_);
+        const BackupStop stopped = reading_->end();
+        expect_same_start(stopped, start);
+        expect_same_timeline(stopped);
         result_.stop_seconds = seconds_since(clock_, started);
-        result_.capture.pages.settle(stopped.stop);
 
         progress_.set_phase("storing the log of the backup");
         started = clock_.steady();
-        result_.log = {stopped.label.timeline, session.start(), stopped.stop};
+        result_.log = {stopped.label.timeline, start, stopped.stop};
         bring_log(result_.log);
+        bring_history(result_.log.timeline);
+        settle_by_log(result_.capture.pages, *archive_, result_.log, facts().segment_blocks,
+                      repository_.keys().reads_content(), {.stop = stop_});
         result_.log_seconds = seconds_since(clock_, started);
 
         progress_.set_phase("committing");
@@ -85,18 +88,15 @@ class ClusterBackup {
     void ask_server() {
         connection_.emplace(ConnectionSettings{.conninfo = what_.connection}, stop_, repository_.logger());
         result_.facts = read_cluster_facts(*connection_, clock_, {}, stop_);
-        const ClusterFacts& facts = result_.facts;
-        if (facts.wal_level == "minimal") {
+        if (facts().wal_level == "minimal") {
             throw Error(ErrorCode::unsupported,
                         "the server writes too little into its log: wal_level is minimal",
                         "set wal_level = replica and restart it; 'holdfast setup' does so");
         }
-        data_directory_ =
-            !what_.data_directory.empty() ? what_.data_directory : facts.data_directory.value_or("");
-        if (data_directory_.empty()) {
-            throw Error(ErrorCode::usage, "where the data directory is may not be asked by this role",
-                        "set data_directory of the source, or grant pg_read_all_settings");
-        }
+        if (!facts().data_directory && !what_.data_directory.empty())
+            result_.facts.data_directory = what_.data_directory;
+        const ClusterReadingTools tools{repository_, what_, facts(), progress_, stop_};
+        reading_ = what_.data_directory.empty() ? read_over_protocol(tools) : read_data_directory(tools);
         keep_log_back();
     }
 
@@ -143,49 +143,61 @@ class ClusterBackup {
             "let the standby catch up; a primary that was set back is another cluster now: --new-cluster");
     }
 
-    void capture(BackupRun& run, BackupSession& session) {
-        const ClusterFacts& facts = result_.facts;
-        ClusterCaptureRequest request;
-        request.data_directory = data_directory_;
-        request.start = session.start();
-        request.system_identifier = facts.system_identifier;
-        request.compare = what_.compare;
-        request.bytes_per_second = what_.bytes_per_second;
-        request.clock = &clock_;
-        request.logger = &repository_.logger();
+    static void expect_same_start(const BackupStop& stopped, Lsn start) {
+        if (stopped.label.start == start && stopped.stop >= start) return;
+        throw Error(ErrorCode::internal,
+                    fmt::format("a backup that began at {} ended at {} with a label for {}", start.str(),
+                                stopped.stop.str(), stopped.label.start.str()));
+    }
 
-        ArchivedChanges changes = what_changed(session.start());
-        std::optional<MappedBlocks> blocks;
-        if (changes.changes) {
-            blocks.emplace(*changes.changes, relation_segment_blocks);
-            request.changes = &*blocks;
-            request.changes_since = parent_->id;
-        } else if (what_.type == PostgresBackupType::incremental) {
-            throw Error(ErrorCode::unavailable,
-                        fmt::format("everything would have to be read: {}", changes.missing),
-                        "say --type auto to let it");
+    // With several hosts in the connection string each connection may have found another one.
+    void expect_same_timeline(const BackupStop& stopped) const {
+        if (stopped.label.timeline == facts().timeline) return;
+        throw Error(ErrorCode::unavailable,
+                    fmt::format("the server was on timeline {} when it was asked, and the backup is of "
+                                "timeline {}",
+                                facts().timeline, stopped.label.timeline),
+                    "take the backup again; name one host in the connection string", true);
+    }
+
+    void capture(BackupRun& run, Lsn start) {
+        ArchivedChanges changes;
+        changes.missing = reading_->reads_everything_because();
+        if (changes.missing.empty()) {
+            changes = what_changed(start);
+            if (!changes.changes) refuse_incremental(changes.missing);
+        } else if (!parent_) {
+            refuse_incremental("there is no earlier snapshot of this cluster to compare with");
         }
+        std::optional<MappedBlocks> blocks;
+        if (changes.changes) blocks.emplace(*changes.changes, facts().segment_blocks);
         progress_.set_phase("capturing");
-        result_.capture = capture_cluster(run, request, progress_, stop_);
+        result_.capture =
+            reading_->capture(run, blocks ? &*blocks : nullptr, parent_ ? parent_->id : RunId());
         result_.full_because = changes.changes ? result_.capture.everything_read_because : changes.missing;
         result_.incremental = changes.changes && result_.full_because.empty() && !what_.compare;
     }
 
-    static constexpr std::uint32_t relation_segment_blocks = 131072;
+    void refuse_incremental(const std::string& why) const {
+        if (what_.type != PostgresBackupType::incremental) return;
+        throw Error(ErrorCode::unavailable, fmt::format("everything would have to be read: {}", why),
+                    "say --type auto to let it");
+    }
 
     ArchivedChanges what_changed(Lsn start) {
         ArchivedChanges none;
-        const ClusterFacts& facts = result_.facts;
         if (what_.type == PostgresBackupType::full && !what_.compare) {
             none.missing = "that was asked for";
         } else if (!parent_) {
             none.missing = "there is no earlier snapshot of this cluster";
-        } else if (parent_->log->range.branch != facts.timeline) {
+        } else if (parent_->log->range.branch != facts().timeline) {
             none.missing = "the server is on another timeline than when the last snapshot was made";
-        } else if (!facts.full_page_writes) {
+        } else if (!facts().full_page_writes) {
             none.missing = "full_page_writes is off";
         } else if (Lsn{parent_->log->range.begin} > start) {
             none.missing = "the server is at an earlier position than when the last snapshot was made";
+        } else if (!has_same_checksums(*parent_)) {
+            none.missing = "page checksums were switched on or off since the last snapshot";
         } else if (parent_->state != SnapshotState::complete) {
             none.missing = "the last snapshot is not complete";
         } else if (!what_.compare && !read_whole_lately()) {
@@ -193,16 +205,28 @@ class ClusterBackup {
         }
         if (!none.missing.empty()) return none;
         progress_.set_phase("reading what the log says has changed");
-        const WalRange since{facts.timeline, Lsn{parent_->log->range.begin}, start};
+        const WalRange since{facts().timeline, Lsn{parent_->log->range.begin}, start};
         try {
             bring_log(since);
         } catch (const Error& error) {
-            // What is lost ends what can be recovered: this snapshot is where that begins anew.
+            // Then there is a gap that no snapshot can close, but this one does not need what is in it.
             if (error.code() != ErrorCode::not_found) throw;
-            none.missing = "log since the last snapshot is lost: " + error.message();
+            none.missing = error.message();
             return none;
         }
-        return changes_between(*archive_, since, repository_.keys().reads_content(), {.stop = stop_});
+        if (!result_.alarms.empty()) {
+            // Such as a server that was set back: then the archive tells of what it has forgotten.
+            none.missing = result_.alarms.front();
+            return none;
+        }
+        return changes_between(*archive_, since, Lsn{parent_->log->range.end},
+                               repository_.keys().reads_content(), {.stop = stop_});
+    }
+
+    std::string checksums_word() const { return facts().checksums ? "on" : "off"; }
+    bool has_same_checksums(const Snapshot& snapshot) const {
+        const auto tag = snapshot.tags.find(std::string(checksums_tag));
+        return tag != snapshot.tags.end() && tag->second == checksums_word();
     }
 
     // When everything was read is handed on from snapshot to snapshot.
@@ -213,13 +237,12 @@ class ClusterBackup {
     }
 
     // Sees to it that the archive has `range`: whoever archives gets a moment for whole segments, then it is
-    // stored from here.
+    // stored from here. Throws Error(not_found) when the server no longer has what is missing.
     void bring_log(const WalRange& range) {
-        const bool somebody_archives = result_.facts.archive_mode != "off";
-        const Lsn last_segment{range.end.value / result_.facts.wal_segment_bytes *
-                               result_.facts.wal_segment_bytes};
+        const bool somebody_archives = facts().archive_mode != "off";
+        const Lsn last_segment{range.end.value / facts().wal_segment_bytes * facts().wal_segment_bytes};
         const Duration began = clock_.steady();
-        for (bool pushed = false;;) {
+        for (bool stored = false;;) {
             const std::vector<LogSliceId> slices = archive_->slices_of(range, {.stop = stop_});
             const std::vector<PathStep> path =
                 find_path(slices, {range.timeline, range.begin.value, range.end.value});
@@ -229,27 +252,41 @@ class ClusterBackup {
                 clock_.sleep_for(look_again, stop_);
                 continue;
             }
-            if (pushed) {
+            if (stored || !store_from(reached, range)) {
                 throw Error(
                     ErrorCode::not_found,
-                    fmt::format("the log from {} to {} is neither in the archive nor in {}/pg_wal",
-                                reached.str(), range.end.str(), data_directory_),
+                    fmt::format("the log from {} to {} is neither in the archive nor at {}", reached.str(),
+                                range.end.str(), reading_->place()),
                     "the server has removed it: receive or archive the log all the time, then back up again");
             }
-            push_from(reached, range);
-            pushed = true;
+            stored = true;
         }
     }
 
-    void push_from(Lsn reached, const WalRange& range) {
-        PushSettings settings;
-        settings.source = what_.run.source;
-        settings.spool_directory = what_.spool_directory;
-        settings.new_cluster = true; // that was looked at
-        const PushReport pushed =
-            push_wal_range(repository_, data_directory_ + "/pg_wal", {range.timeline, reached, range.end},
-                           result_.facts.wal_segment_bytes, settings, stop_);
-        result_.alarms.insert(result_.alarms.end(), pushed.alarms.begin(), pushed.alarms.end());
+    // The server has it even where nobody archives; a snapshot without it could not be recovered.
+    void bring_history(TimelineId timeline) {
+        if (timeline == 1) return;
+        try {
+            note(reading_->store_history(timeline, archive_->id()));
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::not_found || !archive_->history_text(timeline, {.stop = stop_}))
+                throw;
+        }
+    }
+
+    void note(const std::vector<std::string>& alarms) {
+        result_.alarms.insert(result_.alarms.end(), alarms.begin(), alarms.end());
+    }
+
+    // False when the server has removed a segment.
+    bool store_from(Lsn reached, const WalRange& range) {
+        try {
+            note(reading_->store_log({range.timeline, reached, range.end}, archive_->id()));
+            return true;
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::not_found) throw;
+            return false;
+        }
     }
 
     void commit(BackupRun& run, const BackupStop& stopped) {
@@ -259,7 +296,7 @@ class ClusterBackup {
             extras.push_back({std::move(name), Bytes(bytes.begin(), bytes.end())});
         };
         add("backup_label", stopped.label_text);
-        extras.push_back({"cluster.json", describe_cluster(stopped)});
+        extras.push_back({"cluster.json", describe_cluster(result_, stopped.label)});
         if (!stopped.tablespace_map.empty()) add("tablespace_map", stopped.tablespace_map);
         const NodeRef root = finish_cluster_tree(run, result_.capture, extras, clock_.now());
         run.set_log({archive_->id(), {result_.log.timeline, result_.log.begin.value, result_.log.end.value}});
@@ -267,44 +304,12 @@ class ClusterBackup {
         const std::string read_whole =
             result_.incremental ? parent_->tags.at(std::string(read_whole_tag)) : to_rfc3339(clock_.now());
         run.add_tag(std::string(read_whole_tag), read_whole);
+        run.add_tag(std::string(checksums_tag), checksums_word());
         result_.report = run.commit(root, result_.capture.totals,
                                     whole ? SnapshotState::complete : SnapshotState::partial);
     }
 
-    Bytes describe_cluster(const BackupStop& stopped) const {
-        const ClusterFacts& facts = result_.facts;
-        JsonWriter out;
-        out.text("system_identifier", fmt::format("{}", facts.system_identifier));
-        out.text("version", facts.version_text);
-        out.number("catalog_version", result_.capture.control.catalog_version);
-        out.number("timeline", result_.log.timeline);
-        out.text("start_lsn", result_.log.begin.str());
-        out.text("stop_lsn", result_.log.end.str());
-        out.text("checkpoint_lsn", stopped.label.checkpoint.str());
-        out.boolean("from_standby", stopped.label.from_standby());
-        out.number("block_bytes", facts.block_bytes);
-        out.number("wal_segment_bytes", facts.wal_segment_bytes);
-        out.boolean("checksums", facts.checksums);
-        out.text("data_directory", data_directory_);
-        std::vector<JsonWriter> tablespaces, databases, bad;
-        for (const TablespaceFacts& tablespace : facts.tablespaces) {
-            tablespaces.emplace_back();
-            tablespaces.back()
-                .number("oid", tablespace.oid)
-                .text("name", tablespace.name)
-                .text("location", tablespace.location);
-        }
-        for (const DatabaseFacts& database : facts.databases) {
-            databases.emplace_back();
-            databases.back().number("oid", database.oid).text("name", database.name);
-        }
-        for (const BadPage& page : result_.capture.pages.bad) {
-            bad.emplace_back();
-            bad.back().text("path", page.path).number("block", page.block).text("why", page.why);
-        }
-        out.objects("tablespaces", tablespaces).objects("databases", databases).objects("bad_pages", bad);
-        return out.finish();
-    }
+    const ClusterFacts& facts() const { return result_.facts; }
 
     Repository& repository_;
     const PostgresBackup& what_;
@@ -313,7 +318,8 @@ class ClusterBackup {
     Clock& clock_;
     PostgresBackupResult result_;
     std::optional<Connection> connection_; // holds a slot while it lives
-    std::string data_directory_;
+    std::optional<BackupRun> run_;
+    std::unique_ptr<ClusterReading> reading_; // behind the run, which its threads may use
     std::optional<WalArchive> archive_;
     std::optional<Snapshot> parent_; // of this cluster
     std::optional<Lsn> least_begin_;

@@ -1,4 +1,5 @@
-// Making a snapshot of a PostgreSQL cluster beside its running server.
+// Making a snapshot of a PostgreSQL cluster while its server runs: beside it, or over the replication
+// protocol.
 #pragma once
 
 #include "base/progress.h"
@@ -13,15 +14,18 @@
 namespace holdfast {
 
 enum class PostgresBackupType {
-    automatic,   // only what the log says has changed, where that can be told; all else compared
-    full,        // everything is read
-    incremental, // as automatic, and an error where everything would have to be read
+    automatic, // only what the log says has changed, where that can be told; all else compared
+    full,      // everything is read
+    // As automatic, and an error where everything would have to be read; over the replication protocol, which
+    // sends everything, where there is no earlier snapshot to compare with.
+    incremental,
 };
 
 struct PostgresBackup {
     BackupRunSettings run; // source, host, tags; the kind and the paths are filled in
     std::string connection;
-    std::string data_directory; // as it is reached from here; empty: as the server says
+    // As it is reached from here; empty: the cluster comes over the replication protocol.
+    std::string data_directory;
     std::string spool_directory;
     PostgresBackupType type = PostgresBackupType::automatic;
     // Reads everything, and tells of pages that changed although the log does not say so.
@@ -44,9 +48,9 @@ struct PostgresBackupResult {
     std::vector<std::string> alarms; // about the log; see PushReport
 };
 
-// Starts a backup on the server, captures its files, stops it, sees to it that the log from start to stop is
-// in the archive, and commits. The snapshot is partial when a file could not be read or a page was bad.
-// Throws when nothing could be committed; Error(already_exists) when the source is another cluster;
+// Starts a backup on the server, captures the cluster's files, stops it, sees to it that the log from start
+// to stop is in the archive, and commits. The snapshot is partial when a file could not be read or a page was
+// bad. Throws when nothing could be committed; Error(already_exists) when the source is another cluster;
 // BackupTimedOut past the limit, with what held the server up.
 PostgresBackupResult back_up_postgres(Repository& repository, const PostgresBackup& what, Progress& progress,
                                       std::stop_token stop);

@@ -1,7 +1,11 @@
 #include "service/restore_postgres.h"
 
 #include "base/error.h"
+#include "base/task_group.h"
+#include "documents/entry_name.h"
 #include "postgres/recovery/server_program.h"
+
+#include <algorithm>
 
 #include <fmt/format.h>
 
@@ -33,7 +37,24 @@ Secret domain_key_of(const Repository& repository, const Snapshot& snapshot) {
     }
 }
 
-postgres::RecoverySettings recovery_of(const PostgresRestore& what, const RecoveryPlan& plan) {
+// What was looked at is what is replayed: log that is archived later may make a tablespace where the original
+// has it.
+bool ends_with_the_log(const RecoveryPlan& plan) {
+    return std::holds_alternative<postgres::RecoverToEnd>(plan.target) ||
+           std::holds_alternative<postgres::RecoverToXid>(plan.target);
+}
+
+std::vector<std::string> fetch_command_of(const PostgresRestore& what, const RecoveryPlan& plan,
+                                          const postgres::ReplayedTablespaces& replayed) {
+    std::vector<std::string> words = what.fetch_command;
+    if (ends_with_the_log(plan) && !what.standby) words.insert(words.end(), {"--until", plan.log.end.str()});
+    if (!replayed.replacements.empty())
+        words.insert(words.end(), {"--replace", postgres::log_changes_path(what.target)});
+    return words;
+}
+
+postgres::RecoverySettings recovery_of(const PostgresRestore& what, const RecoveryPlan& plan,
+                                       const postgres::ReplayedTablespaces& replayed) {
     postgres::RecoverySettings recovery;
     recovery.target = plan.target;
     recovery.inclusive = plan.inclusive;
@@ -43,7 +64,7 @@ postgres::RecoverySettings recovery_of(const PostgresRestore& what, const Recove
     recovery.action = what.action;
     recovery.standby = what.standby;
     recovery.primary_connection = what.primary_connection;
-    recovery.restore_command = postgres::restore_command_of(what.fetch_command);
+    recovery.restore_command = postgres::restore_command_of(fetch_command_of(what, plan, replayed));
     return recovery;
 }
 
@@ -59,6 +80,35 @@ postgres::StartSettings start_of(const PostgresRestore& what, const PostgresRest
     return start;
 }
 
+std::string quote_identifier(std::string_view name) {
+    std::string quoted = "\"";
+    for (const char c : name) quoted.append(c == '"' ? 2 : 1, c);
+    return quoted + '"';
+}
+
+void add_notes(const postgres::ReplayedLog& log, const postgres::ReplayedTablespaces& made,
+               const postgres::DatabaseChoice& databases, bool standby, PostgresRestoreResult& result) {
+    for (const postgres::ReplayedTablespace& one : made.made) {
+        result.tablespaces.push_back({one.oid, one.place});
+        result.notes.push_back(
+            fmt::format("the log makes tablespace {}: it will be in {}", one.oid, one.place));
+    }
+    result.notes.insert(result.notes.end(), databases.notes.begin(), databases.notes.end());
+    for (const postgres::SnapshotDatabase& database : databases.left_out) {
+        result.notes.push_back(fmt::format("database {} is left out: once the server takes writes, run DROP "
+                                           "DATABASE {}",
+                                           printable(database.name), quote_identifier(database.name)));
+    }
+    if (standby) {
+        result.notes.emplace_back(
+            "what its primary does later is done here too: a tablespace that it makes must "
+            "have its place on this machine, and not on the same one as the primary");
+    }
+    for (const std::string& stretch : log.unread)
+        result.notes.push_back(
+            fmt::format("whether the log makes tablespaces is not known everywhere: {}", stretch));
+}
+
 } // namespace
 
 PostgresRestoreResult restore_postgres(Repository& repository, const PostgresRestore& what,
@@ -66,6 +116,10 @@ PostgresRestoreResult restore_postgres(Repository& repository, const PostgresRes
     require_content_key(repository);
     if (what.fetch_command.empty())
         throw Error(ErrorCode::internal, "a restore without a command that fetches");
+    if (!what.databases.empty() && what.in_place) {
+        throw Error(ErrorCode::usage, "databases cannot be chosen in place: the others would be lost there",
+                    "restore to another directory, or leave out --database");
+    }
     progress.set_phase("planning");
     Duration begin = system_clock().steady();
     PostgresRestoreResult result;
@@ -77,17 +131,35 @@ PostgresRestoreResult restore_postgres(Repository& repository, const PostgresRes
     const SnapshotCluster cluster =
         postgres::read_snapshot_cluster(repository.nodes(), repository.packs(), snapshot);
     result.version = cluster.version;
-    const std::vector<std::string> places = tablespace_places(cluster, what.tablespaces);
+    const postgres::ReplayedLog replayed =
+        look_at_replayed_log(source, result.plan, !what.databases.empty(), stop);
+    std::vector<postgres::TablespacePlace> wanted = what.tablespaces;
+    const auto wanted_of_replayed = take_places_of_replayed(cluster, replayed, wanted);
+    const std::vector<std::string> places = tablespace_places(cluster, wanted);
     for (std::size_t i = 0; i < places.size(); ++i)
         result.tablespaces.push_back({cluster.tablespaces[i].oid, places[i]});
     check_restore_target(cluster, what.target, places, what.in_place);
+    const postgres::ReplayedTablespaces made = place_replayed_tablespaces(
+        cluster, replayed, what.target, places, wanted_of_replayed, source, what.in_place);
+    const postgres::DatabaseChoice databases = choose_databases(cluster, what.databases, replayed);
+    const postgres::HoleTotals holes =
+        count_holes(repository.nodes(), hole_directories(repository.nodes(), cluster, databases));
+    result.left_out = databases.left_out;
+    result.restore_bytes = snapshot.totals.bytes - std::min(holes.bytes, snapshot.totals.bytes);
+    add_notes(replayed, made, databases, what.standby, result);
     // Found missing before gigabytes were written.
     if (what.start) postgres::find_server_program(result.version, what.start->bin_directory);
+    if (what.estimate)
+        result.estimate =
+            estimate_recovery(source, result.plan, result.restore_bytes, worker_count(), system_clock());
     result.plan_seconds = seconds_since(begin);
+    result.planned_notes = result.notes.size();
+    if (what.planned) what.planned(result);
     if (what.dry_run) return result;
 
     progress.set_phase("restoring");
-    progress.set_total(snapshot.totals.bytes, snapshot.totals.files);
+    progress.set_total(result.restore_bytes,
+                       snapshot.totals.files - std::min(holes.files, snapshot.totals.files));
     begin = system_clock().steady();
     const Secret domain_key = domain_key_of(repository, snapshot);
     const RestoreTools tools{repository.nodes(), repository.packs(), domain_key.view(), repository.logger(),
@@ -95,9 +167,15 @@ PostgresRestoreResult restore_postgres(Repository& repository, const PostgresRes
     postgres::RestoreClusterSettings settings;
     settings.target = what.target;
     settings.in_place = what.in_place;
-    settings.tablespaces = what.tablespaces;
-    settings.recovery = recovery_of(what, result.plan);
-    settings.archived_until = result.plan.archived_until;
+    settings.tablespaces = wanted;
+    settings.replayed = made;
+    settings.databases = databases;
+    settings.recovery = recovery_of(what, result.plan, made);
+    settings.is_archived = [&](const postgres::WalRange& range) {
+        const std::vector<PathStep> path =
+            find_path(source.slices, {range.timeline, range.begin.value, range.end.value});
+        return !path.empty() && path.back().end == range.end.value;
+    };
     settings.manifest = what.manifest;
     settings.sync = what.sync;
     result.restored = restore_cluster(cluster, snapshot, settings, tools, stop);

@@ -124,13 +124,14 @@ std::unique_ptr<PostgresServer> PostgresServer::over(const std::string& data_dir
 }
 
 std::unique_ptr<PostgresServer> PostgresServer::standby_of(PostgresServer& primary, const std::string& slot,
-                                                           const std::string& settings) {
+                                                           const std::string& settings,
+                                                           const std::vector<std::string>& copying) {
     PostgresOptions options = primary.options_;
     options.start = false;
     options.settings = settings;
     auto standby = std::make_unique<PostgresServer>(OverDirectory{}, std::string(), options);
     standby->data_directory_ = standby->directory_ / "data";
-    primary.base_backup(standby->data_directory_);
+    primary.base_backup(standby->data_directory_, copying);
     std::ofstream(standby->data_directory_ + "/standby.signal").flush();
     give_to_server(standby->data_directory_ + "/standby.signal");
     standby->add_settings(

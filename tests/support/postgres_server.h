@@ -59,8 +59,10 @@ class PostgresServer {
     // Makes the server's user the owner of a folder and all in it.
     static void give(const std::string& directory);
     // A running standby of `primary`, streaming from it; through `slot`, which must exist, when one is named.
+    // `copying` are more arguments of pg_basebackup: with tablespaces, where they are to be.
     static std::unique_ptr<PostgresServer> standby_of(PostgresServer& primary, const std::string& slot = {},
-                                                      const std::string& settings = {});
+                                                      const std::string& settings = {},
+                                                      const std::vector<std::string>& copying = {});
     // One server of each version for the whole program, with checksums and default settings, started when it
     // is first asked for; tests that use it clean up behind them.
     static PostgresServer& shared(int version);

@@ -2,27 +2,15 @@
 
 #include "base/error.h"
 #include "cli/commands/source_option.h"
+#include "cli/duration_option.h"
 #include "cli/text.h"
 #include "service/back_up_postgres.h"
-
-#include <charconv>
 
 #include <fmt/format.h>
 
 namespace holdfast {
 
 namespace {
-
-// "90s", "30m", "2h".
-Duration parse_duration(const std::string& text, const char* what) {
-    unsigned value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    const std::string_view unit(end, text.data() + text.size());
-    if (error == std::errc() && (unit == "s" || unit == "m" || unit == "h"))
-        return std::chrono::seconds(value) * (unit == "s" ? 1 : unit == "m" ? 60 : 3600);
-    throw Error(ErrorCode::usage, fmt::format("{}: '{}' is no length of time", what, text),
-                "write it as 90s, 30m or 2h");
-}
 
 PostgresBackupType type_of(const std::string& word) {
     return word == "full"          ? PostgresBackupType::full
@@ -118,7 +106,7 @@ void add_source_backup_options(CLI::App& command, SourceBackupOptions& options) 
                     "How long the server may take to begin and to end a backup")
         ->capture_default_str();
     command.add_option("--limit-read", options.limit_read,
-                       "Bytes a second read from the data directory, such as 50M");
+                       "Bytes a second read from the data directory or the server, such as 50M");
     command.add_flag("--compare", options.compare,
                      "Read everything, and tell of pages that changed although the log does not say so");
     command.add_flag("--new-cluster", options.new_cluster,

@@ -1,184 +1,233 @@
 #include "cli/commands/restore_source.h"
 
 #include "base/error.h"
-#include "cli/commands/program_words.h"
-#include "cli/text.h"
-#include "service/restore_postgres.h"
+#include "cli/commands/restore_source_parts.h"
+#include "cli/commands/source_option.h"
+#include "cli/duration_option.h"
+#include "cli/source_section.h"
+#include "documents/owner_names.h"
+#include "postgres/server/conninfo.h"
+#include "service/restored_instances.h"
+#include "service/run_command.h"
 
-#include <filesystem>
+#include <algorithm>
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 namespace holdfast {
 
 namespace {
 
-using postgres::RecoveryTarget;
+constexpr std::size_t shown_log_lines = 12;
+constexpr const char* default_role = "holdfast";
+constexpr const char* default_slot = "holdfast";
 
-RecoveryTarget target_of(const SourceRestoreOptions& options) {
-    const int targets = int(!options.at.empty()) + int(!options.lsn.empty()) + int(options.xid != 0) +
-                        int(!options.restore_point.empty());
-    if (targets > 1)
-        throw Error(ErrorCode::usage, "several targets are named",
-                    "give one of --at, --lsn, --xid, --restore-point");
-    if (!options.at.empty()) return postgres::RecoverToTime{from_rfc3339(options.at)};
-    if (!options.lsn.empty()) {
-        const auto lsn = postgres::parse_lsn(options.lsn);
-        if (!lsn)
-            throw Error(ErrorCode::usage, fmt::format("--lsn: '{}' is no position", options.lsn),
-                        "such as 16/B374D848");
-        return postgres::RecoverToLsn{*lsn};
+// The end of what the server said: the reason is often a line before the one that is told.
+void print_log_end(const postgres::StartFailed& failed) {
+    const std::string& log = failed.log();
+    std::size_t begin = log.size();
+    for (std::size_t lines = 0; begin > 0 && lines <= shown_log_lines; ++lines)
+        begin = log.rfind('\n', begin - 1) == std::string::npos ? 0 : log.rfind('\n', begin - 1);
+    if (begin > 0) ++begin;
+    fmt::print(stderr, "The server said last:\n");
+    for (std::size_t at = begin; at < log.size();) {
+        const std::size_t end = std::min(log.find('\n', at), log.size());
+        fmt::print(stderr, "  {}\n", log.substr(at, end - at));
+        at = end + 1;
     }
-    if (options.xid != 0) return postgres::RecoverToXid{options.xid};
-    if (!options.restore_point.empty()) return postgres::RecoverToName{options.restore_point};
-    if (!options.snapshot.empty()) return postgres::RecoverToConsistency{};
-    return postgres::RecoverToEnd{};
 }
 
-// "16385=/new/place".
-std::pair<std::string, std::string> name_and_value(const std::string& text, const char* what) {
-    const std::size_t equals = text.find('=');
-    if (equals == std::string::npos || equals == 0)
-        throw Error(ErrorCode::usage, fmt::format("{}: '{}' is not of the form NAME=VALUE", what, text));
-    return {text.substr(0, equals), text.substr(equals + 1)};
-}
+class SourceRestore {
+  public:
+    SourceRestore(CommandContext& context, const SourceRestoreTarget& target,
+                  const SourceRestoreOptions& options)
+        : context_(context),
+          target_(target),
+          options_(options),
+          source_(source_named(context, target.source, postgres::snapshot_kind)) {}
 
-PostgresRestore make_request(const CommandContext& context, Repository& repository,
-                             const SourceRestoreTarget& target, const SourceRestoreOptions& options) {
-    PostgresRestore what;
-    what.source = target.source;
-    what.target = std::filesystem::absolute(target.directory).string();
-    what.request.target = target_of(options);
-    what.request.inclusive = !options.exclusive;
-    if (options.timeline != 0) what.request.timeline = options.timeline;
-    if (!options.snapshot.empty())
-        what.request.snapshot = repository.find_snapshot(options.snapshot, target.source).id;
-    what.in_place = target.in_place;
-    what.dry_run = target.dry_run;
-    for (const std::string& place : options.tablespaces) {
-        const auto [tablespace, path] = name_and_value(place, "--tablespace");
-        what.tablespaces.push_back({tablespace, path});
+    int run() {
+        check_options();
+        report_.tags = tags_of(options_);
+        report_.creator = current_creator();
+        if (!options_.expires.empty())
+            report_.expires = system_clock().now() + parse_duration(options_.expires, "--expires");
+        const OpenRepository open = context_.open(target_.repository);
+        if (!options_.protect_as.empty()) require_new_name(*open.repository);
+        what_ = make_restore_request(context_, *open.repository, target_, options_);
+        const bool says_plan = !context_.json() && (!context_.options().quiet || target_.dry_run);
+        if (says_plan) what_.planned = [&](const PostgresRestoreResult& plan) { print_plan(target_, plan); };
+        what_.estimate = says_plan || target_.dry_run;
+        restore(*open.repository);
+        if (!target_.dry_run && report_.result) {
+            record();
+            if (!options_.protect_as.empty()) after("protecting it", [&] { protect(*open.repository); });
+            if (!options_.then.empty()) after("--then", [&] { run_then(); });
+        }
+        context_.report(report_json(report_), [&] { print_report(target_, report_); }, target_.dry_run);
+        for (const std::string& problem : report_.problems) fmt::print(stderr, "holdfast: {}\n", problem);
+        return report_.problems.empty() ? exit_done : exit_incomplete;
     }
-    what.fetch_command = program_words(context);
-    what.fetch_command.insert(what.fetch_command.end(), {"wal", "fetch"});
-    const std::vector<std::string> url = repository_words(target.repository);
-    what.fetch_command.insert(what.fetch_command.end(), url.begin(), url.end());
-    what.fetch_command.push_back(target.source);
-    what.action = options.action == "pause"      ? postgres::TargetAction::pause
-                  : options.action == "shutdown" ? postgres::TargetAction::shutdown
-                                                 : postgres::TargetAction::promote;
-    if (!options.start) return what;
-    postgres::StartSettings start;
-    start.bin_directory = options.bin_directory;
-    start.port = options.port;
-    start.socket_directory = options.socket_directory;
-    start.listen_addresses = options.listen;
-    for (const std::string& setting : options.settings)
-        start.settings.push_back(name_and_value(setting, "--setting"));
-    what.start = std::move(start);
-    return what;
-}
 
-nlohmann::json result_json(const PostgresRestoreResult& result) {
-    const postgres::RecoveryPlan& plan = result.plan;
-    nlohmann::json value = {{"snapshot", plan.snapshot.id.hex()},
-                            {"snapshot_time", to_rfc3339(plan.snapshot.end)},
-                            {"snapshot_bytes", plan.snapshot_bytes},
-                            {"log_bytes", plan.log_bytes},
-                            {"timeline", plan.timeline},
-                            {"target", postgres::describe(plan.target)},
-                            {"notes", result.notes},
-                            {"plan_seconds", result.plan_seconds},
-                            {"restore_seconds", result.restore_seconds}};
-    if (plan.last_commit) value["last_commit"] = to_rfc3339(*plan.last_commit);
-    if (result.restored) {
-        value["data_directory"] = result.restored->data_directory;
-        value["files"] = result.restored->files.files;
-        value["bytes"] = result.restored->files.bytes;
-        value["written_bytes"] = result.restored->files.written_bytes;
+  private:
+    void check_options() const {
+        const auto refuse = [](const char* what, const char* hint) {
+            throw Error(ErrorCode::usage, what, hint);
+        };
+        if (!options_.protect_as.empty() && (!options_.start || options_.action != "promote"))
+            refuse("only a server that runs and takes writes can be protected",
+                   "--protect-as needs --start, and --action promote");
+        if (!options_.restart_command.empty() && !options_.ladder)
+            refuse("--restart-command is the first step of a ladder", "add --ladder");
+        if (!options_.restart_command.empty() && source_.connection.empty())
+            refuse("whether the server answers again is not to be seen",
+                   "set connection of the source in holdfast.toml");
+        if (options_.ladder && !options_.start)
+            refuse("whether a recovery works is known when its server runs", "--ladder needs --start");
+        if (options_.ladder && !options_.databases.empty())
+            refuse("a ladder goes on where a step before it has written", "leave out --database or --ladder");
     }
-    if (result.started) {
-        value["connection"] = result.started->connection;
-        value["log_file"] = result.started->log_file;
-        value["writable"] = result.started->writable;
-        value["new_timeline"] = result.started->timeline;
-        value["recovered_to"] = result.started->recovered_to.str();
-        value["last_transaction"] = result.started->last_commit;
-        value["start_seconds"] = result.started->start_seconds;
-        value["recovery_seconds"] = result.started->recovery_seconds;
-        value["ready_seconds"] = result.started->ready_seconds;
-    }
-    return value;
-}
 
-void print_result(const SourceRestoreTarget& target, const PostgresRestoreResult& result) {
-    const postgres::RecoveryPlan& plan = result.plan;
-    fmt::print("{} '{}' to {}\n", target.dry_run ? "Would restore" : "Restored", target.source,
-               postgres::describe(plan.target));
-    fmt::print("  snapshot {} of {}, {}; then {} of log on timeline {}\n", short_id(plan.snapshot.id.hex()),
-               local_time(plan.snapshot.end), format_bytes(plan.snapshot_bytes), format_bytes(plan.log_bytes),
-               plan.timeline);
-    if (plan.last_commit) fmt::print("  last commit: {}\n", to_rfc3339(*plan.last_commit));
-    for (const std::string& note : result.notes) fmt::print("  {}\n", note);
-    if (result.restored) {
-        fmt::print("  {} in {}, {} written in {:.2f} s, in {}\n",
-                   counted(result.restored->files.files, "file"), format_bytes(result.restored->files.bytes),
-                   format_bytes(result.restored->files.written_bytes), result.restore_seconds,
-                   result.restored->data_directory);
+    // Found taken before gigabytes were written.
+    void require_new_name(const Repository& repository) const {
+        const std::string& name = options_.protect_as;
+        if (context_.configuration().sources.contains(name)) {
+            throw Error(ErrorCode::already_exists,
+                        fmt::format("{} has a source '{}' already", context_.configuration().file, name),
+                        "choose another name");
+        }
+        require_new_source(repository, name);
     }
-    if (!result.started) {
-        if (result.restored)
-            fmt::print("Start it with pg_ctl -D {} start: it recovers by itself.\n",
-                       result.restored->data_directory);
-        return;
+
+    void restore(Repository& repository) {
+        const ProgressDisplay display(progress_, stderr, context_.show_progress());
+        try {
+            if (!options_.ladder || target_.dry_run) {
+                report_.result = restore_postgres(repository, what_, progress_, context_.stop());
+                return;
+            }
+            LadderSettings settings;
+            settings.restart_command = options_.restart_command;
+            settings.connection = source_.connection;
+            report_.ladder = restore_by_ladder(
+                repository, what_, settings, progress_,
+                [&](const LadderStep& step) {
+                    if (!step.why_not.empty())
+                        context_.logger().warning("a step of the ladder failed",
+                                                  {{"step", step.what}, {"reason", step.why_not}});
+                },
+                context_.stop());
+            report_.result = report_.ladder.restored;
+        } catch (const postgres::StartFailed& failed) {
+            print_log_end(failed);
+            throw;
+        }
     }
-    const postgres::StartedCluster& started = *result.started;
-    fmt::print("  started in {:.2f} s, recovered in {:.2f} s, ready in {:.2f} s{}\n", started.start_seconds,
-               started.recovery_seconds, started.ready_seconds,
-               started.last_commit.empty() ? "" : "; last transaction: " + started.last_commit);
-    fmt::print("Connect with: psql '{}'\n", started.connection);
-}
+
+    // The cluster is there: what fails now is told, and the rest goes on.
+    template <typename Body>
+    void after(const char* what, Body body) {
+        try {
+            body();
+        } catch (const Error& error) {
+            if (error.code() == ErrorCode::cancelled) throw;
+            report_.problems.push_back(fmt::format("{} failed: {}{}{}", what, error.message(),
+                                                   error.hint().empty() ? "" : "; ", error.hint()));
+        }
+    }
+
+    void record() {
+        after("recording it", [&] {
+            RestoredInstance instance;
+            instance.data_directory = report_.result->restored->data_directory;
+            for (const postgres::TablespaceLocation& place : report_.result->tablespaces)
+                instance.tablespaces.push_back(place.path);
+            instance.source = target_.source;
+            instance.target = postgres::describe(report_.result->plan.target);
+            if (report_.result->started && report_.result->started->process != 0)
+                instance.connection = report_.result->started->connection;
+            instance.creator = report_.creator;
+            instance.tags = report_.tags;
+            instance.restored = system_clock().now();
+            instance.expires = report_.expires;
+            record_instance(state_directory_of_user(), instance);
+        });
+    }
+
+    void protect(Repository& repository) {
+        const postgres::StartedCluster& started = *report_.result->started;
+        SourceConfiguration configuration = source_;
+        configuration.name = options_.protect_as;
+        configuration.spool_directory.clear();
+        if (configuration.slot.empty()) configuration.slot = default_slot;
+        configuration.data_directory = report_.result->restored->data_directory;
+        const auto original = postgres::parse_conninfo(source_.connection);
+        const std::string role = original.contains("user") ? original.at("user") : default_role;
+        configuration.connection = connection_to_restored(source_.connection, started, role);
+        ProtectRestored what;
+        what.source = configuration.name;
+        what.data_directory = configuration.data_directory;
+        what.administrator = options_.administrator.empty()
+                                 ? connection_to_restored(source_.connection, started, user_of_server())
+                                 : options_.administrator;
+        what.connection = configuration.connection;
+        what.role = role;
+        what.slot = configuration.slot;
+        what.spool_directory = spool_directory_of(context_, configuration, target_.repository);
+        ProtectedSource done;
+        done.section = source_section(configuration);
+        done.setup = set_up_restored(what, context_.logger(), context_.stop());
+        if (const std::string& file = context_.configuration().file; !file.empty()) {
+            append_source(file, configuration);
+            done.configuration_file = file;
+        }
+        const ProgressDisplay display(progress_, stderr, context_.show_progress());
+        done.snapshot = back_up_restored(repository, what, progress_, context_.stop()).report.snapshot;
+        report_.protected_as = configuration.name;
+        report_.protect = std::move(done);
+    }
+
+    // Who made the cluster, and so is its first role's name, in most.
+    std::string user_of_server() const {
+        struct stat status{};
+        const std::string& directory = report_.result->restored->data_directory;
+        if (::stat(directory.c_str(), &status) != 0) throw system_error(errno, directory);
+        OwnerNames names;
+        return names.user_name(status.st_uid);
+    }
+
+    void run_then() const {
+        const PostgresRestoreResult& result = *report_.result;
+        std::vector<std::pair<std::string, std::string>> variables{
+            {"HOLDFAST_SOURCE", target_.source},
+            {"HOLDFAST_TARGET", postgres::describe(result.plan.target)},
+            {"HOLDFAST_DATA_DIRECTORY", result.restored->data_directory}};
+        if (result.started) {
+            variables.emplace_back("HOLDFAST_CONNECTION", result.started->connection);
+            variables.emplace_back("HOLDFAST_SOCKET_DIRECTORY", result.started->socket_directory);
+            variables.emplace_back("HOLDFAST_PORT", fmt::format("{}", result.started->port));
+        }
+        const int code = run_shell_command(options_.then, variables, context_.stop());
+        if (code != 0)
+            throw Error(ErrorCode::unavailable, fmt::format("the command ended with {}", code),
+                        "the recovered cluster is there all the same");
+    }
+
+    CommandContext& context_;
+    const SourceRestoreTarget& target_;
+    const SourceRestoreOptions& options_;
+    const SourceConfiguration source_;
+    PostgresRestore what_;
+    Progress progress_;
+    SourceRestoreReport report_;
+};
 
 } // namespace
 
-void add_source_restore_options(CLI::App& command, SourceRestoreOptions& options) {
-    command.add_option("--at", options.at, "Of a PostgreSQL source: to this time, RFC 3339 with its zone");
-    command.add_option("--lsn", options.lsn, "To this position of the log");
-    command.add_option("--xid", options.xid, "To this transaction");
-    command.add_option("--restore-point", options.restore_point, "To this named restore point");
-    command.add_option("--snapshot", options.snapshot,
-                       "From this snapshot; without a target, to where it is consistent");
-    command.add_flag("--exclusive", options.exclusive, "Without what happened at the target itself");
-    command.add_option("--timeline", options.timeline, "Along this timeline (default: the newest)");
-    command
-        .add_option("--tablespace", options.tablespaces,
-                    "NAME=DIRECTORY: a tablespace's new place; may be repeated")
-        ->allow_extra_args(false);
-    command.add_option("--action", options.action, "What the server does at the target")
-        ->check(CLI::IsMember({"promote", "pause", "shutdown"}))
-        ->capture_default_str();
-    command.add_flag("--start", options.start, "Start a server over it, and wait until it answers");
-    command.add_option("--port", options.port, "Of that server")->capture_default_str();
-    command.add_option("--socket-directory", options.socket_directory,
-                       "Where its socket is (default: the data directory)");
-    command.add_option("--listen", options.listen, "Addresses that it listens on (default: none)");
-    command.add_option("--pg-bindir", options.bin_directory, "Where the programs of its version are");
-    command.add_option("--setting", options.settings, "NAME=VALUE for that server; may be repeated")
-        ->allow_extra_args(false);
-}
-
 int run_source_restore(CommandContext& context, const SourceRestoreTarget& target,
                        const SourceRestoreOptions& options) {
-    const OpenRepository open = context.open(target.repository);
-    const PostgresRestore what = make_request(context, *open.repository, target, options);
-    Progress progress;
-    PostgresRestoreResult result;
-    {
-        const ProgressDisplay display(progress, stderr, context.show_progress());
-        result = restore_postgres(*open.repository, what, progress, context.stop());
-    }
-    context.report(result_json(result), [&] { print_result(target, result); }, target.dry_run);
-    return exit_done;
+    return SourceRestore(context, target, options).run();
 }
 
 } // namespace holdfast

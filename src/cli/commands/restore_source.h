@@ -13,16 +13,26 @@ struct SourceRestoreOptions {
     std::uint64_t xid = 0;
     std::uint32_t timeline = 0;
     bool exclusive = false;
-    std::vector<std::string> tablespaces;
+    std::vector<std::string> tablespaces, databases;
     std::string action = "promote";
     bool start = false;
     std::uint16_t port = 5432;
     std::string socket_directory, listen, bin_directory;
     std::vector<std::string> settings;
+    std::string standby_of; // a connection string
+    std::string memory;     // "2G"
+    unsigned processors = 0;
+    int niceness = 0;
+    std::string protect_as, administrator;
+    std::vector<std::string> tags;
+    std::string expires; // "24h"
+    std::string then;    // a command
+    bool ladder = false;
+    std::string restart_command;
 
     bool any() const {
         return !at.empty() || !lsn.empty() || !restore_point.empty() || !snapshot.empty() || xid != 0 ||
-               start;
+               start || !databases.empty() || ladder || !tags.empty() || !expires.empty();
     }
 };
 

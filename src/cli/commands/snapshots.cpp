@@ -11,6 +11,8 @@ namespace {
 struct Arguments {
     std::string repository;
     std::string source;
+    std::string before;
+    std::size_t newest = 0; // 0: all
 };
 
 std::string tags_text(const Snapshot& snapshot) {
@@ -26,7 +28,13 @@ int run_snapshots(CommandContext& context, const Arguments& arguments) {
     std::erase_if(list.snapshots, [&](const Snapshot& snapshot) {
         return !arguments.source.empty() && snapshot.source != arguments.source;
     });
+    if (!arguments.before.empty()) {
+        const Timestamp before = from_rfc3339(arguments.before);
+        std::erase_if(list.snapshots, [&](const Snapshot& snapshot) { return snapshot.end > before; });
+    }
     std::reverse(list.snapshots.begin(), list.snapshots.end());
+    if (arguments.newest != 0 && list.snapshots.size() > arguments.newest)
+        list.snapshots.resize(arguments.newest);
 
     nlohmann::json value = nlohmann::json::array();
     for (const Snapshot& snapshot : list.snapshots) value.push_back(to_json(snapshot));
@@ -55,6 +63,8 @@ void add_snapshots(CLI::App& app, RunCommand& run) {
     CLI::App* command = app.add_subcommand("snapshots", "List snapshots, newest first");
     add_repository_option(*command, arguments->repository);
     command->add_option("--source", arguments->source, "Only of this source");
+    command->add_option("--before", arguments->before, "Only those that were complete by then, RFC 3339");
+    command->add_option("--newest", arguments->newest, "Only so many")->check(CLI::PositiveNumber);
     command->callback([arguments, &run] {
         run = [arguments](CommandContext& context) { return run_snapshots(context, *arguments); };
     });

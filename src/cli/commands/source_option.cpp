@@ -30,16 +30,25 @@ SourceConfiguration source_named(const CommandContext& context, const std::strin
 
 std::string spool_directory_of(const CommandContext& context, const SourceConfiguration& source,
                                const std::string& repository_url) {
-    if (!source.spool_directory.empty()) return source.spool_directory;
     const std::string& url = repository_url.empty() ? context.configuration().repository : repository_url;
     const std::string both = url + '\n' + source.name;
     const std::string own = derive_hash<8>("holdfast spool directory 1", as_bytes(both)).hex();
+    // Below a configured one too: what was noted of one repository is not true of another.
+    if (!source.spool_directory.empty()) return fmt::format("{}/{}", source.spool_directory, own);
+    try {
+        return fmt::format("{}/{}", state_directory_of_user(), own);
+    } catch (const Error&) {
+        throw Error(ErrorCode::usage, "there is no place for what waits",
+                    fmt::format("set spool_directory below [source.{}], or HOME", source.name));
+    }
+}
+
+std::string state_directory_of_user() {
     if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/')
-        return fmt::format("{}/holdfast/{}", state, own);
+        return fmt::format("{}/holdfast", state);
     if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/')
-        return fmt::format("{}/.local/state/holdfast/{}", home, own);
-    throw Error(ErrorCode::usage, "there is no place for what waits",
-                fmt::format("set spool_directory below [source.{}], or HOME", source.name));
+        return fmt::format("{}/.local/state/holdfast", home);
+    throw Error(ErrorCode::usage, "there is no place for what is remembered", "set HOME");
 }
 
 } // namespace holdfast

@@ -10,9 +10,13 @@ namespace holdfast {
 SourceConfiguration source_named(const CommandContext& context, const std::string& name,
                                  std::string_view kind);
 
-// Where what belongs to the source and the repository waits on this machine: as configured, or below
-// XDG_STATE_HOME or HOME. Throws Error(usage) when neither says.
+// Where what belongs to the source and this repository waits on this machine, a directory of its own: below
+// the configured one, XDG_STATE_HOME or HOME. Throws Error(usage) when neither says.
 std::string spool_directory_of(const CommandContext& context, const SourceConfiguration& source,
                                const std::string& repository_url);
+
+// Where what commands remember on this machine lies: "holdfast" below XDG_STATE_HOME, or HOME. Throws
+// Error(usage) when neither says.
+std::string state_directory_of_user();
 
 } // namespace holdfast

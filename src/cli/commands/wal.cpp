@@ -1,16 +1,20 @@
 #include "base/error.h"
+#include "base/file_descriptor.h"
 #include "base/task_group.h"
 #include "cli/commands/program_words.h"
 #include "cli/commands/repository_option.h"
 #include "cli/commands/source_option.h"
 #include "cli/commands/wal_verify.h"
 #include "cli/text.h"
+#include "postgres/archive/log_replacement.h"
 #include "postgres/archive/wal_fetch.h"
 #include "postgres/archive/wal_push.h"
 #include "postgres/receive/receive_wal.h"
 
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <filesystem>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -24,6 +28,7 @@ namespace {
 struct Arguments {
     std::string repository;
     std::string source, file, destination, path;
+    std::string until, replacements;
     unsigned batch = 64;
     unsigned ahead = 16;
     bool new_cluster = false;
@@ -74,6 +79,18 @@ int run_push(CommandContext& context, const Arguments& arguments) {
     return exit_done;
 }
 
+constexpr std::size_t most_replacement_bytes = 16u << 20;
+
+std::optional<postgres::Lsn> parse_until(const Arguments& arguments) {
+    if (arguments.until.empty()) return std::nullopt;
+    const auto until = postgres::parse_lsn(arguments.until);
+    if (!until) {
+        throw Error(ErrorCode::usage, fmt::format("--until: '{}' is no position", arguments.until),
+                    "such as 16/B374D848");
+    }
+    return until;
+}
+
 // This program again, in the background: it goes on when the command has answered.
 void start_in_background(CommandContext& context, const std::vector<std::string>& words) {
     std::vector<std::string> line = program_words(context);
@@ -95,8 +112,32 @@ void start_in_background(CommandContext& context, const std::vector<std::string>
     if (failed != 0) context.logger().warning("nothing is fetched ahead", {{"error", failed}});
 }
 
+// What a recovery asked for beyond the file itself. False when the log ends before it.
+bool adapt_fetched(const Arguments& arguments) {
+    if (arguments.until.empty() && arguments.replacements.empty()) return true;
+    const std::uint64_t bytes = std::filesystem::file_size(arguments.destination);
+    if (bytes == 0 || !std::has_single_bit(bytes)) return true; // no segment
+    const auto start = postgres::parse_segment_name(arguments.file, bytes);
+    if (!start) return true;
+    const postgres::WalRange segment{start->timeline, start->begin, start->begin + bytes};
+    if (const auto until = parse_until(arguments)) {
+        if (*until <= segment.begin) {
+            ::unlink(arguments.destination.c_str());
+            return false;
+        }
+        postgres::end_log_at(*until, arguments.destination, segment);
+    }
+    if (!arguments.replacements.empty()) {
+        const Bytes text = read_file(arguments.replacements, most_replacement_bytes);
+        postgres::apply_replacements(postgres::parse_replacements(as_text(text), arguments.replacements),
+                                     arguments.destination, segment);
+    }
+    return true;
+}
+
 int run_fetch(CommandContext& context, const Arguments& arguments) {
     const SourceConfiguration source = source_named(context, arguments.source, kind);
+    parse_until(arguments);
     const std::string spool = spool_directory_of(context, source, arguments.repository) + "/fetched";
     const auto fetch_ahead = [&] {
         if (arguments.ahead == 0 || postgres::prefetched(spool) > arguments.ahead / 2) return;
@@ -115,6 +156,7 @@ int run_fetch(CommandContext& context, const Arguments& arguments) {
         found = segment_bytes != 0 && postgres::fetch_wal_file(archive, arguments.file, arguments.destination,
                                                                segment_bytes, context.stop());
     }
+    if (found) found = adapt_fetched(arguments);
     if (found && !arguments.file.ends_with(".history")) fetch_ahead();
     context.report({{"file", arguments.file}, {"found", found}},
                    [&] { fmt::print("{}: {}\n", arguments.file, found ? "fetched" : "not in the archive"); });
@@ -259,6 +301,9 @@ void add_wal(CLI::App& app, RunCommand& run) {
         add("fetch", "Write a file of the log; for restore_command: fetch SOURCE %f %p", run_fetch);
     fetch->add_option("FILE", from->file, "Its name, as %f says")->required();
     fetch->add_option("DESTINATION", from->destination, "Where to write it, as %p says")->required();
+    fetch->add_option("--until", from->until, "The log ends at this position, whatever the archive has");
+    fetch->add_option("--replace", from->replacements,
+                      "A file that restore made, with what is to be replaced in the log");
     fetch->add_option("--ahead", from->ahead, "How many segments are fetched ahead; 0: none")
         ->check(CLI::Range(0U, 1024U))
         ->capture_default_str();

@@ -1,10 +1,11 @@
 #include "base/error.h"
+#include "base/task_group.h"
 #include "cli/commands/repository_option.h"
 #include "cli/commands/source_option.h"
 #include "cli/commands/window_output.h"
 #include "cli/text.h"
 #include "postgres/receive/receive_wal.h"
-#include "postgres/recovery/recovery_plan.h"
+#include "postgres/recovery/recovery_estimate.h"
 #include "postgres/recovery/recovery_window.h"
 #include "postgres/server/cluster_facts.h"
 #include "postgres/server/connection.h"
@@ -72,12 +73,19 @@ int run_window(CommandContext& context, const Arguments& arguments) {
     const postgres::RecoveryWindow window = postgres::recovery_window(from);
     nlohmann::json value = to_json(window);
     std::optional<postgres::RecoveryPlan> plan;
+    std::optional<postgres::RecoveryEstimate> estimate;
     if (!arguments.at.empty()) {
         plan = postgres::plan_recovery(from, {.target = postgres::RecoverToTime{from_rfc3339(arguments.at)}});
         value["plan"] = {{"snapshot", plan->snapshot.id.hex()},
                          {"snapshot_bytes", plan->snapshot_bytes},
                          {"log_bytes", plan->log_bytes},
                          {"timeline", plan->timeline}};
+        estimate = estimate_recovery(from, *plan, plan->snapshot_bytes, worker_count(), system_clock());
+        if (estimate) {
+            value["plan"]["estimated_seconds"] = estimate->seconds();
+            value["plan"]["estimated_restore_seconds"] = estimate->restore_seconds;
+            value["plan"]["estimated_replay_seconds"] = estimate->replay_seconds;
+        }
     }
     const std::optional<Exposure> exposure = exposure_of(context, source, window);
     if (exposure) value["exposure"] = {{"bytes", exposure->bytes}, {"seconds", exposure->seconds}};
@@ -94,6 +102,11 @@ int run_window(CommandContext& context, const Arguments& arguments) {
             fmt::print("To {}: snapshot {} of {} ({}), then {} of log on timeline {}\n", arguments.at,
                        short_id(plan->snapshot.id.hex()), local_time(plan->snapshot.end),
                        format_bytes(plan->snapshot_bytes), format_bytes(plan->log_bytes), plan->timeline);
+            if (estimate)
+                fmt::print("  about {}: {} for the files, {} for the log\n",
+                           format_duration(estimate->seconds()), format_duration(estimate->restore_seconds),
+                           format_duration(estimate->replay_seconds));
+            for (const std::string& note : plan->notes) fmt::print("  {}\n", note);
         }
     });
     return window.ranges.empty() || !window.unbroken() ? exit_incomplete : exit_done;

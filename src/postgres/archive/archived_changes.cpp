@@ -5,6 +5,8 @@
 #include "postgres/wal/wal_reader.h"
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -41,9 +43,13 @@ bool decode_across(const WalArchive& archive, TimelineId timeline, const WalDeta
 
 class Gathering {
   public:
-    Gathering(const WalArchive& archive, const WalRange& range, bool may_read_content,
+    Gathering(const WalArchive& archive, const WalRange& range, Lsn agreed, bool may_read_content,
               const CallOptions& call)
-        : archive_(archive), range_(range), may_read_content_(may_read_content), call_(call) {}
+        : archive_(archive),
+          range_(range),
+          agreed_(agreed),
+          may_read_content_(may_read_content),
+          call_(call) {}
 
     ArchivedChanges run() {
         const std::vector<LogSliceId> slices = archive_.slices_of(range_, call_);
@@ -54,6 +60,8 @@ class Gathering {
                                        path.empty() ? range_.begin.str() : Lsn{path.back().end}.str(),
                                        range_.end.str()));
         }
+        if (const std::string why = rivals(slices); !why.empty()) return missing(why);
+        if (const std::string why = disagreement(slices); !why.empty()) return missing(why);
         for (const PathStep& step : path) {
             if (const std::string why = add(step.slice); !why.empty()) return missing(why);
         }
@@ -73,6 +81,49 @@ class Gathering {
         return found;
     }
 
+    // Two contents of one stretch: the server was set back to an earlier state, or two servers have written.
+    // Which of them the pages are of is not told by either. Empty when there are none.
+    std::string rivals(const std::vector<LogSliceId>& slices) const {
+        std::map<std::pair<std::uint64_t, std::uint64_t>, std::vector<const LogSliceId*>> by_range;
+        for (const LogSliceId& slice : slices)
+            by_range[{slice.range.begin, slice.range.end}].push_back(&slice);
+        for (const auto& [range, same] : by_range) {
+            std::optional<SliceDigest> digest;
+            for (const LogSliceId* slice : same.size() > 1 ? same : std::vector<const LogSliceId*>()) {
+                const SliceDigest found = archive_.reader().info(*slice, call_).digest;
+                if (digest && *digest != found) return two_contents(range.first, range.second);
+                digest = found;
+            }
+        }
+        return {};
+    }
+
+    // Slices of different lengths are compared where it matters most: before the end of the earlier backup.
+    std::string disagreement(const std::vector<LogSliceId>& slices) const {
+        if (!may_read_content_) return {};
+        std::vector<LogSliceId> there;
+        for (const LogSliceId& slice : slices) {
+            if (slice.range.begin < agreed_.value && agreed_.value <= slice.range.end) there.push_back(slice);
+        }
+        if (there.size() < 2) return {};
+        const Bytes first = archive_.reader().content(there[0], call_).bytes;
+        for (std::size_t i = 1; i < there.size(); ++i) {
+            const Bytes next = archive_.reader().content(there[i], call_).bytes;
+            const std::uint64_t begin = std::max(there[0].range.begin, there[i].range.begin);
+            const std::uint64_t bytes = agreed_.value - begin;
+            if (!std::ranges::equal(ByteView(first).subspan(begin - there[0].range.begin, bytes),
+                                    ByteView(next).subspan(begin - there[i].range.begin, bytes)))
+                return two_contents(begin, agreed_.value);
+        }
+        return {};
+    }
+
+    static std::string two_contents(std::uint64_t begin, std::uint64_t end) {
+        return fmt::format(
+            "the archive has two contents for {} to {}: the server was set back, or two have written it",
+            Lsn{begin}.str(), Lsn{end}.str());
+    }
+
     // Empty when it went well. Records before the range do no harm: a page that they changed is read once
     // more.
     std::string add(const LogSliceId& slice) {
@@ -82,6 +133,14 @@ class Gathering {
         const Bytes summary = archive_.reader().summary(slice, call_);
         if (summary.empty()) return {}; // within one long record
         BlockChanges next = BlockChanges::decode(summary);
+        const Lsn last = std::exchange(last_record_, details_.last);
+        if (changes_ && last && details_.previous && same_record_start(next.from(), changes_->to()) &&
+            details_.previous != last) {
+            return fmt::format(
+                "slice {} does not follow the one before it: its first record comes behind {}, "
+                "and that one ends with {}",
+                slice.name(), details_.previous.str(), last.str());
+        }
         if (!changes_) {
             if (next.from() > range_.begin && !same_record_start(next.from(), range_.begin)) {
                 changes_.emplace(range_.begin);
@@ -122,17 +181,29 @@ class Gathering {
 
     const WalArchive& archive_;
     const WalRange range_;
+    const Lsn agreed_;
     const bool may_read_content_;
     const CallOptions& call_;
     std::optional<BlockChanges> changes_;
-    WalDetails details_;
+    WalDetails details_; // of the slice at hand
+    Lsn last_record_;    // of the one before; 0: not known
 };
 
 } // namespace
 
-ArchivedChanges changes_between(const WalArchive& archive, const WalRange& range, bool may_read_content,
-                                const CallOptions& call) {
-    return Gathering(archive, range, may_read_content, call).run();
+ArchivedChanges changes_between(const WalArchive& archive, const WalRange& range, Lsn agreed,
+                                bool may_read_content, const CallOptions& call) {
+    try {
+        return Gathering(archive, range, agreed, may_read_content, call).run();
+    } catch (const Error& error) {
+        // A slice that is lost, damaged or not for this key: then everything is read, as without any.
+        if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::not_found &&
+            error.code() != ErrorCode::wrong_key && error.code() != ErrorCode::access_denied)
+            throw;
+        ArchivedChanges found;
+        found.missing = error.message();
+        return found;
+    }
 }
 
 // Whatever was made anew under a number, and whole directories that were copied, come as a shortest length of

@@ -17,10 +17,12 @@ struct ArchivedChanges {
 };
 
 // From the summaries of slices; where a record crosses from one slice to another that was written by somebody
-// else, and neither tells of it, the content is read, if the keys read content. `from` and `to` are starts of
-// records, such as redo positions.
-ArchivedChanges changes_between(const WalArchive& archive, const WalRange& range, bool may_read_content,
-                                const CallOptions& call = {});
+// else, and neither tells of it, the content is read, if the keys read content. The range's ends are starts
+// of records, such as redo positions. Up to `agreed`, where the earlier backup ended, all that the archive
+// has must be of one history: nothing is told of a server that was set back to an earlier state and went on.
+// A slice that cannot be read is one that is missing.
+ArchivedChanges changes_between(const WalArchive& archive, const WalRange& range, Lsn agreed,
+                                bool may_read_content, const CallOptions& call = {});
 
 // A change map as a capture asks for it.
 class MappedBlocks final : public ChangedBlocks {

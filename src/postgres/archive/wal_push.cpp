@@ -3,13 +3,10 @@
 #include "base/error.h"
 #include "base/file_descriptor.h"
 #include "postgres/archive/same_cluster.h"
-#include "postgres/archive/slice_presence.h"
-#include "postgres/archive/slice_upload.h"
-#include "postgres/archive/wal_archive.h"
+#include "postgres/archive/slice_intake.h"
 #include "postgres/archive/wal_file_name.h"
 
 #include <algorithm>
-#include <atomic>
 #include <filesystem>
 
 #include <fcntl.h>
@@ -25,7 +22,6 @@ namespace fs = std::filesystem;
 constexpr std::size_t largest_history_file_bytes = 1u << 20;
 constexpr std::size_t segment_header_bytes = 40;
 constexpr std::size_t read_bytes = 1u << 20;
-constexpr std::size_t waiting_slice_bytes = 32u << 20;
 
 std::string note_path(const std::string& spool_directory, const std::string& name) {
     return spool_directory + "/pushed-" + name;
@@ -114,9 +110,8 @@ class Push {
                 }
             }
         }
-        if (upload_) upload_->finish();
+        finish();
         for (std::size_t i = 1; i < paths_.size(); ++i) leave_note(paths_[i]);
-        report_.stored_bytes = stored_bytes_;
         return std::move(report_);
     }
 
@@ -127,19 +122,28 @@ class Push {
             const std::string name = segment_name(range.timeline, at, segment_bytes);
             outcome_ = PushOutcome::already_there;
             const SegmentFile segment = open_segment(directory + "/" + name, *parse_wal_file_name(name));
-            if (is_full(segment)) {
+            // Behind the range the server may not have made durable what it has written: after a crash it
+            // would write something else there.
+            const std::uint64_t wanted_bytes = std::min<std::uint64_t>(range.end - at, segment_bytes);
+            if (wanted_bytes == segment_bytes && is_full(segment)) {
                 push_segment(segment);
             } else {
-                push_partial(segment);
+                push_partial(segment, wanted_bytes);
             }
             report_.files.push_back({name, outcome_});
         }
-        if (upload_) upload_->finish();
-        report_.stored_bytes = stored_bytes_;
+        finish();
         return std::move(report_);
     }
 
   private:
+    void finish() {
+        if (!intake_) return;
+        intake_->finish();
+        report_.stored_bytes = intake_->stored_bytes();
+        report_.alarms = std::move(intake_->alarms());
+    }
+
     static bool is_full(const SegmentFile& segment) {
         WalReader reader(source_of(segment), segment.begin, [](const WalRecord&) {});
         read_segment(segment, [&](ByteView piece) { reader.feed(piece); });
@@ -162,7 +166,7 @@ class Push {
             push_history(path, name->timeline);
             break;
         case WalFileKind::partial:
-            push_partial(open_segment(path, *name));
+            push_partial(open_segment(path, *name), UINT64_MAX);
             break;
         case WalFileKind::segment:
             push_segment(open_segment(path, *name));
@@ -200,7 +204,7 @@ class Push {
 
     // The archive of the cluster that wrote this, made ready with the first file that says which it is.
     void meet(std::uint64_t system_identifier) {
-        if (log_) {
+        if (intake_) {
             if (system_identifier_ == system_identifier) return;
             throw Error(ErrorCode::corrupt, "the files of one directory are of two clusters");
         }
@@ -208,30 +212,15 @@ class Push {
         const ArchiveId archive = wal_archive_id(repository_.keys(), settings_.source, system_identifier);
         if (!settings_.new_cluster)
             expect_same_cluster(repository_, settings_.source, archive, settings_.spool_directory);
-        archive_.emplace(repository_.context(), archive);
-        log_.emplace(repository_.context(), archive, settings_.compression_level);
-        upload_.emplace(
-            *log_, settings_.workers, waiting_slice_bytes,
-            [this](const LogSliceId&, std::size_t bytes) { stored_bytes_ += bytes; }, stop_);
+        intake_.emplace(repository_, archive,
+                        SliceIntakeSettings{settings_.source, settings_.workers, settings_.compression_level},
+                        stop_);
     }
 
     void push_history(const std::string& path, TimelineId timeline) {
         const Bytes text = read_file(path, largest_history_file_bytes);
-        const TimelineHistory history = TimelineHistory::parse(timeline, as_text(text));
         meet(system_identifier_of_neighbours(path));
-        if (const auto known = archive_->history_text(timeline)) {
-            if (TimelineHistory::parse(timeline, *known) == history) return;
-            alarm(fmt::format("two clusters have both begun timeline {}: their history files differ",
-                              timeline));
-            outcome_ = PushOutcome::beside;
-        } else {
-            outcome_ = PushOutcome::stored;
-        }
-        CutSlice slice;
-        slice.range = {timeline, 0, 0};
-        slice.details.system_identifier = system_identifier_;
-        slice.details.history = std::string(as_text(text));
-        upload_->add(std::move(slice));
+        note(intake_->add_history(timeline, as_text(text), system_identifier_));
     }
 
     // A history file does not say of which cluster it is: the segments beside it do.
@@ -255,10 +244,13 @@ class Push {
     }
 
     // As far as it is log: behind that are another time's bytes.
-    void push_partial(const SegmentFile& segment) {
+    void push_partial(const SegmentFile& segment, std::uint64_t wanted_bytes) {
         meet(segment.header.system_identifier);
         begin_at(segment, Undecodable::drop);
-        read_segment(segment, [&](ByteView piece) { slicer_->feed(piece); });
+        read_segment(segment, [&](ByteView piece) {
+            slicer_->feed(piece.first(std::min<std::uint64_t>(piece.size(), wanted_bytes)));
+            wanted_bytes -= std::min<std::uint64_t>(piece.size(), wanted_bytes);
+        });
         outcome_ = slicer_->position() == segment.begin ? PushOutcome::not_needed : outcome_;
         if (std::optional<CutSlice> slice = slicer_->flush()) take(std::move(*slice));
         slicer_.reset();
@@ -280,8 +272,8 @@ class Push {
             throw;
         }
         if (slicer_->broken()) {
-            alarm(fmt::format("{} does not decode from {} on: {}", segment.name, slicer_->broken()->at.str(),
-                              slicer_->broken()->detail));
+            intake_->alarm(fmt::format("{} does not decode from {} on: {}", segment.name,
+                                       slicer_->broken()->at.str(), slicer_->broken()->detail));
         }
     }
 
@@ -307,28 +299,13 @@ class Push {
         }
     }
 
-    // Stores a slice unless the archive has it.
-    void take(CutSlice slice) {
-        const WalRange range{slice.range.branch, Lsn{slice.range.begin}, Lsn{slice.range.end}};
-        const SlicePresence presence =
-            presence_of(*archive_, *log_, repository_.keys().reads_content(), slice, {.stop = stop_});
-        if (presence == SlicePresence::same) return;
-        if (presence == SlicePresence::other) {
-            outcome_ = PushOutcome::beside;
-            alarm(fmt::format(
-                "the archive has other content for {} to {} on timeline {}: two clusters write it, or "
-                "one was set back to an earlier state. Both are kept",
-                range.begin.str(), range.end.str(), range.timeline));
-        } else if (outcome_ == PushOutcome::already_there) {
-            outcome_ = PushOutcome::stored;
-        }
-        upload_->add(std::move(slice));
-    }
+    void take(CutSlice slice) { note(intake_->add(std::move(slice))); }
 
-    void alarm(std::string what) {
-        repository_.logger().error("the log of a source needs looking at",
-                                   {{"source", settings_.source}, {"what", what}});
-        report_.alarms.push_back(std::move(what));
+    // One slice of a file that is stored, or beside another, makes the file so.
+    void note(SliceIntake::Outcome outcome) {
+        if (outcome == SliceIntake::Outcome::beside) outcome_ = PushOutcome::beside;
+        if (outcome == SliceIntake::Outcome::stored && outcome_ == PushOutcome::already_there)
+            outcome_ = PushOutcome::stored;
     }
 
     Repository& repository_;
@@ -339,10 +316,7 @@ class Push {
     std::vector<std::string> paths_, identities_;
     std::uint64_t system_identifier_ = 0;
     TimelineId slicing_ = 0;
-    std::atomic<std::uint64_t> stored_bytes_{0};
-    std::optional<WalArchive> archive_;
-    std::optional<LogWriter> log_;
-    std::optional<SliceUpload> upload_; // behind what its workers use
+    std::optional<SliceIntake> intake_;
     std::optional<WalSlicer> slicer_;
 };
 

@@ -32,6 +32,15 @@ ControlFile control_of(const ClusterCaptureRequest& request, const std::stop_tok
                                 *request.system_identifier),
                     "check data_directory and connection of the source");
     }
+    // A server that has begun a backup at a position has a checkpoint from there on, and all that came before
+    // it in its files. Those of another server of the cluster may lack it, and nothing would bring it back.
+    if (control.checkpoint.redo < request.start) {
+        throw Error(ErrorCode::usage,
+                    fmt::format("{} is not the data directory of the server that began the backup: its last "
+                                "checkpoint is at {}, before {}",
+                                request.data_directory, control.checkpoint.redo.str(), request.start.str()),
+                    "check data_directory and connection of the source: both must be of one server");
+    }
     return control;
 }
 
@@ -44,15 +53,25 @@ ClusterCapture capture_cluster(BackupRun& run, const ClusterCaptureRequest& requ
     try {
         return capturer.capture();
     } catch (const Error& error) {
-        if (error.code() == ErrorCode::cancelled && stop.stop_requested()) {
-            try {
-                if (const std::optional<NodeRef> root = capturer.root_so_far()) run.end_early(*root);
-            } catch (const Error& second) {
-                request.logger->warning("no last checkpoint", {{"reason", second.message()}});
-            }
-        }
+        if (error.code() == ErrorCode::cancelled && stop.stop_requested())
+            save_unfinished(run, [&] { return capturer.root_so_far(); }, *request.logger);
         throw;
     }
+}
+
+void save_unfinished(BackupRun& run, const std::function<std::optional<NodeRef>()>& root, Logger& logger) {
+    try {
+        if (const std::optional<NodeRef> so_far = root()) run.end_early(*so_far);
+    } catch (const Error& error) {
+        logger.warning("no last checkpoint", {{"reason", error.message()}});
+    }
+}
+
+TreeEntry unfinished_entry(TreeEntry entry, FileContentResult part) {
+    entry.flags |= entry_flag::incomplete;
+    entry.size = part.size_bytes;
+    entry.content = std::move(part.content);
+    return entry;
 }
 
 NodeRef finish_cluster_tree(BackupRun& run, const ClusterCapture& capture, std::span<const ExtraFile> extras,

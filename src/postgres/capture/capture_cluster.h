@@ -11,6 +11,7 @@
 #include "postgres/files/tablespace_map.h"
 #include "repository/backup_run.h"
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -90,6 +91,12 @@ struct ClusterCapture {
 // until its sum is right. Files that vanish, shrink or grow meanwhile are what the log's replay expects.
 ClusterCapture capture_cluster(BackupRun& run, const ClusterCaptureRequest& request, Progress& progress,
                                std::stop_token stop);
+
+// For who captures and was stopped: saves `root`, the tree as far as it came, if there is one, for the next
+// run to go on from. What hinders it is logged.
+void save_unfinished(BackupRun& run, const std::function<std::optional<NodeRef>()>& root, Logger& logger);
+// The entry of a file in the tree of an unfinished run, which has `part` of it.
+TreeEntry unfinished_entry(TreeEntry entry, FileContentResult part);
 
 // A small file of the tree's folder /holdfast.
 struct ExtraFile {

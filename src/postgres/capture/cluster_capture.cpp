@@ -83,15 +83,12 @@ ClusterCapturer::ClusterCapturer(BackupRun& run, const ClusterCaptureRequest& re
     find_earlier_trees();
 }
 
-// A checkpoint of an interrupted run comes before the parent, where there is one.
 void ClusterCapturer::find_earlier_trees() {
-    std::vector<NodeRef> roots = run_.previous_roots();
-    const bool with_parent = run_.parent() && !roots.empty() && roots.back() == run_.parent()->root;
-    parent_.emplace(run_, with_parent ? std::optional(roots.back()) : std::nullopt);
-    const bool with_checkpoint = roots.size() > (with_parent ? 1U : 0U);
-    checkpoint_.emplace(run_, with_checkpoint ? std::optional(roots.front()) : std::nullopt);
+    const EarlierRoots roots = earlier_roots(run_);
+    parent_.emplace(run_, roots.parent);
+    checkpoint_.emplace(run_, roots.checkpoint);
     if (request_.changes == nullptr) return;
-    if (!with_parent) {
+    if (!roots.parent) {
         result_.everything_read_because = "there is no earlier snapshot to build on";
     } else if (run_.parent()->id != request_.changes_since) {
         result_.everything_read_because = "what has changed is known since another snapshot than the last";

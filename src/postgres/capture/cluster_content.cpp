@@ -56,20 +56,13 @@ FileContentResult ClusterCapturer::write(Item& item) {
     FileWriteOptions options;
     if (file.order().relation) options.mode = SplitMode::pages;
     if (file.order().pages) options.changed = &*file.order().pages;
-    const auto unfinished = [&](FileContentResult part) {
-        TreeEntry entry = item.entry;
-        entry.flags |= entry_flag::incomplete;
-        entry.size = part.size_bytes;
-        entry.content = std::move(part.content);
-        return entry;
-    };
     options.segment_done = [&](const std::function<FileContentResult()>& so_far) {
         if (!run_.checkpoint_due()) return;
-        const TreeEntry entry = unfinished(so_far());
+        const TreeEntry entry = unfinished_entry(item.entry, so_far());
         run_.save_checkpoint(root_with(&entry));
     };
     options.stopped = [&](const std::function<FileContentResult()>& so_far) {
-        unfinished_ = unfinished(so_far());
+        unfinished_ = unfinished_entry(item.entry, so_far());
     };
     return run_.files().write(file, before, options);
 }

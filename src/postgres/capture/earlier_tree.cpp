@@ -2,6 +2,15 @@
 
 namespace holdfast::postgres {
 
+// A checkpoint of an interrupted run comes before the parent, where there is one.
+EarlierRoots earlier_roots(const BackupRun& run) {
+    const std::vector<NodeRef>& roots = run.previous_roots();
+    EarlierRoots found;
+    if (run.parent() && !roots.empty() && roots.back() == run.parent()->root) found.parent = roots.back();
+    if (roots.size() > (found.parent ? 1U : 0U)) found.checkpoint = roots.front();
+    return found;
+}
+
 EarlierTree::EarlierTree(BackupRun& run, const std::optional<NodeRef>& root) : run_(run) {
     levels_.emplace_back(run.nodes(), root ? std::vector{*root} : std::vector<NodeRef>(),
                          [](const NodeRef&) {});

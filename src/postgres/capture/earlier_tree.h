@@ -10,6 +10,13 @@
 
 namespace holdfast::postgres {
 
+// What there is to compare with: the tree of the run's parent, and that of an interrupted run which is newer.
+struct EarlierRoots {
+    std::optional<NodeRef> parent;
+    std::optional<NodeRef> checkpoint;
+};
+EarlierRoots earlier_roots(const BackupRun& run);
+
 // Not thread-safe. The run must outlive it; it stays where it is, since it is referred to.
 class EarlierTree {
   public:

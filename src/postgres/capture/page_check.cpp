@@ -23,6 +23,10 @@ std::size_t sort_and_unite(std::vector<BadPage>& pages) {
     return count;
 }
 
+bool is_good(const PageVerdict& verdict) {
+    return verdict.state == PageState::good || verdict.state == PageState::unused;
+}
+
 } // namespace
 
 void PageFindings::settle(Lsn stop) {
@@ -35,23 +39,37 @@ void PageFindings::settle(Lsn stop) {
     std::ranges::stable_sort(bad, {}, place_of);
 }
 
-void PageCheck::check(ClusterFile& file, const RelationSegment& segment, const std::string& path,
-                      std::uint64_t offset, MutableByteView bytes, const std::stop_token& stop) {
-    if (!settings_.rules.checksums) return;
-    const std::size_t size = settings_.block_bytes;
-    const auto judge = [&](std::size_t at, std::uint32_t block) {
-        return judge_page(ByteView(bytes).subspan(at, size),
-                          segment.segment * settings_.segment_blocks + block, settings_.rules);
-    };
-    const auto good = [](const PageVerdict& verdict) {
-        return verdict.state == PageState::good || verdict.state == PageState::unused;
-    };
+void PageFindings::settle(const std::function<bool(const BadPage&)>& restored) {
+    bad_pages += unsettled.size();
+    std::ranges::move(unsettled, std::back_inserter(bad));
+    unsettled.clear();
+    bad_pages -= std::erase_if(bad, restored);
+    std::ranges::stable_sort(bad, {}, place_of);
+    if (bad.size() > most_findings) bad.resize(most_findings);
+}
+
+PageVerdict PageCheck::judge(const RelationSegment& segment, std::uint32_t block, ByteView page) const {
+    return judge_page(page, segment.segment * settings_.segment_blocks + block, settings_.rules);
+}
+
+// The whole blocks in `bytes` that are not good.
+std::vector<PageCheck::Suspect> PageCheck::suspects_in(const RelationSegment& segment, std::uint64_t offset,
+                                                       ByteView bytes) const {
     std::vector<Suspect> suspects;
+    if (!settings_.rules.checksums) return suspects;
+    const std::size_t size = settings_.block_bytes;
     for (std::size_t at = (size - offset % size) % size; at + size <= bytes.size(); at += size) {
         const auto block = static_cast<std::uint32_t>((offset + at) / size);
-        PageVerdict verdict = judge(at, block);
-        if (!good(verdict)) suspects.push_back({at, block, std::move(verdict)});
+        PageVerdict verdict = judge(segment, block, bytes.subspan(at, size));
+        if (!is_good(verdict)) suspects.push_back({at, block, std::move(verdict)});
     }
+    return suspects;
+}
+
+void PageCheck::check(ClusterFile& file, const RelationSegment& segment, const std::string& path,
+                      std::uint64_t offset, MutableByteView bytes, const std::stop_token& stop) {
+    const std::size_t size = settings_.block_bytes;
+    std::vector<Suspect> suspects = suspects_in(segment, offset, bytes);
     for (unsigned attempt = 0; attempt < settings_.attempts && !suspects.empty(); ++attempt) {
         if (pauses_++ < most_pauses && !clock_.sleep_for(settings_.pause, stop))
             throw Error(ErrorCode::cancelled, "stopped before it was done");
@@ -61,11 +79,16 @@ void PageCheck::check(ClusterFile& file, const RelationSegment& segment, const s
             if (!got) return false;
             if (*got < size) return true; // it was cut off meanwhile: no page any more
             std::ranges::copy(page, bytes.begin() + static_cast<std::ptrdiff_t>(suspect.at));
-            suspect.verdict = judge(suspect.at, suspect.block);
-            return good(suspect.verdict);
+            suspect.verdict = judge(segment, suspect.block, page);
+            return is_good(suspect.verdict);
         });
     }
     for (const Suspect& suspect : suspects) report(path, segment, suspect);
+}
+
+void PageCheck::check_once(const RelationSegment& segment, const std::string& path, std::uint64_t offset,
+                           ByteView bytes) {
+    for (const Suspect& suspect : suspects_in(segment, offset, bytes)) report(path, segment, suspect);
 }
 
 void PageCheck::report(const std::string& path, const RelationSegment& segment, const Suspect& suspect) {

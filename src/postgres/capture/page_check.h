@@ -7,6 +7,7 @@
 #include "postgres/files/relation_path.h"
 
 #include <atomic>
+#include <functional>
 #include <mutex>
 #include <stop_token>
 #include <string>
@@ -41,6 +42,8 @@ struct PageFindings {
 
     // Once the backup has stopped: what claims to have been changed after that was not, and is bad.
     void settle(Lsn stop);
+    // The same where it is known which pages the log restores: those are forgotten, the others are bad.
+    void settle(const std::function<bool(const BadPage&)>& restored);
 };
 
 // Thread-safe.
@@ -52,6 +55,9 @@ class PageCheck {
     // what is not good. Nothing is checked without checksums. Throws Error(cancelled).
     void check(ClusterFile& file, const RelationSegment& segment, const std::string& path,
                std::uint64_t offset, MutableByteView bytes, const std::stop_token& stop);
+    // The same where nothing can be read again.
+    void check_once(const RelationSegment& segment, const std::string& path, std::uint64_t offset,
+                    ByteView bytes);
     PageFindings take_findings();
 
   private:
@@ -60,6 +66,9 @@ class PageCheck {
         std::uint32_t block = 0;
         PageVerdict verdict;
     };
+    PageVerdict judge(const RelationSegment& segment, std::uint32_t block, ByteView page) const;
+    std::vector<Suspect> suspects_in(const RelationSegment& segment, std::uint64_t offset,
+                                     ByteView bytes) const;
     void report(const std::string& path, const RelationSegment& segment, const Suspect& suspect);
 
     const PageCheckSettings settings_;

@@ -33,12 +33,15 @@ void PageComparison::look_at_all(ByteView bytes, ContentSource& file) {
         look_at(at, bytes.subspan(at, std::min(page_bytes, bytes.size() - at)), file);
 }
 
-// What only one of both has is not compared: a file that has grown is read behind its old end in any case.
+// What only one of both has is not compared: a file that has grown is read behind its old end in any case. A
+// page of zeros has no position: the relation may have been cut short and have grown again since `start`, and
+// what came to stand there is still in the server's memory.
 bool PageComparison::differs(std::uint64_t at, Bytes now) {
     Bytes then(now.size());
     then.resize(before_.read(at, then));
     now.resize(then.size());
     if (now.size() < block_bytes_) return now != then;
+    if (std::ranges::all_of(now, [](Byte byte) { return byte == 0; })) return false;
     return !equal_but_hint_bits(now, then) && read_page_header(now).lsn <= start_;
 }
 

@@ -116,7 +116,6 @@ class Planner {
     void use(const Snapshot& snapshot) {
         plan_.snapshot = snapshot;
         plan_.log = follow_log(source_, history_, Lsn{snapshot.log->range.begin});
-        plan_.archived_until = plan_.log.end;
         if (plan_.log.end < end_of(snapshot)) {
             refuse(fmt::format("snapshot {} needs the log up to {}, and {}", snapshot.id.hex(),
                                end_of(snapshot).str(), missing()));

@@ -19,7 +19,6 @@ struct RecoveryPlan {
     Snapshot snapshot;
     TimelineId timeline = 0; // whose history is followed, always told to the server
     LogChain log;            // from the snapshot's start to where the target is, whole slices
-    Lsn archived_until;      // without a gap from there on, whatever the target
     std::uint64_t snapshot_bytes = 0;
     std::uint64_t log_bytes = 0; // not compressed
 

@@ -118,6 +118,12 @@ RecoverySource load_recovery_source(const Repository& repository, const std::str
     const auto known = std::make_shared<KnownDetails>(archive, repository.logger(), call);
     result.details = [known](const LogSliceId& slice) { return known->of(slice); };
     result.fetch_details = [known](std::span<const LogSliceId> slices) { known->fetch(slices); };
+    result.summary = [archive, call](const LogSliceId& slice) {
+        return archive.reader().summary(slice, call);
+    };
+    result.content = [archive, call](const LogSliceId& slice) {
+        return archive.reader().content(slice, call).bytes;
+    };
     return result;
 }
 

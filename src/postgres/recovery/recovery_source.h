@@ -17,7 +17,7 @@ namespace holdfast::postgres {
 
 constexpr std::string_view snapshot_kind = "postgresql";
 
-// Plain data but for two functions, so that what is chosen from it can be tested without a repository.
+// Plain data but for functions, so that what is chosen from it can be tested without a repository.
 struct RecoverySource {
     std::string name;
     ArchiveId archive;
@@ -29,6 +29,9 @@ struct RecoverySource {
     std::function<WalDetails(const LogSliceId&)> details;
     // Makes many known at once, because each is a request to the store. May be empty.
     std::function<void(std::span<const LogSliceId>)> fetch_details;
+    // The change map of a slice, encoded (empty: it has none), and its bytes. Throw what LogReader throws.
+    std::function<Bytes(const LogSliceId&)> summary;
+    std::function<Bytes(const LogSliceId&)> content;
 
     // Of timelines without a history file it is that they have no ancestors.
     TimelineHistory history_of(TimelineId timeline) const;

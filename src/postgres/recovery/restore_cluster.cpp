@@ -26,6 +26,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view configuration_name = "postgresql.auto.conf";
 constexpr std::string_view put_aside_name = "pg_wal.not-archived";
+constexpr std::string_view log_changes_name = "holdfast-log-changes";
 constexpr std::size_t largest_configuration_bytes = 16u << 20;
 constexpr mode_t directory_mode = 0700;
 constexpr unsigned file_mode = 0600;
@@ -70,17 +71,21 @@ class ClusterRestorer {
         const std::string lines = recovery_lines(with_harmless(settings_.recovery));
         const bool fresh = !fs::exists(target_) || fs::is_empty(target_);
         if (!fresh) clear_the_way();
+        for (const ReplayedTablespace& made : settings_.replayed.made) make_place(made, !fresh);
         restore_part(cluster_.data.children, target_, everything_but_ours(fresh));
         for (std::size_t i = 0; i < places.size(); ++i) restore_tablespace(i, places[i]);
+        make_holes(places);
         if (result_.files.failed > 0) fail();
         make_directories();
         make_links(places);
         put_file("backup_label", cluster_.label_text);
+        if (!settings_.replayed.replacements.empty())
+            put_file(log_changes_name, write_replacements(settings_.replayed.replacements));
         put_settings(lines);
         restore_part(cluster_.data.children, target_, the_control_file());
         if (result_.files.failed > 0) fail();
         own(target_, directory_mode);
-        if (settings_.manifest) put_manifest();
+        if (settings_.manifest && settings_.databases.everything()) put_manifest();
         if (settings_.sync) sync(places);
         return finish();
     }
@@ -110,6 +115,27 @@ class ClusterRestorer {
         result_.files.deleted += extra.size();
     }
 
+    // Replay takes what it finds there for the tablespace's own.
+    void make_place(const ReplayedTablespace& made, bool in_place) const {
+        const std::string link = fmt::format("{}/pg_tblspc/{}", target_, made.oid);
+        std::error_code error;
+        if (in_place && fs::equivalent(link, made.place, error) && !error) {
+            const FileDescriptor directory = open_file(made.place, O_RDONLY | O_DIRECTORY);
+            std::vector<std::string> names;
+            for (const fs::directory_entry& entry : fs::directory_iterator(made.place))
+                names.push_back(entry.path().filename().string());
+            for (const std::string& name : names) remove_tree(directory.get(), name);
+        }
+        fs::create_directories(made.place);
+        if (!fs::is_empty(made.place)) {
+            throw Error(
+                ErrorCode::usage,
+                fmt::format("{}, the place of tablespace {}, is not empty any more", made.place, made.oid),
+                "name another place for it with --tablespace");
+        }
+        own(made.place, directory_mode);
+    }
+
     // pg_wal may be a link to another disk, which stays.
     void clear_wal() {
         const std::string wal = target_ + "/pg_wal";
@@ -125,7 +151,7 @@ class ClusterRestorer {
 
     // Log that was never archived may be all that is left of the last transactions.
     bool put_aside(const std::string& wal, const std::string& name) {
-        if (!settings_.archived_until || name.size() != 24) return false;
+        if (!settings_.is_archived || name.size() != 24) return false;
         const std::string path = fmt::format("{}/{}", wal, name);
         Bytes head(8192);
         const FileDescriptor file = open_file(path, O_RDONLY | O_NOFOLLOW);
@@ -135,7 +161,7 @@ class ClusterRestorer {
         if (!header || header->system_identifier != cluster_.control.system_identifier) return false;
         const auto named = parse_segment_name(name, header->segment_bytes);
         if (!named || named->begin != header->begin ||
-            header->begin + header->segment_bytes <= settings_.archived_until)
+            settings_.is_archived({named->timeline, named->begin, named->begin + header->segment_bytes}))
             return false;
         result_.put_aside_directory = fmt::format("{}/{}", target_, put_aside_name);
         make_directory(result_.put_aside_directory);
@@ -163,6 +189,8 @@ class ClusterRestorer {
         settings.in_place = settings.delete_extra = !fresh;
         settings.filter.exclude(fmt::format("/{}", control_file_path));
         settings.filter.exclude("/pg_wal");
+        for (const std::string& pattern : data_patterns(settings_.databases))
+            settings.filter.exclude(pattern);
         return settings;
     }
     TreeRestoreSettings the_control_file() const {
@@ -179,8 +207,32 @@ class ClusterRestorer {
     void restore_tablespace(std::size_t i, const std::string& place) {
         TreeRestoreSettings settings = tree_settings();
         settings.in_place = settings.delete_extra = fs::exists(place) && !fs::is_empty(place);
+        for (const std::string& pattern : tablespace_patterns(settings_.databases, folder()))
+            settings.filter.exclude(pattern);
         restore_part(cluster_.tablespaces[i].tree, place, settings);
         own(place, directory_mode);
+    }
+
+    std::string folder() const {
+        return tablespace_directory(cluster_.version, cluster_.control.catalog_version);
+    }
+
+    // Of their lengths and without blocks on disk.
+    void make_holes(const std::vector<std::string>& places) {
+        for (const HoleDirectory& directory : hole_directories(tools_.nodes, cluster_, settings_.databases)) {
+            std::string above = target_;
+            for (std::size_t i = 0; i < places.size(); ++i)
+                if (cluster_.tablespaces[i].oid == directory.tablespace) above = places[i];
+            for_each_hole(tools_.nodes, directory, [&](const std::string& name, std::uint64_t bytes) {
+                const std::string path = fmt::format("{}/{}/{}", above, directory.path, name);
+                const FileDescriptor file =
+                    open_file(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, file_mode);
+                if (::ftruncate(file.get(), static_cast<off_t>(bytes)) != 0) throw system_error(errno, path);
+                own(path, file_mode);
+                ++result_.holes.files;
+                result_.holes.bytes += bytes;
+            });
+        }
     }
 
     [[noreturn]] void fail() const {
@@ -252,8 +304,7 @@ class ClusterRestorer {
         tools_.progress.set_phase("checking sums");
         ClusterManifestRequest request;
         request.data_directory = target_;
-        request.tablespace_folder =
-            fmt::format("PG_{}_{}", cluster_.version, cluster_.control.catalog_version);
+        request.tablespace_folder = folder();
         request.version = cluster_.version;
         request.system_identifier = cluster_.control.system_identifier;
         request.wal = {cluster_.label.timeline, cluster_.label.start, Lsn{snapshot_.log->range.end}};
@@ -324,6 +375,10 @@ RestoredCluster restore_cluster(const SnapshotCluster& cluster, const Snapshot& 
     } catch (const fs::filesystem_error& error) {
         throw system_error(error.code().value(), error.path1().string());
     }
+}
+
+std::string log_changes_path(const std::string& data_directory) {
+    return fmt::format("{}/{}", data_directory, log_changes_name);
 }
 
 std::string lasting_lines() {

@@ -4,7 +4,12 @@
 #include "documents/restore/tree_restore.h"
 #include "postgres/files/recovery_settings.h"
 #include "postgres/files/tablespace_map.h"
+#include "postgres/recovery/chosen_databases.h"
+#include "postgres/recovery/replayed_tablespaces.h"
 #include "postgres/recovery/restore_target.h"
+#include "postgres/wal/lsn.h"
+
+#include <functional>
 
 namespace holdfast::postgres {
 
@@ -14,11 +19,17 @@ struct RestoreClusterSettings {
     // removed.
     bool in_place = false;
     std::vector<TablespacePlace> tablespaces{};
+    // What the recovery will make outside of it: directories are made for it, and emptied where they are the
+    // target's own. Its replacements become the file log_changes_path(), for restore_command.
+    ReplayedTablespaces replayed{};
+    // Databases that come back as holes. Not in place: what is there of them would be neither old nor new.
+    DatabaseChoice databases{};
     // What the server is told, restore_command and all.
     RecoverySettings recovery{};
-    // In place: log in pg_wal from here on is not in the archive, and is put aside rather than removed.
-    Lsn archived_until{};
-    // Writes backup_manifest, for pg_verifybackup: reads all files once.
+    // In place: whether the archive has all of a stretch of the log. What it does not have is put aside from
+    // pg_wal rather than removed. Empty: it has everything.
+    std::function<bool(const WalRange&)> is_archived{};
+    // Writes backup_manifest, for pg_verifybackup: reads all files once. Not when databases are left out.
     bool manifest = true;
     // Returns when everything is durable.
     bool sync = true;
@@ -32,6 +43,7 @@ struct RestoredCluster {
     std::vector<TablespaceLocation> tablespaces; // where they are now
     TreeRestoreResult files;                     // of data directory and tablespaces together
     std::uint64_t manifest_files = 0;
+    HoleTotals holes; // of databases that were left out
     // In place: segments that the archive has not, and where they are now.
     std::vector<std::string> put_aside;
     std::string put_aside_directory;
@@ -47,6 +59,9 @@ struct RestoredCluster {
 RestoredCluster restore_cluster(const SnapshotCluster& cluster, const Snapshot& snapshot,
                                 const RestoreClusterSettings& settings, const RestoreTools& tools,
                                 std::stop_token stop);
+
+// The file in a data directory that says which bytes of the log are replaced when it is fetched.
+std::string log_changes_path(const std::string& data_directory);
 
 // The settings that stay behind a recovery, for with_recovery_lines.
 std::string lasting_lines();

@@ -12,7 +12,9 @@
 #include <fmt/format.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sched.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -125,6 +127,20 @@ std::vector<char*> pointers_to(std::vector<std::string>& words) {
     return pointers;
 }
 
+// So many of those that this process may use.
+cpu_set_t first_processors(unsigned count) {
+    cpu_set_t all, some;
+    CPU_ZERO(&all);
+    CPU_ZERO(&some);
+    if (count == 0 || ::sched_getaffinity(0, sizeof all, &all) != 0) return all;
+    for (std::size_t i = 0; i < CPU_SETSIZE && count > 0; ++i) {
+        if (!CPU_ISSET(i, &all)) continue;
+        CPU_SET(i, &some);
+        --count;
+    }
+    return some;
+}
+
 } // namespace
 
 std::string find_server_program(int major_version, const std::string& directory) {
@@ -167,6 +183,9 @@ pid_t launch_server(const ServerLaunch& launch) {
     const FileDescriptor directory = open_file(launch.data_directory, O_RDONLY | O_DIRECTORY);
     if (as_root && ::fchown(log.get(), owner.user, owner.group) != 0)
         throw system_error(errno, launch.log_file);
+    errno = 0;
+    const int niceness = ::getpriority(PRIO_PROCESS, 0) + launch.niceness;
+    const cpu_set_t processors = first_processors(launch.processors);
     const pid_t process = ::fork();
     if (process < 0) throw system_error(errno, "starting a process");
     if (process > 0) return process;
@@ -179,6 +198,8 @@ pid_t launch_server(const ServerLaunch& launch) {
     if (::fchdir(directory.get()) != 0 || ::dup2(nothing.get(), STDIN_FILENO) < 0 ||
         ::dup2(log.get(), STDOUT_FILENO) < 0 || ::dup2(log.get(), STDERR_FILENO) < 0)
         ::_exit(cannot_run);
+    if (launch.processors != 0) ::sched_setaffinity(0, sizeof processors, &processors);
+    if (launch.niceness != 0) ::setpriority(PRIO_PROCESS, 0, niceness);
     ::umask(0077);
     ::execve(launch.program.c_str(), arguments.data(), environment.data());
     ::_exit(cannot_run);

@@ -20,10 +20,13 @@ struct ServerLaunch {
     std::string data_directory;
     std::vector<std::pair<std::string, std::string>> settings; // on the command line: they win over all files
     std::string log_file;                                      // appended to
+    unsigned processors = 0; // how many it may use, of those that this process may; 0: all
+    int niceness = 0;        // added to that of this process
 };
 
 // Starts a server that outlives this program, as the owner of the data directory when this is root, and
-// returns its process, a child of this one. Throws Error(usage) when the owner is root: no server runs so.
+// returns its process, a child of this one. Its limits hold for all its processes. Throws Error(usage) when
+// the owner is root: no server runs so.
 pid_t launch_server(const ServerLaunch& launch);
 
 // Whether the child has ended; its status as waitpid(2) gives it.

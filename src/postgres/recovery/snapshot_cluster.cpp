@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -33,20 +34,29 @@ int version_of(const ControlFile& control, const std::optional<Bytes>& version_f
     return version;
 }
 
-// The names of tablespaces, as far as the facts tell them: they are for people who type them.
-void add_names(std::vector<SnapshotTablespace>& tablespaces, const std::optional<Bytes>& facts) {
-    if (!facts) return;
-    const nlohmann::json all = nlohmann::json::parse(as_text(*facts), nullptr, false);
-    if (!all.is_object() || !all.contains("tablespaces") || !all["tablespaces"].is_array()) return;
-    for (const nlohmann::json& one : all["tablespaces"]) {
+// What the facts name by number, for people who type names. What is no such thing is passed over.
+void for_each_named(const nlohmann::json& all, const char* what,
+                    const std::function<void(std::uint64_t oid, const std::string& name)>& take) {
+    if (!all.is_object() || !all.contains(what) || !all[what].is_array()) return;
+    for (const nlohmann::json& one : all[what]) {
         if (!one.is_object() || !one.contains("oid") || !one.contains("name") || !one["name"].is_string() ||
             !one["oid"].is_number_unsigned())
             continue;
-        const auto found =
-            std::ranges::find(tablespaces, one["oid"].get<std::uint64_t>(),
-                              [](const SnapshotTablespace& known) { return std::uint64_t{known.oid}; });
-        if (found != tablespaces.end()) found->name = one["name"].get<std::string>();
+        take(one["oid"].get<std::uint64_t>(), one["name"].get<std::string>());
     }
+}
+
+void add_names(SnapshotCluster& cluster, const std::optional<Bytes>& facts) {
+    if (!facts) return;
+    const nlohmann::json all = nlohmann::json::parse(as_text(*facts), nullptr, false);
+    for_each_named(all, "tablespaces", [&](std::uint64_t oid, const std::string& name) {
+        const auto found =
+            std::ranges::find_if(cluster.tablespaces, [&](const auto& known) { return known.oid == oid; });
+        if (found != cluster.tablespaces.end()) found->name = name;
+    });
+    for_each_named(all, "databases", [&](std::uint64_t oid, const std::string& name) {
+        cluster.databases.push_back({static_cast<Oid>(oid), name});
+    });
 }
 
 } // namespace
@@ -93,7 +103,7 @@ SnapshotCluster read_snapshot_cluster(NodeReader& nodes, PackReader& packs, cons
             cluster.tablespaces.push_back({place.oid, {}, place.path, tree->children});
         }
     }
-    add_names(cluster.tablespaces, read("holdfast/cluster.json"));
+    add_names(cluster, read("holdfast/cluster.json"));
     cluster.has_configuration = find_path(nodes, snapshot.root, "data/postgresql.conf").has_value();
     return cluster;
 }

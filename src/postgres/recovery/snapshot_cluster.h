@@ -21,6 +21,11 @@ struct SnapshotTablespace {
     NodeRef tree;
 };
 
+struct SnapshotDatabase {
+    Oid oid = 0;
+    std::string name;
+};
+
 struct SnapshotCluster {
     TreeEntry data; // the data directory
     int version = 0;
@@ -28,6 +33,7 @@ struct SnapshotCluster {
     std::string label_text;
     BackupLabel label;
     std::vector<SnapshotTablespace> tablespaces;
+    std::vector<SnapshotDatabase> databases; // empty when the snapshot does not tell
     // Its settings lie in the data directory, as they do unless a distribution keeps them elsewhere.
     bool has_configuration = false;
 };

@@ -28,6 +28,8 @@ using std::chrono::milliseconds;
 constexpr std::size_t longest_socket_directory_bytes = 85; // of 107 with the name of the socket
 constexpr std::size_t largest_log_bytes = 64u << 20;
 constexpr std::size_t told_log_bytes = 4000;
+constexpr std::uint64_t least_memory_bytes = std::uint64_t{32} << 20;
+constexpr std::size_t most_starts = 8; // as many as there are settings that may be too low, and more
 constexpr Duration pause = milliseconds(20);
 constexpr Duration stop_patience = std::chrono::seconds(20);
 
@@ -53,6 +55,11 @@ class ServerLog {
             if (got < buffer.size()) break;
         }
         return text_;
+    }
+    // Forgets what was said so far.
+    void begin_again() {
+        begin_ += text_.size();
+        text_.clear();
     }
     bool has(std::string_view what) const { return text_.find(what) != std::string::npos; }
     // The rest of the last line that has `mark`, behind it; empty when none does.
@@ -96,6 +103,32 @@ std::string recovering_segment(pid_t postmaster) {
     return {};
 }
 
+// A setting that a standby needs to be as high as its primary's.
+struct LowSetting {
+    std::string name;
+    std::uint64_t needed = 0;
+};
+
+// What the server says is "NAME = 20 is a lower setting than on the primary server, where its value was 50",
+// and before 14 the same in brackets.
+std::vector<LowSetting> low_settings(std::string_view log) {
+    constexpr std::string_view mark = " is a lower setting than on the ", behind = "value was ";
+    std::vector<LowSetting> all;
+    for (std::size_t at = log.find(mark); at != std::string_view::npos; at = log.find(mark, at + 1)) {
+        const std::string_view before = log.substr(0, at);
+        const std::size_t equals = before.rfind(" = ");
+        const std::size_t value = log.find(behind, at);
+        if (equals == std::string_view::npos || value == std::string_view::npos) continue;
+        const std::size_t name = before.rfind(' ', equals - 1) + 1;
+        LowSetting low{std::string(before.substr(name, equals - name)), 0};
+        const std::string_view number = log.substr(value + behind.size());
+        std::from_chars(number.data(), number.data() + number.size(), low.needed);
+        if (low.needed != 0 && std::ranges::find(all, low.name, &LowSetting::name) == all.end())
+            all.push_back(std::move(low));
+    }
+    return all;
+}
+
 class Start {
   public:
     Start(const StartSettings& settings, Progress& progress, std::stop_token stop)
@@ -106,27 +139,51 @@ class Start {
                                          : settings.log_file) {}
 
     StartedCluster start() {
+        check_limits();
         choose_place();
         make_configuration();
-        const ServerLaunch launch{find_server_program(settings_.version, settings_.bin_directory),
-                                  settings_.data_directory, command_line(), log_.path()};
+        const std::string program = find_server_program(settings_.version, settings_.bin_directory);
+        for (std::size_t i = 0; i < most_starts; ++i) {
+            if (start_once(program)) return std::move(result_);
+            log_.begin_again();
+        }
+        throw StartFailed(ErrorCode::unavailable, "the server finds its settings too low again and again",
+                          fmt::format("{} has all that it said", log_.path()), log_.end());
+    }
+
+  private:
+    void check_limits() const {
+        if (settings_.memory_bytes != 0 && settings_.memory_bytes < least_memory_bytes) {
+            throw Error(ErrorCode::usage,
+                        fmt::format("no server runs in {} MiB", settings_.memory_bytes >> 20),
+                        fmt::format("give it {} MiB or more", least_memory_bytes >> 20));
+        }
+    }
+
+    // False when it must be started anew, with settings that were raised.
+    bool start_once(const std::string& program) {
+        const ServerLaunch launch{program,     settings_.data_directory, command_line(),
+                                  log_.path(), settings_.processors,     settings_.niceness};
         progress_.set_phase("starting");
         progress_.set_total(settings_.log_end > settings_.log_begin ? settings_.log_end - settings_.log_begin
                                                                     : 0);
         progress_.set_done(0, 0);
-        started_ = system_clock().steady();
+        if (started_ == Duration{}) started_ = system_clock().steady();
+        ended_ = false;
         result_.process = launch_server(launch);
         try {
-            follow();
+            if (!follow()) {
+                end_server();
+                return false;
+            }
             look_at_the_end();
         } catch (...) {
             end_server();
             throw;
         }
-        return std::move(result_);
+        return true;
     }
 
-  private:
     void choose_place() {
         result_.socket_directory = settings_.socket_directory;
         if (result_.socket_directory.empty()) {
@@ -173,7 +230,6 @@ class Start {
 
     // These win over what the restored configuration says of another machine, or of the original.
     std::vector<std::pair<std::string, std::string>> command_line() const {
-        const bool queries_while_recovering = settings_.standby || settings_.action == TargetAction::pause;
         std::vector<std::pair<std::string, std::string>> all{
             {"config_file", settings_.data_directory + "/postgresql.conf"},
             {"data_directory", settings_.data_directory},
@@ -191,24 +247,68 @@ class Start {
             {"log_min_messages", "warning"},
             {"lc_messages", "C"},
             // Without it a server does not refuse to recover with smaller limits than the original's.
-            {"hot_standby", queries_while_recovering ? "on" : "off"},
+            {"hot_standby", queries_while_recovering() ? "on" : "off"},
         };
         if (settings_.listen_addresses.empty()) all.emplace_back("ssl", "off");
+        add_limits(all);
+        all.insert(all.end(), result_.raised.begin(), result_.raised.end());
         all.insert(all.end(), settings_.settings.begin(), settings_.settings.end());
         return all;
     }
 
+    // The restored settings are those of the original's machine.
+    void add_limits(std::vector<std::pair<std::string, std::string>>& all) const {
+        const auto kib = [&](const char* name, std::uint64_t bytes, std::uint64_t least_bytes) {
+            all.emplace_back(name, fmt::format("{}kB", std::max(bytes, least_bytes) >> 10));
+        };
+        if (const std::uint64_t memory = settings_.memory_bytes; memory != 0) {
+            kib("shared_buffers", memory / 4, 1u << 20);
+            kib("effective_cache_size", memory / 2, 1u << 20);
+            kib("work_mem", memory / 64, 64u << 10);
+            kib("maintenance_work_mem", memory / 16, 1u << 20);
+            kib("autovacuum_work_mem", memory / 32, 1u << 20);
+            all.emplace_back("autovacuum_max_workers", "1");
+            all.emplace_back("wal_buffers", "-1");
+            all.emplace_back("huge_pages", "off");
+        }
+        if (settings_.processors != 0) {
+            all.emplace_back("max_parallel_workers", fmt::format("{}", settings_.processors));
+            all.emplace_back("max_parallel_workers_per_gather",
+                             fmt::format("{}", std::min(settings_.processors - 1, 2U)));
+        }
+    }
+
+    // Whether it says that it does not go on because of settings, which are then raised.
+    bool raise_settings() {
+        bool any = false;
+        for (const LowSetting& low : low_settings(log_.text())) {
+            const auto is_this = [&](const auto& setting) { return setting.first == low.name; };
+            if (std::ranges::any_of(settings_.settings, is_this)) continue; // as it was asked for
+            std::erase_if(result_.raised, is_this);
+            result_.raised.emplace_back(low.name, fmt::format("{}", low.needed));
+            any = true;
+        }
+        return any;
+    }
+
     // --- While it recovers --------------------------------------------------------------------------------
 
-    void follow() {
+    // Until it accepts queries; false when it has to be started anew.
+    bool follow() {
         bool redo = false, done = false;
         for (;;) {
             if (const auto status = ended(result_.process)) {
                 ended_ = true;
                 log_.text();
-                fail(*status);
+                if (raise_settings()) return false;
+                if (!shut_down_at_target(*status)) fail(*status);
+                result_.process = 0;
+                result_.recovery_seconds =
+                    seconds(system_clock().steady() - started_) - result_.start_seconds;
+                return true;
             }
-            log_.text();
+            if (log_.text().find("hot standby is not possible") != std::string::npos && raise_settings())
+                return false;
             const Duration now = system_clock().steady() - started_;
             if (!redo && log_.has("redo starts at")) {
                 redo = true;
@@ -225,23 +325,32 @@ class Start {
                 if (!redo) result_.start_seconds = seconds(now);
                 if (!done) result_.recovery_seconds = seconds(now) - result_.start_seconds;
                 result_.ready_seconds = seconds(now) - result_.start_seconds - result_.recovery_seconds;
-                return;
+                return true;
             }
             if (!system_clock().sleep_for(pause, stop_))
                 throw Error(ErrorCode::cancelled, "stopped before it was done");
         }
     }
 
-    // The server writes what it is up to into its file.
+    // The server writes what it is up to into its file. With queries while it recovers, "ready" is said as
+    // soon as these are answered; then its log alone tells whether it has ended recovery.
     bool is_ready() {
         const std::string pid_file = settings_.data_directory + "/postmaster.pid";
         if (line_of(pid_file, 1) != fmt::format("{}", result_.process)) return false;
         const std::string status = line_of(pid_file, 8);
-        result_.writable = status.starts_with("ready");
-        if (result_.writable) return true;
-        if (!status.starts_with("standby")) return false;
-        return settings_.standby ||
-               (settings_.action == TargetAction::pause && log_.has("pausing at the end of recovery"));
+        if (!status.starts_with("ready")) return false;
+        result_.writable =
+            !queries_while_recovering() || log_.has("database system is ready to accept connections");
+        return result_.writable || settings_.standby || log_.has("pausing at the end of recovery");
+    }
+
+    bool shut_down_at_target(int status) const {
+        return settings_.action == TargetAction::shutdown && WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
+               log_.has("shutdown at recovery target");
+    }
+
+    bool queries_while_recovering() const {
+        return settings_.standby || settings_.action == TargetAction::pause;
     }
 
     void show_progress() {
@@ -286,6 +395,7 @@ class Start {
 
     // The target has done its work, and would be in the way of a later recovery.
     void keep_harmless() const {
+        ::unlink(log_changes_path(settings_.data_directory).c_str());
         const std::string path = settings_.data_directory + "/postgresql.auto.conf";
         struct stat owner{};
         if (::stat(path.c_str(), &owner) != 0) return;
@@ -316,8 +426,17 @@ class Start {
             why = WIFSIGNALED(status) ? fmt::format("signal {}", WTERMSIG(status))
                                       : fmt::format("it ended with status {}", WEXITSTATUS(status));
         }
-        throw StartFailed(ErrorCode::unavailable, fmt::format("the server did not start: {}", why),
-                          fmt::format("{} has all that it said", log_.path()), log_.end());
+        std::string hint = fmt::format("{} has all that it said", log_.path());
+        if (log_.has("was terminated by signal 9"))
+            why = "a process of it was killed, as when memory runs out";
+        if (log_.has("was terminated by signal 9") || log_.has("annot allocate memory") ||
+            log_.has("could not map anonymous shared memory") || log_.has("out of memory")) {
+            hint = "the restored settings are for another machine: --memory 1G makes them fit, or --setting "
+                   "shared_buffers=128MB; " +
+                   hint;
+        }
+        throw StartFailed(ErrorCode::unavailable, fmt::format("the server did not start: {}", why), hint,
+                          log_.end());
     }
 
     void end_server() noexcept {

@@ -22,7 +22,12 @@ struct StartSettings {
     std::uint16_t port = 5432;      // with a socket directory of its own only part of a name
     std::string socket_directory{}; // empty: the data directory, or /tmp when that is too long for a socket
     std::string listen_addresses{}; // empty: no network
-    std::vector<std::pair<std::string, std::string>> settings{}; // more of them, such as limits of memory
+    // Limits, 0 for none: memory that the server's own settings are made to fit into, processors, and how
+    // much it stands back behind other processes (0 to 19).
+    std::uint64_t memory_bytes = 0;
+    unsigned processors = 0;
+    int niceness = 0;
+    std::vector<std::pair<std::string, std::string>> settings{}; // more of them, which win
     std::string log_file{}; // empty: holdfast-recovery.log in the data directory
     // What the recovery was told, and what it was planned to read, for progress.
     TargetAction action = TargetAction::promote;
@@ -34,7 +39,10 @@ struct StartSettings {
 };
 
 struct StartedCluster {
-    pid_t process = 0; // a child of this process, which goes on when this one ends
+    // What had to be higher than the restored configuration says, because the original had raised it since:
+    // without it a server that is to answer queries while it recovers does not recover.
+    std::vector<std::pair<std::string, std::string>> raised;
+    pid_t process = 0; // a child of this process, which goes on when this one ends; 0: it shut down
     std::string socket_directory;
     std::uint16_t port = 0;
     std::string connection; // a connection string, for the database "postgres"
@@ -59,11 +67,13 @@ class StartFailed final : public Error {
     std::string log_;
 };
 
-// Returns when it accepts queries; with TargetAction::pause when it pauses at the target. A stop ends the
-// server. Throws StartFailed; code not_found: the log ended before the target was reached.
+// Returns when it accepts queries; with TargetAction::pause when it pauses at the target, with
+// TargetAction::shutdown when it has shut down there. A stop ends the server. Throws StartFailed; code
+// not_found: the log ended before the target was reached.
 //
 // Settings on its command line keep it to itself as long as it runs: no network but what was asked for, no
-// archiving, no subscriptions. A configuration that is not in the data directory is made up there.
+// archiving, no subscriptions. Throws Error(usage) for less memory than a server needs. A configuration that
+// is not in the data directory is made up there.
 StartedCluster start_cluster(const StartSettings& settings, Progress& progress, std::stop_token stop);
 
 } // namespace holdfast::postgres

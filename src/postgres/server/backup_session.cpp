@@ -25,8 +25,10 @@ Error no_full_pages(const std::string& place) {
 
 } // namespace
 
-BackupTimedOut::BackupTimedOut(std::string message, HeldUp held_up)
-    : Error(ErrorCode::timed_out, std::move(message),
+BackupTimedOut::BackupTimedOut(std::string_view place, std::string_view what, Duration limit, HeldUp held_up)
+    : Error(ErrorCode::timed_out,
+            fmt::format("{}: {} took longer than {} s: {}", place, what,
+                        std::chrono::ceil<std::chrono::seconds>(limit).count(), held_up.str()),
             "end the sessions that hold it, or give it more time; the attempt was stopped and can be made "
             "again",
             true),
@@ -38,7 +40,7 @@ BackupSession::BackupSession(const ConnectionSettings& settings, BackupOptions o
     if (options_.label.find('\n') != std::string::npos)
         throw Error(ErrorCode::usage, "a backup's label has a line break", "choose a label of one line");
     on_standby_ = connection_.query_value("SELECT pg_is_in_recovery()", {}, stop) == "t";
-    if (on_standby_) refuse_without_full_pages(stop);
+    if (on_standby_) refuse_without_full_pages(connection_, stop);
     const Parameters parameters{options_.label, options_.fast_checkpoint ? "true" : "false"};
     const QueryResult result = within_limit(connection_.server_version() >= functions_renamed_in
                                                 ? "SELECT pg_backup_start($1, $2) AS start"
@@ -49,40 +51,48 @@ BackupSession::BackupSession(const ConnectionSettings& settings, BackupOptions o
                 {{"server", connection_.place()}, {"start", start_.str()}, {"standby", on_standby_}});
 }
 
-void BackupSession::refuse_without_full_pages(const std::stop_token& stop) {
-    if (connection_.query_value("SELECT full_page_writes FROM pg_control_checkpoint()", {}, stop) == "f")
-        throw no_full_pages(connection_.place());
+void refuse_without_full_pages(Connection& connection, const std::stop_token& stop) {
+    if (connection.query_value("SELECT full_page_writes FROM pg_control_checkpoint()", {}, stop) == "f")
+        throw no_full_pages(connection.place());
+}
+
+HeldUp look_at_holders(const ConnectionSettings& settings, int pid, const std::stop_token& stop,
+                       Logger& logger) {
+    try {
+        Connection connection(settings, stop, logger);
+        return who_holds_up(connection, pid, stop);
+    } catch (const ServerError& error) {
+        logger.warning("holders_unknown", {{"process", pid}, {"reason", error.message()}});
+        return {};
+    }
 }
 
 QueryResult BackupSession::within_limit(std::string_view sql, const Parameters& parameters,
                                         std::string_view what, const std::stop_token& stop) {
     HeldUp held_up;
     const auto look = [&] {
-        try {
-            Connection second(connection_.settings(), stop, *logger_);
-            held_up = who_holds_up(second, connection_.backend_pid(), stop);
-        } catch (const ServerError& error) {
-            logger_->warning("holders_unknown",
-                             {{"server", connection_.place()}, {"reason", error.message()}});
-        }
+        held_up = look_at_holders(connection_.settings(), connection_.backend_pid(), stop, *logger_);
     };
     std::optional<QueryResult> result = connection_.query_within(options_.limit, sql, parameters, look, stop);
     if (result) return std::move(*result);
-    throw BackupTimedOut(fmt::format("{}: {} took longer than {} s: {}", connection_.place(), what,
-                                     std::chrono::ceil<std::chrono::seconds>(options_.limit).count(),
-                                     held_up.str()),
-                         held_up);
+    throw BackupTimedOut(connection_.place(), what, options_.limit, held_up);
 }
 
-void BackupSession::check(std::stop_token stop) {
-    const bool in_recovery = connection_.query_value("SELECT pg_is_in_recovery()", {}, stop) == "t";
-    if (on_standby_ && !in_recovery) {
+namespace {
+
+void refuse_promoted(Connection& connection, bool on_standby, const std::stop_token& stop) {
+    const bool in_recovery = connection.query_value("SELECT pg_is_in_recovery()", {}, stop) == "t";
+    if (on_standby && !in_recovery) {
         throw Error(
             ErrorCode::unavailable,
-            fmt::format("{} was promoted during a backup, which is void therefore", connection_.place()),
+            fmt::format("{} was promoted during a backup, which is void therefore", connection.place()),
             "take the backup again", true);
     }
 }
+
+} // namespace
+
+void BackupSession::check(std::stop_token stop) { refuse_promoted(connection_, on_standby_, stop); }
 
 BackupStop BackupSession::finish(std::stop_token stop) {
     if (finished_) throw Error(ErrorCode::internal, "a backup session was finished twice");
@@ -94,7 +104,7 @@ BackupStop BackupSession::finish(std::stop_token stop) {
                                   : "SELECT lsn, labelfile, spcmapfile FROM pg_stop_backup(false, false)",
                               {}, "stopping a backup", stop);
     } catch (const ServerError& error) {
-        explain_failed_stop(error, stop);
+        explain_failed_backup(connection_, on_standby_, error, stop);
     }
     const Row row = only_row(result);
     BackupStop end{
@@ -110,10 +120,11 @@ BackupStop BackupSession::finish(std::stop_token stop) {
 }
 
 // What the server says is in its language; what it means follows from what it is now.
-void BackupSession::explain_failed_stop(const ServerError& error, const std::stop_token& stop) {
-    if (on_standby_ && error.sqlstate() == object_not_in_state) {
-        check(stop);
-        throw no_full_pages(connection_.place());
+void explain_failed_backup(Connection& connection, bool on_standby, const ServerError& error,
+                           const std::stop_token& stop) {
+    if (on_standby && error.sqlstate() == object_not_in_state) {
+        refuse_promoted(connection, on_standby, stop);
+        throw no_full_pages(connection.place());
     }
     throw error;
 }

@@ -27,12 +27,25 @@ struct BackupOptions {
 // Starting or stopping took longer than its limit, and was given up.
 class BackupTimedOut final : public Error {
   public:
-    BackupTimedOut(std::string message, HeldUp held_up);
+    // `what` was waited for, such as "starting a backup", at `place`.
+    BackupTimedOut(std::string_view place, std::string_view what, Duration limit, HeldUp held_up);
     const HeldUp& held_up() const noexcept { return held_up_; }
 
   private:
     HeldUp held_up_;
 };
+
+// For a standby, before a backup: throws Error(unsupported) when its primary runs with full_page_writes off,
+// since torn pages could then not be repaired.
+void refuse_without_full_pages(Connection& connection, const std::stop_token& stop);
+// Throws what `error`, by which the server ended a backup, means: of a standby, that it was promoted
+// meanwhile (Error(unavailable, retryable)), or that its primary switched full_page_writes off. `connection`
+// can still be asked.
+[[noreturn]] void explain_failed_backup(Connection& connection, bool on_standby, const ServerError& error,
+                                        const std::stop_token& stop);
+// Who holds up the session `pid`, asked over a connection of its own; what hinders that is logged.
+HeldUp look_at_holders(const ConnectionSettings& settings, int pid, const std::stop_token& stop,
+                       Logger& logger);
 
 struct BackupStop {
     Lsn stop; // the log must be there up to here (exclusive)
@@ -64,8 +77,6 @@ class BackupSession {
   private:
     QueryResult within_limit(std::string_view sql, const Parameters& parameters, std::string_view what,
                              const std::stop_token& stop);
-    void refuse_without_full_pages(const std::stop_token& stop);
-    [[noreturn]] void explain_failed_stop(const ServerError& error, const std::stop_token& stop);
 
     BackupOptions options_;
     Logger* logger_;

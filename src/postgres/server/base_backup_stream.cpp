@@ -32,30 +32,55 @@ std::string file_name_of(const BackupArchive& archive) {
 
 class BaseBackup {
   public:
-    BaseBackup(Connection& connection, BaseBackupVisitor& visitor, std::stop_token stop)
-        : connection_(&connection), visitor_(&visitor), stop_(std::move(stop)), wake_(stop_) {}
+    BaseBackup(Connection& connection, const BaseBackupOptions& options, BaseBackupVisitor& visitor,
+               std::stop_token stop)
+        : connection_(&connection),
+          options_(&options),
+          visitor_(&visitor),
+          stop_(std::move(stop)),
+          wake_(stop_) {}
 
     BaseBackupEnd run(const std::string& command) {
         if (PQsendQuery(connection_->handle(), command.c_str()) == 0)
             connection_->fail(connection_->place(), nullptr);
+        set_deadline();
         connection_->flush(wake_);
         take_start();
+        deadline_.reset();
         if (connection_->server_version() >= one_copy_since) {
             take_one_copy();
         } else {
             for (const BackupArchive& archive : start_.archives) take_copy_of(archive);
         }
+        set_deadline();
         return take_finish();
     }
+    // Lets the server end it too, which else finds out when it next sends.
+    void give_up() { connection_->ask_to_cancel(); }
 
   private:
     struct FreeBuffer {
         void operator()(char* buffer) const { PQfreemem(buffer); }
     };
 
+    void set_deadline() {
+        if (options_->limit > Duration{})
+            deadline_ = std::chrono::steady_clock::now() +
+                        std::chrono::duration_cast<std::chrono::steady_clock::duration>(options_->limit);
+    }
+
+    Connection::Result next_result() {
+        try {
+            return connection_->next_result(wake_, deadline_);
+        } catch (const Error& error) {
+            if (error.code() == ErrorCode::timed_out && options_->past_limit) options_->past_limit();
+            throw;
+        }
+    }
+
     // The next result, which must be of `wanted` kind.
     Connection::Result expect(ExecStatusType wanted) {
-        Connection::Result result = ahead_ ? std::move(ahead_) : connection_->next_result(wake_);
+        Connection::Result result = ahead_ ? std::move(ahead_) : next_result();
         if (!result || PQresultStatus(result.get()) != wanted) {
             if (result && PQresultStatus(result.get()) == PGRES_FATAL_ERROR)
                 connection_->fail(connection_->place(), result.get());
@@ -139,7 +164,9 @@ class BaseBackup {
     // The end of a copy may be that of the whole, by an error, which only the next result tells: it must be
     // known before the archive counts as complete.
     void look_for_error() {
-        ahead_ = connection_->next_result(wake_);
+        set_deadline();
+        ahead_ = next_result();
+        deadline_.reset();
         if (ahead_ && PQresultStatus(ahead_.get()) == PGRES_FATAL_ERROR)
             connection_->fail(connection_->place(), ahead_.get());
     }
@@ -177,7 +204,7 @@ class BaseBackup {
         if (archives_begun_ != start_.archives.size()) fail_archives();
         const Position position = take_position();
         expect(PGRES_COMMAND_OK);
-        while (const Connection::Result result = connection_->next_result(wake_)) {
+        while (const Connection::Result result = next_result()) {
             if (PQresultStatus(result.get()) == PGRES_FATAL_ERROR)
                 connection_->fail(connection_->place(), result.get());
         }
@@ -185,9 +212,11 @@ class BaseBackup {
     }
 
     Connection* connection_;
+    const BaseBackupOptions* options_;
     BaseBackupVisitor* visitor_;
     std::stop_token stop_;
     StopWake wake_;
+    Deadline deadline_; // of beginning and ending
     BaseBackupStart start_;
     std::size_t archives_begun_ = 0;
     std::optional<TarReader> reader_;
@@ -221,8 +250,16 @@ std::string base_backup_command(int server_version, const BaseBackupOptions& opt
 
 BaseBackupEnd stream_base_backup(ReplicationConnection& connection, const BaseBackupOptions& options,
                                  BaseBackupVisitor& visitor, std::stop_token stop) {
-    return BaseBackup(connection.connection(), visitor, std::move(stop))
-        .run(base_backup_command(connection.server_version(), options));
+    const std::string command = base_backup_command(connection.server_version(), options);
+    BaseBackup backup(connection.connection(), options, visitor, std::move(stop));
+    try {
+        return backup.run(command);
+    } catch (const ServerError&) {
+        throw;
+    } catch (...) {
+        backup.give_up();
+        throw;
+    }
 }
 
 } // namespace holdfast::postgres

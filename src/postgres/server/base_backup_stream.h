@@ -8,6 +8,7 @@
 #include "postgres/server/tar_reader.h"
 
 #include <cstdint>
+#include <functional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -23,6 +24,10 @@ struct BaseBackupOptions {
     // The server checks page checksums, and the backup fails at its end when one is wrong. Off: who receives
     // the pages checks them and decides.
     bool server_verifies_checksums = false;
+    // What the server may take to begin, and to end: 0: without limit.
+    Duration limit{};
+    // Called past the limit, while the server still waits.
+    std::function<void()> past_limit{};
 };
 
 // One archive: the data directory itself, or a tablespace.
@@ -55,8 +60,8 @@ class BaseBackupVisitor : public TarVisitor {
 
 // Takes a base backup over `connection`, without manifest and without the log. Whatever the visitor throws
 // ends it and passes through; the connection is then of no use. A stop ends every wait at once. Throws
-// Error(corrupt) for archives that are none; what connections throw. The archives are complete and consistent
-// only when it returns, and with the log from start to stop.
+// Error(corrupt) for archives that are none; Error(timed_out) past the limit; what connections throw. The
+// archives are complete and consistent only when it returns, and with the log from start to stop.
 BaseBackupEnd stream_base_backup(ReplicationConnection& connection, const BaseBackupOptions& options,
                                  BaseBackupVisitor& visitor, std::stop_token stop = {});
 

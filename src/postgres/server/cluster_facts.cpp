@@ -67,7 +67,8 @@ void read_settings(Connection& connection, ClusterFacts& facts, const std::stop_
         "SELECT name, setting FROM pg_settings WHERE name IN ('server_version', 'wal_level', "
         "'full_page_writes', "
         "'wal_log_hints', 'archive_mode', 'archive_command', 'archive_library', 'max_wal_senders', "
-        "'max_replication_slots', 'max_slot_wal_keep_size', 'data_directory', 'config_file', 'hba_file', "
+        "'max_replication_slots', 'max_slot_wal_keep_size', 'segment_size', 'data_directory', 'config_file', "
+        "'hba_file', "
         "'ident_file')",
         {}, stop);
     std::map<std::string, std::string> settings;
@@ -91,6 +92,7 @@ void read_settings(Connection& connection, ClusterFacts& facts, const std::stop_
     if (facts.archive_command == "(disabled)")
         facts.archive_command.clear(); // shown while archive_mode is off
     facts.archive_library = settings["archive_library"];
+    facts.segment_blocks = number("segment_size");
     facts.max_wal_senders = number("max_wal_senders");
     facts.max_replication_slots = number("max_replication_slots");
     if (const std::string kept = settings["max_slot_wal_keep_size"]; !kept.empty() && kept != "-1")

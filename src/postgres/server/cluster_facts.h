@@ -53,6 +53,7 @@ struct ClusterFacts {
     // The redo position of the last checkpoint (standby: restart point).
     Lsn redo;
     std::uint32_t block_bytes = 0;
+    std::uint32_t segment_blocks = 0; // of a relation's file
     std::uint32_t wal_block_bytes = 0;
     std::uint64_t wal_segment_bytes = 0;
     bool checksums = false;

@@ -200,10 +200,14 @@ std::vector<Connection::Result> Connection::run(std::string_view sql, const Para
     }
 }
 
-std::vector<Connection::Result> Connection::cancel() {
+void Connection::ask_to_cancel() noexcept {
     std::array<char, 256> reason{};
     const std::unique_ptr<PGcancel, decltype(&PQfreeCancel)> request(PQgetCancel(handle()), PQfreeCancel);
     if (request) PQcancel(request.get(), reason.data(), static_cast<int>(reason.size()));
+}
+
+std::vector<Connection::Result> Connection::cancel() {
+    ask_to_cancel();
     std::vector<Result> results;
     try {
         const StopWake no_stop{{}};

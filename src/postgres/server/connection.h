@@ -101,6 +101,9 @@ class Connection {
     };
     using Result = std::unique_ptr<pg_result, FreeResult>;
     Result next_result(const StopWake& wake, const Deadline& deadline = {});
+    // Asks the server to give up what it does, and does not wait for its answer: the connection is of no
+    // further use.
+    void ask_to_cancel() noexcept;
     // Throws what `result` or, when it is null, the connection reports.
     [[noreturn]] void fail(std::string_view what, const pg_result* result) const;
 

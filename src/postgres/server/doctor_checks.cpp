@@ -138,6 +138,20 @@ void check_replication_connection(const DoctorRequest& request, const ClusterFac
     }
 }
 
+// While the files come, a temporary slot keeps the log that the backup will ask for behind them.
+void check_backup_slot(const ClusterFacts& facts, std::vector<Check>& checks) {
+    const std::string found = fmt::format("{} of {} in use, one wanted while a backup lasts",
+                                          facts.replication_slots_used, facts.max_replication_slots);
+    if (facts.replication_slots_used < facts.max_replication_slots) {
+        checks.push_back(ok("replication_slots", found));
+        return;
+    }
+    checks.push_back({"replication_slots", CheckState::warning,
+                      found + ": the server may remove log that a long backup needs",
+                      fmt::format("ALTER SYSTEM SET max_replication_slots = {}; then restart the server",
+                                  facts.max_replication_slots + 5)});
+}
+
 void check_slot(const DoctorRequest& request, const ClusterFacts& facts, Connection& connection,
                 std::vector<Check>& checks, const std::stop_token& stop) {
     const std::string make =
@@ -207,6 +221,7 @@ void check_replication(const DoctorRequest& request, const ClusterFacts& facts, 
     } else {
         checks.push_back(ok("max_wal_senders", found));
     }
+    if (!request.data_directory) check_backup_slot(facts, checks);
     if (facts.max_wal_senders > 0 && (facts.role.superuser || facts.role.replication))
         check_replication_connection(request, facts, checks, logger, stop);
     if (request.streams && !request.slot.empty()) {

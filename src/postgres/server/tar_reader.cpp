@@ -16,8 +16,9 @@ namespace {
 struct Field {
     std::size_t offset, length;
 };
-constexpr Field name_field{0, 100}, mode_field{100, 8}, size_field{124, 12}, modified_field{136, 12},
-    checksum_field{148, 8}, link_field{157, 100}, prefix_field{345, 155};
+constexpr Field name_field{0, 100}, mode_field{100, 8}, uid_field{108, 8}, gid_field{116, 8},
+    size_field{124, 12}, modified_field{136, 12}, checksum_field{148, 8}, link_field{157, 100},
+    user_field{265, 32}, group_field{297, 32}, prefix_field{345, 155};
 constexpr std::size_t kind_offset = 156;
 constexpr std::size_t magic_offset = 257;
 
@@ -109,6 +110,10 @@ TarEntry parse_header(ByteView header) {
     const std::uint64_t modified = number_of(header, modified_field, "time");
     entry.modified = static_cast<std::int64_t>(
         std::min<std::uint64_t>(modified, std::numeric_limits<std::int64_t>::max()));
+    entry.uid = static_cast<std::uint32_t>(number_of(header, uid_field, "owner"));
+    entry.gid = static_cast<std::uint32_t>(number_of(header, gid_field, "group"));
+    entry.user = text_of(header, user_field);
+    entry.group = text_of(header, group_field);
     if (entry.kind == TarEntry::Kind::file) {
         if (entry.path.empty()) fail("a file without a name");
         entry.size = number_of(header, size_field, "size");

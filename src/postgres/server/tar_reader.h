@@ -21,6 +21,9 @@ struct TarEntry {
     std::uint32_t mode = 0;    // permission bits
     std::uint64_t size = 0;    // bytes of content; 0 but for files
     std::int64_t modified = 0; // seconds since 1970
+    // The owner; names are empty where none are told. PostgreSQL always tells "postgres", whoever it runs as.
+    std::uint32_t uid = 0, gid = 0;
+    std::string user, group;
     std::string link_target;
 };
 

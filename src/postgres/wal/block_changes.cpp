@@ -268,6 +268,14 @@ BlockChanges::TablespaceEvents BlockChanges::of_tablespace(Oid tablespace) const
     return found == tablespaces_.end() ? TablespaceEvents{} : found->second;
 }
 
+bool BlockChanges::makes_tablespaces() const {
+    return std::ranges::any_of(tablespaces_, [](const auto& one) { return one.second.created; });
+}
+
+bool BlockChanges::copies_directories() const {
+    return std::ranges::any_of(directories_, [](const auto& one) { return one.second.copied; });
+}
+
 bool BlockChanges::usable() const {
     return !doubt(Doubt::minimal_wal) && !doubt(Doubt::unknown_file_change) &&
            !doubt(Doubt::overwritten_record);

@@ -137,6 +137,9 @@ class BlockChanges {
         bool operator==(const TablespaceEvents&) const = default;
     };
     TablespaceEvents of_tablespace(Oid tablespace) const;
+    // Whether any tablespace was made, and any directory filled by copying.
+    bool makes_tablespaces() const;
+    bool copies_directories() const;
 
     // The start of the first record that gave reason for `doubt`; 0 if none did.
     Lsn doubt(Doubt doubt) const { return doubts_[static_cast<std::size_t>(doubt)]; }

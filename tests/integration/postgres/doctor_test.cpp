@@ -170,6 +170,22 @@ TEST_P(DoctorTest, KnowsAnotherClustersDirectoryAndOneItCannotRead) {
     EXPECT_EQ(state_of(checks, "data_directory"), "failed");
 }
 
+TEST(DoctorWithoutDataDirectory, WantsASenderAndASlotForBackups) {
+    PostgresServer server({.version = 15, .settings = "max_replication_slots = 1"});
+    server.execute("CREATE ROLE holdfast LOGIN REPLICATION");
+    const DoctorRequest request{.connection = {.conninfo = server.conninfo("postgres", "holdfast")},
+                                .streams = false};
+    std::vector<Check> checks = examine_server(request);
+    for (const char* name :
+         {"role_replication", "max_wal_senders", "replication_slots", "replication_connection"})
+        EXPECT_EQ(state_of(checks, name), "ok") << name;
+    server.execute("SELECT pg_create_physical_replication_slot('other')");
+    checks = examine_server(request);
+    EXPECT_EQ(state_of(checks, "replication_slots"), "warning");
+    EXPECT_NE(check_of(checks, "replication_slots").mend.find("max_replication_slots = 6"),
+              std::string::npos);
+}
+
 TEST(DoctorWithoutServer, SaysSoAndNothingElse) {
     const TemporaryDirectory empty;
     const std::vector<Check> checks =

@@ -21,6 +21,21 @@ namespace {
 
 constexpr std::uint64_t mebibyte = receive_segment_bytes;
 
+// Lets all commits return that wait for a synchronous standby, when it is destroyed.
+class NoSynchronousStandby {
+  public:
+    explicit NoSynchronousStandby(PostgresServer& server) : server_(server) {}
+    ~NoSynchronousStandby() {
+        server_.execute("ALTER SYSTEM RESET synchronous_standby_names");
+        server_.reload();
+    }
+    NoSynchronousStandby(const NoSynchronousStandby&) = delete;
+    NoSynchronousStandby& operator=(const NoSynchronousStandby&) = delete;
+
+  private:
+    PostgresServer& server_;
+};
+
 class ReceiveTest : public ReceiveBase, public testing::TestWithParam<int> {};
 class ReceiveFrom15 : public ReceiveBase, public testing::Test {};
 
@@ -137,6 +152,54 @@ TEST_F(ReceiveFrom15, WhileTheRepositoryFailsTheSpoolIsAcknowledgedAndSaidSo) {
     second.wait_until_archived({1, position_of(server)});
     const ReceiveState last = second.stop();
     EXPECT_THAT(last.alarms, SizeIs(0));
+    expect_whole(server, last.archived);
+}
+
+TEST_F(ReceiveFrom15, SynchronouslyACommitReturnsWhenTheRepositoryHasIt) {
+    PostgresServer server(options_of(15));
+    connect_to(server);
+    server.execute("CREATE TABLE t (i int)");
+    settings.synchronous = true;
+    settings.repository_patience = 100ms;
+    settings.shipping.flush_interval = {};
+    settings.server.application_name = "vault";
+    RunningReceiver receiver = start();
+    receiver.wait_for([](const auto& state) { return state.archived.lsn; });
+    server.execute("ALTER SYSTEM SET synchronous_standby_names = 'vault'");
+    server.reload();
+    const auto kind = [&] {
+        return server.query_value(
+            "SELECT max(sync_state) FROM pg_stat_replication WHERE application_name = 'vault'");
+    };
+    receiver.wait_for([&](const auto&) { return kind() == "sync"; });
+    for (int i = 0; i < 20; ++i) {
+        Connection writer = server.connect();
+        writer.execute("INSERT INTO t VALUES (1)");
+        const Lsn committed = *parse_lsn(*writer.query_value("SELECT pg_current_wal_insert_lsn()"));
+        // What was written behind the commit may be on its way.
+        const WalArchive archive = archive_of(server);
+        Lsn end;
+        for (const LogSliceId& slice : archive.slices()) end = std::max(end, Lsn{slice.range.end});
+        EXPECT_GE(end.value + 512, committed.value) << end.str() << " " << committed.str();
+    }
+    failing = true;
+    std::atomic<bool> returned = false;
+    std::jthread writer;
+    const NoSynchronousStandby when_done(server); // goes first, so that the writer ends whatever happens
+    writer = std::jthread([&] {
+        server.execute("INSERT INTO t VALUES (2)");
+        returned = true;
+    });
+    receiver.wait_for([](const auto& state) { return has_alarm(state, "nothing is acknowledged"); });
+    // Nor does a lost connection acknowledge what the spool has.
+    server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_replication");
+    receiver.wait_for([&](const auto&) { return kind() == "sync"; });
+    EXPECT_FALSE(returned);
+    EXPECT_LE(receiver.state().acknowledged, receiver.state().archived);
+    failing = false;
+    receiver.wait_for([&](const auto&) { return returned.load(); });
+    EXPECT_TRUE(returned);
+    const ReceiveState last = receiver.stop();
     expect_whole(server, last.archived);
 }
 
@@ -271,6 +334,17 @@ TEST_F(ReceiveFrom15, ASecondReceiverAndAnotherClusterAreRefused) {
 }
 
 // The program itself, killed again and again while the server is at work.
+// Whether `wanted` comes true before the test has waited in vain.
+template <typename Wanted>
+bool comes_true(Wanted&& wanted) {
+    const auto patience = std::chrono::steady_clock::now() + std::chrono::minutes(3);
+    while (!wanted()) {
+        if (std::chrono::steady_clock::now() > patience) return false;
+        std::this_thread::sleep_for(10ms);
+    }
+    return true;
+}
+
 class ReceiveProgram : public HoldfastUser {};
 
 TEST_F(ReceiveProgram, KilledAgainAndAgainItLosesNothing) {
@@ -296,7 +370,7 @@ TEST_F(ReceiveProgram, KilledAgainAndAgainItLosesNothing) {
     for (int round = 0; round < 8; ++round) {
         const auto receiver = start(words);
         // Each time it must have come further.
-        while (acknowledged() <= before && !receiver->ended()) std::this_thread::sleep_for(10ms);
+        ASSERT_TRUE(comes_true([&] { return acknowledged() > before || receiver->ended(); }));
         ASSERT_FALSE(receiver->ended()) << receiver->finish().error;
         std::this_thread::sleep_for(std::chrono::milliseconds(round * 37));
         receiver->signal(SIGKILL);
@@ -307,9 +381,11 @@ TEST_F(ReceiveProgram, KilledAgainAndAgainItLosesNothing) {
     load->finish();
     const Lsn written = position_of(server);
     const auto receiver = start(words);
-    const auto state = [&] { return read_receive_state(receive_state_path(scratch.file("spool"))); };
-    while (!(state() && state()->archived.lsn >= written) && !receiver->ended())
-        std::this_thread::sleep_for(20ms);
+    // Of this source in this repository.
+    const std::string spool = std::filesystem::directory_iterator(scratch.file("spool"))->path().string();
+    const auto state = [&] { return read_receive_state(receive_state_path(spool)); };
+    ASSERT_TRUE(
+        comes_true([&] { return (state() && state()->archived.lsn >= written) || receiver->ended(); }));
     receiver->signal(SIGTERM);
     const ProgramRun run = receiver->finish();
     EXPECT_EQ(run.exit_code, 0) << run.error;

@@ -1,27 +1,19 @@
 // A cluster backed up under way and brought back: to each kind of target, with all rows as they were then.
 #include "base/error.h"
-#include "integration/postgres/data_directory.h"
-#include "postgres/archive/wal_push.h"
-#include "service/back_up_postgres.h"
-#include "service/open_repository.h"
-#include "service/restore_postgres.h"
-#include "support/repository_fixture.h"
-#include "support/wal_directory.h"
+#include "integration/postgres/protected_cluster.h"
 
-#include <csignal>
 #include <thread>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 namespace holdfast::postgres {
 namespace {
 
 namespace fs = std::filesystem;
 using holdfast::test::postgres_versions;
-using test::PostgresServer;
+using test::Instance;
 using testing::HasSubstr;
 
 // A commit, what all rows were behind it, and where and when that was.
@@ -32,53 +24,15 @@ struct Moment {
     std::uint64_t xid = 0;
 };
 
-// What a test started; it ends with it.
-class Instance {
-  public:
-    explicit Instance(StartedCluster started) : started_(std::move(started)) {}
-    ~Instance() {
-        ::kill(started_.process, SIGINT);
-        ::waitpid(started_.process, nullptr, 0);
-    }
-    Instance(const Instance&) = delete;
-    Instance& operator=(const Instance&) = delete;
-    std::string value(const std::string& sql) const {
-        Connection connection({.conninfo = started_.connection + " user=postgres"});
-        return connection.query_value(sql).value_or("");
-    }
-
-  private:
-    const StartedCluster started_;
-};
-
 constexpr const char* digest_of_all = "SELECT md5(string_agg(row, '|' ORDER BY row)) FROM ("
                                       "SELECT 't' || t::text AS row FROM public.t UNION ALL "
                                       "SELECT 's' || s::text FROM public.s) AS rows";
 
 // Two snapshots, four commits and a restore point, and all log in the archive:
 // snapshot, commit 0, restore point, commit 1, snapshot, commit 2, commit 3.
-class Source {
+class Source : public test::ProtectedCluster {
   public:
-    explicit Source(int version) : server({.version = version, .settings = "wal_keep_size = '1GB'\n"}) {
-        RepositoryAccess access;
-        access.url = "file://" + server.make_directory("repository");
-        access.passphrase = text_secret("open sesame");
-        access.cache_directory = server.make_directory("own-cache");
-        const CreateResult created = create_repository_at(access, {}, silent_logger());
-        key_file_ = server.make_directory("config") + "/key";
-        std::ofstream(key_file_) << created.recovery_text;
-        fs::permissions(key_file_, fs::perms::owner_read | fs::perms::owner_write);
-        open_ = open_repository(access, silent_logger());
-        // What the server runs must be where its user may go.
-        program_ = server.make_directory("bin") + "/holdfast";
-        fs::copy_file(HOLDFAST_PROGRAM, program_);
-        configuration_ = server.make_directory("config") + "/it's %f.toml";
-        std::ofstream(configuration_) << fmt::format("repository = '{}'\nkey_file = '{}'\ncache_directory = "
-                                                     "'{}'\n[source.orders]\nkind = 'postgresql'\n"
-                                                     "spool_directory = '{}'\n",
-                                                     access.url, key_file_, server.make_directory("cache"),
-                                                     server.make_directory("spool"));
-
+    explicit Source(int version) : ProtectedCluster(version) {
         server.execute("CREATE TABLESPACE space LOCATION '" + server.make_directory("space") + "'");
         server.execute(
             "CREATE TABLE t AS SELECT i AS id, md5(i::text) AS v FROM generate_series(1, 20000) i");
@@ -100,70 +54,17 @@ class Source {
         return *source;
     }
 
-    Snapshot back_up() {
-        PostgresBackup what;
-        what.run.source = "orders";
-        what.connection = server.conninfo();
-        what.data_directory = server.data_directory();
-        what.spool_directory = server.make_directory("own-spool");
-        Progress progress;
-        return back_up_postgres(*open_.repository, what, progress, {}).report.snapshot;
-    }
-    // All log, to the end of the segment.
-    void push() {
-        const std::string last = server.query_value("SELECT pg_walfile_name(pg_current_wal_lsn())");
-        server.execute("SELECT pg_switch_wal()");
-        PushSettings settings;
-        settings.source = "orders";
-        settings.spool_directory = server.make_directory("own-spool");
-        for (const std::string& name : holdfast::test::wal_segments(server.data_directory())) {
-            if (name <= last)
-                push_wal(*open_.repository, server.data_directory() + "/pg_wal/" + name, settings, {});
-        }
-    }
-
-    std::string new_place(const std::string& what) {
-        const std::string place = server.make_directory(fmt::format("{}{}", what, ++places_));
-        fs::remove(place);
-        return place;
-    }
-    // To a new directory, not started.
     PostgresRestore restore(RecoveryTarget target, bool inclusive = true) {
-        PostgresRestore what;
-        what.source = "orders";
-        what.target = new_place("restored");
-        what.request.target = std::move(target);
-        what.request.inclusive = inclusive;
+        PostgresRestore what = ProtectedCluster::restore(std::move(target), inclusive);
         what.tablespaces = {{"space", new_place("space")}};
-        what.fetch_command = {program_, "--quiet", "--config", configuration_, "wal", "fetch", "orders"};
         return what;
-    }
-    PostgresRestoreResult run(PostgresRestore what, bool start = true) {
-        // As it is where the server's user may read it.
-        PostgresServer::give(fs::path(server.data_directory()).parent_path() / "repository");
-        PostgresServer::give(fs::path(configuration_).parent_path());
-        if (start) {
-            what.start.emplace();
-            what.start->bin_directory = holdfast::test::postgres_programs(server.version());
-        }
-        Progress progress;
-        return restore_postgres(*open_.repository, what, progress, {});
     }
     std::string digest_at(const PostgresRestore& what) {
         const PostgresRestoreResult result = run(what);
         EXPECT_TRUE(result.started->writable);
         return Instance(*result.started).value(digest_of_all);
     }
-    StartedCluster start(const PostgresRestoreResult& restored) {
-        StartSettings settings;
-        settings.data_directory = restored.restored->data_directory;
-        settings.version = restored.version;
-        settings.bin_directory = holdfast::test::postgres_programs(server.version());
-        Progress progress;
-        return start_cluster(settings, progress, {});
-    }
 
-    PostgresServer server;
     std::vector<Snapshot> snapshots;
     std::vector<Moment> moments;
 
@@ -183,10 +84,6 @@ class Source {
         moment.digest = *session.query_value(digest_of_all);
         moments.push_back(moment);
     }
-
-    OpenRepository open_;
-    std::string program_, configuration_, key_file_;
-    int places_ = 0;
 };
 
 class RestoreOnAServer : public testing::TestWithParam<int> {
@@ -194,14 +91,7 @@ class RestoreOnAServer : public testing::TestWithParam<int> {
     Source& source_ = Source::of(GetParam());
     const std::vector<Moment>& moments_ = source_.moments;
 
-    Error refusal(const PostgresRestore& what, bool start = false) {
-        try {
-            source_.run(what, start);
-        } catch (const Error& error) {
-            return error;
-        }
-        return {ErrorCode::internal, "it was not refused"};
-    }
+    Error refusal(const PostgresRestore& what, bool start = false) { return source_.refusal(what, start); }
 };
 
 TEST_P(RestoreOnAServer, RowsAreAsTheyWereAtATime) {
@@ -273,7 +163,7 @@ TEST_P(RestoreOnAServer, InPlaceOnlyWhatDiffersIsWritten) {
     {
         const Instance instance(*source_.run(what).started);
         file = instance.value("SELECT pg_relation_filepath('public.t')");
-        instance.value("CREATE TABLE public.more AS SELECT generate_series(1, 1000)");
+        instance.execute("CREATE TABLE public.more AS SELECT generate_series(1, 1000)");
     }
     { // a page is torn, a file lost, another one there
         std::fstream relation(target / file, std::ios::in | std::ios::out | std::ios::binary);
@@ -294,7 +184,7 @@ TEST_P(RestoreOnAServer, InPlaceOnlyWhatDiffersIsWritten) {
     EXPECT_EQ(instance.value(digest_of_all), moments_[3].digest);
     EXPECT_EQ(instance.value("SELECT to_regclass('public.more')"), "");
     // What the first one had written on its own timeline is in no archive.
-    EXPECT_FALSE(again.restored->put_aside.empty());
+    ASSERT_FALSE(again.restored->put_aside.empty());
     EXPECT_TRUE(fs::exists(target / "pg_wal.not-archived" / again.restored->put_aside[0]));
 }
 
@@ -349,6 +239,15 @@ TEST_P(RestoreOnAServer, PausesAtATargetWhenThatIsWanted) {
     const Instance instance(*result.started);
     EXPECT_EQ(instance.value("SELECT pg_is_in_recovery()"), "t");
     EXPECT_EQ(instance.value(digest_of_all), moments_[2].digest);
+}
+
+TEST_P(RestoreOnAServer, ShutsDownAtATargetWhenThatIsWanted) {
+    PostgresRestore what = source_.restore(RecoverToTime{moments_[2].time});
+    what.action = TargetAction::shutdown;
+    const PostgresRestoreResult result = source_.run(what);
+    EXPECT_EQ(result.started->process, 0);
+    EXPECT_FALSE(result.started->writable);
+    EXPECT_FALSE(fs::exists(what.target + "/postmaster.pid"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Version, RestoreOnAServer, testing::ValuesIn(postgres_versions),

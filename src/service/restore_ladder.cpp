@@ -1,0 +1,142 @@
+#include "service/restore_ladder.h"
+
+#include "base/error.h"
+#include "postgres/server/connection.h"
+#include "service/run_command.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+namespace holdfast {
+
+namespace {
+
+constexpr Duration ask_again = std::chrono::milliseconds(250);
+
+double seconds_since(Duration begin) {
+    return std::chrono::duration<double>(system_clock().steady() - begin).count();
+}
+
+// Whether going on to the next step can help.
+bool is_final(const Error& error) {
+    return error.code() == ErrorCode::usage || error.code() == ErrorCode::cancelled ||
+           error.code() == ErrorCode::access_denied;
+}
+
+class Ladder {
+  public:
+    Ladder(Repository& repository, const PostgresRestore& what, const LadderSettings& settings,
+           Progress& progress, const std::function<void(const LadderStep&)>& told, std::stop_token stop)
+        : repository_(repository),
+          what_(what),
+          settings_(settings),
+          progress_(progress),
+          told_(told),
+          stop_(std::move(stop)) {}
+
+    LadderResult climb() {
+        if (!settings_.restart_command.empty() && step("restart", [&] { restart(); })) {
+            result_.restarted = true;
+            return std::move(result_);
+        }
+        first_ = nullptr; // why a restore failed says more
+        const auto restored = [&](const PostgresRestore& request) {
+            result_.restored = restore_postgres(repository_, request, progress_, stop_);
+        };
+        if (step(fmt::format("recover to {}", postgres::describe(what_.request.target)),
+                 [&] { restored(what_); }))
+            return std::move(result_);
+        for (const Snapshot& snapshot : snapshots()) {
+            PostgresRestore request = what_;
+            request.request.target = postgres::RecoverToConsistency{};
+            request.request.snapshot = snapshot.id;
+            request.request.timeline.reset();
+            // Only what the step before has written is there: the first one has seen to that.
+            request.in_place = what_.in_place || is_there(what_.target);
+            if (step(fmt::format("snapshot {} of {}", snapshot.id.hex(), to_rfc3339(snapshot.end)),
+                     [&] { restored(request); }))
+                return std::move(result_);
+        }
+        std::rethrow_exception(first_);
+    }
+
+  private:
+    template <typename Body>
+    bool step(std::string what, Body body) {
+        const Duration begin = system_clock().steady();
+        LadderStep done{std::move(what), {}, 0};
+        try {
+            body();
+        } catch (const Error& error) {
+            if (is_final(error)) throw;
+            if (!first_) first_ = std::current_exception();
+            done.why_not = error.message();
+        }
+        done.seconds = seconds_since(begin);
+        result_.steps.push_back(done);
+        if (told_) told_(done);
+        return done.why_not.empty();
+    }
+
+    void restart() const {
+        const int code = run_shell_command(settings_.restart_command, {}, stop_);
+        if (code != 0) throw Error(ErrorCode::unavailable, fmt::format("the command ended with {}", code));
+        const Duration begin = system_clock().steady();
+        for (;;) {
+            try {
+                postgres::Connection connection({.conninfo = settings_.connection}, stop_);
+                connection.query_value("SELECT 1", {}, stop_);
+                return;
+            } catch (const Error& error) {
+                if (is_final(error) && error.code() != ErrorCode::access_denied) throw;
+                if (system_clock().steady() - begin > settings_.patience)
+                    throw Error(ErrorCode::unavailable,
+                                fmt::format("the server does not answer: {}", error.message()));
+            }
+            if (!system_clock().sleep_for(ask_again, stop_))
+                throw Error(ErrorCode::cancelled, "stopped before it was done");
+        }
+    }
+
+    static bool is_there(const std::string& directory) {
+        std::error_code error;
+        return std::filesystem::exists(directory, error) && !std::filesystem::is_empty(directory, error);
+    }
+
+    // Newest first, whole ones before those that are not.
+    std::vector<Snapshot> snapshots() const {
+        std::vector<Snapshot> all = list_snapshots(repository_.context()).snapshots;
+        std::erase_if(all, [&](const Snapshot& snapshot) {
+            return snapshot.source != what_.source || snapshot.kind != postgres::snapshot_kind ||
+                   !snapshot.log;
+        });
+        std::ranges::sort(all, [](const Snapshot& a, const Snapshot& b) {
+            const bool whole_a = a.state == SnapshotState::complete,
+                       whole_b = b.state == SnapshotState::complete;
+            return whole_a != whole_b ? whole_a : newer(a, b);
+        });
+        all.resize(std::min(all.size(), settings_.snapshots));
+        return all;
+    }
+
+    Repository& repository_;
+    const PostgresRestore& what_;
+    const LadderSettings& settings_;
+    Progress& progress_;
+    const std::function<void(const LadderStep&)>& told_;
+    const std::stop_token stop_;
+    LadderResult result_;
+    std::exception_ptr first_;
+};
+
+} // namespace
+
+LadderResult restore_by_ladder(Repository& repository, const PostgresRestore& what,
+                               const LadderSettings& settings, Progress& progress,
+                               const std::function<void(const LadderStep&)>& told, std::stop_token stop) {
+    return Ladder(repository, what, settings, progress, told, std::move(stop)).climb();
+}
+
+} // namespace holdfast

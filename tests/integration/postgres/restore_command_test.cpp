@@ -1,0 +1,202 @@
+// 'holdfast restore SOURCE' as it is typed: the new cluster protected, lent for a time, and the ways back
+// when the first one fails.
+#include "base/error.h"
+#include "cli/configuration.h"
+#include "integration/postgres/protected_cluster.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace holdfast::postgres {
+namespace {
+
+namespace fs = std::filesystem;
+using holdfast::test::ProgramRun;
+using testing::HasSubstr;
+using testing::Not;
+
+class Source : public test::ProtectedCluster {
+  public:
+    explicit Source(int version) : ProtectedCluster(version) {
+        server.execute("CREATE TABLE t AS SELECT generate_series(1, 1000) AS i");
+        back_up();
+        server.execute("INSERT INTO t VALUES (1001)");
+        push();
+        std::ofstream(configuration(), std::ios::app)
+            << fmt::format("connection = \"{}\"\n", server.conninfo("postgres", "postgres"));
+    }
+    static Source& of(int version) {
+        static std::map<int, std::unique_ptr<Source>> sources;
+        auto& source = sources[version];
+        if (!source) source = std::make_unique<Source>(version);
+        return *source;
+    }
+    // Started; what its server is is looked up when it is over.
+    ProgramRun restore_to(const std::string& target, std::vector<std::string> more) {
+        std::vector<std::string> words{
+            "--json", "restore", "orders",      "--to",
+            target,   "--start", "--pg-bindir", holdfast::test::postgres_programs(server.version())};
+        words.insert(words.end(), more.begin(), more.end());
+        return run_program(words);
+    }
+};
+
+// The server over a directory, ended with the test.
+class Started {
+  public:
+    explicit Started(std::string directory) : directory_(std::move(directory)) {}
+    ~Started() {
+        const auto process = running_server(directory_);
+        if (!process) return;
+        ::kill(*process, SIGINT);
+        while (running_server(directory_)) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    Started(const Started&) = delete;
+    Started& operator=(const Started&) = delete;
+    std::string value(const std::string& sql) const {
+        Connection connection({.conninfo = fmt::format("host={} user=postgres dbname=postgres", directory_)});
+        return connection.query_value(sql).value_or("");
+    }
+    void execute(const std::string& sql) const {
+        Connection connection({.conninfo = fmt::format("host={} user=postgres dbname=postgres", directory_)});
+        connection.execute(sql);
+    }
+
+  private:
+    const std::string directory_;
+};
+
+class RestoreCommand : public testing::TestWithParam<int> {
+  protected:
+    Source& source_ = Source::of(GetParam());
+};
+
+TEST_P(RestoreCommand, TheNewClusterIsProtectedInOneGo) {
+    const std::string target = source_.new_place("restored");
+    const Started started(target);
+    const ProgramRun run = source_.restore_to(target, {"--protect-as", "again"});
+    ASSERT_EQ(run.exit_code, 0) << run.out << run.error;
+    const nlohmann::json report = nlohmann::json::parse(run.out);
+    EXPECT_EQ(started.value("SELECT max(i) FROM public.t"), "1001");
+    EXPECT_EQ(report["protected"]["configuration_file"], source_.configuration());
+    const Configuration configuration = load_configuration(source_.configuration());
+    ASSERT_TRUE(configuration.sources.contains("again"));
+    EXPECT_EQ(configuration.sources.at("again").data_directory, target);
+    EXPECT_THAT(configuration.sources.at("again").connection, HasSubstr("host=" + target));
+    EXPECT_EQ(started.value("SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'holdfast'"), "1");
+    // As its own, from the section that was written.
+    started.execute("INSERT INTO public.t VALUES (2000)");
+    const ProgramRun next = source_.run_program({"--json", "backup", "again"});
+    EXPECT_EQ(next.exit_code, 0) << next.error;
+    const ProgramRun window = source_.run_program({"--json", "window", "again"});
+    EXPECT_EQ(nlohmann::json::parse(window.out)["ranges"].at(0)["snapshots"].size(), 2U) << window.out;
+
+    const std::string other = source_.new_place("restored");
+    const ProgramRun taken = source_.restore_to(other, {"--protect-as", "again"});
+    EXPECT_NE(taken.exit_code, 0);
+    EXPECT_THAT(taken.error, HasSubstr("has a source 'again' already"));
+    EXPECT_FALSE(fs::exists(other)) << "found out too late";
+    const ProgramRun unstarted =
+        source_.run_program({"restore", "orders", "--to", other, "--protect-as", "third"});
+    EXPECT_THAT(unstarted.error, HasSubstr("--start"));
+}
+
+TEST_P(RestoreCommand, ItIsLentForATimeAndThenRemoved) {
+    const std::string target = source_.new_place("restored");
+    const std::string told = source_.new_place("told");
+    const Started started(target);
+    const ProgramRun run = source_.restore_to(
+        target, {"--tag", "purpose=drill", "--expires", "1s", "--then",
+                 fmt::format("psql \"$HOLDFAST_CONNECTION user=postgres\" -At -c 'SELECT max(i) FROM t' > {}",
+                             told)});
+    ASSERT_EQ(run.exit_code, 0) << run.out << run.error;
+    EXPECT_EQ(test::text_of_file(told), "1001\n");
+    const nlohmann::json report = nlohmann::json::parse(run.out);
+    EXPECT_EQ(report["tags"]["purpose"], "drill");
+    EXPECT_THAT(report["creator"].get<std::string>(), HasSubstr("@"));
+    const ProgramRun list = source_.run_program({"--json", "instances"});
+    EXPECT_THAT(list.out, HasSubstr(target));
+    EXPECT_THAT(list.out, HasSubstr("drill"));
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    const ProgramRun removed = source_.run_program({"--json", "instances", "--remove-expired"});
+    EXPECT_EQ(removed.exit_code, 0) << removed.error;
+    EXPECT_THAT(removed.out, HasSubstr(target));
+    EXPECT_FALSE(fs::exists(target));
+    EXPECT_FALSE(running_server(target));
+    EXPECT_EQ(source_.server.query_value("SELECT max(i) FROM t"), "1001") << "the original stays";
+}
+
+TEST_P(RestoreCommand, ACommandThatFailsIsToldAndTheClusterStays) {
+    const std::string target = source_.new_place("restored");
+    const Started started(target);
+    const ProgramRun run = source_.restore_to(target, {"--then", "exit 7"});
+    EXPECT_EQ(run.exit_code, 3) << run.error;
+    EXPECT_THAT(run.error, HasSubstr("the command ended with 7"));
+    EXPECT_EQ(started.value("SELECT max(i) FROM public.t"), "1001");
+    const ProgramRun removed = source_.run_program({"instances", "--remove", target});
+    EXPECT_EQ(removed.exit_code, 0) << removed.error;
+    EXPECT_FALSE(fs::exists(target));
+}
+
+TEST_P(RestoreCommand, WhatIsNotWhatWasRestoredIsNotRemoved) {
+    const std::string target = source_.new_place("restored");
+    const ProgramRun run = source_.run_program({"restore", "orders", "--to", target});
+    ASSERT_EQ(run.exit_code, 0) << run.error;
+    EXPECT_THAT(run.out, HasSubstr("Restoring 'orders' to the end of the log"));
+    EXPECT_THAT(run.out, HasSubstr("for the files"));
+    fs::remove_all(target);
+    fs::create_directory(target);
+    std::ofstream(target + "/precious") << "data";
+    const ProgramRun removed = source_.run_program({"instances", "--remove", target});
+    EXPECT_EQ(removed.exit_code, 3);
+    EXPECT_THAT(removed.error, HasSubstr("is not what was restored there"));
+    EXPECT_EQ(test::text_of_file(target + "/precious"), "data");
+}
+
+TEST_P(RestoreCommand, TheFirstStepOfALadderThatWorksIsTheLast) {
+    const std::string target = source_.new_place("restored");
+    const ProgramRun run = source_.restore_to(target, {"--ladder", "--restart-command", "true"});
+    ASSERT_EQ(run.exit_code, 0) << run.error;
+    const nlohmann::json report = nlohmann::json::parse(run.out);
+    EXPECT_TRUE(report["restarted"]);
+    EXPECT_EQ(report["steps"].size(), 1U);
+    EXPECT_FALSE(fs::exists(target));
+}
+
+TEST(RestoreLadder, WithoutItsLogTheSnapshotIsTheLastStep) {
+    Source source(15);
+    // All log behind the snapshot is lost, but for its end: that cannot be recovered to.
+    const Snapshot first = source.back_up();
+    for (int i = 0; i < 3; ++i) {
+        source.server.execute("INSERT INTO t VALUES (3000)");
+        source.push();
+    }
+    std::vector<fs::path> behind;
+    const fs::path logs = fs::path(source.server.data_directory()).parent_path() / "repository" / "logs";
+    for (const auto& entry : fs::recursive_directory_iterator(logs)) {
+        const auto slice = LogSliceId::from_name("logs/" + fs::relative(entry.path(), logs).string());
+        if (entry.is_regular_file() && slice && slice->range.begin >= first.log->range.end)
+            behind.push_back(entry.path());
+    }
+    std::ranges::sort(behind);
+    ASSERT_GE(behind.size(), 2U);
+    fs::remove(behind[0]);
+    const std::string target = source.new_place("restored");
+    const Started started(target);
+    const ProgramRun run = source.restore_to(target, {"--ladder", "--restart-command", "false"});
+    ASSERT_EQ(run.exit_code, 0) << run.out << run.error;
+    const nlohmann::json report = nlohmann::json::parse(run.out);
+    ASSERT_EQ(report["steps"].size(), 3U) << run.out;
+    EXPECT_EQ(report["steps"][0]["step"], "restart");
+    EXPECT_THAT(report["steps"][1]["why_not"].get<std::string>(), HasSubstr("is missing"));
+    EXPECT_TRUE(report["steps"][2]["done"]);
+    EXPECT_EQ(report["snapshot"], first.id.hex());
+    EXPECT_EQ(started.value("SELECT max(i) FROM public.t"), "1001");
+}
+
+INSTANTIATE_TEST_SUITE_P(Version, RestoreCommand, testing::Values(15, 18), testing::PrintToStringParamName());
+
+} // namespace
+} // namespace holdfast::postgres

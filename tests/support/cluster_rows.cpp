@@ -1,0 +1,105 @@
+#include "support/cluster_rows.h"
+
+#include <fmt/format.h>
+
+namespace holdfast::test {
+
+namespace {
+
+using postgres::Connection;
+using postgres::QueryResult;
+
+constexpr const char* tables_of_users =
+    "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = "
+    "c.relnamespace WHERE c.relkind IN ('r', 'm') AND c.relpersistence = '{}' AND n.nspname NOT LIKE "
+    "'pg\\_%' "
+    "AND n.nspname <> 'information_schema' ORDER BY 1";
+
+std::vector<std::string> column(const QueryResult& result) {
+    std::vector<std::string> values;
+    for (const QueryResult::Row& row : result.rows) values.push_back(row.at(0).value_or(""));
+    return values;
+}
+
+std::vector<std::string> tables(Connection& connection, char persistence) {
+    return column(connection.query(fmt::format(fmt::runtime(tables_of_users), persistence)));
+}
+
+void add_database(ClusterRows& rows, const PostgresServer& server, const std::string& database) {
+    Connection connection = server.connect(database);
+    const auto add = [&](const std::string& name, const std::string& from) {
+        rows[database + "/" + name] =
+            connection
+                .query_value(fmt::format("SELECT count(*) || ' ' || coalesce(sum(hashtextextended(t::text, "
+                                         "0)), 0) FROM {} t",
+                                         from))
+                .value_or("");
+    };
+    for (const std::string& table : tables(connection, 'p')) add(table, table);
+    add("large objects", "pg_largeobject");
+    add("names", "(SELECT nspname, relname, relkind, relpersistence FROM pg_class c JOIN pg_namespace n ON "
+                 "n.oid = relnamespace WHERE (relnamespace >= 16384 OR nspname = 'public') AND "
+                 "relpersistence <> 't')");
+}
+
+} // namespace
+
+std::vector<std::string> databases_of(const PostgresServer& server) {
+    return column(server.query("SELECT datname FROM pg_database WHERE datallowconn ORDER BY 1"));
+}
+
+ClusterRows cluster_rows(const PostgresServer& server) {
+    ClusterRows rows;
+    for (const std::string& database : databases_of(server)) add_database(rows, server, database);
+    rows["prepared"] = server.query_value(
+        "SELECT string_agg(gid || '/' || database, ' ' ORDER BY gid) FROM pg_prepared_xacts");
+    return rows;
+}
+
+std::string difference(const ClusterRows& expected, const ClusterRows& is) {
+    std::string text;
+    for (const auto& [name, what] : expected) {
+        const auto found = is.find(name);
+        if (found == is.end()) {
+            text += fmt::format("{} is missing\n", name);
+        } else if (found->second != what) {
+            text += fmt::format("{}: {}, and it was {}\n", name, found->second, what);
+        }
+    }
+    for (const auto& [name, what] : is)
+        if (!expected.contains(name)) text += fmt::format("{} should not be there\n", name);
+    return text;
+}
+
+std::string unlogged_rows(const PostgresServer& server) {
+    std::string text;
+    for (const std::string& database : databases_of(server)) {
+        Connection connection = server.connect(database);
+        for (const std::string& table : tables(connection, 'u')) {
+            const auto rows = connection.query_value("SELECT count(*) FROM " + table);
+            if (rows != "0")
+                text += fmt::format("{}/{} is unlogged and has {} rows\n", database, table, *rows);
+        }
+    }
+    return text;
+}
+
+std::string wrong_visibility(const PostgresServer& server) {
+    std::string text;
+    for (const std::string& database : databases_of(server)) {
+        Connection connection = server.connect(database);
+        if (connection.query_value("SELECT count(*) FROM pg_extension WHERE extname = 'pg_visibility'") ==
+            "0")
+            continue;
+        for (const char* function : {"pg_check_visible", "pg_check_frozen"}) {
+            for (const std::string& found : column(connection.query(fmt::format(
+                     "SELECT c.oid::regclass || ' ' || t.tid FROM (SELECT oid FROM pg_class WHERE relkind IN "
+                     "('r', 'm', 't') AND relpersistence <> 't') c, LATERAL {}(c.oid) AS t(tid) LIMIT 20",
+                     function))))
+                text += fmt::format("{}: {} finds {}\n", database, function, found);
+        }
+    }
+    return text;
+}
+
+} // namespace holdfast::test

@@ -1,0 +1,91 @@
+#include "workloads/burst.h"
+
+#include "support/cluster_rows.h"
+
+#include <fmt/format.h>
+
+namespace holdfast::workloads {
+
+using postgres::Connection;
+using postgres::ServerError;
+
+namespace {
+
+// Locks that a prepared transaction holds are not waited for.
+constexpr const char* session_settings =
+    "SET lock_timeout = '300ms'; SET deadlock_timeout = '100ms'; SET statement_timeout = '60s'; "
+    "SET client_min_messages = error; SET search_path = public; SET maintenance_work_mem = '4MB'; "
+    "SET work_mem = '1MB'";
+
+// What no server in good order says.
+bool is_alarming(const std::string& sqlstate) {
+    return sqlstate.starts_with("XX") || sqlstate.starts_with("58") || sqlstate == "53100";
+}
+
+} // namespace
+
+Burst::Burst(const test::PostgresServer& server, BurstSettings settings)
+    : server_(server), settings_(std::move(settings)) {
+    for (unsigned number = 0; number < settings_.sessions; ++number)
+        threads_.emplace_back([this, number] { session(number); });
+}
+
+void Burst::finish() {
+    for (std::jthread& thread : threads_)
+        if (thread.joinable()) thread.join();
+}
+
+void Burst::session(unsigned number) {
+    SeededRandom random(settings_.seed * 31 + number);
+    StatementChoice choice;
+    choice.version = server_.version();
+    choice.databases = number == 0;
+    choice.name = fmt::format("{}", number);
+    try {
+        // The last one is elsewhere now and then.
+        std::string database = "postgres";
+        if (number == 2 && random.below(100) < 40) {
+            for (const std::string& name : test::databases_of(server_))
+                if (name.starts_with("d")) database = name;
+        }
+        Connection connection = server_.connect(database);
+        connection.execute(session_settings);
+        connection.query_value(fmt::format("SELECT setseed({})", double(random.below(1000)) / 1000));
+        for (unsigned i = 0; i < settings_.statements; ++i)
+            run_statements(connection, number, random_statements(random, choice));
+    } catch (const ServerError& error) {
+        if (!error.sqlstate().starts_with("57P") && !error.sqlstate().starts_with("08") &&
+            !error.sqlstate().empty() && error.sqlstate() != "3D000") {
+            const std::scoped_lock lock(mutex_);
+            failures_ += fmt::format("session {}: {}\n", number, error.message());
+        }
+    } catch (const std::exception& error) {
+        const std::scoped_lock lock(mutex_);
+        failures_ += fmt::format("session {}: {}\n", number, error.what());
+    }
+}
+
+// Throws ServerError when the server is gone.
+void Burst::run_statements(Connection& connection, unsigned number,
+                           const std::vector<std::string>& statements) {
+    for (const std::string& sql : statements) {
+        try {
+            connection.execute(sql);
+            ++done_;
+            if (settings_.narrate) settings_.narrate(fmt::format("    [{}] {}", number, sql));
+        } catch (const ServerError& error) {
+            if (!connection.connected()) throw;
+            ++refused_;
+            if (settings_.narrate)
+                settings_.narrate(fmt::format("    [{}] {}: {}", number, sql, error.message()));
+            if (is_alarming(error.sqlstate())) {
+                const std::scoped_lock lock(mutex_);
+                failures_ += fmt::format("session {}: {}: {}\n", number, sql, error.message());
+            }
+            connection.execute("ROLLBACK");
+            return;
+        }
+    }
+}
+
+} // namespace holdfast::workloads
