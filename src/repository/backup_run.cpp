@@ -180,7 +180,9 @@ std::optional<LockReport> BackupRun::lock_before_commit(const NodeRef& root) {
     if (!settings_.lock) return std::nullopt;
     const Retention retention{settings_.lock->mode,
                               end_of_lock(repository_.clock().now(), settings_.lock->keep)};
-    return lock_tree(repository_, nodes_, root, retention, stop_.token());
+    LockReport report = lock_tree(repository_, nodes_, root, retention, stop_.token());
+    if (log_) report.log_slices = lock_log(repository_, *log_, retention, stop_.token());
+    return report;
 }
 
 BackupRunReport BackupRun::commit(const NodeRef& root, SnapshotTotals totals, SnapshotState state) {

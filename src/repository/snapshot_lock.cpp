@@ -2,6 +2,8 @@
 
 #include "base/at_once.h"
 #include "base/error.h"
+#include "repository/log/log_path.h"
+#include "repository/log/log_reader.h"
 #include "repository/protocol/frame_places.h"
 #include "repository/protocol/protocol_object.h"
 #include "repository/protocol/reachability.h"
@@ -131,6 +133,34 @@ LockReport lock_tree(Repository& repository, NodeReader& nodes, const NodeRef& r
     const auto packs = std::ranges::count_if(
         locked, [](const std::string& name) { return PackId::from_name(name).has_value(); });
     return {retention.until, static_cast<std::uint64_t>(packs)};
+}
+
+// What a listing names may be gone before it is locked, when a longer slice has come: that is in the next
+// one.
+std::uint64_t lock_log(Repository& repository, const SnapshotLog& log, const Retention& retention,
+                       std::stop_token stop) {
+    StoppableStore store(repository.store(), stop);
+    std::set<std::string> locked;
+    for (unsigned round = 0; round < most_rounds; ++round) {
+        const std::vector<PathStep> path =
+            find_path(list_slices_of(store, log.archive, log.range), log.range);
+        if (path.empty() || path.back().end < log.range.end) {
+            throw Error(ErrorCode::corrupt,
+                        fmt::format("{}{}: log that the snapshot needs is missing, from {:X} on", logs_prefix,
+                                    log.archive.hex(), path.empty() ? log.range.begin : path.back().end),
+                        "see what else is damaged with 'holdfast verify', and back up again");
+        }
+        std::vector<std::string> wanted;
+        const auto want = [&](const LogSliceId& slice) {
+            if (!locked.contains(slice.name())) wanted.push_back(slice.name());
+        };
+        for (const PathStep& step : path) want(step.slice);
+        for (const LogSliceId& slice : list_branch_slices(store, log.archive, log.range.branch)) want(slice);
+        if (wanted.empty()) return locked.size();
+        locked.merge(Locker(store, retention).lock_all(wanted, stop));
+    }
+    throw Error(ErrorCode::unavailable, "slices of the log go while they are being locked",
+                "back up again when no 'holdfast prune' is running");
 }
 
 } // namespace holdfast

@@ -19,7 +19,8 @@ struct LockSettings {
 
 struct LockReport {
     Timestamp until{};
-    std::uint64_t packs = 0; // that the snapshot needs
+    std::uint64_t packs = 0;      // that the snapshot needs
+    std::uint64_t log_slices = 0; // likewise
 };
 
 // Throws Error(unsupported) when the store cannot lock.
@@ -35,5 +36,11 @@ void require_object_lock(const Repository& repository);
 // when something is missing, and what `nodes` throws, which is to end with `stop`.
 LockReport lock_tree(Repository& repository, NodeReader& nodes, const NodeRef& root,
                      const Retention& retention, std::stop_token stop);
+
+// Locks, until `retention` ends at least, the slices that have the log without which a snapshot is not whole,
+// and what is said of its branch. Returns how many. A prune may delete pieces beside it of which a longer
+// slice has all: then that one is locked. Throws Error(corrupt) when the archive has not all of the log.
+std::uint64_t lock_log(Repository& repository, const SnapshotLog& log, const Retention& retention,
+                       std::stop_token stop);
 
 } // namespace holdfast

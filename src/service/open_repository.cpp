@@ -4,6 +4,7 @@
 #include "base/file_descriptor.h"
 #include "repository/key_file.h"
 #include "repository/run_secret_cache.h"
+#include "store/stoppable_store.h"
 
 #include <cstdlib>
 
@@ -68,6 +69,16 @@ OpenRepository open_repository(const RepositoryAccess& access, Logger& logger) {
         std::make_unique<Repository>(result.store.store, std::move(unlocked), std::move(directories),
                                      system_clock(), system_random(), logger);
     return result;
+}
+
+OpenRepository open_repository_if_there(const RepositoryAccess& access, Logger& logger,
+                                        std::stop_token stop) {
+    StoreSettings once = access.store;
+    once.retry.attempts = 1;
+    const OpenStore asked = open_store(access.url, once);
+    StoppableStore store(*asked.store, std::move(stop));
+    load_config(store);
+    return open_repository(access, logger);
 }
 
 CreateResult create_repository_at(const RepositoryAccess& access, const CreateSettings& settings,

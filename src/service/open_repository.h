@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 namespace holdfast {
@@ -33,6 +34,9 @@ Credential credential_of(const RepositoryAccess& access, Logger& logger);
 
 // Throws what unlock() and the store throw.
 OpenRepository open_repository(const RepositoryAccess& access, Logger& logger);
+// The same for who has better things to do than to wait: when the store does not answer the first request,
+// that is thrown and nothing is repeated. A stop ends that request.
+OpenRepository open_repository_if_there(const RepositoryAccess& access, Logger& logger, std::stop_token stop);
 
 struct CreateSettings {
     std::string label = "owner";

@@ -1,5 +1,4 @@
 #include "base/error.h"
-#include "postgres/archive/own_log.h"
 #include "service/cluster_reading.h"
 
 #include <filesystem>

@@ -2,6 +2,9 @@
 
 #include "base/error.h"
 
+#include <algorithm>
+#include <optional>
+
 namespace holdfast {
 
 namespace {
@@ -22,8 +25,28 @@ void add(StoredObjects& to, std::uint64_t bytes) {
     to.bytes += bytes;
 }
 
+// Counts the positions of a log, from slices in the order of their names.
+class LogLength {
+  public:
+    void add(const LogSliceId& slice, std::uint64_t& bytes) {
+        const auto place = std::pair(slice.archive, slice.range.branch);
+        if (place_ != place) {
+            place_ = place;
+            end_ = 0;
+        }
+        if (slice.range.end <= end_) return;
+        bytes += slice.range.end - std::max(end_, slice.range.begin);
+        end_ = slice.range.end;
+    }
+
+  private:
+    std::optional<std::pair<ArchiveId, std::uint32_t>> place_;
+    std::uint64_t end_ = 0;
+};
+
 std::vector<PackId> count_objects(Repository& repository, bool detail, RepositoryStats& stats) {
     std::vector<PackId> packs;
+    LogLength length;
     repository.store().list("", "",
                             [&](const ObjectInfo& info) {
                                 const auto name = parse_name(info.name);
@@ -34,6 +57,12 @@ std::vector<PackId> count_objects(Repository& repository, bool detail, Repositor
                                 add(stats.by_folder[info.name.substr(0, info.name.find('/'))],
                                     info.size_bytes);
                                 add(stats.all, info.size_bytes);
+                                if (const auto slice = LogSliceId::from_name(info.name)) {
+                                    LogStats& log = stats.logs[slice->archive];
+                                    ++log.slices;
+                                    log.stored_bytes += info.size_bytes;
+                                    length.add(*slice, log.log_bytes);
+                                }
                                 if (name->kind != NameKind::pack) return true;
                                 add(stats.packs[kind_name(name->pack_kind)], info.size_bytes);
                                 if (detail) packs.push_back(name->pack());
@@ -54,6 +83,7 @@ void count_snapshots(Repository& repository, RepositoryStats& stats) {
         const Snapshot*& latest = newest[snapshot.source];
         if (latest == nullptr || newer(snapshot, *latest)) latest = &snapshot;
         stats.logical_bytes += snapshot.totals.bytes;
+        if (snapshot.log) stats.logs[snapshot.log->archive].source = snapshot.source;
     }
     for (const auto& [source, snapshot] : newest)
         stats.sources[source].newest_logical_bytes = snapshot->totals.bytes;

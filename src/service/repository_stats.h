@@ -21,6 +21,17 @@ struct SourceStats {
     std::uint64_t added_bytes = 0;          // what its snapshots stored, by their own account
 };
 
+// A log archive: the log of one cluster.
+struct LogStats {
+    // Whose it is, as snapshots say; empty while there is none that says so.
+    std::string source;
+    std::uint64_t slices = 0;
+    std::uint64_t stored_bytes = 0;
+    // Of the log's positions: those that several slices have, as pieces do which were stored before the
+    // whole, count once.
+    std::uint64_t log_bytes = 0;
+};
+
 // From the tables of packs.
 struct CompressionStats {
     std::uint64_t packs = 0, unreadable_packs = 0;
@@ -42,6 +53,7 @@ struct RepositoryStats {
     std::uint64_t snapshots = 0, unreadable_snapshots = 0;
     std::uint64_t logical_bytes = 0; // of all snapshots together, as if each were whole
     std::map<std::string, SourceStats> sources;
+    std::map<ArchiveId, LogStats> logs;
     std::map<std::string, CompressionStats> compression; // by kind of pack; only in detail
 
     // Logical bytes of all snapshots for each byte stored, everything counted; 1 when nothing is stored.

@@ -147,8 +147,8 @@ void print_result(const DocumentsBackupResult& result) {
     if (!snapshot.compression.empty()) fmt::print("  compression: {}\n", snapshot.compression);
     if (result.report.resumed) fmt::print("  went on from an interrupted backup\n");
     if (result.report.lock) {
-        fmt::print("  locked until {}: {} packs\n", local_time(result.report.lock->until),
-                   result.report.lock->packs);
+        fmt::print("  locked until {}: {}\n", local_time(result.report.lock->until),
+                   counted(result.report.lock->packs, "pack"));
     }
     if (result.tree.changed_while_read > 0) {
         fmt::print("  {} changed while being read, and {} marked\n",

@@ -43,6 +43,10 @@ nlohmann::json result_json(const PostgresBackupResult& result) {
     value["problems"] = problems;
     value["unnamed_changes"] = result.capture.unnamed_changes;
     value["alarms"] = result.alarms;
+    if (const auto& lock = result.report.lock) {
+        value["locked_until"] = to_rfc3339(lock->until);
+        value["locked_log_slices"] = lock->log_slices;
+    }
     return value;
 }
 
@@ -60,6 +64,10 @@ void print_result(const PostgresBackupResult& result) {
     fmt::print("  read {}, new content {}, added to the repository {}\n",
                format_bytes(result.capture.bytes_from_disk), format_bytes(totals.new_bytes),
                format_bytes(totals.stored_bytes));
+    if (const auto& lock = result.report.lock) {
+        fmt::print("  locked until {}: {}, {} of log\n", local_time(lock->until),
+                   counted(lock->packs, "pack"), counted(lock->log_slices, "slice"));
+    }
     fmt::print("  took {}: {:.2f} s until the server had begun, {:.2f} s reading, {:.2f} s to stop, {:.2f} s "
                "for the log\n",
                format_duration(std::chrono::duration<double>(snapshot.end - snapshot.time).count()),

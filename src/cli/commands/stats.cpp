@@ -38,6 +38,14 @@ nlohmann::json result_json(const RepositoryStats& stats) {
                              {"incompressible_bytes", kind.incompressible_bytes},
                              {"ratio", kind.ratio()}};
     }
+    nlohmann::json logs = nlohmann::json::array();
+    for (const auto& [archive, log] : stats.logs) {
+        logs.push_back({{"archive", archive.hex()},
+                        {"source", log.source.empty() ? nlohmann::json() : nlohmann::json(log.source)},
+                        {"slices", log.slices},
+                        {"log_bytes", log.log_bytes},
+                        {"stored_bytes", log.stored_bytes}});
+    }
     return {{"objects", stats.all.objects},
             {"bytes", stats.all.bytes},
             {"by_folder", stored_json(stats.by_folder)},
@@ -46,6 +54,7 @@ nlohmann::json result_json(const RepositoryStats& stats) {
             {"logical_bytes", stats.logical_bytes},
             {"deduplication_ratio", stats.deduplication_ratio()},
             {"sources", sources},
+            {"logs", logs},
             {"compression", compression}};
 }
 
@@ -74,6 +83,13 @@ int run_stats(CommandContext& context, const Arguments& arguments) {
         for (const auto& [name, source] : stats.sources) {
             fmt::print("{:<20}{:>10}{:>14}{:>14}\n", name, source.snapshots,
                        format_bytes(source.newest_logical_bytes), format_bytes(source.added_bytes));
+        }
+        if (!stats.logs.empty())
+            fmt::print("\n{:<20}{:>10}{:>14}{:>14}\n", "LOG OF", "SLICES", "LOG", "STORED");
+        for (const auto& [archive, log] : stats.logs) {
+            fmt::print("{:<20}{:>10}{:>14}{:>14}\n",
+                       log.source.empty() ? fmt::format("({})", short_id(archive.hex())) : log.source,
+                       log.slices, format_bytes(log.log_bytes), format_bytes(log.stored_bytes));
         }
     });
     return exit_done;

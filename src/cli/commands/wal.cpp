@@ -4,6 +4,7 @@
 #include "cli/commands/program_words.h"
 #include "cli/commands/repository_option.h"
 #include "cli/commands/source_option.h"
+#include "cli/commands/wal_verify.h"
 #include "cli/text.h"
 #include "postgres/archive/log_replacement.h"
 #include "postgres/archive/wal_fetch.h"
@@ -229,8 +230,13 @@ int run_receive(CommandContext& context, const ReceiveArguments& arguments) {
             std::fflush(stdout);
         };
     }
-    const OpenRepository open = context.open(arguments.repository);
-    const postgres::ReceiveState last = postgres::receive_wal(*open.repository, settings, context.stop());
+    // A passphrase is asked for now; the repository is opened when it is there.
+    const RepositoryAccess access = context.access(arguments.repository);
+    const auto open = [&]() -> std::shared_ptr<Repository> {
+        return open_repository_if_there(access, context.logger(), context.stop()).repository;
+    };
+    const postgres::ReceiveState last =
+        postgres::receive_wal(open, settings, context.logger(), context.stop());
     if (!context.json() && !context.options().quiet) {
         fmt::print("received up to {}, archived up to {}\n",
                    last.received.lsn ? last.received.str() : "nothing",
@@ -306,6 +312,7 @@ void add_wal(CLI::App& app, RunCommand& run) {
     prefetch->add_option("FILE", behind->file, "Those behind this one")->required();
     prefetch->add_option("--ahead", behind->ahead, "How many");
     add_receive(*group, run);
+    add_wal_verify(*group, run);
 }
 
 } // namespace holdfast

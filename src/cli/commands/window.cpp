@@ -2,7 +2,9 @@
 #include "base/task_group.h"
 #include "cli/commands/repository_option.h"
 #include "cli/commands/source_option.h"
+#include "cli/commands/window_output.h"
 #include "cli/text.h"
+#include "postgres/receive/receive_wal.h"
 #include "postgres/recovery/recovery_estimate.h"
 #include "postgres/recovery/recovery_window.h"
 #include "postgres/server/cluster_facts.h"
@@ -46,47 +48,21 @@ std::optional<Exposure> exposure_of(CommandContext& context, const SourceConfigu
     }
 }
 
-nlohmann::json to_json(const postgres::RecoveryWindow& window) {
-    nlohmann::json ranges = nlohmann::json::array(), gaps = nlohmann::json::array(),
-                   unusable = nlohmann::json::array();
-    for (const postgres::RecoverableRange& range : window.ranges) {
-        nlohmann::json snapshots = nlohmann::json::array();
-        for (const RunId& id : range.snapshots) snapshots.push_back(id.hex());
-        ranges.push_back({{"timeline", range.timeline},
-                          {"from", to_rfc3339(range.from)},
-                          {"until", to_rfc3339(range.until)},
-                          {"begin_lsn", range.begin.str()},
-                          {"end_lsn", range.end.str()},
-                          {"snapshots", snapshots}});
+// What a receiver on this machine says of itself; nothing when there was none.
+std::optional<postgres::ReceiveState>
+receiver_of(const CommandContext& context, const SourceConfiguration& source, const std::string& repository) {
+    try {
+        return postgres::read_receive_state(
+            postgres::receive_state_path(spool_directory_of(context, source, repository)));
+    } catch (const Error&) {
+        return std::nullopt; // it has no place here, or is another user's
     }
-    for (const postgres::RecoveryGap& gap : window.gaps) {
-        gaps.push_back({{"timeline", gap.timeline},
-                        {"begin_lsn", gap.begin.str()},
-                        {"end_lsn", gap.end.str()},
-                        {"after", gap.after ? nlohmann::json(to_rfc3339(*gap.after)) : nlohmann::json()},
-                        {"before", gap.before ? nlohmann::json(to_rfc3339(*gap.before)) : nlohmann::json()}});
-    }
-    for (const RunId& id : window.without_log) unusable.push_back(id.hex());
-    return {{"ranges", ranges}, {"gaps", gaps}, {"snapshots_without_log", unusable}};
 }
 
-void print_window(const std::string& source, const postgres::RecoveryWindow& window) {
-    if (window.ranges.empty()) fmt::print("Nothing of '{}' can be recovered\n", source);
-    for (const postgres::RecoverableRange& range : window.ranges) {
-        fmt::print("'{}' can be recovered to any moment from {} to {}\n", source, to_rfc3339(range.from),
-                   to_rfc3339(range.until));
-        fmt::print("  timeline {}, {} to {}, {}\n", range.timeline, range.begin.str(), range.end.str(),
-                   counted(range.snapshots.size(), "snapshot"));
-    }
-    for (const postgres::RecoveryGap& gap : window.gaps) {
-        fmt::print("Gap: the log from {} to {} on timeline {} is missing", gap.begin.str(), gap.end.str(),
-                   gap.timeline);
-        if (gap.after) fmt::print("; nothing after {}", to_rfc3339(*gap.after));
-        if (gap.before) fmt::print(" and before {}", to_rfc3339(*gap.before));
-        fmt::print(" can be had\n");
-    }
-    for (const RunId& id : window.without_log)
-        fmt::print("Snapshot {} cannot be restored: its log is not all there\n", short_id(id.hex()));
+void print_receiver(const postgres::ReceiveState& state) {
+    if (state.phase != "streaming" || !state.alarms.empty())
+        fmt::print("The receiver here: {}, at {}\n", state.phase, to_rfc3339(state.time));
+    for (const std::string& alarm : state.alarms) fmt::print("  Alarm: {}\n", alarm);
 }
 
 int run_window(CommandContext& context, const Arguments& arguments) {
@@ -113,8 +89,11 @@ int run_window(CommandContext& context, const Arguments& arguments) {
     }
     const std::optional<Exposure> exposure = exposure_of(context, source, window);
     if (exposure) value["exposure"] = {{"bytes", exposure->bytes}, {"seconds", exposure->seconds}};
+    const auto receiver = receiver_of(context, source, arguments.repository);
+    if (receiver) value["receiver"] = nlohmann::json::parse(postgres::to_json_text(*receiver));
     context.print(value, [&] {
         print_window(source.name, window);
+        if (receiver) print_receiver(*receiver);
         if (exposure && exposure->bytes == 0) fmt::print("All that the server has written is stored\n");
         if (exposure && exposure->bytes > 0)
             fmt::print("Not stored yet: {} of log, {} since the last commit that is\n",
@@ -130,8 +109,7 @@ int run_window(CommandContext& context, const Arguments& arguments) {
             for (const std::string& note : plan->notes) fmt::print("  {}\n", note);
         }
     });
-    return window.ranges.empty() || !window.gaps.empty() || !window.without_log.empty() ? exit_incomplete
-                                                                                        : exit_done;
+    return window.ranges.empty() || !window.unbroken() ? exit_incomplete : exit_done;
 }
 
 } // namespace

@@ -1,8 +1,8 @@
 #include "postgres/archive/slice_intake.h"
 
 #include "base/error.h"
+#include "postgres/archive/slice_presence.h"
 
-#include <algorithm>
 #include <type_traits>
 
 #include <fmt/format.h>
@@ -38,18 +38,16 @@ SliceIntake::SliceIntake(Repository& repository, ArchiveId archive, SliceIntakeS
           [this](const LogSliceId&, std::size_t bytes) { stored_bytes_ += bytes; }, stop) {}
 
 SliceIntake::Outcome SliceIntake::add(CutSlice slice) {
-    const WalRange range{slice.range.branch, Lsn{slice.range.begin}, Lsn{slice.range.end}};
-    const std::vector<LogSliceId> there = archive_.slices_of(range, {.stop = stop_});
-    const std::optional<bool> same =
-        there.empty() ? std::nullopt : if_readable([&] { return holds(there, slice, range); });
-    if (same == true) return Outcome::already_there;
-    if (same == false) {
+    const SlicePresence presence =
+        presence_of(archive_, log_, repository_.keys().reads_content(), slice, {.stop = stop_});
+    if (presence == SlicePresence::same) return Outcome::already_there;
+    if (presence == SlicePresence::other) {
         alarm(fmt::format("the archive has other content for {} to {} on timeline {}: two clusters write it, "
                           "or one was set back to an earlier state. Both are kept",
-                          range.begin.str(), range.end.str(), range.timeline));
+                          Lsn{slice.range.begin}.str(), Lsn{slice.range.end}.str(), slice.range.branch));
     }
     upload_.add(std::move(slice));
-    return same == false ? Outcome::beside : Outcome::stored;
+    return presence == SlicePresence::other ? Outcome::beside : Outcome::stored;
 }
 
 SliceIntake::Outcome SliceIntake::add_history(TimelineId timeline, std::string_view text,
@@ -67,32 +65,6 @@ SliceIntake::Outcome SliceIntake::add_history(TimelineId timeline, std::string_v
     slice.details.history = std::string(text);
     upload_.add(std::move(slice));
     return outcome;
-}
-
-// Whether the archive has this content; nothing when it has not all of it, or it may not be read.
-std::optional<bool> SliceIntake::holds(const std::vector<LogSliceId>& there, const CutSlice& slice,
-                                       const WalRange& range) {
-    const SliceDigest digest = log_.digest_of(slice.content);
-    bool another = false;
-    for (const LogSliceId& known : there) {
-        if (known.range != slice.range) continue;
-        const SliceInfo info = archive_.reader().info(known, {.stop = stop_});
-        if (info.digest == digest) return true;
-        another = true;
-    }
-    if (another) return false;
-    if (!repository_.keys().reads_content()) return std::nullopt;
-    bool equal = true;
-    std::size_t offset = 0;
-    const Lsn end = archive_.read(
-        range,
-        [&](ByteView bytes) {
-            equal = equal && std::ranges::equal(bytes, ByteView(slice.content).subspan(offset, bytes.size()));
-            offset += bytes.size();
-        },
-        {.stop = stop_});
-    if (!equal) return false;
-    return end == range.end ? std::optional(true) : std::nullopt;
 }
 
 void SliceIntake::alarm(std::string what) {

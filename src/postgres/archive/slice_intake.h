@@ -43,9 +43,6 @@ class SliceIntake {
     std::uint64_t stored_bytes() const { return stored_bytes_; }
 
   private:
-    std::optional<bool> holds(const std::vector<LogSliceId>& there, const CutSlice& slice,
-                              const WalRange& range);
-
     Repository& repository_;
     const SliceIntakeSettings settings_;
     std::stop_token stop_;

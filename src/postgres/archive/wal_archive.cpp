@@ -20,24 +20,9 @@ std::vector<LogSliceId> WalArchive::slices(Lsn from, const CallOptions& call) co
     return list_slices(context_.store, archive_, from.value, call);
 }
 
-// No slice is longer than the largest, so that one that reaches into the range begins not far before it.
 std::vector<LogSliceId> WalArchive::slices_of(const WalRange& range, const CallOptions& call) const {
-    const std::uint64_t first =
-        range.begin.value > largest_slice_bytes ? range.begin.value - largest_slice_bytes : 0;
-    const std::string prefix = fmt::format("{}{}/{:08x}-", logs_prefix, archive_.hex(), range.timeline);
-    std::vector<LogSliceId> found;
-    context_.store.list(
-        prefix, fmt::format("{}{:016x}-", prefix, first),
-        [&](const ObjectInfo& object) {
-            const auto slice = LogSliceId::from_name(object.name);
-            if (!slice) return true;
-            if (slice->range.begin >= range.end.value) return false;
-            if (slice->range.end > range.begin.value && slice->range.begin < slice->range.end)
-                found.push_back(*slice);
-            return true;
-        },
-        call);
-    return found;
+    return list_slices_of(context_.store, archive_, {range.timeline, range.begin.value, range.end.value},
+                          call);
 }
 
 std::optional<LogSliceId> WalArchive::any_slice(const CallOptions& call) const {
@@ -58,23 +43,29 @@ WalDetails WalArchive::details(const LogSliceId& slice, const CallOptions& call)
 }
 
 std::map<TimelineId, TimelineHistory> WalArchive::histories(std::span<const LogSliceId> all,
-                                                            const CallOptions& call) const {
+                                                            const CallOptions& call,
+                                                            const Unreadable& unreadable) const {
     std::map<TimelineId, TimelineHistory> histories;
     histories.emplace(TimelineId{1}, TimelineHistory(1));
     for (const LogSliceId& slice : all) {
         if (slice.range.begin != slice.range.end || histories.contains(slice.range.branch)) continue;
-        histories.emplace(slice.range.branch,
-                          TimelineHistory::parse(slice.range.branch, details(slice, call).history));
+        try {
+            histories.emplace(slice.range.branch,
+                              TimelineHistory::parse(slice.range.branch, details(slice, call).history));
+        } catch (const Error& error) {
+            const bool of_this_one =
+                error.code() == ErrorCode::corrupt || error.code() == ErrorCode::not_found ||
+                error.code() == ErrorCode::access_denied || error.code() == ErrorCode::incompatible;
+            if (!unreadable || !of_this_one) throw;
+            unreadable(slice, error);
+        }
     }
     return histories;
 }
 
 std::optional<std::string> WalArchive::history_text(TimelineId timeline, const CallOptions& call) const {
-    const std::string prefix =
-        fmt::format("{}{}/{:08x}-{:016x}-{:016x}-", logs_prefix, archive_.hex(), timeline, 0, 0);
-    for (const ObjectInfo& object : context_.store.list_all(prefix, call)) {
-        if (const auto slice = LogSliceId::from_name(object.name)) return details(*slice, call).history;
-    }
+    for (const LogSliceId& slice : list_branch_slices(context_.store, archive_, timeline, call))
+        return details(slice, call).history;
     return std::nullopt;
 }
 

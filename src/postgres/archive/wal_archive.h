@@ -1,6 +1,7 @@
 // The log archive of a cluster as a whole: which timelines there are, what is in it, and its bytes.
 #pragma once
 
+#include "base/error.h"
 #include "postgres/archive/wal_details.h"
 #include "postgres/wal/timeline_history.h"
 #include "repository/log/log_path.h"
@@ -33,10 +34,13 @@ class WalArchive {
     // Any slice with content; empty when there is none.
     std::optional<LogSliceId> any_slice(const CallOptions& call = {}) const;
 
-    // The history of each timeline of which there is a history file, and of timeline 1. A history that cannot
-    // be read throws as LogReader does.
+    // The history of each timeline of which there is a history file, and of timeline 1. One that cannot be
+    // read, or whose writer may not write logs, is told to `unreadable` and passed over; without that it
+    // throws as LogReader does.
+    using Unreadable = std::function<void(const LogSliceId&, const Error&)>;
     std::map<TimelineId, TimelineHistory> histories(std::span<const LogSliceId> all,
-                                                    const CallOptions& call = {}) const;
+                                                    const CallOptions& call = {},
+                                                    const Unreadable& unreadable = {}) const;
     // Of one timeline; empty when the archive has no history file of it.
     std::optional<std::string> history_text(TimelineId timeline, const CallOptions& call = {}) const;
 

@@ -6,37 +6,6 @@
 
 namespace holdfast::postgres {
 
-namespace {
-
-constexpr std::size_t summary_memory_bytes = std::size_t{8} << 20;
-
-} // namespace
-
-struct WalSlicer::Part {
-    WalDetails details;
-    std::optional<BlockChanges> changes;
-
-    void add(const WalRecord& record, const wal_event::Event& event) {
-        if (!changes) {
-            changes.emplace(record.start, summary_memory_bytes);
-            details.records_from = record.start;
-            details.previous = record.previous;
-        }
-        changes->add(record, event);
-        details.last = record.start;
-        details.records_to = record.end;
-        if (const auto* end = std::get_if<wal_event::TransactionEnd>(&event);
-            end != nullptr && end->committed) {
-            ++details.commits;
-            if (details.first_commit_us == 0) details.first_commit_us = end->time;
-            details.last_commit_us = end->time;
-            details.last_commit_end = record.end;
-        }
-        if (const auto* point = std::get_if<wal_event::RestorePoint>(&event))
-            details.restore_points.push_back({point->name, record.end, point->time});
-    }
-};
-
 WalSlicer::WalSlicer(const WalSource& source, Lsn start, TakeSlice take, Undecodable rest)
     : source_(source),
       window_bytes_(std::min(wal_slice_bytes, source.segment_bytes)),
@@ -77,7 +46,7 @@ void WalSlicer::begin_window() {
     window_ = cut_ = position_;
     content_.clear();
     content_.reserve(window_bytes_);
-    whole_ = std::make_unique<Part>();
+    whole_ = std::make_unique<RecordTally>();
     rest_.reset();
     if (reader_ && !reader_->end()) return;
     reader_ = std::make_unique<WalReader>(source_, position_,
@@ -116,14 +85,14 @@ std::optional<CutSlice> WalSlicer::flush() {
     if (position_ == cut_) return std::nullopt;
     CutSlice slice = cut(rest_ ? *rest_ : *whole_, cut_);
     cut_ = position_;
-    rest_ = std::make_unique<Part>();
+    rest_ = std::make_unique<RecordTally>();
     rest_->details.broken = whole_->details.broken;
     return slice;
 }
 
 // The positions between the last record and where the next one starts are padding and page headers: nothing
 // starts there.
-CutSlice WalSlicer::cut(Part& part, Lsn begin) {
+CutSlice WalSlicer::cut(const RecordTally& part, Lsn begin) {
     CutSlice slice;
     slice.range = {source_.timeline, begin.value, position_.value};
     const ByteView content = ByteView(content_).subspan(begin - window_, position_ - begin);
@@ -133,7 +102,7 @@ CutSlice WalSlicer::cut(Part& part, Lsn begin) {
         source_.system_identifier != 0 ? source_.system_identifier : reader_->system_identifier();
     slice.details.version = source_.version;
     slice.details.segment_bytes = source_.segment_bytes;
-    if (part.changes) slice.summary = part.changes->encode();
+    slice.summary = part.summary();
     return slice;
 }
 

@@ -1,8 +1,7 @@
 // Cuts a stream of the log into slices for the archive, decoding it on the way.
 #pragma once
 
-#include "postgres/archive/wal_details.h"
-#include "postgres/wal/block_changes.h"
+#include "postgres/archive/record_tally.h"
 #include "postgres/wal/wal_reader.h"
 #include "repository/ids.h"
 
@@ -54,13 +53,11 @@ class WalSlicer {
     const std::optional<WalEnd>& broken() const;
 
   private:
-    struct Part; // what is gathered for one cut
-
     void on_record(const WalRecord& record);
     void decode(ByteView bytes);
     void begin_window();
     void finish_window();
-    CutSlice cut(Part& part, Lsn begin);
+    CutSlice cut(const RecordTally& part, Lsn begin);
 
     WalSource source_;
     const std::uint64_t window_bytes_;
@@ -72,8 +69,8 @@ class WalSlicer {
     Lsn window_; // start of the slice at hand
     Lsn cut_;    // what is before this was cut
     Bytes content_;
-    std::unique_ptr<Part> whole_; // since window_
-    std::unique_ptr<Part> rest_;  // since cut_; null while nothing was cut of the window
+    std::unique_ptr<RecordTally> whole_; // since window_
+    std::unique_ptr<RecordTally> rest_;  // since cut_; null while nothing was cut of the window
     std::int64_t last_commit_us_ = 0;
     Lsn last_commit_end_;
 };

@@ -44,22 +44,24 @@ std::string to_json_text(const ReceiveState& state) {
     Json gaps = Json::array();
     for (const LogGap& gap : state.gaps)
         gaps.push_back({{"timeline", gap.timeline}, {"begin", gap.begin.str()}, {"end", gap.end.str()}});
-    const Json value = {{"source", state.source},
-                        {"archive", state.archive},
-                        {"time", to_rfc3339(state.time)},
-                        {"phase", state.phase},
-                        {"boot", state.boot},
-                        {"server", to_json(state.server)},
-                        {"received", to_json(state.received)},
-                        {"spooled", to_json(state.spooled)},
-                        {"archived", to_json(state.archived)},
-                        {"acknowledged", to_json(state.acknowledged)},
-                        {"last_commit", to_json(state.last_commit)},
-                        {"last_commit_time", time_of_commit(state.last_commit_us)},
-                        {"exposure_seconds", state.exposure_seconds},
-                        {"spool_bytes", state.spool_bytes},
-                        {"gaps", gaps},
-                        {"alarms", state.alarms}};
+    const Json value = {
+        {"source", state.source},
+        {"archive", state.archive},
+        {"time", to_rfc3339(state.time)},
+        {"phase", state.phase},
+        {"boot", state.boot},
+        {"server", to_json(state.server)},
+        {"received", to_json(state.received)},
+        {"spooled", to_json(state.spooled)},
+        {"archived", to_json(state.archived)},
+        {"acknowledged", to_json(state.acknowledged)},
+        {"last_commit", to_json(state.last_commit)},
+        {"last_commit_time", time_of_commit(state.last_commit_us)},
+        {"exposure_seconds", state.exposure_seconds},
+        {"spool_bytes", state.spool_bytes},
+        {"server_keeps_bytes", state.server_keeps_bytes ? Json(*state.server_keeps_bytes) : Json(nullptr)},
+        {"gaps", gaps},
+        {"alarms", state.alarms}};
     return value.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -93,6 +95,9 @@ std::optional<ReceiveState> read_receive_state(const std::string& path) {
                                        .count();
         state.exposure_seconds = value.at("exposure_seconds").get<double>();
         state.spool_bytes = value.at("spool_bytes").get<std::uint64_t>();
+        if (const auto kept = value.find("server_keeps_bytes");
+            kept != value.end() && kept->is_number_unsigned())
+            state.server_keeps_bytes = kept->get<std::uint64_t>();
         for (const Json& gap : value.at("gaps"))
             state.gaps.push_back(
                 {gap.at("timeline").get<TimelineId>(), lsn_from(gap.at("begin")), lsn_from(gap.at("end"))});

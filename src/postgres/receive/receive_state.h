@@ -36,6 +36,8 @@ struct ReceiveState {
     std::int64_t last_commit_us = 0;
     double exposure_seconds = 0;
     std::uint64_t spool_bytes = 0;
+    // What the server's slot keeps, while it has to because we take nothing.
+    std::optional<std::uint64_t> server_keeps_bytes;
     std::vector<LogGap> gaps; // the newest ones
     std::vector<std::string> alarms;
 };

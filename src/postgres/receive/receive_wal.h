@@ -5,12 +5,14 @@
 // in the spool.
 #pragma once
 
+#include "base/log.h"
 #include "postgres/receive/log_server.h"
 #include "postgres/receive/receive_state.h"
 #include "postgres/receive/wal_shipper.h"
 #include "repository/repository.h"
 
 #include <functional>
+#include <memory>
 #include <stop_token>
 #include <string>
 
@@ -28,6 +30,10 @@ struct ReceiveSettings {
     // Another cluster than the one that the newest snapshot of the source is of may take its place.
     bool new_cluster = false;
     ShipperSettings shipping;
+    // An empty spool says nothing of where to go on; the archive may. For how long to wait for it.
+    Duration open_patience = std::chrono::seconds(10);
+    // How often it is asked what the server keeps for the slot, while it has to.
+    Duration slot_interval = std::chrono::seconds(10);
     // For how long the repository may stand still before the spool is acknowledged in its place.
     Duration repository_patience = std::chrono::minutes(1);
     // When asked to stop: for storing what came.
@@ -43,10 +49,18 @@ struct ReceiveSettings {
 std::string receive_directory(const std::string& spool_directory);
 std::string receive_state_path(const std::string& spool_directory);
 
-// Returns when `stop` was requested, with the last state. Throws Error(already_exists) when another receiver
-// is at work with this spool directory, or the server is another cluster than the source; and when the first
-// attempt to receive fails in a way that waiting does not mend. Later failures are waited out and told as
-// alarms.
+// Opens the repository, or throws; called on another thread, again after an error.
+using OpenArchive = std::function<std::shared_ptr<Repository>()>;
+
+// Returns when `stop` was requested, with the last state. While the repository cannot be opened, what comes
+// goes to the spool alone; the server is told to forget it only when an earlier run has found that the spool
+// is of the source's cluster. Throws Error(already_exists) when another receiver is at work with this spool
+// directory, or the server is another cluster than the source; and when the first attempt to receive, or to
+// open the repository, fails in a way that waiting does not mend. Later failures are waited out and told as
+// alarms. `logger` must outlive the call.
+ReceiveState receive_wal(const OpenArchive& open, const ReceiveSettings& settings, Logger& logger,
+                         std::stop_token stop);
+// With a repository that is open already.
 ReceiveState receive_wal(Repository& repository, const ReceiveSettings& settings, std::stop_token stop);
 
 } // namespace holdfast::postgres

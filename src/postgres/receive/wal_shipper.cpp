@@ -1,6 +1,7 @@
 #include "postgres/receive/wal_shipper.h"
 
 #include "base/error.h"
+#include "postgres/archive/slice_presence.h"
 
 #include <algorithm>
 
@@ -17,6 +18,7 @@ constexpr std::uint64_t lead_in_bytes = std::uint64_t{1} << 20;
 constexpr auto longest_wait = std::chrono::milliseconds(500);
 constexpr const char* undecodable = "undecodable";
 constexpr const char* two_histories = "two histories";
+constexpr const char* two_contents = "two contents";
 
 SegmentHeader header_of(const WalSpool& spool) {
     if (auto header = spool.header()) return *header;
@@ -40,6 +42,7 @@ struct WalShipper::Attempt {
     WalPosition begin; // what is before this is archived
     WalPosition at;
     Lsn cut;
+    Lsn known_end; // up to here the archive may have the log of this timeline from somebody else
     std::optional<WalSlicer> slicer;
     Bytes piece = Bytes(read_bytes);
 };
@@ -124,7 +127,8 @@ bool WalShipper::follow(Attempt& attempt, const std::stop_token& stop) {
         schedule_ = FlushSchedule(settings_.flush_interval, now());
         attempt.begin = so_far_.archived;
     }
-    if (!begin_run(attempt, attempt.begin)) throw Error(ErrorCode::internal, "the spool does not reach back");
+    if (!begin_run(attempt, attempt.begin, stop))
+        throw Error(ErrorCode::internal, "the spool does not reach back");
     while (!stop.stop_requested()) {
         attempt.upload.rethrow_if_failed();
         bool finishing = false;
@@ -150,7 +154,7 @@ bool WalShipper::follow(Attempt& attempt, const std::stop_token& stop) {
         if (next != runs.end()) {
             if (spool_.read(attempt.at, attempt.piece) > 0) continue;
             flush(attempt);
-            begin_run(attempt, {next->timeline, next->begin});
+            begin_run(attempt, {next->timeline, next->begin}, stop);
         } else if (finishing) {
             flush(attempt);
             return true;
@@ -162,7 +166,7 @@ bool WalShipper::follow(Attempt& attempt, const std::stop_token& stop) {
 }
 
 // From the segment of `at` on. False when the spool does not have it.
-bool WalShipper::begin_run(Attempt& attempt, WalPosition at) {
+bool WalShipper::begin_run(Attempt& attempt, WalPosition at, const std::stop_token& stop) {
     const std::vector<SpoolRun> runs = spool_.runs();
     // What was archived may reach further than the spool, which lost its end.
     const auto run = std::ranges::find_if(runs, [&](const SpoolRun& one) {
@@ -178,6 +182,9 @@ bool WalShipper::begin_run(Attempt& attempt, WalPosition at) {
                            begin,
                            [this, &attempt](CutSlice slice) { submit(attempt, std::move(slice), false); });
     lead_in(attempt, *run);
+    attempt.known_end = {};
+    for (const LogSliceId& slice : archive_.slices_of({at.timeline, begin, Lsn{UINT64_MAX}}, {.stop = stop}))
+        attempt.known_end = std::max(attempt.known_end, Lsn{slice.range.end});
     ship_history(attempt, at.timeline);
     return true;
 }
@@ -227,7 +234,27 @@ void WalShipper::submit(Attempt& attempt, CutSlice slice, bool flush) {
         alarms_.raise(undecodable, fmt::format("the log does not decode from {} on: {}", broken->at.str(),
                                                broken->detail));
     }
+    if (!history && Lsn{slice.range.begin} < attempt.known_end && is_there(slice)) return stored(slice.range);
     attempt.upload.add(std::move(slice));
+}
+
+// Whether the archive has these very bytes. Others are told, and kept beside: the histories of timelines, or
+// people, decide which count.
+bool WalShipper::is_there(const CutSlice& slice) {
+    switch (presence_of(archive_, log_, repository_.keys().reads_content(), slice, {})) {
+    case SlicePresence::same:
+        return true;
+    case SlicePresence::unknown:
+        return false;
+    case SlicePresence::other:
+        break;
+    }
+    alarms_.raise(two_contents,
+                  fmt::format("the archive has other content for the log from {} to {} on timeline {}: two "
+                              "clusters write it, or one was set back to an earlier state. Both are kept; "
+                              "'holdfast wal verify' tells more",
+                              Lsn{slice.range.begin}.str(), Lsn{slice.range.end}.str(), slice.range.branch));
+    return false;
 }
 
 void WalShipper::flush(Attempt& attempt) {

@@ -35,8 +35,9 @@ struct ShippedSoFar {
 };
 
 // Reads the spool behind the receiver, cuts slices, and has them stored by several threads; removes from the
-// spool what is archived. Whatever fails is tried again from where the archive ends: nothing but the spool
-// and that position is remembered. Memory: about two slices, and two for each worker.
+// spool what is archived. What the archive has already when that begins is not stored again. Whatever fails
+// is tried again from where the archive ends: nothing but the spool and that position is remembered. Memory:
+// about two slices, and two for each worker.
 class WalShipper {
   public:
     // Begins at once, at `archived` or where the spool begins. What is given must outlive it; the spool is
@@ -69,7 +70,8 @@ class WalShipper {
 
     void run(const std::stop_token& stop);
     bool follow(Attempt& attempt, const std::stop_token& stop);
-    bool begin_run(Attempt& attempt, WalPosition at);
+    bool begin_run(Attempt& attempt, WalPosition at, const std::stop_token& stop);
+    bool is_there(const CutSlice& slice);
     void lead_in(Attempt& attempt, const SpoolRun& run);
     void ship_history(Attempt& attempt, TimelineId timeline);
     void submit(Attempt& attempt, CutSlice slice, bool flush);

@@ -109,7 +109,12 @@ RecoverySource load_recovery_source(const Repository& repository, const std::str
             result.snapshots.push_back(std::move(found));
     }
     result.slices = archive.slices({}, call);
-    result.histories = archive.histories(result.slices, call);
+    result.archive = archive.id();
+    result.histories =
+        archive.histories(result.slices, call, [&](const LogSliceId& slice, const Error& error) {
+            repository.logger().warning("a history file in the archive is passed over",
+                                        {{"slice", slice.name()}, {"reason", error.message()}});
+        });
     const auto known = std::make_shared<KnownDetails>(archive, repository.logger(), call);
     result.details = [known](const LogSliceId& slice) { return known->of(slice); };
     result.fetch_details = [known](std::span<const LogSliceId> slices) { known->fetch(slices); };

@@ -20,6 +20,7 @@ constexpr std::string_view snapshot_kind = "postgresql";
 // Plain data but for functions, so that what is chosen from it can be tested without a repository.
 struct RecoverySource {
     std::string name;
+    ArchiveId archive;
     std::vector<Snapshot> snapshots; // of this cluster, with their log; in any order
     std::vector<LogSliceId> slices;  // sorted, as list_slices gives them
     std::map<TimelineId, TimelineHistory> histories;

@@ -47,13 +47,14 @@ class Ranges {
     void close_before(const Snapshot& next) {
         if (!open_) return;
         const Lsn end = open_->next.value_or(Lsn{next.log->range.begin});
-        window_.gaps.push_back({history_.timeline(), open_->end, end, window_.ranges.back().until, next.end});
+        window_.gaps.push_back(
+            {history_.timeline(), open_->end, end, window_.ranges.back().until, next.end, next.id});
         open_.reset();
     }
     void close() {
         const std::optional<LogChain>& last = open_ ? open_ : first_broken_;
         if (!last || !last->next) return;
-        RecoveryGap gap{history_.timeline(), last->end, *last->next, {}, {}};
+        RecoveryGap gap{history_.timeline(), last->end, *last->next, {}, {}, {}};
         if (open_) gap.after = window_.ranges.back().until;
         window_.gaps.push_back(gap);
     }
@@ -73,6 +74,23 @@ bool is_shared(const RecoverySource& source, TimelineId timeline, Lsn end,
         const auto fork = source.history_of(other).fork_from(history);
         return fork && (!fork->end || end <= *fork->end);
     });
+}
+
+std::optional<MissingHistory> missing_history(const RecoverySource& source, TimelineId timeline) {
+    if (timeline == 1 || source.histories.contains(timeline)) return std::nullopt;
+    MissingHistory missing{timeline, end_of_time, {}, {}};
+    for (const LogSliceId& slice : source.slices) {
+        if (slice.range.branch == timeline && slice.range.begin < slice.range.end)
+            missing.begin = std::min(missing.begin, Lsn{slice.range.begin});
+    }
+    for (const Snapshot& snapshot : source.snapshots) {
+        if (snapshot.log->range.branch != timeline || (missing.before && *missing.before <= snapshot.end))
+            continue;
+        missing.before = snapshot.end;
+        missing.again_from = snapshot.id;
+        missing.begin = std::min(missing.begin, Lsn{snapshot.log->range.begin});
+    }
+    return missing;
 }
 
 } // namespace
@@ -111,6 +129,7 @@ RecoveryWindow recovery_window(const RecoverySource& source) {
         std::ranges::move(window.ranges, std::back_inserter(all.ranges));
         std::ranges::move(window.gaps, std::back_inserter(all.gaps));
         told_of.push_back(timeline);
+        if (const auto missing = missing_history(source, timeline)) all.missing_histories.push_back(*missing);
     }
     return all;
 }

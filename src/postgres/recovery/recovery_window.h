@@ -24,6 +24,17 @@ struct RecoveryGap {
     // recovered anyway; empty `before`: no snapshot lies behind it.
     std::optional<Timestamp> after;
     std::optional<Timestamp> before;
+    std::optional<RunId> again_from; // the snapshot that `before` is of
+};
+
+// A timeline of which the archive has log, or a snapshot, and no history file: nobody knows which timeline it
+// left, and where. So nothing leads to it from snapshots of others.
+struct MissingHistory {
+    TimelineId timeline = 0;
+    Lsn begin; // of its first log
+    // Its own first snapshot; without one, no moment of it can be had.
+    std::optional<Timestamp> before;
+    std::optional<RunId> again_from;
 };
 
 struct RecoveryWindow {
@@ -33,7 +44,10 @@ struct RecoveryWindow {
     std::vector<RecoveryGap> gaps;
     // Snapshots whose own log is not all there: they cannot be restored.
     std::vector<RunId> without_log;
+    std::vector<MissingHistory> missing_histories;
 
+    // Nothing is missing that the archive once had, or should have had.
+    bool unbroken() const { return gaps.empty() && without_log.empty() && missing_histories.empty(); }
     std::optional<Timestamp> earliest() const;
     std::optional<Timestamp> latest() const;
 };

@@ -86,6 +86,12 @@ void check_digest(const RepositoryContext& context, std::string_view name, const
         corrupt_slice(name, "its content has not the digest that its writer gave it");
 }
 
+Bytes open_summary(const Opened& opened, ByteView sealed, std::string_view name) {
+    Aead aead = structure_aead(opened, name);
+    return zstd_decompress(open_part(aead, slice_summary_part, opened.associated, sealed, name),
+                           largest_slice_summary_bytes, name);
+}
+
 Bytes open_content(const SliceInfo& info, ByteView frames, ByteView content_secret, std::string_view name) {
     Bytes content(info.content_bytes());
     Aead aead(slice_content_key(content_secret, name).view());
@@ -124,6 +130,37 @@ std::vector<LogSliceId> list_slices(Store& store, const ArchiveId& archive, std:
         },
         call);
     return slices;
+}
+
+// No slice is longer than the largest, so that one that reaches into the range begins not far before it.
+std::vector<LogSliceId> list_slices_of(Store& store, const ArchiveId& archive, const LogRange& range,
+                                       const CallOptions& call) {
+    const std::uint64_t first = range.begin > largest_slice_bytes ? range.begin - largest_slice_bytes : 0;
+    const std::string prefix = fmt::format("{}{}/{:08x}-", logs_prefix, archive.hex(), range.branch);
+    std::vector<LogSliceId> found;
+    store.list(
+        prefix, fmt::format("{}{:016x}-", prefix, first),
+        [&](const ObjectInfo& object) {
+            const auto slice = LogSliceId::from_name(object.name);
+            if (!slice) return true;
+            if (slice->range.begin >= range.end) return false;
+            if (slice->range.end > range.begin && slice->range.begin < slice->range.end)
+                found.push_back(*slice);
+            return true;
+        },
+        call);
+    return found;
+}
+
+std::vector<LogSliceId> list_branch_slices(Store& store, const ArchiveId& archive, std::uint32_t branch,
+                                           const CallOptions& call) {
+    const std::string prefix =
+        fmt::format("{}{}/{:08x}-{:016x}-{:016x}-", logs_prefix, archive.hex(), branch, 0, 0);
+    std::vector<LogSliceId> found;
+    for (const ObjectInfo& object : store.list_all(prefix, call)) {
+        if (const auto slice = LogSliceId::from_name(object.name)) found.push_back(*slice);
+    }
+    return found;
 }
 
 struct LogReader::Beginning {
@@ -186,25 +223,43 @@ Bytes LogReader::summary(const LogSliceId& slice, const CallOptions& call) const
     if (summary_digest_of(sealed) != opened.header.summary_digest)
         corrupt_slice(name, "its summary is not what its writer signed");
     if (sealed.size() != opened.header.summary_bytes) corrupt_slice(name, "it is cut short");
-    Aead aead = structure_aead(opened, name);
-    return zstd_decompress(open_part(aead, slice_summary_part, opened.associated, sealed, name),
-                           largest_slice_summary_bytes, name);
+    return open_summary(opened, sealed, name);
 }
+
+namespace {
+
+LogReader::Whole open_whole(const RepositoryContext& context, const std::string& name, ByteView object,
+                            bool with_summary) {
+    const ObjectForm form = read_object_form(name, object);
+    context.trust.require(name, form);
+    const Opened opened = open_beginning(context, name, form.header, form.body);
+    LogReader::Whole whole{open_info(opened, form.body, name), {}, {}};
+    if (with_summary && opened.header.summary_bytes > 0)
+        whole.summary = open_summary(
+            opened, form.body.subspan(opened.header.summary_offset(), opened.header.summary_bytes), name);
+    const auto secret =
+        in_context(name, [&] { return context.keys.content_secret_for(*form.header.envelope); });
+    whole.bytes =
+        open_content(whole.info, form.body.subspan(opened.header.frames_offset()), secret->view(), name);
+    check_digest(context, name, whole.info, whole.bytes);
+    return whole;
+}
+
+} // namespace
 
 LogReader::Content LogReader::content(const LogSliceId& slice, const CallOptions& call) const {
     const std::string name = slice.name();
     const std::optional<Bytes> bytes = context_.store.get(name, {}, call);
     if (!bytes) fail_gone(name);
-    const ObjectForm form = read_object_form(name, *bytes);
-    context_.trust.require(name, form);
-    const Opened opened = open_beginning(context_, name, form.header, form.body);
-    Content content{open_info(opened, form.body, name), {}};
-    const auto secret =
-        in_context(name, [&] { return context_.keys.content_secret_for(*form.header.envelope); });
-    content.bytes =
-        open_content(content.info, form.body.subspan(opened.header.frames_offset()), secret->view(), name);
-    check_digest(context_, name, content.info, content.bytes);
-    return content;
+    Whole whole = open_whole(context_, name, *bytes, false);
+    return {std::move(whole.info), std::move(whole.bytes)};
+}
+
+LogReader::Whole LogReader::whole(const LogSliceId& slice, const CallOptions& call) const {
+    const std::string name = slice.name();
+    const std::optional<Bytes> bytes = context_.store.get(name, {}, call);
+    if (!bytes) fail_gone(name);
+    return open_whole(context_, name, *bytes, true);
 }
 
 void LogReader::check(const LogSliceId& slice, const CallOptions& call) const {

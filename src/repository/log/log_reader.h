@@ -16,6 +16,13 @@ namespace holdfast {
 std::vector<LogSliceId> list_slices(Store& store, const ArchiveId& archive, std::uint64_t from = 0,
                                     const CallOptions& call = {});
 
+// Those of one branch that overlap `range`, by begin: a short listing, however large the archive.
+std::vector<LogSliceId> list_slices_of(Store& store, const ArchiveId& archive, const LogRange& range,
+                                       const CallOptions& call = {});
+// Those of no length, which a branch may have: what they say is in their details.
+std::vector<LogSliceId> list_branch_slices(Store& store, const ArchiveId& archive, std::uint32_t branch,
+                                           const CallOptions& call = {});
+
 // Reads slices. What it returns was proven: to be what a writer who counts has encrypted under that name.
 // Thread-safe. The context must outlive it.
 //
@@ -39,6 +46,13 @@ class LogReader {
     // Reads a few kilobytes, and checks that who may write here has written a slice of this name, and signed
     // all that info() and summary() tell: needs no key.
     void check_beginning(const LogSliceId& slice, const CallOptions& call = {}) const;
+    // All of it, at the price of the content.
+    struct Whole {
+        SliceInfo info;
+        Bytes summary; // empty when it has none
+        Bytes bytes;
+    };
+    Whole whole(const LogSliceId& slice, const CallOptions& call = {}) const;
     // Reads the whole and compares signature and digest of the object: needs no key.
     void check(const LogSliceId& slice, const CallOptions& call = {}) const;
 

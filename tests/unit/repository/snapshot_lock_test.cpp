@@ -1,5 +1,6 @@
 // Snapshots in a store that can lock objects.
 
+#include "repository/log/log_writer.h"
 #include "repository/protocol/collector.h"
 #include "repository/protocol/reachability.h"
 #include "repository/snapshot_lock.h"
@@ -12,6 +13,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace holdfast {
@@ -122,6 +124,66 @@ TEST_F(SnapshotLockTest, LocksAllThatARestoreNeeds) {
     EXPECT_GE(locked_until(std::string(config_name)), wanted);
     for (const std::string& name : names(slots_prefix)) EXPECT_GE(locked_until(name), wanted);
     for (const std::string& name : names(intents_prefix)) EXPECT_EQ(locked_until(name), Timestamp::min());
+}
+
+class LogLockTest : public SnapshotLockTest {
+  protected:
+    std::string write(const LogRange& range) {
+        const Bytes content(range.end - range.begin, 7);
+        LogWriter log(files_.repository->context(), archive_, 1);
+        const SealedSlice slice = log.seal({.range = range, .content = content}, compressor_);
+        log.put(slice);
+        return slice.id.name();
+    }
+    BackupRunReport back_up_with_log(std::uint64_t begin, std::uint64_t end) {
+        BackupRunSettings settings = ContentRepository::run_settings();
+        settings.lock = LockSettings{.keep = days(30)};
+        const std::unique_ptr<BackupRun> run = files_.begin(settings);
+        run->set_log({archive_, {1, begin, end}});
+        return run->commit(ContentRepository::root_of(*run, {}), {}, SnapshotState::complete);
+    }
+
+    Compressor compressor_;
+    const ArchiveId archive_ = archive_id(Bytes(32, 1), "orders", "1");
+};
+
+TEST_F(LogLockTest, LocksTheLogThatTheSnapshotNeeds) {
+    const std::string history = write({1, 0, 0});
+    const std::string before = write({1, 0, 100}), behind = write({1, 300, 400});
+    const std::string first = write({1, 100, 200}), second = write({1, 200, 300});
+    const std::string other = write({2, 100, 300});
+    const BackupRunReport report = back_up_with_log(150, 250);
+    EXPECT_EQ(report.lock->log_slices, 3U);
+    for (const std::string& name : {history, first, second})
+        EXPECT_GE(locked_until(name), report.lock->until) << name;
+    for (const std::string& name : {before, behind, other})
+        EXPECT_EQ(locked_until(name), Timestamp::min()) << name;
+    // Neither a prune nor who has its key can take the log away.
+    back_up_with_log(390, 400);
+    forget_snapshot(files_.repository->context(), report.snapshot.id, false);
+    collect();
+    EXPECT_THAT(names(logs_prefix), testing::IsSupersetOf({history, first, second}));
+    EXPECT_THAT(names(logs_prefix), testing::Not(testing::Contains(before)));
+}
+
+TEST_F(LogLockTest, WhatAPruneReplacesMeanwhileIsLockedInItsPlace) {
+    const std::string piece = write({1, 100, 200});
+    std::string whole;
+    hook_ = [&](const StoreCall& call) {
+        if (call.verb != StoreVerb::retain || call.name != piece || !whole.empty()) return;
+        whole = write({1, 100, 300});
+        files_.memory->remove(piece, {});
+    };
+    const BackupRunReport report = back_up_with_log(150, 180);
+    EXPECT_GE(locked_until(whole), report.lock->until);
+    EXPECT_EQ(report.lock->log_slices, 1U);
+}
+
+TEST_F(LogLockTest, WithoutAllOfItsLogThereIsNoLockedSnapshot) {
+    write({1, 100, 200});
+    test::expect_error(
+        ErrorCode::corrupt, [&] { back_up_with_log(150, 250); }, "log that the snapshot needs");
+    EXPECT_THAT(names(commits_prefix), testing::IsEmpty());
 }
 
 TEST_F(SnapshotLockTest, LaterSnapshotsMoveTheEndAndNeverBack) {

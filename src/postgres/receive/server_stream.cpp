@@ -1,0 +1,143 @@
+#include "postgres/receive/server_stream.h"
+
+#include "base/error.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace holdfast::postgres {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr Duration sync_interval = milliseconds(500);
+constexpr Duration told_interval = seconds(1);
+constexpr std::uint64_t sync_bytes = std::uint64_t{8} << 20;
+constexpr const char* server_alarm = "server";
+
+WalStreamOptions options_of(const ServerStream::Tools& tools) {
+    const WalPosition begin = tools.spool.end().value();
+    return {.start = begin.lsn,
+            .timeline = begin.timeline,
+            .slot = tools.settings.server.slot,
+            .confirmed = Lsn{}};
+}
+
+} // namespace
+
+ServerStream::ServerStream(LogServer& server, const Tools& tools)
+    : tools_(tools),
+      timeline_(tools.spool.end().value().timeline),
+      stream_(server.replication(), options_of(tools), system_clock(), tools.stop),
+      told_end_(tools.spool.end().value().lsn) {
+    // What the slot let go was acknowledged before: telling it less would take its promise back.
+    if (server.slot().restart) told_ = {timeline_, *server.slot().restart};
+}
+
+StreamResult ServerStream::run() {
+    try {
+        for (;;) {
+            const StreamEvent event = stream_.next(patience(), tools_.stop);
+            const bool goes_on = take(event);
+            keep_up(!std::holds_alternative<Nothing>(event));
+            if (!goes_on) return result_;
+            if (tools_.spool_is_full()) return StreamResult::spool_full;
+            tools_.archive.rethrow_if_hopeless();
+        }
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::cancelled || !tools_.stop.stop_requested()) throw;
+    }
+    // The connection is kept until all is stored, so that the server learns of it.
+    tools_.spool.sync();
+    tools_.finish_storing();
+    told_at_ = {};
+    hurry_to_ = tools_.spool.end();
+    tell_server();
+    return StreamResult::reconnect;
+}
+
+bool ServerStream::take(const StreamEvent& event) {
+    if (const WalData* data = std::get_if<WalData>(&event)) {
+        take_data(*data);
+    } else if (const Keepalive* alive = std::get_if<Keepalive>(&event)) {
+        // A server that shuts down waits until all is acknowledged.
+        if (alive->reply_requested) hurry_to_ = tools_.spool.end();
+        tools_.status.heard({timeline_, alive->server_end});
+    } else if (const TimelineEnd* end = std::get_if<TimelineEnd>(&event)) {
+        // A server that does not say is asked anew.
+        if (end->next > timeline_) {
+            result_ = StreamResult::next_timeline;
+            next_ = {end->next, segment_begin(end->switch_point, tools_.spool.segment_bytes())};
+        }
+        return false;
+    } else if (std::holds_alternative<WalRemoved>(event)) {
+        result_ = StreamResult::log_removed;
+        return false;
+    } else if (std::holds_alternative<ServerStopped>(event)) {
+        tools_.alarms.raise(server_alarm, "the server was shut down");
+        return false;
+    }
+    return true;
+}
+
+void ServerStream::take_data(const WalData& data) {
+    const Lsn end = tools_.spool.end().value().lsn;
+    if (data.start != end) {
+        throw Error(ErrorCode::corrupt,
+                    fmt::format("the server sent its log from {} on, where {} comes next", data.start.str(),
+                                end.str()),
+                    {}, true);
+    }
+    if (unsynced_bytes_ == 0) unsynced_since_ = now();
+    unsynced_bytes_ += data.bytes.size();
+    tools_.spool.append(data.bytes);
+    tools_.status.heard({timeline_, std::max(data.server_end, end + data.bytes.size())});
+}
+
+// Makes durable what came, has it stored, and tells the server.
+void ServerStream::keep_up(bool more_waits) {
+    const bool hurry = hurry_to_.has_value();
+    const bool at_once = hurry || (tools_.settings.synchronous && !more_waits);
+    const bool synced = unsynced_bytes_ > 0 && (at_once || unsynced_bytes_ >= sync_bytes ||
+                                                now() - unsynced_since_ >= sync_interval);
+    if (synced) {
+        tools_.spool.sync();
+        unsynced_bytes_ = 0;
+    }
+    // Otherwise the shipper looks by itself every now and then.
+    if (hurry || (synced && (tools_.settings.synchronous || !noticed_))) {
+        tools_.archive.notice(hurry);
+        noticed_ = true;
+    }
+    tell_server();
+}
+
+void ServerStream::tell_server() {
+    const WalPosition durable = tools_.status.acknowledgeable();
+    const Lsn end = tools_.spool.end().value().lsn;
+    const bool is_news = durable.timeline == timeline_ && durable > told_;
+    const bool soon = tools_.settings.synchronous || hurry_to_;
+    const bool due = now() - told_at_ >= told_interval;
+    if (!(is_news && (soon || due)) && !(due && end != told_end_)) return;
+    if (is_news) told_ = durable;
+    told_end_ = end;
+    told_at_ = now();
+    const Lsn flushed = told_.timeline == timeline_ ? told_.lsn : Lsn{};
+    // A commit may wait for its log to be written only: that means as little as the spool.
+    stream_.report(tools_.settings.synchronous ? flushed : std::max(end, flushed), flushed, flushed);
+    if (hurry_to_ && told_ >= *hurry_to_) hurry_to_.reset();
+}
+
+// How long to wait for more log when there may be something else to do.
+Duration ServerStream::patience() const {
+    const bool waits = told_ < tools_.spool.end();
+    if (tools_.settings.synchronous && unsynced_bytes_ > 0) return {};
+    if (waits && tools_.settings.synchronous) return milliseconds(2);
+    if (waits && hurry_to_) return milliseconds(20);
+    return waits ? milliseconds(250) : seconds(1);
+}
+
+} // namespace holdfast::postgres
