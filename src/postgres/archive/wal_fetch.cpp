@@ -72,17 +72,19 @@ bool goes_on(const WalArchive& archive, TimelineId timeline, Lsn position, const
     return !archive.slices_of({timeline, position, Lsn{UINT64_MAX}}, call).empty();
 }
 
-bool fetch_segment(const WalArchive& archive, const WalRange& range, const std::string& destination,
-                   const CallOptions& call) {
+bool fetch_segment(const WalArchive& archive, const WalRange& range, Lsn until,
+                   const std::string& destination, const CallOptions& call) {
+    const Lsn wanted = until ? std::min(until, range.end) : range.end;
+    if (wanted <= range.begin) return false;
     std::optional<UnfinishedFile> file;
     const Lsn end = archive.read(
-        range,
+        {range.timeline, range.begin, wanted},
         [&](ByteView bytes) {
             if (!file) file.emplace(destination);
             file->append(bytes);
         },
         call);
-    if (end != range.end && goes_on(archive, range.timeline, end, call)) {
+    if (end != wanted && goes_on(archive, range.timeline, end, call)) {
         throw Error(
             ErrorCode::not_found,
             fmt::format("the archive has a gap at {} on timeline {}, and log behind it", end.str(),
@@ -114,7 +116,7 @@ FileDescriptor try_lock(const std::string& spool_directory) {
 } // namespace
 
 bool fetch_wal_file(const WalArchive& archive, const std::string& name, const std::string& destination,
-                    std::uint64_t segment_bytes, std::stop_token stop) {
+                    std::uint64_t segment_bytes, std::stop_token stop, Lsn until) {
     const CallOptions call{.stop = std::move(stop)};
     const auto parsed = parse_wal_file_name(name);
     if (!parsed) {
@@ -129,8 +131,8 @@ bool fetch_wal_file(const WalArchive& archive, const std::string& name, const st
         throw Error(ErrorCode::usage, fmt::format("{} is no segment of {} bytes", name, segment_bytes),
                     "the archive is of a cluster with another segment size");
     }
-    return fetch_segment(archive, {start->timeline, start->begin, start->begin + segment_bytes}, destination,
-                         call);
+    return fetch_segment(archive, {start->timeline, start->begin, start->begin + segment_bytes}, until,
+                         destination, call);
 }
 
 std::uint64_t segment_bytes_of(const WalArchive& archive, const CallOptions& call) {
