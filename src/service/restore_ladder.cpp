@@ -48,6 +48,14 @@ class Ladder {
         if (step(fmt::format("recover to {}", postgres::describe(what_.request.target)),
                  [&] { restored(what_); }))
             return std::move(result_);
+        if (const auto end = end_before_a_gap()) {
+            PostgresRestore request = what_;
+            request.request.target = postgres::RecoverToLsn{*end};
+            request.in_place = what_.in_place || is_there(what_.target);
+            if (step(fmt::format("recover to {}, where the log breaks off", end->str()),
+                     [&] { restored(request); }))
+                return std::move(result_);
+        }
         for (const Snapshot& snapshot : snapshots()) {
             PostgresRestore request = what_;
             request.request.target = postgres::RecoverToConsistency{};
@@ -103,6 +111,18 @@ class Ladder {
     static bool is_there(const std::string& directory) {
         std::error_code error;
         return std::filesystem::exists(directory, error) && !std::filesystem::is_empty(directory, error);
+    }
+
+    // Of the newest stretch of log that a snapshot leads into, when the end of all log was asked for.
+    std::optional<postgres::Lsn> end_before_a_gap() const {
+        if (!std::holds_alternative<postgres::RecoverToEnd>(what_.request.target)) return std::nullopt;
+        const postgres::RecoveryWindow window = recovery_window(postgres::load_recovery_source(
+            repository_, what_.source, what_.request.snapshot, {.stop = stop_}));
+        if (window.ranges.empty()) return std::nullopt;
+        const postgres::TimelineId newest = window.ranges.front().timeline;
+        const auto behind =
+            std::ranges::find_if(window.ranges, [&](const auto& range) { return range.timeline != newest; });
+        return std::prev(behind)->end;
     }
 
     // Newest first, whole ones before those that are not.

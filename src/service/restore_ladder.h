@@ -1,4 +1,5 @@
-// The quickest way back that works: restart the server, else the newest moment, else the last snapshot.
+// The quickest way back that works: restart the server, else the newest moment, else the newest that log
+// leads to, else the last snapshot.
 #pragma once
 
 #include "service/restore_postgres.h"

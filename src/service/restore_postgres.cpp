@@ -37,17 +37,13 @@ Secret domain_key_of(const Repository& repository, const Snapshot& snapshot) {
     }
 }
 
-// What was looked at is what is replayed: log that is archived later may make a tablespace where the original
-// has it.
-bool ends_with_the_log(const RecoveryPlan& plan) {
-    return std::holds_alternative<postgres::RecoverToEnd>(plan.target) ||
-           std::holds_alternative<postgres::RecoverToXid>(plan.target);
-}
-
+// The log ends where the plan does. What was looked at is what is replayed: log that is archived later may
+// make a tablespace where the original has it. And a server that reads ahead (from 15 on) does not come to a
+// gap behind its target, at which it would give up.
 std::vector<std::string> fetch_command_of(const PostgresRestore& what, const RecoveryPlan& plan,
                                           const postgres::ReplayedTablespaces& replayed) {
     std::vector<std::string> words = what.fetch_command;
-    if (ends_with_the_log(plan) && !what.standby) words.insert(words.end(), {"--until", plan.log.end.str()});
+    if (!what.standby) words.insert(words.end(), {"--until", plan.log.end.str()});
     if (!replayed.replacements.empty())
         words.insert(words.end(), {"--replace", postgres::log_changes_path(what.target)});
     return words;

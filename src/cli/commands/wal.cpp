@@ -137,7 +137,7 @@ bool adapt_fetched(const Arguments& arguments) {
 
 int run_fetch(CommandContext& context, const Arguments& arguments) {
     const SourceConfiguration source = source_named(context, arguments.source, kind);
-    parse_until(arguments);
+    const std::optional<postgres::Lsn> until = parse_until(arguments);
     const std::string spool = spool_directory_of(context, source, arguments.repository) + "/fetched";
     const auto fetch_ahead = [&] {
         if (arguments.ahead == 0 || postgres::prefetched(spool) > arguments.ahead / 2) return;
@@ -153,8 +153,9 @@ int run_fetch(CommandContext& context, const Arguments& arguments) {
         const postgres::WalArchive archive =
             postgres::open_wal_archive(*open.repository, source.name, {.stop = context.stop()});
         const std::uint64_t segment_bytes = postgres::segment_bytes_of(archive, {.stop = context.stop()});
-        found = segment_bytes != 0 && postgres::fetch_wal_file(archive, arguments.file, arguments.destination,
-                                                               segment_bytes, context.stop());
+        found = segment_bytes != 0 &&
+                postgres::fetch_wal_file(archive, arguments.file, arguments.destination, segment_bytes,
+                                         context.stop(), until.value_or(postgres::Lsn{}));
     }
     if (found) found = adapt_fetched(arguments);
     if (found && !arguments.file.ends_with(".history")) fetch_ahead();

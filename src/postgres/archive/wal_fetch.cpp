@@ -76,19 +76,21 @@ bool goes_on(const WalArchive& archive, TimelineId timeline, Lsn position, const
 
 // While somebody archives, what was not there a moment ago may be there now, and slices come in any order:
 // only what stays away is a gap.
-bool fetch_segment(const WalArchive& archive, const WalRange& range, const std::string& destination,
-                   Duration patience, const CallOptions& call) {
+bool fetch_segment(const WalArchive& archive, const WalRange& range, Lsn until,
+                   const std::string& destination, Duration patience, const CallOptions& call) {
+    const Lsn wanted = until ? std::min(until, range.end) : range.end;
+    if (wanted <= range.begin) return false;
     Lsn reached;
     for (Duration since = system_clock().steady();;) {
         std::optional<UnfinishedFile> file;
         const Lsn end = archive.read(
-            range,
+            {range.timeline, range.begin, wanted},
             [&](ByteView bytes) {
                 if (!file) file.emplace(destination);
                 file->append(bytes);
             },
             call);
-        if (end == range.end || !goes_on(archive, range.timeline, end, call)) {
+        if (end == wanted || !goes_on(archive, range.timeline, end, call)) {
             if (file) file->finish(range.bytes());
             return file.has_value();
         }
@@ -125,7 +127,7 @@ FileDescriptor try_lock(const std::string& spool_directory) {
 } // namespace
 
 bool fetch_wal_file(const WalArchive& archive, const std::string& name, const std::string& destination,
-                    std::uint64_t segment_bytes, std::stop_token stop, Duration gap_patience) {
+                    std::uint64_t segment_bytes, std::stop_token stop, Lsn until, Duration gap_patience) {
     const CallOptions call{.stop = std::move(stop)};
     const auto parsed = parse_wal_file_name(name);
     if (!parsed) {
@@ -140,8 +142,8 @@ bool fetch_wal_file(const WalArchive& archive, const std::string& name, const st
         throw Error(ErrorCode::usage, fmt::format("{} is no segment of {} bytes", name, segment_bytes),
                     "the archive is of a cluster with another segment size");
     }
-    return fetch_segment(archive, {start->timeline, start->begin, start->begin + segment_bytes}, destination,
-                         gap_patience, call);
+    return fetch_segment(archive, {start->timeline, start->begin, start->begin + segment_bytes}, until,
+                         destination, gap_patience, call);
 }
 
 std::uint64_t segment_bytes_of(const WalArchive& archive, const CallOptions& call) {

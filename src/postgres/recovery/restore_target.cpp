@@ -60,6 +60,22 @@ bool works_in(pid_t process, const struct stat& directory) {
            status.st_dev == directory.st_dev && status.st_ino == directory.st_ino;
 }
 
+// By the name of its program, which some start as "postmaster" and some through a loader, or by the title
+// that a server gives to its processes.
+bool is_server(pid_t process) {
+    const std::string name = first_line(fmt::format("/proc/{}/comm", process));
+    if (name.starts_with("postgres") || name == "postmaster") return true;
+    const std::string line = first_line(fmt::format("/proc/{}/cmdline", process));
+    if (line.starts_with("postgres: ")) return true;
+    for (std::size_t begin = 0; begin < line.size();) {
+        const std::size_t end = std::min(line.find('\0', begin), line.size());
+        const std::string_view word = std::string_view(line).substr(begin, end - begin);
+        if (word.ends_with("/postgres") || word.ends_with("/postmaster")) return true;
+        begin = end + 1;
+    }
+    return false;
+}
+
 void check_same_cluster(const SnapshotCluster& cluster, const std::string& target) {
     const std::string path = fmt::format("{}/{}", target, control_file_path);
     if (!exists(path)) {
@@ -94,9 +110,7 @@ std::optional<pid_t> running_server(const std::string& data_directory) {
     std::error_code error;
     for (const fs::directory_entry& entry : fs::directory_iterator("/proc", error)) {
         const auto process = to_process(entry.path().filename().string());
-        if (process && works_in(*process, directory) &&
-            first_line(fmt::format("/proc/{}/comm", *process)).starts_with("postgres"))
-            return process;
+        if (process && works_in(*process, directory) && is_server(*process)) return process;
     }
     return std::nullopt;
 }

@@ -1,7 +1,6 @@
 // 'holdfast restore SOURCE' as it is typed: the new cluster protected, lent for a time, and the ways back
 // when the first one fails.
 #include "base/error.h"
-#include "cli/configuration.h"
 #include "integration/postgres/protected_cluster.h"
 
 #include <fmt/format.h>
@@ -20,12 +19,13 @@ using testing::Not;
 class Source : public test::ProtectedCluster {
   public:
     explicit Source(int version) : ProtectedCluster(version) {
+        server.execute("CREATE ROLE holdfast LOGIN");
         server.execute("CREATE TABLE t AS SELECT generate_series(1, 1000) AS i");
         back_up();
         server.execute("INSERT INTO t VALUES (1001)");
         push();
         std::ofstream(configuration(), std::ios::app)
-            << fmt::format("connection = \"{}\"\n", server.conninfo("postgres", "postgres"));
+            << fmt::format("connection = \"{}\"\n", server.conninfo("postgres", "holdfast"));
     }
     static Source& of(int version) {
         static std::map<int, std::unique_ptr<Source>> sources;
@@ -81,17 +81,22 @@ TEST_P(RestoreCommand, TheNewClusterIsProtectedInOneGo) {
     const nlohmann::json report = nlohmann::json::parse(run.out);
     EXPECT_EQ(started.value("SELECT max(i) FROM public.t"), "1001");
     EXPECT_EQ(report["protected"]["configuration_file"], source_.configuration());
-    const Configuration configuration = load_configuration(source_.configuration());
-    ASSERT_TRUE(configuration.sources.contains("again"));
-    EXPECT_EQ(configuration.sources.at("again").data_directory, target);
-    EXPECT_THAT(configuration.sources.at("again").connection, HasSubstr("host=" + target));
+    const std::string configuration = test::text_of_file(source_.configuration());
+    EXPECT_THAT(configuration, HasSubstr("[source.again]\nkind = \"postgresql\"\n"));
+    EXPECT_THAT(configuration, HasSubstr(fmt::format("data_directory = \"{}\"\n", target)));
+    EXPECT_THAT(configuration, HasSubstr(fmt::format("host={} port=5432 user=holdfast", target)));
     EXPECT_EQ(started.value("SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'holdfast'"), "1");
     // As its own, from the section that was written.
     started.execute("INSERT INTO public.t VALUES (2000)");
     const ProgramRun next = source_.run_program({"--json", "backup", "again"});
     EXPECT_EQ(next.exit_code, 0) << next.error;
-    const ProgramRun window = source_.run_program({"--json", "window", "again"});
-    EXPECT_EQ(nlohmann::json::parse(window.out)["ranges"].at(0)["snapshots"].size(), 2U) << window.out;
+    const ProgramRun all = source_.run_program({"--json", "snapshots", "--source", "again"});
+    const nlohmann::json snapshots = nlohmann::json::parse(all.out);
+    ASSERT_EQ(snapshots.size(), 2U) << all.out;
+    // The newest before a time.
+    const ProgramRun first = source_.run_program({"--json", "snapshots", "--source", "again", "--before",
+                                                  snapshots[1]["end"].get<std::string>(), "--newest", "1"});
+    EXPECT_EQ(nlohmann::json::parse(first.out).at(0)["id"], snapshots[1]["id"]) << first.out;
 
     const std::string other = source_.new_place("restored");
     const ProgramRun taken = source_.restore_to(other, {"--protect-as", "again"});
@@ -165,34 +170,60 @@ TEST_P(RestoreCommand, TheFirstStepOfALadderThatWorksIsTheLast) {
     EXPECT_FALSE(fs::exists(target));
 }
 
-TEST(RestoreLadder, WithoutItsLogTheSnapshotIsTheLastStep) {
-    Source source(15);
-    // All log behind the snapshot is lost, but for its end: that cannot be recovered to.
-    const Snapshot first = source.back_up();
-    for (int i = 0; i < 3; ++i) {
-        source.server.execute("INSERT INTO t VALUES (3000)");
-        source.push();
+// A snapshot and three segments of log behind it.
+class RestoreLadder : public testing::Test {
+  protected:
+    RestoreLadder() : source(15), snapshot(source.back_up()) {
+        for (int i = 0; i < 3; ++i) {
+            source.server.execute("INSERT INTO t VALUES (3000)");
+            source.push();
+        }
+        const fs::path logs = fs::path(source.server.data_directory()).parent_path() / "repository" / "logs";
+        for (const auto& entry : fs::recursive_directory_iterator(logs)) {
+            const auto slice = LogSliceId::from_name("logs/" + fs::relative(entry.path(), logs).string());
+            if (entry.is_regular_file() && slice && slice->range.begin >= snapshot.log->range.end)
+                behind.push_back(entry.path());
+        }
+        std::ranges::sort(behind);
     }
+    nlohmann::json climb(const std::string& target) {
+        const ProgramRun run = source.restore_to(target, {"--ladder", "--restart-command", "false"});
+        if (run.exit_code != 0) throw std::runtime_error(run.out + run.error);
+        return nlohmann::json::parse(run.out);
+    }
+
+    Source source;
+    const Snapshot snapshot;
     std::vector<fs::path> behind;
-    const fs::path logs = fs::path(source.server.data_directory()).parent_path() / "repository" / "logs";
-    for (const auto& entry : fs::recursive_directory_iterator(logs)) {
-        const auto slice = LogSliceId::from_name("logs/" + fs::relative(entry.path(), logs).string());
-        if (entry.is_regular_file() && slice && slice->range.begin >= first.log->range.end)
-            behind.push_back(entry.path());
-    }
-    std::ranges::sort(behind);
+};
+
+TEST_F(RestoreLadder, BeforeAGapInTheLogThatIsTheEnd) {
     ASSERT_GE(behind.size(), 2U);
     fs::remove(behind[0]);
     const std::string target = source.new_place("restored");
     const Started started(target);
-    const ProgramRun run = source.restore_to(target, {"--ladder", "--restart-command", "false"});
-    ASSERT_EQ(run.exit_code, 0) << run.out << run.error;
-    const nlohmann::json report = nlohmann::json::parse(run.out);
-    ASSERT_EQ(report["steps"].size(), 3U) << run.out;
+    const nlohmann::json report = climb(target);
+    ASSERT_EQ(report["steps"].size(), 3U) << report;
     EXPECT_EQ(report["steps"][0]["step"], "restart");
     EXPECT_THAT(report["steps"][1]["why_not"].get<std::string>(), HasSubstr("is missing"));
+    EXPECT_THAT(report["steps"][2]["step"].get<std::string>(), HasSubstr("where the log breaks off"));
     EXPECT_TRUE(report["steps"][2]["done"]);
-    EXPECT_EQ(report["snapshot"], first.id.hex());
+    EXPECT_EQ(report["snapshot"], snapshot.id.hex());
+    EXPECT_EQ(started.value("SELECT max(i) FROM public.t"), "1001");
+}
+
+// It seems to be there, and the server that asks for it learns better.
+TEST_F(RestoreLadder, WithItsLogDamagedTheSnapshotIsTheLastStep) {
+    ASSERT_GE(behind.size(), 2U);
+    fs::resize_file(behind[0], fs::file_size(behind[0]) - 100);
+    const std::string target = source.new_place("restored");
+    const Started started(target);
+    const nlohmann::json report = climb(target);
+    ASSERT_EQ(report["steps"].size(), 4U) << report;
+    EXPECT_FALSE(report["steps"][1]["done"]);
+    EXPECT_FALSE(report["steps"][2]["done"]);
+    EXPECT_TRUE(report["steps"][3]["done"]);
+    EXPECT_EQ(report["snapshot"], snapshot.id.hex());
     EXPECT_EQ(started.value("SELECT max(i) FROM public.t"), "1001");
 }
 

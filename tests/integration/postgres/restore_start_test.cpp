@@ -32,6 +32,7 @@ class Source : public test::ProtectedCluster {
         server.restart();
         server.execute("CREATE TABLE t AS SELECT i AS id, md5(i::text) || repeat('z', 400) AS v FROM "
                        "generate_series(1, 60000) i");
+        server.execute("VACUUM FREEZE t"); // reading it changes nothing any more
         back_up();
         server.add_settings("max_connections = 40\nmax_prepared_transactions = 5\n");
         server.restart();
@@ -68,6 +69,7 @@ TEST_P(RestoreStarts, AnswersWhileItRecoversThoughTheOriginalRaisedItsLimits) {
     EXPECT_THAT(result.started->raised, Contains(Pair("max_connections", "40")));
     EXPECT_THAT(result.started->raised, Contains(Pair("max_prepared_transactions", "5")));
     source_.server.execute("DELETE FROM t WHERE id = 0");
+    source_.push();
 }
 
 TEST_P(RestoreStarts, KeepsItsLimits) {

@@ -44,7 +44,7 @@ class WalPushTest : public testing::Test {
     std::optional<Bytes> fetched(const std::string& name) {
         const std::string place = files.scratch.file("fetched");
         std::filesystem::remove(place);
-        if (!fetch_wal_file(archive(), name, place, small_segment_bytes, {}, gap_patience)) {
+        if (!fetch_wal_file(archive(), name, place, small_segment_bytes, {}, {}, gap_patience)) {
             EXPECT_FALSE(std::filesystem::exists(place));
             return std::nullopt;
         }
