@@ -144,7 +144,7 @@ class LogLockTest : public SnapshotLockTest {
     }
 
     Compressor compressor_;
-    const ArchiveId archive_ = archive_id(Bytes(32, 1), "orders", "1");
+    const ArchiveId archive_ = archive_id(domain_id("default"), Bytes(32, 1), "orders", "1");
 };
 
 TEST_F(LogLockTest, LocksTheLogThatTheSnapshotNeeds) {
