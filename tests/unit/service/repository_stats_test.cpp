@@ -14,8 +14,8 @@ TEST(RepositoryStats, LogsAreCountedByArchiveWithTheirSources) {
     files.write_file("a", 1000, 1);
     const Snapshot documents = files.back_up();
     const RepositoryContext& context = files.repository->context();
-    const ArchiveId orders = archive_id(Bytes(32, 1), "orders", "1");
-    const ArchiveId unnamed = archive_id(Bytes(32, 1), "orders", "2");
+    const ArchiveId orders = archive_id(domain_id("default"), Bytes(32, 1), "orders", "1");
+    const ArchiveId unnamed = archive_id(domain_id("default"), Bytes(32, 1), "orders", "2");
     Compressor compressor;
     const auto write = [&](const ArchiveId& archive, const LogRange& range) {
         LogWriter log(context, archive, 1);
