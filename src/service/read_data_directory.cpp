@@ -50,9 +50,19 @@ class DataDirectoryReading final : public ClusterReading {
         return capture_cluster(run, request, tools_.progress, tools_.stop);
     }
 
-    BackupStop end() override { return session_->finish(tools_.stop); }
+    BackupStop end() override {
+        BackupStop stop = session_->finish(tools_.stop);
+        ended_ = true;
+        return stop;
+    }
 
-    std::vector<std::string> store_log(const WalRange& range, const ArchiveId&) override {
+    std::vector<std::string> store_log(const WalRange& asked, const ArchiveId&) override {
+        WalRange range = asked;
+        // A primary ends a backup by switching to a new segment, which makes the last one durable to its end,
+        // and a standby has only what is durable. A server that is to stop where the backup is consistent
+        // does so at the record behind it, which must be there.
+        if (const std::uint64_t segment_bytes = tools_.facts.wal_segment_bytes; ended_)
+            range.end = Lsn{(range.end.value + segment_bytes - 1) / segment_bytes * segment_bytes};
         return push_wal_range(tools_.repository, directory() + "/pg_wal", range,
                               tools_.facts.wal_segment_bytes, push_settings(), tools_.stop)
             .alarms;
@@ -82,6 +92,7 @@ class DataDirectoryReading final : public ClusterReading {
 
     const ClusterReadingTools tools_;
     std::optional<BackupSession> session_;
+    bool ended_ = false;
 };
 
 } // namespace

@@ -74,14 +74,22 @@ class ProtocolReading final : public ClusterReading {
     BackupStop end() override {
         BackupStop stop{captured_.end.stop, captured_.label_text, captured_.tablespace_map, {}};
         stop.label = parse_backup_label(stop.label_text);
+        ended_ = true;
         return stop;
     }
 
-    std::vector<std::string> store_log(const WalRange& range, const ArchiveId& archive) override {
-        SliceIntake intake(tools_.repository, archive, {.source = tools_.what.run.source}, tools_.stop);
+    std::vector<std::string> store_log(const WalRange& asked, const ArchiveId& archive) override {
         const ClusterFacts& facts = tools_.facts;
+        WalRange range = asked;
+        // A primary ends a backup by switching to a new segment. A server that is to stop where the backup is
+        // consistent does so at the record behind it, which must be there.
+        if (const std::uint64_t bytes = facts.wal_segment_bytes; ended_ && !facts.in_recovery)
+            range.end = Lsn{(range.end.value + bytes - 1) / bytes * bytes};
+        SliceIntake intake(tools_.repository, archive, {.source = tools_.what.run.source}, tools_.stop);
         const WalSource of{facts.major(), facts.wal_segment_bytes, facts.system_identifier, range.timeline};
-        receive_range(connection_, of, range, tools_.what.wait_limit, intake, tools_.repository.clock(),
+        // A stream that is left before its end leaves its connection unfit for another.
+        ReplicationConnection connection(settings(), tools_.stop, tools_.repository.logger());
+        receive_range(connection, of, range, tools_.what.wait_limit, intake, tools_.repository.clock(),
                       tools_.stop);
         return std::move(intake.alarms());
     }
@@ -156,6 +164,7 @@ class ProtocolReading final : public ClusterReading {
     HeldUp held_up_;
     std::optional<ClusterStream> stream_; // behind what its thread uses
     StreamCapture captured_;
+    bool ended_ = false;
 };
 
 } // namespace
