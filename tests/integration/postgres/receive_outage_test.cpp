@@ -102,6 +102,7 @@ class ReceiveOutage : public ReceiveBase, public testing::Test {
         Snapshot made;
         made.id = run.id();
         made.source = "orders";
+        made.domain = repository->keys().domain();
         made.kind = "postgresql";
         made.sequence = ++snapshots_;
         made.time = made.end = system_clock().now();

@@ -79,6 +79,7 @@ class VerifyWalTest : public testing::Test {
         Snapshot made;
         made.id = run.id();
         made.source = "orders";
+        made.domain = files.repository->keys().domain();
         made.kind = snapshot_kind;
         made.time = made.end = time(second);
         made.sequence = static_cast<std::uint64_t>(second);
