@@ -278,9 +278,10 @@ class ClusterBackup {
     void expect_own_log(const WalRange& range) {
         const std::optional<LogSliceId> other = another_log(range);
         if (!other) return;
-        throw Error(ErrorCode::already_exists, describe_another(*other),
-                    "let this server begin a timeline of its own: stop it, put a standby.signal into its data "
-                    "directory, start it, and promote it; or give it a source of another name");
+        throw Error(
+            ErrorCode::already_exists, describe_another(*other),
+            "let this server begin a timeline of its own: stop it, put a standby.signal into its data "
+            "directory, start it, and promote it; or give it a source of another name");
     }
 
     static std::string describe_another(const LogSliceId& slice) {

@@ -51,8 +51,7 @@ class ClusterReading {
     // The first of these slices of the archive that has other content than the server's own log, as far as
     // the server still has that; it has log up to `end` at least.
     virtual std::optional<LogSliceId> slice_of_another(const postgres::WalArchive& archive,
-                                                       std::span<const PathStep> path,
-                                                       postgres::Lsn end) = 0;
+                                                       std::span<const PathStep> path, postgres::Lsn end) = 0;
     // Stores the history file of a timeline behind the first, without which no server recovers along it.
     virtual std::vector<std::string> store_history(postgres::TimelineId timeline,
                                                    const ArchiveId& archive) = 0;

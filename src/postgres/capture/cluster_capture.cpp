@@ -283,6 +283,8 @@ void ClusterCapturer::push(Item item) {
 
 void ClusterCapturer::take_items(std::size_t most_left) {
     while (items_.size() > most_left) {
+        // The walk may be over long before what it found has been read.
+        if (stop_.stop_requested()) throw Error(ErrorCode::cancelled, "stopped before it was done");
         Item item = std::move(items_.front());
         items_.pop_front();
         take(item);

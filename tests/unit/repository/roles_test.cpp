@@ -59,7 +59,8 @@ class RolesTest : public RepositoryTest {
         case ObjectKind::index_segment:
             return index_segment_name(domain_id(ring.domain()), run, 0);
         case ObjectKind::log_slice:
-            return LogSliceId{archive_id(domain_id(ring.domain()), Bytes(32, 9), "a", "b"), {1, 0, 1}, run, 0}.name();
+            return LogSliceId{archive_id(domain_id(ring.domain()), Bytes(32, 9), "a", "b"), {1, 0, 1}, run, 0}
+                .name();
         case ObjectKind::intent:
             return intent_name(run, 0);
         case ObjectKind::commit:
