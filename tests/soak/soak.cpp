@@ -286,10 +286,9 @@ void Soak::set_synchronous(bool synchronous) {
     // Acknowledgements of before the change may not be stored yet: wait until the archive has what is there
     // now.
     const Lsn now = *parse_lsn(server_->query_value("SELECT pg_current_wal_flush_lsn()"));
-    const std::string state = receive_state_path(source_->program_spool_directory());
     const auto patience = std::chrono::steady_clock::now() + 120s;
     for (;;) {
-        const auto told = read_receive_state(state);
+        const auto told = read_receive_state(receive_state_path(source_->used_spool_directory()));
         if (told && told->archived.lsn >= now) return;
         keep_receiver();
         if (std::chrono::steady_clock::now() > patience)
@@ -305,7 +304,7 @@ std::map<unsigned, std::int64_t> Soak::must_be_there(std::string& why) const {
         why = "every acknowledged one, since commits are synchronous";
         return acknowledged_.until(system_clock().now());
     }
-    const auto told = read_receive_state(receive_state_path(source_->program_spool_directory()));
+    const auto told = read_receive_state(receive_state_path(source_->used_spool_directory()));
     if (!told) return {};
     const Timestamp until =
         told->time -

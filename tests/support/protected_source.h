@@ -8,6 +8,8 @@
 #include "service/restore_postgres.h"
 #include "support/postgres_server.h"
 
+#include <filesystem>
+
 namespace holdfast::test {
 
 // The repository is opened once; what other programs store in it meanwhile is seen.
@@ -40,7 +42,14 @@ class ProtectedSource {
     std::string configuration_file() const { return directory_ / "config/it's %f.toml"; }
     std::string spool_directory() const { return directory_ / "own-spool"; }
     // Of programs that are run with the configuration.
+    // Where programs are told to have their spools, and what they made of it for this repository.
     std::string program_spool_directory() const { return directory_ / "spool"; }
+    std::string used_spool_directory() const {
+        std::error_code none;
+        const std::filesystem::directory_iterator found(program_spool_directory(), none);
+        return found == std::filesystem::directory_iterator() ? program_spool_directory()
+                                                              : found->path().string();
+    }
     const std::string& program() const { return program_; }
     // Makes what the repository has by now readable to the user that servers run as.
     void hand_over() const;
