@@ -118,7 +118,7 @@ TEST_F(VerifyProgram, GapsAreSaidInTimesByVerifyAndWindowAlike) {
     std::filesystem::remove(server.data_directory() + "/pg_wal/" + lost);
     const nlohmann::json anew = json(words({"backup", "orders"}));
     EXPECT_EQ(anew.at("incremental"), false);
-    EXPECT_THAT(anew.at("full_because").get<std::string>(), HasSubstr("pg_wal/" + lost));
+    EXPECT_THAT(anew.at("full_because").get<std::string>(), HasSubstr("is neither in the archive nor at"));
     const std::string second = anew.at("snapshot").get<std::string>();
     const nlohmann::json verified = json(words({"wal", "verify", "orders"}), 1);
     EXPECT_EQ(verified.at("intact"), false);
