@@ -148,8 +148,8 @@ TEST_F(DoctorProgram, SaysWhatIsAmissAndIsContentOnceSetUpAndInitHaveMendedIt) {
     const nlohmann::json sound = json({"doctor", "orders"});
     for (const nlohmann::json& check : sound) {
         // How full the disk of the tests is is no matter of the server's.
-        if (!check.at("check").get<std::string>().ends_with("_space"))
-            EXPECT_EQ(check.at("state"), "ok") << check;
+        if (check.at("check").get<std::string>().ends_with("_space")) continue;
+        EXPECT_EQ(check.at("state"), "ok") << check;
     }
     EXPECT_EQ(run({"doctor", "orders"}).exit_code, 0);
 }
