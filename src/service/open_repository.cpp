@@ -53,6 +53,7 @@ OpenRepository open_repository(const RepositoryAccess& access, Logger& logger) {
     const RepositoryConfig config = load_config(*result.store.store);
     StoreSettings settings = access.store;
     settings.capabilities = config.capabilities;
+    settings.landmark = config_name;
     result.store = open_store(access.url, settings);
 
     LocalDirectories directories;
@@ -84,9 +85,7 @@ OpenRepository open_repository_if_there(const RepositoryAccess& access, Logger& 
 CreateResult create_repository_at(const RepositoryAccess& access, const CreateSettings& settings,
                                   Logger& logger) {
     const Credential credential = credential_of(access, logger);
-    StoreSettings creating = access.store;
-    creating.may_create = true;
-    const OpenStore store = open_store(access.url, creating);
+    const OpenStore store = open_store(access.url, access.store);
     InitOptions options;
     options.label = settings.label;
     options.domain = settings.domain;

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <filesystem>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -87,14 +86,11 @@ void FileStore::sync(const std::string& directory) const {
     if (settings_.durable) sync_directory(directory.empty() ? "/" : directory);
 }
 
-void FileStore::expect_root() const {
+void FileStore::expect_landmark() const {
     struct stat status{};
-    if (::stat((root_ + std::string(temporary_directory)).c_str(), &status) == 0) return;
-    // A copy may have left out the empty directory.
-    std::error_code error;
-    if (!std::filesystem::is_empty(root_, error) && !error) return;
+    if (settings_.landmark.empty() || ::stat(path_of(settings_.landmark).c_str(), &status) == 0) return;
     throw Error(ErrorCode::unavailable,
-                fmt::format("there is no store at {}: {}", root_, error ? error.message() : "it is empty"),
+                fmt::format("there is no store at {} any more: {} is missing", root_, settings_.landmark),
                 "is its disk mounted?");
 }
 
@@ -133,7 +129,7 @@ PutResult FileStore::put(const std::string& name, std::span<const ByteView> part
             sync(parent_of(path));
             return PutResult::already_there;
         }
-        if (!settings_.may_create) expect_root();
+        expect_landmark();
         make_directory(root_ + std::string(temporary_directory));
         make_directory(parent_of(path));
         Temporary temporary(root_);

@@ -9,6 +9,7 @@
 #include "service/backup_documents.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <array>
 #include <cstdlib>
 
@@ -174,6 +175,7 @@ const SourceConfiguration* source_of(const CommandContext& context, const Argume
                                             [&](const std::string& path) { return sources.contains(path); });
     if (named == arguments.paths.end()) return nullptr;
     if (arguments.paths.size() > 1) {
+        if (std::filesystem::exists(*named)) return nullptr;
         throw Error(ErrorCode::usage,
                     fmt::format("'{}' is a source of {}, and a source is backed up alone", *named,
                                 context.configuration().file),

@@ -122,6 +122,7 @@ void add_source_backup_options(CLI::App& command, SourceBackupOptions& options) 
 
 void check_source_backup_options(const CLI::App& command) {
     // What is compared is everything.
+    if (command.get_option("--type")->as<std::string>() == "auto") return;
     const std::vector<ExclusiveOptions> exclusive = {{"--type", "--compare"}};
     refuse_options_together(command, exclusive);
 }

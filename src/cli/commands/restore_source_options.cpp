@@ -58,7 +58,9 @@ void check_source_restore_options(const CLI::App& command) {
     needs.push_back({"--administrator", {"--protect-as"}});
     // A restore point is a place between two records, and nothing happens at it.
     needs.push_back({"--exclusive", {"--at", "--lsn", "--xid"}});
-    needs.push_back({"--action", {"--at", "--lsn", "--xid", "--restore-point", "--snapshot"}});
+    // At the end of the log every server goes on as with "promote".
+    if (command.get_option("--action")->as<std::string>() != "promote")
+        needs.push_back({"--action", {"--at", "--lsn", "--xid", "--restore-point", "--snapshot"}});
     require_needed_options(command, needs);
     std::vector<ExclusiveOptions> exclusive = {{"--at", "--lsn", "--xid", "--restore-point"},
                                                // The others would be lost there.

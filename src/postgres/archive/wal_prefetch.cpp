@@ -4,12 +4,12 @@
 #include "base/task_group.h"
 #include "postgres/archive/unfinished_file.h"
 #include "postgres/archive/wal_fetch.h"
+#include "postgres/archive/wal_file_name.h"
 
 #include <algorithm>
 #include <deque>
 #include <filesystem>
 #include <mutex>
-#include <thread>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -24,17 +24,18 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view lock_name = "lock";
 constexpr std::string_view missed_name = "missed";
-constexpr std::size_t segment_name_size = 24;
 constexpr std::chrono::milliseconds look_again{5};
-
-FileDescriptor try_lock(const std::string& directory) {
-    FileDescriptor lock = open_file(fmt::format("{}/{}", directory, lock_name), O_RDWR | O_CREAT, 0600);
-    if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return {};
-    return lock;
-}
+constexpr std::chrono::milliseconds look_for_room{50};
 
 std::string place_of(const std::string& directory, std::string_view name) {
     return fmt::format("{}/{}", directory, name);
+}
+
+// Nothing when another process holds it, or the directory is not there.
+FileDescriptor try_lock(const std::string& directory) {
+    FileDescriptor lock(::open(place_of(directory, lock_name).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    if (lock && ::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
+    return {};
 }
 
 // Tells who asks for a segment from now on that it is worth waiting for: decoding it takes longer than
@@ -53,24 +54,26 @@ class Coming {
     FileDescriptor file_;
 };
 
-// What an earlier one left when it was killed, but for segments of this timeline that are still to be asked
-// for.
-void remove_leftovers(const std::string& directory, const std::string& name) {
-    for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
-        const std::string other = entry.path().filename().string();
-        const bool ahead =
-            other.size() == name.size() && other.starts_with(name.substr(0, 8)) && other > name;
-        if (other != lock_name && other != missed_name && !ahead) fs::remove(entry.path());
+// Of the directory whose turn is held, and of those beside it where nobody has the turn.
+void remove_leftovers(const std::string& directory) {
+    for (const fs::directory_entry& entry : fs::directory_iterator(directory))
+        if (entry.path().filename() != lock_name) fs::remove(entry.path());
+    std::error_code ignored;
+    for (const fs::directory_entry& other :
+         fs::directory_iterator(fs::path(directory).parent_path(), ignored)) {
+        if (other.path() == fs::path(directory) || !other.is_directory(ignored)) continue;
+        if (const FileDescriptor lock = try_lock(other.path().string()))
+            fs::remove_all(other.path(), ignored);
     }
 }
 
 // The last segment that was asked for and was not there: who asked has fetched it without us. Written and
 // read without a lock: what cannot be read is told again soon.
 void note_missed(const std::string& directory, const std::string& name) {
-    if (name.size() != segment_name_size) return;
     const std::string path = place_of(directory, missed_name);
     const FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-    if (file) write_all(file.get(), as_bytes(name), path);
+    // If it cannot be told, somebody fetches a segment for nothing.
+    if (file && ::write(file.get(), name.data(), name.size()) < 0) return;
 }
 std::string last_missed(const std::string& directory) {
     const std::string path = place_of(directory, missed_name);
@@ -99,7 +102,7 @@ class Ahead {
     // The beginning of the next one. Waits for room; nothing when there is none to fetch any more.
     std::optional<Lsn> next(const std::stop_token& stop) {
         std::unique_lock lock(mutex_);
-        if (!wait_for_fewer_than(settings_.segments, lock, stop)) ended_ = true;
+        if (!wait_for_fewer_than(settings_.segments, lock, stop) || elsewhere_) ended_ = true;
         if (ended_) return std::nullopt;
         ++coming_;
         return std::exchange(next_, next_ + segment_bytes_);
@@ -128,9 +131,10 @@ class Ahead {
     bool wait_for_fewer_than(std::size_t count, std::unique_lock<std::mutex>& lock,
                              const std::stop_token& stop) {
         for (forget_taken(); waiting_.size() + coming_ >= count; forget_taken()) {
-            if (system_clock().steady() - last_taken_ >= settings_.patience) return false;
+            if (elsewhere_ || system_clock().steady() - last_taken_ >= settings_.patience) return false;
+            if (!settings_.while_exists.empty() && !fs::exists(settings_.while_exists)) return false;
             lock.unlock();
-            const bool go_on = system_clock().sleep_for(look_again, stop);
+            const bool go_on = system_clock().sleep_for(look_for_room, stop);
             lock.lock();
             if (!go_on) return false;
         }
@@ -150,7 +154,9 @@ class Ahead {
     void skip_missed() {
         const std::string name = last_missed(directory_);
         const auto missed = parse_segment_name(name, segment_bytes_);
-        if (!missed || missed->timeline != asked_.timeline || missed->begin <= asked_.begin) return;
+        if (!missed || *missed == asked_) return;
+        elsewhere_ = missed->timeline != asked_.timeline || missed->begin < asked_.begin;
+        if (elsewhere_) return;
         asked_ = *missed;
         last_taken_ = system_clock().steady();
         next_ = std::max(next_, asked_.begin + segment_bytes_);
@@ -171,7 +177,9 @@ class Ahead {
     std::deque<std::string> waiting_; // in order
     std::uint64_t coming_ = 0;
     Duration last_taken_;
-    bool ended_ = false;
+    bool ended_ = false; // nothing more is given out
+    bool elsewhere_ =
+        false; // another timeline is asked for, or an earlier segment: another prefetch's matter
 };
 
 } // namespace
@@ -180,14 +188,15 @@ std::optional<PrefetchTurn> PrefetchTurn::take(const std::string& directory) {
     create_directories_private(directory);
     FileDescriptor lock = try_lock(directory);
     if (!lock) return std::nullopt;
+    remove_leftovers(directory);
     return PrefetchTurn(directory, std::move(lock));
 }
 
 void prefetch_wal(const PrefetchTurn& turn, const WalArchive& archive, const std::string& name,
                   std::uint64_t segment_bytes, const PrefetchSettings& settings, std::stop_token stop) {
+    if (segment_bytes == 0) return; // an empty archive
     const auto start = parse_segment_name(name, segment_bytes);
     if (!start) return;
-    remove_leftovers(turn.directory(), name);
     Ahead ahead(settings, turn.directory(), *start, segment_bytes);
     TaskGroup workers(stop);
     for (unsigned i = 0; i < std::max(settings.workers, 1U); ++i) {
@@ -215,18 +224,23 @@ void prefetch_wal(const PrefetchTurn& turn, const WalArchive& archive, const std
     ahead.wait_until_taken(stop);
 }
 
-bool take_prefetched(const std::string& directory, const std::string& name, const std::string& destination) {
+bool take_prefetched(const std::string& directory, const std::string& name, const std::string& destination,
+                     const std::stop_token& stop) {
+    const auto parsed = parse_wal_file_name(name);
+    if (!parsed || parsed->kind != WalFileKind::segment || !is_prefetching(directory)) return false;
     const std::string place = place_of(directory, name);
     const std::string coming = fmt::format("{}{}", place, unfinished_ending);
     while (!fs::exists(place)) {
-        if (!fs::exists(coming) || try_lock(directory)) {
+        if (!fs::exists(coming) || !is_prefetching(directory)) {
             if (fs::exists(place)) break;
             note_missed(directory, name);
             return false;
         }
-        std::this_thread::sleep_for(look_again);
+        if (!system_clock().sleep_for(look_again, stop))
+            throw Error(ErrorCode::cancelled, "stopped before it was done");
     }
     if (::rename(place.c_str(), destination.c_str()) == 0) return true;
+    if (errno == ENOENT && !fs::exists(place)) return false; // whoever fetched it has lost patience
     if (errno != EXDEV) throw system_error(errno, destination);
     const Bytes bytes = read_file(place, std::size_t{1} << 30);
     UnfinishedFile file(destination);
@@ -236,14 +250,6 @@ bool take_prefetched(const std::string& directory, const std::string& name, cons
     return true;
 }
 
-bool should_prefetch(const std::string& directory, const std::string& name, std::uint64_t segment_bytes,
-                     unsigned segments) {
-    const auto start = parse_segment_name(name, segment_bytes);
-    if (!start || segments == 0) return false;
-    const std::uint64_t soon = std::max(segments / 2, 1U);
-    const std::string later =
-        segment_name(start->timeline, start->begin + soon * segment_bytes, segment_bytes);
-    return !fs::exists(place_of(directory, later)) && PrefetchTurn::take(directory);
-}
+bool is_prefetching(const std::string& directory) { return fs::exists(directory) && !try_lock(directory); }
 
 } // namespace holdfast::postgres

@@ -2,7 +2,8 @@
 //
 // PostgreSQL asks for one segment after the other and waits for each. A process that outlives the call
 // fetches those behind it into a directory, several at once, and keeps ahead of the calls, which move the
-// files into place and open no repository.
+// files into place and open no repository. What lies there counts only while that process is alive: what a
+// killed one left may be of another archive, or only half on the disk.
 #pragma once
 
 #include "base/clock.h"
@@ -18,7 +19,8 @@ namespace holdfast::postgres {
 // Held by the one process that fetches ahead into a directory; free again when it has ended, however it did.
 class PrefetchTurn {
   public:
-    // Makes the directory where it is missing. Nothing when another process has the turn.
+    // Makes the directory where it is missing. Nothing when another process has the turn. Removes what
+    // earlier processes left there, and in the directories beside it.
     static std::optional<PrefetchTurn> take(const std::string& directory);
 
     const std::string& directory() const { return directory_; }
@@ -34,22 +36,25 @@ class PrefetchTurn {
 struct PrefetchSettings {
     unsigned segments = 16; // how many wait at most
     unsigned workers = 2;
-    // Nobody took a segment for so long: nobody will.
-    Duration patience = std::chrono::seconds(30);
+    // Nobody took a segment for so long: nobody will. Replaying one may take its time.
+    Duration patience = std::chrono::minutes(10);
+    // The recovery is over when this file is no more. Empty: that is not known.
+    std::string while_exists{};
 };
 
 // Fetches the segments behind `name` into the directory, in order, until the archive ends or is not whole.
-// Returns when all of them were taken, or nobody asks any more; then what nobody took is removed. Throws what
-// reading the archive throws, and Error(cancelled) when `stop` asks.
+// Returns when all of them were taken, nobody asks any more, or the recovery went elsewhere; then what nobody
+// took is removed. Throws what reading the archive throws, and Error(cancelled) when `stop` asks.
 void prefetch_wal(const PrefetchTurn& turn, const WalArchive& archive, const std::string& name,
                   std::uint64_t segment_bytes, const PrefetchSettings& settings, std::stop_token stop);
 
-// Moves `name` from the directory to `destination`, waiting for it while it is being fetched. False when it
-// is not there. Cheap; opens no repository.
-bool take_prefetched(const std::string& directory, const std::string& name, const std::string& destination);
+// Moves the segment `name` from the directory to `destination`, waiting for it while it is being fetched.
+// False when it is not there, or nobody is fetching ahead. Cheap; opens no repository. Throws
+// Error(cancelled) when `stop` asks, and others when the directory or the destination cannot be used.
+bool take_prefetched(const std::string& directory, const std::string& name, const std::string& destination,
+                     const std::stop_token& stop);
 
-// Whether somebody should begin to fetch ahead of `name`: nobody does, and what is there is used up soon.
-bool should_prefetch(const std::string& directory, const std::string& name, std::uint64_t segment_bytes,
-                     unsigned segments);
+// Whether somebody is fetching ahead into the directory.
+bool is_prefetching(const std::string& directory);
 
 } // namespace holdfast::postgres

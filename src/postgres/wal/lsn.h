@@ -43,6 +43,8 @@ std::string segment_name(TimelineId timeline, Lsn position, std::uint64_t segmen
 struct SegmentStart {
     TimelineId timeline = 0;
     Lsn begin;
+
+    bool operator==(const SegmentStart&) const = default;
 };
 // Empty when `name` is no segment's, or of another segment size.
 std::optional<SegmentStart> parse_segment_name(std::string_view name, std::uint64_t segment_bytes);
