@@ -4,6 +4,7 @@
 #include "base/task_group.h"
 #include "documents/entry_name.h"
 #include "postgres/recovery/server_program.h"
+#include "repository/log/proven_path.h"
 
 #include <algorithm>
 
@@ -167,9 +168,11 @@ PostgresRestoreResult restore_postgres(Repository& repository, const PostgresRes
     settings.replayed = made;
     settings.databases = databases;
     settings.recovery = recovery_of(what, result.plan, made);
+    const LogReader reader(repository.context());
+    ProvenPaths proven(reader);
     settings.is_archived = [&](const postgres::WalRange& range) {
         const std::vector<PathStep> path =
-            find_path(source.slices, {range.timeline, range.begin.value, range.end.value});
+            proven.find(source.slices, {range.timeline, range.begin.value, range.end.value}, {.stop = stop});
         return !path.empty() && path.back().end == range.end.value;
     };
     settings.manifest = what.manifest;

@@ -2,7 +2,6 @@
 
 #include "base/error.h"
 #include "postgres/receive/resume_place.h"
-#include "repository/log/log_path.h"
 
 #include <algorithm>
 #include <thread>
@@ -225,19 +224,11 @@ void WalReceiver::enter(LogServer& server, WalPosition place) {
     archive_.notice();
 }
 
-Lsn WalReceiver::archived_from(WalPosition at) const {
-    const std::optional<WalArchive> archive = archive_.archive();
-    if (!archive) return at.lsn;
-    const WalRange range{at.timeline, at.lsn, Lsn{UINT64_MAX}};
-    const std::vector<PathStep> path =
-        find_path(archive->slices_of(range, {.stop = stop_}), {at.timeline, at.lsn.value, UINT64_MAX});
-    return path.empty() ? at.lsn : Lsn{path.back().end};
-}
-
 void WalReceiver::pass_gap(LogServer& server) {
     const WalPosition at = spool_.end().value();
     archive_.wait_until_known(settings_.open_patience, stop_);
-    const Lsn covered = archived_from(at);
+    const std::optional<WalArchive> archive = archive_.archive();
+    const Lsn covered = archive ? archived_from(*archive, at, {.stop = stop_}) : at.lsn;
     // Somebody else has archived what follows ('holdfast wal push', or an earlier receiver).
     const Lsn behind = segment_begin(covered, server.segment_bytes());
     if (behind > at.lsn) {

@@ -199,7 +199,7 @@ void WalShipper::lead_in(Attempt& attempt, const SpoolRun& run) {
 void WalShipper::ship_history(Attempt& attempt, TimelineId timeline) {
     const std::optional<std::string> text = spool_.history(timeline);
     if (!text) return;
-    if (const auto known = archive_.history_text(timeline)) {
+    if (const auto known = archive_.known_history(timeline)) {
         if (TimelineHistory::parse(timeline, *known) == TimelineHistory::parse(timeline, *text)) return;
         alarms_.raise(
             two_histories,

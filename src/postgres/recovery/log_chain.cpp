@@ -40,6 +40,12 @@ Timestamp from_unix_microseconds(std::int64_t time_us) {
     return Timestamp(std::chrono::microseconds(time_us));
 }
 
+std::vector<LogSliceId> LogChain::slices() const {
+    std::vector<LogSliceId> all;
+    for (const PathStep& step : steps) all.push_back(step.slice);
+    return all;
+}
+
 LogChain LogChain::up_to(Lsn position) const {
     LogChain part{{}, begin, begin, {}};
     for (const PathStep& step : steps) {

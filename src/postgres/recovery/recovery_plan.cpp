@@ -41,6 +41,9 @@ class Planner {
         return std::move(plan_);
     }
 
+    // By their names.
+    const std::vector<LogSliceId>& looked_at() const { return looked_at_; }
+
   private:
     // --- The history, and the snapshots on it -------------------------------------------------------------
 
@@ -116,6 +119,7 @@ class Planner {
     void use(const Snapshot& snapshot) {
         plan_.snapshot = snapshot;
         plan_.log = follow_log(source_, history_, Lsn{snapshot.log->range.begin});
+        looked_at_ = plan_.log.slices();
         if (plan_.log.end < end_of(snapshot)) {
             refuse(fmt::format("snapshot {} needs the log up to {}, and {}", snapshot.id.hex(),
                                end_of(snapshot).str(), missing()));
@@ -242,9 +246,8 @@ class Planner {
     ArchivedRestorePoint find_point(const std::string& name) {
         const std::vector<const Snapshot*> snapshots = snapshots_of(history_);
         const LogChain all = whole_log(snapshots);
-        std::vector<LogSliceId> slices;
-        for (const PathStep& step : all.steps) slices.push_back(step.slice);
-        if (source_.fetch_details) source_.fetch_details(slices);
+        looked_at_ = all.slices();
+        if (source_.fetch_details) source_.fetch_details(looked_at_);
         std::vector<ArchivedRestorePoint> found;
         for (const PathStep& step : all.steps) {
             for (const ArchivedRestorePoint& point : source_.details(step.slice).restore_points) {
@@ -299,13 +302,24 @@ class Planner {
     const RecoverySource& source_;
     const RecoveryRequest& request_;
     RecoveryPlan plan_;
+    std::vector<LogSliceId> looked_at_;
     const TimelineHistory history_;
 };
 
 } // namespace
 
+// By names first, which tell of many slices at once; then those that it comes to are asked.
 RecoveryPlan plan_recovery(const RecoverySource& source, const RecoveryRequest& request) {
-    return Planner(source, request).plan();
+    RecoverySource counting = source;
+    for (;;) {
+        Planner planner(counting, request);
+        try {
+            RecoveryPlan plan = planner.plan();
+            if (!counting.drop_refused(plan.log.slices())) return plan;
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::not_found || !counting.drop_refused(planner.looked_at())) throw;
+        }
+    }
 }
 
 std::string describe(const RecoveryTarget& target) {

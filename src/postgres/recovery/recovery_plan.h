@@ -35,7 +35,8 @@ struct RecoveryPlan {
     std::vector<std::string> notes;
 };
 
-// Throws Error(usage) for what cannot be asked, and Error(not_found) when the target cannot be reached: the
+// The slices that the plan uses are asked whether they count, and it does without those that do not. Throws
+// Error(usage) for what cannot be asked, and Error(not_found) when the target cannot be reached: the
 // message says why (which log is missing), the hint which times can be had.
 RecoveryPlan plan_recovery(const RecoverySource& source, const RecoveryRequest& request);
 
