@@ -30,3 +30,9 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
     target_sources(holdfast_blake3 PRIVATE ${BLAKE3_DIRECTORY}/blake3_neon.c)
 endif()
+
+# Loaded when they are first needed (base/shared_library.h), so that only their headers are used here.
+add_library(holdfast_curl_headers INTERFACE)
+target_include_directories(holdfast_curl_headers SYSTEM INTERFACE ${CURL_INCLUDE_DIRS})
+add_library(holdfast_pq_headers INTERFACE)
+target_include_directories(holdfast_pq_headers SYSTEM INTERFACE ${pq_INCLUDE_DIRS})

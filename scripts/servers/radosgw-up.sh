@@ -73,6 +73,7 @@ osd_pool_default_pg_autoscale_mode=off
 mon_allow_pool_size_one=true
 mon_warn_on_pool_no_redundancy=false
 mon_max_pg_per_osd=1000
+mon_data_avail_crit=0
 osd_objectstore=memstore
 memstore_device_bytes=4294967296
 osd_crush_chooseleaf_type=0

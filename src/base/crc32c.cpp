@@ -160,4 +160,9 @@ std::uint32_t crc32c_combine(std::uint32_t a, std::uint32_t b, std::uint64_t len
     return multiply(shift_by(length_of_b), a) ^ b;
 }
 
+std::uint32_t crc32c_of_zeros(std::uint64_t length) {
+    constexpr std::uint32_t inverted = 0xffffffff;
+    return multiply(shift_by(length), inverted) ^ inverted;
+}
+
 } // namespace holdfast

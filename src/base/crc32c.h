@@ -21,4 +21,7 @@ std::uint32_t crc32c_portable(std::uint32_t crc, ByteView bytes);
 // microsecond.
 std::uint32_t crc32c_combine(std::uint32_t a, std::uint32_t b, std::uint64_t length_of_b);
 
+// The CRC of so many bytes of zero, as quickly.
+std::uint32_t crc32c_of_zeros(std::uint64_t length);
+
 } // namespace holdfast

@@ -84,7 +84,9 @@ OpenRepository open_repository_if_there(const RepositoryAccess& access, Logger& 
 CreateResult create_repository_at(const RepositoryAccess& access, const CreateSettings& settings,
                                   Logger& logger) {
     const Credential credential = credential_of(access, logger);
-    const OpenStore store = open_store(access.url, access.store);
+    StoreSettings creating = access.store;
+    creating.may_create = true;
+    const OpenStore store = open_store(access.url, creating);
     InitOptions options;
     options.label = settings.label;
     options.domain = settings.domain;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -86,6 +87,17 @@ void FileStore::sync(const std::string& directory) const {
     if (settings_.durable) sync_directory(directory.empty() ? "/" : directory);
 }
 
+void FileStore::expect_root() const {
+    struct stat status{};
+    if (::stat((root_ + std::string(temporary_directory)).c_str(), &status) == 0) return;
+    // A copy may have left out the empty directory.
+    std::error_code error;
+    if (!std::filesystem::is_empty(root_, error) && !error) return;
+    throw Error(ErrorCode::unavailable,
+                fmt::format("there is no store at {}: {}", root_, error ? error.message() : "it is empty"),
+                "is its disk mounted?");
+}
+
 // Creates `path` and what is missing above it, each made durable in its parent before anything is put into
 // it.
 void FileStore::make_directory(const std::string& path) {
@@ -121,6 +133,7 @@ PutResult FileStore::put(const std::string& name, std::span<const ByteView> part
             sync(parent_of(path));
             return PutResult::already_there;
         }
+        if (!settings_.may_create) expect_root();
         make_directory(root_ + std::string(temporary_directory));
         make_directory(parent_of(path));
         Temporary temporary(root_);

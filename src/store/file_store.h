@@ -19,12 +19,15 @@ struct FileStoreSettings {
     bool durable = true;
     // Temporaries that a dead process left are removed once they are this old by the file system's own clock.
     Duration temporary_age = std::chrono::hours(24);
+    // False: a put throws Error(unavailable) where the root is missing or empty, as it is while the disk that
+    // it lies on is not mounted.
+    bool may_create = true;
 };
 
 // Thread-safe; any number of processes may use one root.
 class FileStore final : public Store {
   public:
-    // `root` is absolute; it need not exist, the first put creates it. Touches nothing.
+    // `root` is absolute; it need not exist, the first put creates it if it may. Touches nothing.
     explicit FileStore(std::string root, FileStoreSettings settings = {});
 
     using Store::put;
@@ -46,6 +49,7 @@ class FileStore final : public Store {
 
     std::string path_of(const std::string& name) const;
     PutResult publish(const Temporary& temporary, const std::string& path, bool only_if_absent) const;
+    void expect_root() const;
     void make_directory(const std::string& path);
     void sync(const std::string& directory) const;
     void remove_old_temporaries(int reference);

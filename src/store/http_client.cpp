@@ -1,6 +1,7 @@
 #include "store/http_client.h"
 
 #include "base/error.h"
+#include "base/shared_library.h"
 
 #include <algorithm>
 #include <charconv>
@@ -12,13 +13,37 @@ namespace holdfast {
 
 namespace {
 
-void start_curl() {
-    static const CURLcode started = curl_global_init(CURL_GLOBAL_DEFAULT);
-    if (started != CURLE_OK) throw Error(ErrorCode::internal, "libcurl did not start");
+// What we use of libcurl, which is loaded with the first client.
+#define HOLDFAST_CURL(name)                                                                                  \
+    decltype(&::curl_##name) name = library.function<decltype(::curl_##name)>("curl_" #name)
+struct Curl {
+    SharedLibrary library{"libcurl.so.4", "libcurl4"};
+    HOLDFAST_CURL(global_init);
+    HOLDFAST_CURL(getdate);
+    HOLDFAST_CURL(slist_append);
+    HOLDFAST_CURL(slist_free_all);
+    HOLDFAST_CURL(easy_init);
+    HOLDFAST_CURL(easy_setopt);
+    HOLDFAST_CURL(easy_perform);
+    HOLDFAST_CURL(easy_getinfo);
+    HOLDFAST_CURL(easy_reset);
+    HOLDFAST_CURL(easy_strerror);
+    HOLDFAST_CURL(easy_cleanup);
+
+    Curl() {
+        if (global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+            throw Error(ErrorCode::internal, "libcurl did not start");
+    }
+};
+#undef HOLDFAST_CURL
+
+const Curl& curl() {
+    static const Curl loaded;
+    return loaded;
 }
 
 struct FreeList {
-    void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+    void operator()(curl_slist* list) const { curl().slist_free_all(list); }
 };
 
 long milliseconds_of(Duration duration) {
@@ -51,10 +76,10 @@ class HttpClient::Transfer {
 
     HttpResponse run() {
         set_up();
-        const CURLcode result = curl_easy_perform(curl_);
+        const CURLcode result = curl().easy_perform(curl_);
         if (result != CURLE_OK) throw failure(result);
         long status = 0;
-        curl_easy_getinfo(curl_, CURLINFO_RESPONSE_CODE, &status);
+        curl().easy_getinfo(curl_, CURLINFO_RESPONSE_CODE, &status);
         response_.status = static_cast<int>(status);
         return std::move(response_);
     }
@@ -62,9 +87,9 @@ class HttpClient::Transfer {
   private:
     template <typename Value>
     void set(CURLoption option, Value value) {
-        if (const CURLcode result = curl_easy_setopt(curl_, option, value); result != CURLE_OK) {
+        if (const CURLcode result = curl().easy_setopt(curl_, option, value); result != CURLE_OK) {
             throw Error(ErrorCode::internal,
-                        fmt::format("libcurl refuses an option: {}", curl_easy_strerror(result)));
+                        fmt::format("libcurl refuses an option: {}", curl().easy_strerror(result)));
         }
     }
 
@@ -133,7 +158,7 @@ class HttpClient::Transfer {
         if (line.find_first_of("\r\n") != std::string::npos) {
             throw Error(ErrorCode::usage, "a header of an HTTP request holds a line break");
         }
-        curl_slist* longer = curl_slist_append(header_list_.get(), line.c_str());
+        curl_slist* longer = curl().slist_append(header_list_.get(), line.c_str());
         if (longer == nullptr) throw Error(ErrorCode::internal, "no memory for a header");
         (void)header_list_.release();
         header_list_.reset(longer);
@@ -175,7 +200,7 @@ class HttpClient::Transfer {
         }
         if (body.empty()) {
             curl_off_t announced = -1;
-            curl_easy_getinfo(self.curl_, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
+            curl().easy_getinfo(self.curl_, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
             if (announced > 0) {
                 body.reserve(static_cast<std::size_t>(
                     std::min(self.request_.largest_answer_bytes, static_cast<std::uint64_t>(announced))));
@@ -217,7 +242,7 @@ class HttpClient::Transfer {
 
     Error failure(CURLcode result) const {
         const std::string origin = origin_of(request_.url);
-        const std::string text = error_text_[0] != '\0' ? error_text_ : curl_easy_strerror(result);
+        const std::string text = error_text_[0] != '\0' ? error_text_ : curl().easy_strerror(result);
         const std::string what = fmt::format("{}: {}", origin, text);
         switch (result) {
         case CURLE_ABORTED_BY_CALLBACK:
@@ -259,9 +284,9 @@ class HttpClient::Transfer {
     char error_text_[CURL_ERROR_SIZE] = {};
 };
 
-void HttpClient::FreeHandle::operator()(void* handle) const { curl_easy_cleanup(handle); }
+void HttpClient::FreeHandle::operator()(void* handle) const { curl().easy_cleanup(handle); }
 
-HttpClient::HttpClient(HttpClientSettings settings) : settings_(std::move(settings)) { start_curl(); }
+HttpClient::HttpClient(HttpClientSettings settings) : settings_(std::move(settings)) { curl(); }
 HttpClient::~HttpClient() = default;
 
 HttpClient::Handle HttpClient::take_handle() {
@@ -273,14 +298,14 @@ HttpClient::Handle HttpClient::take_handle() {
             return handle;
         }
     }
-    Handle handle(curl_easy_init());
+    Handle handle(curl().easy_init());
     if (!handle) throw Error(ErrorCode::internal, "libcurl gives no handle");
     return handle;
 }
 
 void HttpClient::give_back(Handle handle) {
     // Forgets the options, which point into the request; keeps the connection.
-    curl_easy_reset(handle.get());
+    curl().easy_reset(handle.get());
     const std::scoped_lock lock(mutex_);
     if (idle_.size() < settings_.kept_connections) idle_.push_back(std::move(handle));
 }
@@ -308,7 +333,7 @@ double HttpResponse::retry_after_seconds(Timestamp now) const {
 }
 
 std::optional<Timestamp> parse_http_date(const std::string& text) {
-    const time_t seconds = curl_getdate(text.c_str(), nullptr);
+    const time_t seconds = curl().getdate(text.c_str(), nullptr);
     // Also -1, for what is no date. A Timestamp ends in 2262; and from 1970 on, the distance between two of
     // them fits a Duration.
     constexpr auto last =

@@ -28,7 +28,7 @@ std::shared_ptr<Store> open_s3(const std::string& url, const StoreSettings& sett
 
 std::shared_ptr<Store> open_driver(const std::string& url, const StoreSettings& settings) {
     if (url.starts_with("s3://")) return open_s3(url, settings);
-    const FileStoreSettings file{.durable = settings.durable};
+    const FileStoreSettings file{.durable = settings.durable, .may_create = settings.may_create};
     if (url.starts_with("file:")) return std::make_shared<FileStore>(path_of_file_url(url), file);
     if (url.starts_with("/")) return std::make_shared<FileStore>(url, file);
     // What follows the scheme may be a secret that was pasted to the wrong place.

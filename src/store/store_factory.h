@@ -13,6 +13,8 @@ struct StoreSettings {
     ThrottleSettings throttle{};
     // False leaves out fsync in a local directory: for tests and benchmarks.
     bool durable = true;
+    // Whether a local directory that is missing or empty may become a store: for making repositories.
+    bool may_create = false;
     // What the store is known to do, from an earlier probe. Nothing: what its driver knows to ask for.
     std::optional<StoreCapabilities> capabilities{};
     // For S3: given credentials are preferred to those of the environment. What is set here is preferred to

@@ -16,6 +16,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <pwd.h>
+#include <sys/ipc.h>
+#include <sys/shm.h>
 #include <unistd.h>
 
 namespace holdfast::test {
@@ -170,6 +172,8 @@ void PostgresServer::make_cluster() const {
     if (run.exit_code != 0) throw std::runtime_error(fmt::format("initdb failed: {}{}", run.out, run.error));
     std::ofstream(data_directory_ + "/postgresql.conf", std::ios::app)
         << "shared_buffers = 16MB\nmax_connections = 40\nfsync = off\nlog_min_messages = info\n"
+        // In the data directory: what a killed server leaves of it goes with the directory, not with the machine.
+        << "dynamic_shared_memory_type = mmap\n"
         << options_.settings << "\n";
 }
 
@@ -234,6 +238,17 @@ void PostgresServer::stop(PostgresStop how) {
     });
     if (!ended) fail("the server does not stop");
     postmaster_.reset();
+    if (how == PostgresStop::kill) remove_shared_memory();
+}
+
+void PostgresServer::remove_shared_memory() const {
+    // Line 7 of postmaster.pid: key and identifier of the System V segment, which outlives a killed server.
+    std::istringstream lines(content_of(data_directory_ + "/postmaster.pid"));
+    std::string line;
+    for (int i = 0; i < 7; ++i) std::getline(lines, line);
+    long key = 0;
+    int identifier = 0;
+    if (std::istringstream(line) >> key >> identifier) ::shmctl(identifier, IPC_RMID, nullptr);
 }
 
 void PostgresServer::restart(PostgresStop how) {

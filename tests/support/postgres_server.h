@@ -121,6 +121,7 @@ class PostgresServer {
   private:
     void make_places();
     void make_cluster() const;
+    void remove_shared_memory() const;
     std::vector<std::string> as_server_user(const std::vector<std::string>& command) const;
     std::vector<std::string> tool_command(const std::string& tool,
                                           const std::vector<std::string>& arguments) const;

@@ -78,9 +78,10 @@ class Comparison {
             if (entry->type != EntryType::file) continue;
             seen_.insert(below);
             const DataPath what = parse_data_path(below);
-            if (at_rest_ == AtRest::yes && what.kind == PathKind::relation &&
-                relations.is_unlogged(what.file.number) && what.file.fork != Fork::init) {
-                tell("{} is of an unlogged relation", below);
+            if (what.kind == PathKind::relation && relations.is_unlogged(what.file.number) &&
+                what.file.fork != Fork::init) {
+                // Its init fork may have come only after the snapshot had listed the directory.
+                if (at_rest_ == AtRest::yes) tell("{} is of an unlogged relation", below);
             } else if (is_compared(what)) {
                 file(*entry, below, place / entry->name);
             }

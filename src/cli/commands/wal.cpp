@@ -6,8 +6,10 @@
 #include "cli/commands/source_option.h"
 #include "cli/commands/wal_verify.h"
 #include "cli/text.h"
+#include "crypto/hash.h"
 #include "postgres/archive/log_replacement.h"
 #include "postgres/archive/wal_fetch.h"
+#include "postgres/archive/wal_prefetch.h"
 #include "postgres/archive/wal_push.h"
 #include "postgres/receive/receive_wal.h"
 
@@ -135,19 +137,31 @@ bool adapt_fetched(const Arguments& arguments) {
     return true;
 }
 
+// Where segments wait for who asks for them at that place: two recoveries take nothing from each other.
+std::string prefetch_directory(const CommandContext& context, const SourceConfiguration& source,
+                               const Arguments& arguments) {
+    const std::string whose =
+        std::filesystem::absolute(arguments.destination).parent_path().lexically_normal().string();
+    return fmt::format("{}/fetched/{}", spool_directory_of(context, source, arguments.repository),
+                       derive_hash<8>("holdfast prefetch directory 1", as_bytes(whose)).hex());
+}
+
+void fetch_ahead(CommandContext& context, const Arguments& arguments, const std::string& directory) {
+    const std::uint64_t bytes = std::filesystem::file_size(arguments.destination);
+    if (!std::has_single_bit(bytes)) return; // no segment
+    if (!postgres::should_prefetch(directory, arguments.file, bytes, arguments.ahead)) return;
+    std::vector<std::string> words{"wal", "prefetch", "--ahead", fmt::format("{}", arguments.ahead)};
+    const std::vector<std::string> repository = repository_words(arguments.repository);
+    words.insert(words.end(), repository.begin(), repository.end());
+    words.insert(words.end(), {arguments.source, arguments.file, directory});
+    start_in_background(context, words);
+}
+
 int run_fetch(CommandContext& context, const Arguments& arguments) {
     const SourceConfiguration source = source_named(context, arguments.source, kind);
     const std::optional<postgres::Lsn> until = parse_until(arguments);
-    const std::string spool = spool_directory_of(context, source, arguments.repository) + "/fetched";
-    const auto fetch_ahead = [&] {
-        if (arguments.ahead == 0 || postgres::prefetched(spool) > arguments.ahead / 2) return;
-        std::vector<std::string> words{"wal", "prefetch", "--ahead", fmt::format("{}", arguments.ahead)};
-        const std::vector<std::string> repository = repository_words(arguments.repository);
-        words.insert(words.end(), repository.begin(), repository.end());
-        words.insert(words.end(), {arguments.source, arguments.file});
-        start_in_background(context, words);
-    };
-    bool found = postgres::take_prefetched(spool, arguments.file, arguments.destination);
+    const std::string ahead = prefetch_directory(context, source, arguments);
+    bool found = postgres::take_prefetched(ahead, arguments.file, arguments.destination);
     if (!found) {
         const OpenRepository open = context.open(arguments.repository);
         const postgres::WalArchive archive =
@@ -158,24 +172,23 @@ int run_fetch(CommandContext& context, const Arguments& arguments) {
                                          context.stop(), until.value_or(postgres::Lsn{}));
     }
     if (found) found = adapt_fetched(arguments);
-    if (found && !arguments.file.ends_with(".history")) fetch_ahead();
+    if (found) fetch_ahead(context, arguments, ahead);
     context.report({{"file", arguments.file}, {"found", found}},
                    [&] { fmt::print("{}: {}\n", arguments.file, found ? "fetched" : "not in the archive"); });
     return found ? exit_done : exit_failed;
 }
 
 int run_prefetch(CommandContext& context, const Arguments& arguments) {
+    // Before the repository is opened: mostly another process has the turn.
+    const auto turn = postgres::PrefetchTurn::take(arguments.destination);
+    if (!turn) return exit_done;
     const SourceConfiguration source = source_named(context, arguments.source, kind);
     const OpenRepository open = context.open(arguments.repository);
     const postgres::WalArchive archive =
         postgres::open_wal_archive(*open.repository, source.name, {.stop = context.stop()});
-    postgres::PrefetchSettings settings;
-    settings.spool_directory = spool_directory_of(context, source, arguments.repository) + "/fetched";
-    settings.segments = arguments.ahead;
-    settings.workers = worker_count();
-    postgres::prefetch_wal(archive, arguments.file,
-                           postgres::segment_bytes_of(archive, {.stop = context.stop()}), settings,
-                           context.stop());
+    postgres::prefetch_wal(*turn, archive, arguments.file,
+                           postgres::segment_bytes_of(archive, {.stop = context.stop()}),
+                           {.segments = arguments.ahead, .workers = worker_count()}, context.stop());
     return exit_done;
 }
 
@@ -311,6 +324,7 @@ void add_wal(CLI::App& app, RunCommand& run) {
     const auto [prefetch, behind] = add("prefetch", "Fetch segments ahead", run_prefetch);
     prefetch->group("");
     prefetch->add_option("FILE", behind->file, "Those behind this one")->required();
+    prefetch->add_option("DIRECTORY", behind->destination, "Where they wait")->required();
     prefetch->add_option("--ahead", behind->ahead, "How many");
     add_receive(*group, run);
     add_wal_verify(*group, run);

@@ -1,10 +1,12 @@
 #include "documents/restore/file_restore.h"
 
+#include "base/crc32c.h"
 #include "crypto/hash.h"
 #include "documents/entry_metadata.h"
 #include "documents/entry_name.h"
 #include "documents/file_reader.h"
 #include "documents/remove_tree.h"
+#include "documents/restore/file_sum.h"
 #include "repository/content/file_content.h"
 #include "repository/node/file_map_node.h"
 #include "repository/node/segment_content.h"
@@ -73,12 +75,14 @@ class FileRestorer::Sink final : public ContentSink {
           entry_(std::move(entry)),
           path_(std::move(path)),
           directory_(std::move(directory)),
-          sync_early_(restorer.settings_.sync && entry_.size >= early_bytes),
+          settings_(restorer.settings_),
+          sync_early_(settings_.sync && entry_.size >= early_bytes),
           metadata_(restorer.metadata_),
           report_(restorer.report_) {}
 
     void write(std::uint64_t file_offset, ByteView bytes) override {
         file_.write(file_offset, bytes);
+        kept(file_offset, bytes);
         if (sync_early_) file_.begin_sync(file_offset, bytes.size());
         report_.wrote(bytes.size());
     }
@@ -88,6 +92,7 @@ class FileRestorer::Sink final : public ContentSink {
             file_.set_size(entry_.size);
             report_.metadata_problems(path_, metadata_.apply(file_.fd(), to_metadata(entry_)));
             file_.close();
+            if (settings_.sum) settings_.sum(path_, entry_.size, sum_.of_file(entry_.size));
             report_.finished_file();
         } catch (const Error& error) {
             failed(error);
@@ -111,6 +116,11 @@ class FileRestorer::Sink final : public ContentSink {
         if (file_.is_new() && directory_.open()) ::unlinkat(directory_.get(), entry_.name.c_str(), 0);
     }
 
+    // A piece that was right already.
+    void kept(std::uint64_t file_offset, ByteView bytes) {
+        if (settings_.sum) sum_.add(file_offset, bytes);
+    }
+
     FileWriter& file() { return file_; }
 
   private:
@@ -118,7 +128,9 @@ class FileRestorer::Sink final : public ContentSink {
     const TreeEntry entry_;
     const std::string path_;
     FileDescriptor directory_; // for removing a new file that failed
+    const TreeRestoreSettings& settings_;
     const bool sync_early_;
+    FileSum sum_;
     MetadataWriter& metadata_;
     RestoreReport& report_;
 };
@@ -147,20 +159,23 @@ bool FileRestorer::is_ours(const Present& present, const TreeEntry& entry) {
     return present.metadata.link_count <= std::max<std::uint64_t>(entry.links, 1);
 }
 
-bool FileRestorer::is_right(const Present& present, const TreeEntry& entry) {
+bool FileRestorer::is_right(const Present& present, const TreeEntry& entry, const std::string& path) {
     if (present.metadata.size_bytes != entry.size) return false;
     if (settings_.trust_times) return present.metadata.mtime == entry.mtime;
     if (std::holds_alternative<SegmentGroups>(entry.content) || tools_.domain_key.empty()) return false;
-    if (entry.size == 0) return true;
     Hasher digest = Hasher::keyed(tools_.domain_key);
-    Bytes block(block_bytes);
+    std::uint32_t crc = 0;
+    Bytes block(std::min<std::uint64_t>(block_bytes, entry.size));
     for (std::uint64_t offset = 0; offset < entry.size;) {
         const Result<std::size_t> got = present.reader.read(offset, block);
         if (!got || *got == 0) return false;
         digest.update(ByteView(block).first(*got));
+        if (settings_.sum) crc = crc32c(crc, ByteView(block).first(*got));
         offset += *got;
     }
-    return digest.finish<16>() == entry.digest;
+    if (entry.size != 0 && digest.finish<16>() != entry.digest) return false;
+    if (settings_.sum && !path.empty()) settings_.sum(path, entry.size, crc);
+    return true;
 }
 
 void FileRestorer::restore(int directory_fd, const TreeEntry& entry, const std::string& path) {
@@ -171,7 +186,7 @@ void FileRestorer::restore(int directory_fd, const TreeEntry& entry, const std::
                     "restore it from an earlier snapshot");
     }
     const std::optional<Present> present = look_at(directory_fd, entry);
-    if (present && is_ours(*present, entry) && is_right(*present, entry)) {
+    if (present && is_ours(*present, entry) && is_right(*present, entry, path)) {
         report_.metadata_problems(path, metadata_.apply(directory_fd, entry.name, to_metadata(entry)));
         report_.add([](TreeRestoreResult& result) { ++result.same_files; });
         report_.finished_file();
@@ -205,8 +220,9 @@ void FileRestorer::update(FileWriter file, const TreeEntry& entry, const std::st
     try {
         for_each_difference(
             [&](std::uint64_t offset, MutableByteView out) { return target.read(offset, out); }, entry,
-            [&](const Extents& extents) { content_.add(extents); },
-            [&](std::uint64_t offset, std::uint64_t length) { target.make_hole(offset, length); });
+            {[&](const Extents& extents) { content_.add(extents); },
+             [&](std::uint64_t offset, std::uint64_t length) { target.make_hole(offset, length); },
+             [&](std::uint64_t offset, ByteView bytes) { sink->kept(offset, bytes); }});
     } catch (const Error& error) {
         content_.fail_file(error);
     }
@@ -225,10 +241,10 @@ std::optional<std::uint64_t> FileRestorer::would_write(int directory_fd, const T
             return got ? *got : 0;
         },
         entry,
-        [&](const Extents& extents) {
-            for (const Extent& extent : extents) bytes += extent.length;
-        },
-        [](std::uint64_t, std::uint64_t) {});
+        {[&](const Extents& extents) {
+             for (const Extent& extent : extents) bytes += extent.length;
+         },
+         [](std::uint64_t, std::uint64_t) {}, [](std::uint64_t, ByteView) {}});
     // Large files are not compared as a whole, but page by page.
     if (bytes == 0 && present->metadata.size_bytes == entry.size) return std::nullopt;
     return bytes;
@@ -236,30 +252,28 @@ std::optional<std::uint64_t> FileRestorer::would_write(int directory_fd, const T
 
 // Without signatures the whole file counts as different.
 void FileRestorer::for_each_difference(const ReadPresent& read, const TreeEntry& entry,
-                                       const std::function<void(const Extents&)>& take,
-                                       const TakeHole& hole) {
+                                       const Differences& to) {
     const auto* groups = std::get_if<SegmentGroups>(&entry.content);
     if (groups == nullptr || !signer_) {
         std::uint64_t position = 0;
         for_each_extent(tools_.nodes, entry, [&](const Extents& extents) {
             for (const Extent& extent : extents) {
-                if (extent.file_offset > position) hole(position, extent.file_offset - position);
+                if (extent.file_offset > position) to.hole(position, extent.file_offset - position);
                 position = extent.end();
             }
-            take(extents);
+            to.take(extents);
         });
-        if (position < entry.size) hole(position, entry.size - position);
+        if (position < entry.size) to.hole(position, entry.size - position);
         return;
     }
     for_each_segment(tools_.nodes, entry,
                      [&](const Segment& segment, std::uint64_t start, std::uint64_t length) {
-                         compare_segment(read, segment, start, length, take, hole);
+                         compare_segment(read, segment, start, length, to);
                      });
 }
 
 void FileRestorer::compare_segment(const ReadPresent& read, const Segment& segment, std::uint64_t start,
-                                   std::uint64_t length, const std::function<void(const Extents&)>& take,
-                                   const TakeHole& hole) {
+                                   std::uint64_t length, const Differences& to) {
     const std::vector<Extent> map = extents_of(reading(tools_.nodes), segment, length);
     const std::vector<PageSignature> wanted = signatures_of(reading(tools_.nodes), segment, pages_of(length));
 
@@ -270,21 +284,31 @@ void FileRestorer::compare_segment(const ReadPresent& read, const Segment& segme
     for (std::uint64_t offset = 0; offset < length; offset += block_bytes) {
         const std::uint64_t now = std::min<std::uint64_t>(block_bytes, length - offset);
         const std::size_t got = read(start + offset, MutableByteView(block).first(now));
+        std::fill(block.begin() + static_cast<std::ptrdiff_t>(got), block.end(), Byte{0});
         const std::uint64_t pages = pages_of(got);
         signer_->sign(ByteView(block).first(got), std::span(present).first(pages));
+        std::uint64_t same_from = 0; // in the block
+        const auto same_until = [&](std::uint64_t end, std::uint64_t next) {
+            if (end > same_from)
+                to.same(start + offset + same_from, ByteView(block).subspan(same_from, end - same_from));
+            same_from = next;
+        };
         for (std::uint64_t page = 0; page < pages_of(now); ++page) {
             const PageSignature& signature = wanted[offset / page_bytes + page];
             const std::uint64_t from = offset + page * page_bytes;
-            const std::uint64_t to = std::min(from + page_bytes, length);
+            const std::uint64_t end = std::min(from + page_bytes, length);
+            if (signature != hole_signature && page < pages && present[page] == signature) continue;
+            same_until(from - offset, end - offset);
             if (signature == hole_signature) {
-                hole(start + from, to - from);
-            } else if (page >= pages || present[page] != signature) {
-                append_range(needed, map, extent, from, to);
+                to.hole(start + from, end - from);
+            } else {
+                append_range(needed, map, extent, from, end);
             }
         }
+        same_until(now, now);
     }
     for (Extent& part : needed) part.file_offset += start;
-    take(needed);
+    to.take(needed);
 }
 
 } // namespace holdfast

@@ -47,19 +47,22 @@ class FileRestorer {
     class Sink;
     struct Present;
     std::optional<Present> look_at(int directory_fd, const TreeEntry& entry) const;
-    bool is_right(const Present& present, const TreeEntry& entry);
+    bool is_right(const Present& present, const TreeEntry& entry, const std::string& path = {});
     // Whether it may be kept or written where it is: a file with names that the snapshot does not have is
     // left to them.
     static bool is_ours(const Present& present, const TreeEntry& entry);
     void restore_new(FileWriter file, const TreeEntry& entry, const std::string& path, int directory_fd);
     void update(FileWriter file, const TreeEntry& entry, const std::string& path);
     using ReadPresent = std::function<std::size_t(std::uint64_t offset, MutableByteView out)>;
-    using TakeHole = std::function<void(std::uint64_t offset, std::uint64_t length)>;
-    void for_each_difference(const ReadPresent& read, const TreeEntry& entry,
-                             const std::function<void(const Extents&)>& take, const TakeHole& hole);
+    // What a comparison of a file that is there with its entry finds.
+    struct Differences {
+        std::function<void(const Extents&)> take;                             // to be fetched
+        std::function<void(std::uint64_t offset, std::uint64_t length)> hole; // to be made one
+        std::function<void(std::uint64_t offset, ByteView bytes)> same;
+    };
+    void for_each_difference(const ReadPresent& read, const TreeEntry& entry, const Differences& to);
     void compare_segment(const ReadPresent& read, const Segment& segment, std::uint64_t start,
-                         std::uint64_t length, const std::function<void(const Extents&)>& take,
-                         const TakeHole& hole);
+                         std::uint64_t length, const Differences& to);
 
     const TreeRestoreSettings& settings_;
     const RestoreTools& tools_;

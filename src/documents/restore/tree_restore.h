@@ -55,6 +55,9 @@ struct TreeRestoreSettings {
     bool trust_times = false;
     // Does not return before everything is durable.
     bool sync = false;
+    // Told of each file of which the whole content passed by its path, size in bytes and CRC-32C; by several
+    // threads at once. Files that trust_times keeps, and further names of a file, are not told.
+    std::function<void(std::string_view path, std::uint64_t size_bytes, std::uint32_t crc32c)> sum;
     MetadataOptions metadata;
     ContentReaderSettings content;
 };

@@ -55,8 +55,8 @@ std::optional<WalDetails> WalArchive::any_details(const CallOptions& call) const
     return std::nullopt;
 }
 
-bool WalArchive::goes_on(TimelineId timeline, Lsn position, const CallOptions& call) const {
-    return std::ranges::any_of(slices_of({timeline, position, Lsn{UINT64_MAX}}, call),
+bool WalArchive::has_any_of(const WalRange& range, const CallOptions& call) const {
+    return std::ranges::any_of(slices_of(range, call),
                                [&](const LogSliceId& slice) { return reader_.counts(slice, call); });
 }
 

@@ -34,8 +34,8 @@ class WalArchive {
     // Of any slice with content that can be read; empty when there is none with content. Throws what the
     // first one throws when none of them can be read.
     std::optional<WalDetails> any_details(const CallOptions& call = {}) const;
-    // Whether there is log of a timeline at or behind `position`, by slices whose writers count.
-    bool goes_on(TimelineId timeline, Lsn position, const CallOptions& call = {}) const;
+    // Whether there is any log of `range`, by slices whose writers count.
+    bool has_any_of(const WalRange& range, const CallOptions& call = {}) const;
 
     // The history of each timeline of which there is a history file, and of timeline 1. One that cannot be
     // read, or whose writer may not write logs, is told to `unreadable` and passed over; without that it

@@ -1,8 +1,4 @@
 // Files of the log out of the archive, as PostgreSQL's restore_command asks.
-//
-// PostgreSQL asks for one segment after the other. Those that it will ask for next are fetched ahead into a
-// spool directory, several at once, by a process that outlives the call; the calls for them move them into
-// place.
 #pragma once
 
 #include "base/clock.h"
@@ -26,23 +22,5 @@ bool fetch_wal_file(const WalArchive& archive, const std::string& name, const st
 
 // The size of the segments of a cluster, from any slice of its archive; 0 when the archive is empty.
 std::uint64_t segment_bytes_of(const WalArchive& archive, const CallOptions& call = {});
-
-struct PrefetchSettings {
-    std::string spool_directory;
-    unsigned segments = 16; // how far ahead
-    unsigned workers = 2;
-};
-
-// Fetches the segments behind `name` into the spool directory until as many are there as wanted, or the
-// archive ends. Returns at once when another process does so there already.
-void prefetch_wal(const WalArchive& archive, const std::string& name, std::uint64_t segment_bytes,
-                  const PrefetchSettings& settings, std::stop_token stop);
-
-// Moves `name` from the spool directory to `destination`, waiting for it while another process is fetching
-// it. False when it is not there. Cheap; opens no repository.
-bool take_prefetched(const std::string& spool_directory, const std::string& name,
-                     const std::string& destination);
-// How many segments are waiting in the spool directory.
-std::size_t prefetched(const std::string& spool_directory);
 
 } // namespace holdfast::postgres

@@ -24,13 +24,21 @@ constexpr std::string_view manifest_name = "backup_manifest";
 constexpr std::size_t batch_files = 4096;
 constexpr std::size_t read_bytes = std::size_t{256} << 10;
 
-// Fills in all but the path. What is there is read once, from the page cache if it was just written.
-void sum_up(const std::string& directory, ManifestFile& file, Bytes& buffer, const std::stop_token& stop) {
-    const std::string path = fmt::format("{}/{}", directory, file.path);
+// Fills in all but the path.
+void sum_up(const ClusterManifestRequest& request, ManifestFile& file, Bytes& buffer,
+            const std::stop_token& stop) {
+    const std::string path = fmt::format("{}/{}", request.data_directory, file.path);
     const FileDescriptor open = open_file(path, O_RDONLY | O_NOFOLLOW);
     struct stat status{};
     if (::fstat(open.get(), &status) != 0) throw system_error(errno, path);
     file.modified = Timestamp(std::chrono::seconds(status.st_mtim.tv_sec));
+    if (request.sums != nullptr) {
+        const auto size = static_cast<std::uint64_t>(status.st_size);
+        file.crc32c = request.sums->find(file.path, size);
+        file.size = size;
+        if (file.crc32c) return;
+    }
+    file.size = 0;
     std::uint32_t crc = 0;
     for (;;) {
         if (stop.stop_requested()) throw Error(ErrorCode::cancelled, "stopped before it was done");
@@ -70,7 +78,7 @@ class ManifestWalk {
             workers.start([&](const std::stop_token& stop) {
                 Bytes buffer(read_bytes);
                 for (std::size_t file = next++; file < batch_.size(); file = next++)
-                    sum_up(request_.data_directory, batch_[file], buffer, stop);
+                    sum_up(request_, batch_[file], buffer, stop);
             });
         }
         workers.wait();

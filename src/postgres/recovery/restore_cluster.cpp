@@ -72,7 +72,7 @@ class ClusterRestorer {
         const bool fresh = !fs::exists(target_) || fs::is_empty(target_);
         if (!fresh) clear_the_way();
         for (const ReplayedTablespace& made : settings_.replayed.made) make_place(made, !fresh);
-        restore_part(cluster_.data.children, target_, everything_but_ours(fresh));
+        restore_part(cluster_.data.children, target_, everything_but_ours(fresh), "");
         for (std::size_t i = 0; i < places.size(); ++i) restore_tablespace(i, places[i]);
         make_holes(places);
         if (result_.files.failed > 0) fail();
@@ -82,10 +82,10 @@ class ClusterRestorer {
         if (!settings_.replayed.replacements.empty())
             put_file(log_changes_name, write_replacements(settings_.replayed.replacements));
         put_settings(lines);
-        restore_part(cluster_.data.children, target_, the_control_file());
+        restore_part(cluster_.data.children, target_, the_control_file(), "");
         if (result_.files.failed > 0) fail();
         own(target_, directory_mode);
-        if (settings_.manifest && settings_.databases.everything()) put_manifest();
+        if (has_manifest()) put_manifest();
         if (settings_.sync) sync(places);
         return finish();
     }
@@ -200,7 +200,14 @@ class ClusterRestorer {
         return settings;
     }
 
-    void restore_part(const NodeRef& tree, const std::string& to, const TreeRestoreSettings& settings) {
+    // `path` is where the server finds it, with a slash behind it, from the data directory.
+    void restore_part(const NodeRef& tree, const std::string& to, TreeRestoreSettings settings,
+                      const std::string& path) {
+        if (has_manifest()) {
+            settings.sum = [&](std::string_view below, std::uint64_t size_bytes, std::uint32_t crc32c) {
+                sums_.add(fmt::format("{}{}", path, below), size_bytes, crc32c);
+            };
+        }
         add(result_.files, restore_tree(tree, to, settings, tools_, stop_));
     }
 
@@ -209,7 +216,8 @@ class ClusterRestorer {
         settings.in_place = settings.delete_extra = fs::exists(place) && !fs::is_empty(place);
         for (const std::string& pattern : tablespace_patterns(settings_.databases, folder()))
             settings.filter.exclude(pattern);
-        restore_part(cluster_.tablespaces[i].tree, place, settings);
+        restore_part(cluster_.tablespaces[i].tree, place, settings,
+                     fmt::format("pg_tblspc/{}/", cluster_.tablespaces[i].oid));
         own(place, directory_mode);
     }
 
@@ -286,22 +294,25 @@ class ClusterRestorer {
             put_file("tablespace_map", write_tablespace_map(result_.tablespaces, cluster_.version));
     }
 
-    void put_file(std::string_view name, std::string_view content) const {
+    void put_file(std::string_view name, std::string_view content) {
+        sums_.forget(name);
         const std::string path = fmt::format("{}/{}", target_, name);
         const FileDescriptor file = open_file(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, file_mode);
         write_all(file.get(), as_bytes(content), path);
         own(path, file_mode);
     }
 
-    void put_settings(const std::string& lines) const {
+    void put_settings(const std::string& lines) {
         const std::string path = fmt::format("{}/{}", target_, configuration_name);
         const Bytes before = fs::exists(path) ? read_file(path, largest_configuration_bytes) : Bytes();
         put_file(configuration_name, with_recovery_lines(as_text(before), lines));
         put_file(signal_file(settings_.recovery), "");
     }
 
+    bool has_manifest() const { return settings_.manifest && settings_.databases.everything(); }
+
     void put_manifest() {
-        tools_.progress.set_phase("checking sums");
+        tools_.progress.set_phase("writing the manifest");
         ClusterManifestRequest request;
         request.data_directory = target_;
         request.tablespace_folder = folder();
@@ -309,6 +320,7 @@ class ClusterRestorer {
         request.system_identifier = cluster_.control.system_identifier;
         request.wal = {cluster_.label.timeline, cluster_.label.start, Lsn{snapshot_.log->range.end}};
         request.workers = settings_.content.workers;
+        request.sums = &sums_;
         result_.manifest_files = write_cluster_manifest(request, stop_);
         own(target_ + "/backup_manifest", file_mode);
     }
@@ -343,6 +355,7 @@ class ClusterRestorer {
     const bool as_root_;
     uid_t user_ = 0;
     gid_t group_ = 0;
+    RestoredSums sums_;
     RestoredCluster result_;
 };
 

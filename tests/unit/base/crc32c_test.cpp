@@ -59,6 +59,11 @@ TEST(Crc32c, ContinuesAndCombines) {
     }
 }
 
+TEST(Crc32c, OfZerosNeedsNone) {
+    for (const std::size_t length : {0u, 1u, 2u, 3u, 8192u, 100'003u})
+        EXPECT_EQ(crc32c_of_zeros(length), crc32c(0, Bytes(length, 0))) << length;
+}
+
 TEST(Crc32c, CombinesLengthsThatNoMemoryHolds) {
     // 2^40 zero bytes, by doubling.
     std::uint32_t zeros = crc32c(0, Bytes(1, 0));

@@ -1,6 +1,7 @@
 // Files of the log into the archive and out of it again.
 #include "base/error.h"
 #include "postgres/archive/wal_fetch.h"
+#include "postgres/archive/wal_prefetch.h"
 #include "postgres/archive/wal_push.h"
 #include "support/document_repository.h"
 #include "support/wal_segments.h"
@@ -14,6 +15,7 @@
 namespace holdfast::postgres {
 namespace {
 
+namespace fs = std::filesystem;
 using test::MadeLog;
 using test::small_segment_bytes;
 using testing::IsEmpty;
@@ -192,25 +194,99 @@ TEST_F(WalPushTest, AnotherClusterUnderTheNameOfASourceIsRefused) {
     EXPECT_EQ(push(path).files.at(0).outcome, PushOutcome::stored);
 }
 
-TEST_F(WalPushTest, SegmentsAreFetchedAhead) {
-    const MadeLog log(begin, 6);
-    for (std::size_t i = 0; i < 6; ++i) put_file(log.name(i), log.segment(i));
-    push((wal() / log.name(0)).string());
-    PrefetchSettings ahead;
-    ahead.spool_directory = files.scratch.file("ahead");
-    ahead.segments = 3;
-    prefetch_wal(archive(), log.name(1), small_segment_bytes, ahead, {});
-    EXPECT_EQ(prefetched(ahead.spool_directory), 3U);
-    const std::string place = files.scratch.file("place");
-    EXPECT_FALSE(take_prefetched(ahead.spool_directory, log.name(1), place));
-    for (std::size_t i = 2; i < 5; ++i) {
-        ASSERT_TRUE(take_prefetched(ahead.spool_directory, log.name(i), place)) << i;
-        EXPECT_TRUE(equal(read_file(place, 1u << 26), log.segment(i)));
+class WalPrefetchTest : public WalPushTest {
+  protected:
+    void SetUp() override {
+        for (std::size_t i = 0; i < 12; ++i) put_file(log.name(i), log.segment(i));
+        push((wal() / log.name(0)).string());
     }
-    EXPECT_EQ(prefetched(ahead.spool_directory), 0U);
-    ahead.segments = 20;
-    prefetch_wal(archive(), log.name(3), small_segment_bytes, ahead, {});
-    EXPECT_EQ(prefetched(ahead.spool_directory), 2U) << "as many as there are";
+    // As the process that fetches ahead of `number` does.
+    std::jthread prefetch_behind(std::size_t number, Duration patience) {
+        return std::jthread([=, this](std::stop_token stop) {
+            const auto turn = PrefetchTurn::take(directory);
+            const PrefetchSettings three{.segments = 3, .patience = patience};
+            try {
+                prefetch_wal(*turn, archive(), log.name(number), small_segment_bytes, three, stop);
+            } catch (const Error& error) {
+                EXPECT_EQ(error.code(), ErrorCode::cancelled);
+            }
+        });
+    }
+    std::vector<std::string> waiting() const {
+        std::vector<std::string> names;
+        std::error_code ignored;
+        for (const auto& entry : fs::directory_iterator(directory, ignored)) {
+            const std::string name = entry.path().filename().string();
+            if (name.size() == 24) names.push_back(name);
+        }
+        std::ranges::sort(names);
+        return names;
+    }
+    void wait_for(std::size_t first, std::size_t last) const {
+        std::vector<std::string> names;
+        for (std::size_t i = first; i <= last; ++i) names.push_back(log.name(i));
+        while (waiting() != names) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    void expect_taken(std::size_t number) {
+        ASSERT_TRUE(take_prefetched(directory, log.name(number), place)) << number;
+        EXPECT_TRUE(equal(read_file(place, 1u << 26), log.segment(number))) << number;
+    }
+
+    const MadeLog log{begin, 12};
+    const std::string directory = files.scratch.file("ahead");
+    const std::string place = files.scratch.file("place");
+};
+
+TEST_F(WalPrefetchTest, KeepsAheadOfWhoTakesToTheEndOfTheArchive) {
+    std::jthread ahead = prefetch_behind(1, std::chrono::hours(1));
+    wait_for(2, 4);
+    EXPECT_FALSE(take_prefetched(directory, log.name(1), place));
+    for (std::size_t i = 2; i < 12; ++i) {
+        wait_for(i, std::min<std::size_t>(i + 2, 11));
+        expect_taken(i);
+    }
+    ahead.join(); // all were taken
+    EXPECT_TRUE(waiting().empty());
+}
+
+TEST_F(WalPrefetchTest, WhatNobodyAsksForAnyMoreIsRemoved) {
+    std::jthread ahead = prefetch_behind(1, std::chrono::hours(1));
+    wait_for(2, 4);
+    expect_taken(3); // the one before it came from the archive itself
+    wait_for(4, 6);
+    ahead.request_stop();
+    ahead.join();
+    EXPECT_TRUE(waiting().empty());
+    prefetch_behind(1, std::chrono::milliseconds(1)).join();
+    EXPECT_TRUE(waiting().empty());
+}
+
+TEST_F(WalPrefetchTest, OneAtATimeAndOnlyWhereItIsOfUse) {
+    EXPECT_TRUE(should_prefetch(directory, log.name(1), small_segment_bytes, 2));
+    EXPECT_FALSE(should_prefetch(directory, log.name(1), small_segment_bytes, 0));
+    {
+        const auto turn = PrefetchTurn::take(directory);
+        ASSERT_TRUE(turn);
+        EXPECT_FALSE(PrefetchTurn::take(directory));
+        EXPECT_FALSE(should_prefetch(directory, log.name(1), small_segment_bytes, 2));
+    }
+    write_file_durably(directory + "/" + log.name(2), as_bytes("killed before it was taken"));
+    EXPECT_FALSE(should_prefetch(directory, log.name(1), small_segment_bytes, 2));
+    EXPECT_TRUE(should_prefetch(directory, log.name(2), small_segment_bytes, 2));
+}
+
+TEST_F(WalPrefetchTest, LeftoversOfAKilledOneAreRemoved) {
+    fs::create_directories(directory);
+    const std::string unfinished = directory + "/" + log.name(5) + ".fetching";
+    const std::string passed = directory + "/" + log.name(0);
+    const std::string of_another_timeline = directory + "/00000009" + log.name(3).substr(8);
+    for (const std::string& path : {unfinished, passed, of_another_timeline})
+        write_file_durably(path, as_bytes("left"));
+    // It is not waited for: nobody is fetching it.
+    EXPECT_FALSE(take_prefetched(directory, log.name(5), place));
+    std::jthread ahead = prefetch_behind(1, std::chrono::hours(1));
+    wait_for(2, 4);
+    EXPECT_FALSE(fs::exists(unfinished));
 }
 
 } // namespace

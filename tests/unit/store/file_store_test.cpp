@@ -37,6 +37,36 @@ class FileStoreTest : public testing::Test {
     FileStore store_{root_};
 };
 
+TEST_F(FileStoreTest, IsNotMadeWhereItsDiskIsMissing) {
+    FileStore elsewhere(root_, {.may_create = false});
+    const auto refused = [&] {
+        const Error error = thrown_error([&] { elsewhere.put("a/b", as_bytes("text"), {}, {}); });
+        EXPECT_EQ(error.code(), ErrorCode::unavailable);
+        return error.message();
+    };
+    EXPECT_NE(refused().find(root_), std::string::npos);
+    EXPECT_FALSE(fs::exists(root_));
+    fs::create_directory(root_); // where it would be mounted
+    refused();
+    EXPECT_TRUE(fs::is_empty(root_));
+
+    store_.put("a/b", as_bytes("text"), {}, {});
+    elsewhere.put("a/c", as_bytes("text"), {}, {});
+    EXPECT_TRUE(elsewhere.head("a/c", {}));
+    // It is unmounted while it is in use.
+    fs::rename(root_, root_ + ".away");
+    fs::create_directory(root_);
+    EXPECT_THROW(elsewhere.put("a/d", as_bytes("text"), {}, {}), Error);
+    EXPECT_TRUE(fs::is_empty(root_));
+    // A copy without the empty directory of temporaries is a store.
+    fs::remove_all(root_);
+    fs::rename(root_ + ".away", root_);
+    fs::remove_all(root_ + "/.tmp");
+    FileStore copied(root_, {.may_create = false});
+    copied.put("a/d", as_bytes("text"), {}, {});
+    EXPECT_TRUE(copied.head("a/d", {}));
+}
+
 TEST_F(FileStoreTest, OpeningTouchesNothing) {
     EXPECT_TRUE(store_.list_all("").empty());
     EXPECT_FALSE(fs::exists(root_));

@@ -152,7 +152,7 @@ TEST(S3ProfilesFile, NeverRepeatsALine) {
 
 TEST(StoreFactory, OpensByUrl) {
     TemporaryDirectory directory;
-    const OpenStore open = open_store(file_url_of(directory / "with space"));
+    const OpenStore open = open_store(file_url_of(directory / "with space"), {.may_create = true});
     EXPECT_EQ(open.store->put("a", as_bytes("x")), PutResult::stored);
     EXPECT_EQ(open_store(directory / "with space").store->get("a", {}, {}), Bytes{'x'});
     EXPECT_EQ(open.metrics->metrics()[StoreVerb::put].sent_bytes, 1U);
