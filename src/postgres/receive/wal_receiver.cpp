@@ -1,6 +1,7 @@
 #include "postgres/receive/wal_receiver.h"
 
 #include "base/error.h"
+#include "postgres/receive/final_error.h"
 #include "postgres/receive/resume_place.h"
 
 #include <algorithm>
@@ -26,20 +27,8 @@ std::string place_for_spool(const ReceiveSettings& settings) {
     return receive_directory(settings.spool_directory);
 }
 
-// Waiting does not help, whatever was received before.
-bool is_final(const Error& error) {
-    switch (error.code()) {
-    case ErrorCode::already_exists:
-    case ErrorCode::usage:
-    case ErrorCode::internal:
-        return true;
-    default:
-        return false;
-    }
-}
-
 // What the log in the spool is of, once what may be anything was cut off its end: when the machine itself had
-// stopped, what was not synced.
+// stopped, what was not synced. All that stays is durable then.
 std::optional<std::uint64_t> look_into(WalSpool& spool, const std::optional<ReceiveState>& before,
                                        Logger& logger) {
     const std::optional<SegmentHeader> of = spool.header();
@@ -48,6 +37,8 @@ std::optional<std::uint64_t> look_into(WalSpool& spool, const std::optional<Rece
         if (const std::uint64_t dropped = spool.drop_what_was_not_synced(); dropped > 0)
             logger.info("the end of the spool is asked for again", {{"bytes", dropped}});
     }
+    // What the run before has appended may be on its way to the disk.
+    spool.sync();
     return of->system_identifier;
 }
 
@@ -92,7 +83,7 @@ void WalReceiver::receive() {
             delay = spool_.end() > before ? settings_.first_reconnect : delay;
         } catch (const Error& error) {
             if (stop_.stop_requested()) break;
-            if (is_final(error) || (!received_once_ && !error.retryable())) {
+            if (ends_receiving(error, received_once_)) {
                 finish_storing();
                 throw;
             }
