@@ -19,6 +19,8 @@ struct Overloaded : Handlers... {
 
 Lsn end_of(const Snapshot& snapshot) { return Lsn{snapshot.log->range.end}; }
 
+bool is_complete(const Snapshot& snapshot) { return snapshot.state == SnapshotState::complete; }
+
 // One plan, once.
 class Planner {
   public:
@@ -33,7 +35,7 @@ class Planner {
         std::visit([&](const auto& target) { plan_for(target); }, request_.target);
         plan_.snapshot_bytes = plan_.snapshot.totals.bytes;
         plan_.log_bytes = plan_.log.bytes();
-        if (plan_.snapshot.state != SnapshotState::complete) {
+        if (!is_complete(plan_.snapshot)) {
             plan_.notes.push_back(
                 fmt::format("snapshot {} is {}: not everything could be read when it was made",
                             plan_.snapshot.id.hex(), to_string(plan_.snapshot.state)));
@@ -103,15 +105,30 @@ class Planner {
         return found;
     }
 
-    // The newest for which `fits`; null when there is none.
+    // The newest for which `fits`, but one that is complete if the log leads from it past those that are not;
+    // null when there is none.
     template <typename Fits>
-    const Snapshot* newest(Fits fits) const {
+    const Snapshot* newest(Fits fits) {
         const std::vector<const Snapshot*> snapshots = snapshots_of(history_);
-        const auto found = std::find_if(snapshots.rbegin(), snapshots.rend(),
-                                        [&](const Snapshot* snapshot) { return fits(*snapshot); });
-        return found == snapshots.rend() ? nullptr : *found;
+        const auto find = [&](auto&& wanted) -> const Snapshot* {
+            const auto found = std::find_if(snapshots.rbegin(), snapshots.rend(),
+                                            [&](const Snapshot* snapshot) { return wanted(*snapshot); });
+            return found == snapshots.rend() ? nullptr : *found;
+        };
+        const Snapshot* any = find(fits);
+        const Snapshot* whole =
+            find([&](const Snapshot& snapshot) { return is_complete(snapshot) && fits(snapshot); });
+        if (any == whole || whole == nullptr) return any;
+        const LogChain chain =
+            follow_log(source_, history_, Lsn{whole->log->range.begin}, Lsn{any->log->range.end});
+        looked_at_ = chain.slices();
+        if (chain.end < end_of(*any)) return any;
+        plan_.notes.push_back(
+            fmt::format("snapshot {} is newer, and {}: {}, which is complete, is used, with the log since",
+                        any->id.hex(), to_string(any->state), whole->id.hex()));
+        return whole;
     }
-    const Snapshot& newest() const {
+    const Snapshot& newest() {
         return *newest([](const Snapshot&) { return true; });
     }
 

@@ -11,7 +11,8 @@ struct RecoveryRequest {
     bool inclusive = true; // of a time, position or transaction
     // Nothing: the newest timeline that a snapshot leads to; for RecoverToConsistency that of the snapshot.
     std::optional<TimelineId> timeline{};
-    // Nothing: the newest that ends at or before the target.
+    // Nothing: the newest complete one that ends at or before the target; a newer one that is not complete
+    // only where the log does not lead past it.
     std::optional<RunId> snapshot{};
 };
 
