@@ -85,4 +85,5 @@ fuzz: ## every fuzzer for FUZZ_SECONDS (60) each, from its kept corpus
 	@scripts/fuzz.sh build-fuzz/tests/fuzz $(FUZZ_SECONDS)
 
 clean: ## remove what was built; keeps the data of the benchmarks
+	@scripts/demo-postgres.sh --end
 	@rm -rf build build-debug build-asan build-tsan build-fuzz

@@ -127,7 +127,7 @@ slot = "holdfast"
                 "incremental" if incremental else "full"]
 
     def restore(self, target, in_place=False):
-        return self.words("restore", SOURCE, "--snapshot", "latest", "--to", str(target), *(["--in-place", "--delete"] if in_place else []))
+        return self.words("restore", SOURCE, "--snapshot", "latest", "--to", str(target), *(["--in-place"] if in_place else []))
 
     def restore_started(self, target, port, log):
         command = self.restore(target) + ["--start", "--port", str(port), "--socket-directory", str(self.server.socket),

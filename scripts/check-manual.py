@@ -31,13 +31,13 @@ class Command:
         self.commands = []
         section = ""
         for line in self.text.split("\n"):
-            if re.match(r"\w+:", line):
+            if re.fullmatch(r"\w[\w ]*:", line):
                 section = line.rstrip(":")
             match = re.match(r"  (\S+)", line)
-            if match and section == "Options":
-                self.options.update(name for name in match.group(1).split(",") if name.startswith("-"))
-            elif match and section == "Subcommands":
+            if match and section == "Subcommands":
                 self.commands.append(match.group(1))
+            elif match:
+                self.options.update(name for name in match.group(1).split(",") if name.startswith("-"))
 
 
 def all_commands(program, words=()):

@@ -2,30 +2,35 @@
 # Protects a private PostgreSQL under load, loses a table, and recovers to the moment before: what `make run` shows.
 #
 #   scripts/demo-postgres.sh [--stop] [PROGRAM]     PROGRAM is build/holdfast unless given
+#   scripts/demo-postgres.sh --end                  ends what the last one has left
 #
 # Everything lies in one folder, made anew each time: a server listens there on a socket alone, and so does the
-# recovered one. With --stop both are ended and the folder is removed; else they stay, to be played with. PostgreSQL
-# refuses root: as root, all of it runs as the user postgres. Exits non-zero as soon as anything differs.
+# recovered one. With --stop both are ended and the folder is removed; else they stay, to be played with, until --end
+# or the next time. PostgreSQL refuses root: as root, all of it runs as the user postgres. Exits non-zero as soon as
+# anything differs.
 set -euo pipefail
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 stop_at_end=false
-if [ "${1:-}" = --stop ]; then
-    stop_at_end=true
-    shift
-fi
-program=$(realpath "${1:-$top/build/holdfast}")
-# Socket paths are short, and the user postgres may read little of others' homes.
-place=/tmp/holdfast-demo-$(id -u)
+only_end=false
+case "${1:-}" in
+--stop) stop_at_end=true && shift ;;
+--end) only_end=true && shift ;;
+esac
+program=${1:-$top/build/holdfast}
+# Where the last one is. Not below build/ itself: paths of sockets are short, and the user postgres may read little of
+# others' homes. Its name cannot be foreseen, so nobody else can have put anything there.
+note=$top/build/demo-postgres.place
+place=
 port=54321
 port_back=54322
 
 step() { printf '\n\033[1m== %s\033[0m\n' "$1"; }
 fail() { printf 'demo: %s\n' "$1" >&2; exit 1; }
 
+if $only_end && [ ! -f "$note" ]; then exit 0; fi
 bin=$(find /usr/lib/postgresql -maxdepth 2 -name bin 2>/dev/null | sort -V | tail -n 1)
 [ -n "$bin" ] || fail "there is no PostgreSQL server: apt-get install postgresql"
-[ -x "$program" ] || fail "$program is not there: run 'make build' first"
 as_server=()
 if [ "$(id -u)" -eq 0 ]; then as_server=(setpriv --reuid=postgres --regid=postgres --clear-groups); fi
 
@@ -41,23 +46,41 @@ sql() { run psql -X -q -A -t -v ON_ERROR_STOP=1 -h "$place" -p "$1" -d postgres 
 daemon() { run setsid "$@" </dev/null >"$place/$1.log" 2>&1 & }
 
 end_all() {
+    [ -n "$place" ] && [ -d "$place" ] || return 0
     for directory in back data; do
         [ ! -f "$place/$directory/postmaster.pid" ] || run pg_ctl -D "$place/$directory" -m immediate -w stop >/dev/null 2>&1 || true
     done
-    if [ -f "$place/receiver.pid" ]; then kill "$(cat "$place/receiver.pid")" 2>/dev/null || true; fi
+    # What has the number by now may be something else.
+    receiver=$(cat "$place/receiver.pid" 2>/dev/null || true)
+    if [ -n "$receiver" ] && grep -qs "$place" "/proc/$receiver/cmdline"; then run sh -c 'kill "$1"' sh "$receiver" || true; fi
+}
+end_last() {
+    [ -f "$note" ] || return 0
+    place=$(cat "$note")
+    case "$place" in
+    /tmp/holdfast-demo.??????) end_all && rm -rf "$place" ;;
+    *) fail "$note does not name a folder of the demonstration" ;;
+    esac
+    rm "$note"
+    place=
 }
 finish() {
     status=$?
-    if [ "$status" -ne 0 ]; then
+    if [ "$status" -ne 0 ] && [ -n "$place" ]; then
         echo "demo: failed (exit code $status); what it made is in $place" >&2
         end_all
     fi
 }
 trap finish EXIT
 
-end_all
-rm -rf "$place"
-mkdir -p "$place/bin" "$place/home"
+end_last
+if $only_end; then exit 0; fi
+[ -x "$program" ] || fail "$program is not there: run 'make build' first"
+program=$(realpath "$program")
+place=$(mktemp -d /tmp/holdfast-demo.XXXXXX)
+mkdir -p "$top/build"
+echo "$place" >"$note"
+mkdir "$place/bin" "$place/home"
 cp "$program" "$place/bin/holdfast"
 chmod 711 "$place"
 if [ ${#as_server[@]} -gt 0 ]; then chown -R postgres: "$place"; fi
@@ -115,8 +138,7 @@ after=$(sql $port_back "select count(*), md5(string_agg(what, '' order by id)) f
 echo "The table is back: ${after%%|*} rows, each as it was."
 
 if $stop_at_end; then
-    end_all
-    rm -rf "$place"
+    end_last
     exit 0
 fi
 step "Both servers run on"
@@ -124,5 +146,5 @@ cat <<END
   psql -h $place -p $port postgres          the one where the accident happened; it is still protected
   psql -h $place -p $port_back postgres          the recovered one
   ${as_server[*]} $place/bin/holdfast --config $place/holdfast.toml window shop
-To end them: ${as_server[*]} $bin/pg_ctl -D $place/data stop; ${as_server[*]} $bin/pg_ctl -D $place/back stop
+To end them: scripts/demo-postgres.sh --end
 END

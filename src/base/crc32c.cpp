@@ -1,9 +1,9 @@
 #include "base/crc32c.h"
 
+#include "base/little_endian.h"
+
 #include <algorithm>
 #include <array>
-#include <bit>
-#include <cstring>
 
 #if defined(__x86_64__)
 #include <nmmintrin.h>
@@ -64,13 +64,6 @@ constexpr auto slices = [] {
     return table;
 }();
 
-std::uint64_t load_word(const Byte* from) {
-    std::uint64_t word;
-    std::memcpy(&word, from, sizeof word);
-    if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap64(word);
-    return word;
-}
-
 #if defined(__x86_64__)
 
 constexpr std::size_t word_bytes = 8;
@@ -109,20 +102,19 @@ __attribute__((target("sse4.2,pclmul"))) std::uint32_t crc32c_hardware(std::uint
         std::uint64_t b = 0;
         std::uint64_t c = 0;
         for (; at != end; at += word_bytes) {
-            a = _mm_crc32_u64(a, load_word(at));
-            b = _mm_crc32_u64(b, load_word(at + lane_bytes));
-            c = _mm_crc32_u64(c, load_word(at + 2 * lane_bytes));
+            a = _mm_crc32_u64(a, load_little<std::uint64_t>(at));
+            b = _mm_crc32_u64(b, load_little<std::uint64_t>(at + lane_bytes));
+            c = _mm_crc32_u64(c, load_little<std::uint64_t>(at + 2 * lane_bytes));
         }
         a = c ^ _mm_crc32_u64(0, times(a, shifts[2 * words]) ^ times(b, shifts[words]));
         at += 2 * lane_bytes;
         left -= 3 * lane_bytes;
     }
-    for (; left >= word_bytes; left -= word_bytes, at += word_bytes) a = _mm_crc32_u64(a, load_word(at));
+    for (; left >= word_bytes; left -= word_bytes, at += word_bytes)
+        a = _mm_crc32_u64(a, load_little<std::uint64_t>(at));
     auto rest = static_cast<std::uint32_t>(a);
     if (left & 4) {
-        std::uint32_t half;
-        std::memcpy(&half, at, sizeof half);
-        rest = _mm_crc32_u32(rest, half);
+        rest = _mm_crc32_u32(rest, load_little<std::uint32_t>(at));
         at += 4;
     }
     for (left &= 3; left != 0; --left) rest = _mm_crc32_u8(rest, *at++);
@@ -148,7 +140,7 @@ std::uint32_t crc32c(std::uint32_t crc, ByteView bytes) {
 std::uint32_t crc32c_portable(std::uint32_t crc, ByteView bytes) {
     crc = ~crc;
     for (; bytes.size() >= 8; bytes = bytes.subspan(8)) {
-        const std::uint64_t word = load_word(bytes.data()) ^ crc;
+        const std::uint64_t word = load_little<std::uint64_t>(bytes.data()) ^ crc;
         crc = 0;
         for (std::size_t i = 0; i < 8; ++i) crc ^= slices[7 - i][word >> (8 * i) & 0xff];
     }

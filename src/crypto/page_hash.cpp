@@ -1,6 +1,7 @@
 #include "crypto/page_hash.h"
 
 #include "base/error.h"
+#include "base/little_endian.h"
 #include "crypto/hash.h"
 
 #include <algorithm>
@@ -34,11 +35,8 @@ constexpr std::size_t widest = 16; // lanes of AVX-512
 struct KeyWords {
     std::array<std::uint32_t, 8> words;
     explicit KeyWords(const Secret& key) {
-        for (std::size_t i = 0; i < words.size(); ++i) {
-            const Byte* b = key.view().data() + 4 * i;
-            words[i] = static_cast<std::uint32_t>(b[0]) | static_cast<std::uint32_t>(b[1]) << 8 |
-                       static_cast<std::uint32_t>(b[2]) << 16 | static_cast<std::uint32_t>(b[3]) << 24;
-        }
+        for (std::size_t i = 0; i < words.size(); ++i)
+            words[i] = load_little<std::uint32_t>(key.view().data() + sizeof words[i] * i);
     }
     KeyWords(const KeyWords&) = delete;
     KeyWords& operator=(const KeyWords&) = delete;

@@ -1,5 +1,7 @@
 #include "documents/entry_metadata.h"
 
+#include "repository/node/directory_leaf.h"
+
 namespace holdfast {
 
 EntryType entry_type(FileType type) {
@@ -79,6 +81,29 @@ TreeEntry to_entry(std::string name, const FileMetadata& metadata) {
     entry.major = metadata.rdev_major;
     entry.minor = metadata.rdev_minor;
     return entry;
+}
+
+bool has_details_of(const TreeEntry& before, const FileMetadata& metadata) {
+    return before.type == entry_type(metadata.type) && before.ctime == metadata.ctime &&
+           before.inode == metadata.inode;
+}
+
+bool set_details(TreeEntry& entry, const TreeEntry* before, const FileMetadata& metadata) {
+    if (before != nullptr) {
+        entry.user = before->user;
+        entry.group = before->group;
+        entry.xattrs = before->xattrs;
+        entry.target = before->target;
+        return true;
+    }
+    entry.user = metadata.user;
+    entry.group = metadata.group;
+    entry.target = metadata.link_target;
+    for (const ExtendedAttribute& attribute : metadata.attributes)
+        entry.xattrs.emplace_back(attribute.name, attribute.value);
+    if (entry_size_bound(entry) <= max_entry_bytes) return true;
+    entry.xattrs.clear();
+    return false;
 }
 
 } // namespace holdfast

@@ -16,4 +16,12 @@ FileMetadata to_metadata(const TreeEntry& entry);
 // content.
 TreeEntry to_entry(std::string name, const FileMetadata& metadata);
 
+// Whether the details of `metadata`'s file must be those that `before` has: it is the same file, and nothing
+// of it changed since.
+bool has_details_of(const TreeEntry& before, const FileMetadata& metadata);
+
+// Sets owners' names, attributes and link target: to those of `before`, or when it is null to those that were
+// read into `metadata`. False when attributes were left out because no entry may be that large.
+bool set_details(TreeEntry& entry, const TreeEntry* before, const FileMetadata& metadata);
+
 } // namespace holdfast

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <regex>
 #include <stdexcept>
 
 #include <fmt/format.h>
@@ -39,6 +40,13 @@ constexpr Duration on_the_way = 2s;
 std::optional<uid_t> server_user() {
     if (::geteuid() != 0) return std::nullopt;
     return ::getpwnam("postgres")->pw_uid;
+}
+
+// What a program said of its failure, in one line, the same for the same reason: without ids and numbers.
+std::string reason_of(const ProgramRun& run) {
+    static const std::regex ids("\\b[0-9a-f]{8,}\\b|[0-9]+"), spaces("\\s+");
+    const std::string said = std::regex_replace(run.error.substr(0, 600), ids, "#");
+    return fmt::format("exit code {}: {}", run.exit_code, std::regex_replace(said, spaces, " "));
 }
 
 } // namespace
@@ -165,6 +173,7 @@ void Soak::keep_receiver() {
     if (receiver_) {
         const ProgramRun run = receiver_->finish();
         ++counts_.events["receiver ended by itself"];
+        ++counts_.reasons["receiver: " + reason_of(run)];
         if (run.error.find("is lost") != std::string::npos)
             throw std::runtime_error("log was lost: " + run.error);
     }
@@ -186,6 +195,7 @@ void Soak::look_after(Program& program, const std::string& what) {
         ++counts_.events[what + " done"];
     } else {
         ++counts_.events[what + " failed"];
+        ++counts_.reasons[fmt::format("{}: {}", what, reason_of(run))];
         // Of damage nothing but damage is the cause.
         for (const char* word : {"corrupt", "defect", "internal", "damaged", "does not decode"})
             if (run.error.find(word) != std::string::npos)

@@ -27,7 +27,8 @@ struct SoakSettings {
 // How much happened.
 struct SoakCounts {
     std::uint64_t acknowledged = 0, checked = 0, recoveries = 0;
-    std::map<std::string, std::uint64_t> events; // kills and failures, by what was struck
+    std::map<std::string, std::uint64_t> events;  // kills and failures, by what was struck
+    std::map<std::string, std::uint64_t> reasons; // what programs that failed said, ids and numbers apart
 };
 
 // What writers were told: of each, the transactions that the server acknowledged, and when.

@@ -54,6 +54,7 @@ int main(int count, char** arguments) {
     fmt::print("{} transactions acknowledged; {} recoveries to the latest, in which {} were looked for\n",
                counts.acknowledged, counts.recoveries, counts.checked);
     for (const auto& [what, times] : counts.events) fmt::print("  {} {} times\n", what, times);
+    for (const auto& [why, times] : counts.reasons) fmt::print("  {} x {}\n", times, why);
     if (!trouble.empty()) {
         fmt::print("FAILED (seed {}): {}\n", settings->seed, trouble);
         return 1;

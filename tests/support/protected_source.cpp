@@ -1,18 +1,22 @@
 #include "support/protected_source.h"
 
 #include "base/log.h"
+#include "support/wal_directory.h"
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 
 #include <fmt/format.h>
+#include <sys/wait.h>
 
 namespace holdfast::test {
 
 namespace fs = std::filesystem;
 
 ProtectedSource::ProtectedSource(std::string name, const std::string& settings) : name_(std::move(name)) {
-    for (const char* folder : {"repository", "config", "bin", "cache", "spool", "own-cache", "own-spool"})
+    for (const char* folder :
+         {"repository", "config", "bin", "cache", "spool", "own-cache", "own-spool", "state"})
         fs::create_directory(directory_ / folder);
     RepositoryAccess access;
     access.url = "file://" + repository_directory();
@@ -41,9 +45,9 @@ PostgresBackup ProtectedSource::backup_of(const PostgresServer& server) const {
     return what;
 }
 
-PostgresBackupResult ProtectedSource::back_up(const PostgresBackup& what) const {
+PostgresBackupResult ProtectedSource::back_up(const PostgresBackup& what, std::stop_token stop) const {
     Progress progress;
-    return back_up_postgres(repository(), what, progress, {});
+    return back_up_postgres(repository(), what, progress, std::move(stop));
 }
 
 postgres::PushSettings ProtectedSource::push_settings() const {
@@ -53,11 +57,21 @@ postgres::PushSettings ProtectedSource::push_settings() const {
     return settings;
 }
 
-PostgresRestore ProtectedSource::restore_to(postgres::RecoveryTarget target) {
+void ProtectedSource::push(const PostgresServer& server) const {
+    const std::string last = server.query_value("SELECT pg_walfile_name(pg_current_wal_lsn())");
+    server.execute("SELECT pg_switch_wal()");
+    for (const std::string& name : wal_segments(server.data_directory())) {
+        if (name <= last)
+            push_wal(repository(), server.data_directory() + "/pg_wal/" + name, push_settings(), {});
+    }
+}
+
+PostgresRestore ProtectedSource::restore_to(postgres::RecoveryTarget target, bool inclusive) {
     PostgresRestore what;
     what.source = name_;
     what.target = new_place("restored");
     what.request.target = std::move(target);
+    what.request.inclusive = inclusive;
     what.fetch_command = {program_, "--quiet", "--config", configuration_file(), "wal", "fetch", name_};
     what.sync = false;
     return what;
@@ -67,6 +81,24 @@ PostgresRestoreResult ProtectedSource::restore(const PostgresRestore& what) cons
     hand_over();
     Progress progress;
     return restore_postgres(repository(), what, progress, {});
+}
+
+Error ProtectedSource::refusal(const PostgresRestore& what) const {
+    try {
+        restore(what);
+    } catch (const Error& error) {
+        return error;
+    }
+    return {ErrorCode::internal, "it was not refused"};
+}
+
+postgres::StartedCluster ProtectedSource::start(const PostgresRestoreResult& restored) {
+    postgres::StartSettings settings;
+    settings.data_directory = restored.restored->data_directory;
+    settings.version = restored.version;
+    settings.bin_directory = postgres_programs(restored.version);
+    Progress progress;
+    return postgres::start_cluster(settings, progress, {});
 }
 
 std::unique_ptr<PostgresServer> ProtectedSource::recover(const PostgresRestore& what) const {
@@ -81,6 +113,29 @@ std::string ProtectedSource::new_place(const std::string& what) {
     return directory_ / fmt::format("{}{}", what, ++places_);
 }
 
-void ProtectedSource::hand_over() const { PostgresServer::give(repository_directory()); }
+ProgramRun ProtectedSource::run_program(const std::vector<std::string>& arguments) const {
+    hand_over();
+    std::vector<std::string> words{program_, "--config", configuration_file()};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    return test::run_program(words, {.environment = {{"XDG_STATE_HOME", directory_ / "state"}}});
+}
+
+void ProtectedSource::hand_over() const {
+    PostgresServer::give(repository_directory());
+    PostgresServer::give(directory_ / "config");
+}
+
+Instance::~Instance() {
+    ::kill(started_.process, SIGINT);
+    ::waitpid(started_.process, nullptr, 0);
+}
+
+postgres::Connection Instance::connect() const {
+    return postgres::Connection({.conninfo = started_.connection + " user=postgres"});
+}
+
+std::string Instance::value(const std::string& sql) const { return connect().query_value(sql).value_or(""); }
+
+void Instance::execute(const std::string& sql) const { connect().execute(sql); }
 
 } // namespace holdfast::test

@@ -3,9 +3,12 @@
 #include "cli/commands/backup_source.h"
 #include "cli/commands/repository_option.h"
 #include "cli/configuration.h"
+#include "cli/option_rules.h"
+#include "cli/pair_option.h"
 #include "cli/text.h"
 #include "service/backup_documents.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 
@@ -20,6 +23,7 @@ struct Arguments {
     std::string repository;
     std::string source;
     std::string kind = "documents";
+    std::string name;
     std::string host;
     std::vector<std::string> paths, tags, exclude, include, exclude_files, split_pages, split_content;
     bool one_file_system = false;
@@ -61,13 +65,8 @@ BackupRunSettings run_settings(const Arguments& arguments, const Configuration::
     BackupRunSettings run;
     run.host = arguments.host.empty() ? host_name() : arguments.host;
     run.tags = configured.tags;
-    for (const std::string& tag : arguments.tags) {
-        const std::size_t equals = tag.find('=');
-        if (equals == std::string::npos || equals == 0) {
-            throw Error(ErrorCode::usage, fmt::format("--tag: '{}' is not of the form KEY=VALUE", tag));
-        }
-        run.tags[tag.substr(0, equals)] = tag.substr(equals + 1);
-    }
+    for (const auto& [name, value] : parse_pairs(arguments.tags, "--tag")) run.tags[name] = value;
+    if (!arguments.name.empty()) run.tags["name"] = arguments.name;
     if (arguments.compression_level != 0)
         run.pipeline.level = LevelSettings::fixed(arguments.compression_level);
     run.lock = lock_settings(arguments, configured);
@@ -168,11 +167,31 @@ void print_problems(std::FILE* stream, const DocumentsBackupResult& result) {
     if (failed > result.tree.problems.size()) fmt::print(stream, "  …\n");
 }
 
-int run_backup(CommandContext& context, const Arguments& arguments) {
-    if (arguments.paths.size() == 1 && context.configuration().sources.contains(arguments.paths.front())) {
-        return run_source_backup(context, arguments.paths.front(), arguments.repository, arguments.of_source,
+// The source that is named in place of paths; null when paths are.
+const SourceConfiguration* source_of(const CommandContext& context, const Arguments& arguments) {
+    const auto& sources = context.configuration().sources;
+    const auto named = std::ranges::find_if(arguments.paths,
+                                            [&](const std::string& path) { return sources.contains(path); });
+    if (named == arguments.paths.end()) return nullptr;
+    if (arguments.paths.size() > 1) {
+        throw Error(ErrorCode::usage,
+                    fmt::format("'{}' is a source of {}, and a source is backed up alone", *named,
+                                context.configuration().file),
+                    fmt::format("name it alone; a path of that name is ./{}", *named));
+    }
+    return &sources.at(*named);
+}
+
+int run_backup(CommandContext& context, const CLI::App& command, const Arguments& arguments) {
+    if (const SourceConfiguration* source = source_of(context, arguments)) {
+        refuse_options_under(command, options_for_documents,
+                             fmt::format("for documents, and '{}' is a PostgreSQL source", source->name));
+        check_source_backup_options(command);
+        return run_source_backup(context, source->name, arguments.repository, arguments.of_source,
                                  run_settings(arguments, context.configuration().backup));
     }
+    refuse_options_under(command, options_for_postgresql, "for a PostgreSQL source, and paths are named",
+                         "or name in their place a source of holdfast.toml: holdfast backup SOURCE");
     const DocumentsBackup what = make_request(context, arguments);
     const OpenRepository open = context.open(arguments.repository);
     Progress progress;
@@ -186,6 +205,34 @@ int run_backup(CommandContext& context, const Arguments& arguments) {
     return result.report.snapshot.state == SnapshotState::partial ? exit_incomplete : exit_done;
 }
 
+void add_document_options(CLI::App& command, Arguments& a) {
+    const OptionHeading heading(command, options_for_documents);
+    command.add_option("--source", a.source,
+                       "Name of what is protected; snapshots of one source follow each other");
+    command.add_option("--kind", a.kind, "Kind of source")
+        ->check(CLI::IsMember({"documents"}))
+        ->capture_default_str();
+    command.add_option("--exclude", a.exclude, "Leave out what matches the pattern; may be repeated")
+        ->allow_extra_args(false);
+    command.add_option("--include", a.include, "Take in again what a pattern left out; may be repeated")
+        ->allow_extra_args(false);
+    command.add_option("--exclude-file", a.exclude_files, "File with one pattern a line")
+        ->allow_extra_args(false);
+    command.add_flag("--one-file-system", a.one_file_system, "Do not cross into other file systems");
+    command.add_flag("--exclude-caches", a.exclude_caches, "Leave out directories with a CACHEDIR.TAG");
+    command.add_flag("--read-everything", a.read_everything,
+                     "Read all files, also those that look unchanged");
+    command.add_flag("--ignore-inode", a.ignore_inode,
+                     "An inode number that differs is no change (network file systems)");
+    command.add_flag("--ignore-ctime", a.ignore_ctime, "A status time that differs is no change");
+    command
+        .add_option("--split-pages", a.split_pages,
+                    "Large files that match are cut in pages, whatever they look like")
+        ->allow_extra_args(false);
+    command.add_option("--split-content", a.split_content, "Large files that match are cut by content")
+        ->allow_extra_args(false);
+}
+
 } // namespace
 
 void add_backup(CLI::App& app, RunCommand& run) {
@@ -193,33 +240,12 @@ void add_backup(CLI::App& app, RunCommand& run) {
     CLI::App* command =
         app.add_subcommand("backup", "Make a snapshot of files and directories, or of a source");
     add_repository_option(*command, a->repository);
-    command->add_option("--source", a->source,
-                        "Name of what is protected; snapshots of one source follow each other");
-    command->add_option("--kind", a->kind, "Kind of source")
-        ->check(CLI::IsMember({"documents"}))
-        ->capture_default_str();
-    command->add_option("--tag", a->tags, "KEY=VALUE, kept with the snapshot; may be repeated")
+    add_document_options(*command, *a);
+    add_source_backup_options(*command, a->of_source);
+    command->add_option("--name", a->name, "A name for the snapshot, kept as its tag 'name'");
+    command->add_option("--tag", a->tags, "NAME=VALUE, kept with the snapshot; may be repeated")
         ->allow_extra_args(false);
     command->add_option("--host", a->host, "Host to name in the snapshot (default: this one)");
-    command->add_option("--exclude", a->exclude, "Leave out what matches the pattern; may be repeated")
-        ->allow_extra_args(false);
-    command->add_option("--include", a->include, "Take in again what a pattern left out; may be repeated")
-        ->allow_extra_args(false);
-    command->add_option("--exclude-file", a->exclude_files, "File with one pattern a line")
-        ->allow_extra_args(false);
-    command->add_flag("--one-file-system", a->one_file_system, "Do not cross into other file systems");
-    command->add_flag("--exclude-caches", a->exclude_caches, "Leave out directories with a CACHEDIR.TAG");
-    command->add_flag("--read-everything", a->read_everything,
-                      "Read all files, also those that look unchanged");
-    command->add_flag("--ignore-inode", a->ignore_inode,
-                      "An inode number that differs is no change (network file systems)");
-    command->add_flag("--ignore-ctime", a->ignore_ctime, "A status time that differs is no change");
-    command
-        ->add_option("--split-pages", a->split_pages,
-                     "Large files that match are cut in pages, whatever they look like")
-        ->allow_extra_args(false);
-    command->add_option("--split-content", a->split_content, "Large files that match are cut by content")
-        ->allow_extra_args(false);
     command
         ->add_option("--compression-level", a->compression_level,
                      "Fixed zstd level (default: measured, 3 or higher)")
@@ -237,9 +263,10 @@ void add_backup(CLI::App& app, RunCommand& run) {
                      "governance: who may bypass it in the store can lift the lock; compliance: nobody can "
                      "before its date (default: lock_mode below [backup] in holdfast.toml, or governance)")
         ->check(CLI::IsMember(std::vector<std::string>(lock_modes.begin(), lock_modes.end())));
-    add_source_backup_options(*command, a->of_source);
     command->add_option("PATH", a->paths, "What to back up: paths, or a source that holdfast.toml names");
-    command->callback([a, &run] { run = [a](CommandContext& context) { return run_backup(context, *a); }; });
+    command->callback([a, command, &run] {
+        run = [a, command](CommandContext& context) { return run_backup(context, *command, *a); };
+    });
 }
 
 } // namespace holdfast

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "cli/commands/source_option.h"
 #include "cli/duration_option.h"
+#include "cli/option_rules.h"
 #include "cli/text.h"
 #include "service/back_up_postgres.h"
 
@@ -101,10 +102,10 @@ constexpr LevelSettings page_levels{.lowest = 1, .highest = 12, .start = 1};
 } // namespace
 
 void add_source_backup_options(CLI::App& command, SourceBackupOptions& options) {
-    command.add_option("--type", options.type, "Of a PostgreSQL source: what is read")
+    const OptionHeading heading(command, options_for_postgresql);
+    command.add_option("--type", options.type, "What is read")
         ->check(CLI::IsMember({"auto", "full", "incremental"}))
         ->capture_default_str();
-    command.add_option("--name", options.name, "A name for the snapshot, kept as its tag 'name'");
     command
         .add_option("--wait-limit", options.wait_limit,
                     "How long the server may take to begin and to end a backup")
@@ -119,13 +120,18 @@ void add_source_backup_options(CLI::App& command, SourceBackupOptions& options) 
                      "Let the server take its time for the checkpoint that begins the backup");
 }
 
+void check_source_backup_options(const CLI::App& command) {
+    // What is compared is everything.
+    const std::vector<ExclusiveOptions> exclusive = {{"--type", "--compare"}};
+    refuse_options_together(command, exclusive);
+}
+
 int run_source_backup(CommandContext& context, const std::string& name, const std::string& repository,
                       const SourceBackupOptions& options, BackupRunSettings run) {
     const SourceConfiguration source = source_named(context, name, "postgresql");
     PostgresBackup what;
     what.run = std::move(run);
     what.run.source = name;
-    if (!options.name.empty()) what.run.tags["name"] = options.name;
     // What the command line fixes comes first.
     if (LevelSettings& level = what.run.pipeline.level; level.lowest != level.highest)
         level = source.compression_level != 0

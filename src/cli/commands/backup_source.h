@@ -10,7 +10,6 @@ namespace holdfast {
 
 struct SourceBackupOptions {
     std::string type = "auto";
-    std::string name;
     std::string wait_limit = "30m";
     std::string limit_read;
     bool compare = false;
@@ -19,6 +18,8 @@ struct SourceBackupOptions {
 };
 
 void add_source_backup_options(CLI::App& command, SourceBackupOptions& options);
+// Throws Error(usage) for options that would have no effect beside others.
+void check_source_backup_options(const CLI::App& command);
 
 // `run` has what is said for any backup: tags, host, compression, lock.
 int run_source_backup(CommandContext& context, const std::string& source, const std::string& repository,

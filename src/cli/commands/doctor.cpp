@@ -1,6 +1,7 @@
 #include "postgres/server/doctor.h"
 
 #include "base/error.h"
+#include "cli/commands/repository_option.h"
 #include "cli/commands/source_option.h"
 #include "postgres/server/setup.h"
 
@@ -13,6 +14,7 @@ namespace holdfast {
 namespace {
 
 struct Arguments {
+    std::string repository;
     std::string source;
     std::string connection, role = "holdfast", slot = "holdfast", archive_command;
     bool dry_run = false;
@@ -38,7 +40,7 @@ int run_doctor(CommandContext& context, const Arguments& arguments) {
     postgres::Check reachable{
         .name = "repository", .state = postgres::CheckState::ok, .found = {}, .mend = {}};
     try {
-        reachable.found = context.open("").repository->store().url();
+        reachable.found = context.open(arguments.repository).repository->store().url();
     } catch (const Error& error) {
         if (error.code() == ErrorCode::cancelled) throw;
         reachable.state = postgres::CheckState::failed;
@@ -101,6 +103,7 @@ int run_setup(CommandContext& context, const Arguments& arguments) {
 void add_doctor(CLI::App& app, RunCommand& run) {
     auto a = std::make_shared<Arguments>();
     CLI::App* command = app.add_subcommand("doctor", "Check all that protecting a PostgreSQL source needs");
+    add_repository_option(*command, a->repository);
     command->add_option("SOURCE", a->source, "Name of the source in holdfast.toml")->required();
     command->callback([a, &run] { run = [a](CommandContext& context) { return run_doctor(context, *a); }; });
 }

@@ -3,6 +3,7 @@
 #include "cli/commands/repository_option.h"
 #include "cli/commands/restore_source.h"
 #include "cli/configuration.h"
+#include "cli/option_rules.h"
 #include "cli/text.h"
 #include "documents/entry_name.h"
 #include "service/backup_documents.h"
@@ -127,18 +128,21 @@ void print_problems(std::FILE* stream, const TreeRestoreResult& result) {
     if (result.failed > result.problems.size()) fmt::print(stream, "  …\n");
 }
 
-int run_restore(CommandContext& context, const Arguments& arguments) {
+int run_restore(CommandContext& context, const CLI::App& command, const Arguments& arguments) {
     if (names_source(context, arguments)) {
+        refuse_options_under(
+            command, options_for_documents,
+            fmt::format("for documents, and '{}' names a PostgreSQL source", arguments.snapshot));
+        check_source_restore_options(command);
         return run_source_restore(context,
                                   {arguments.repository, arguments.snapshot, arguments.target,
                                    arguments.in_place, arguments.dry_run},
                                   arguments.of_source);
     }
-    if (arguments.of_source.any()) {
-        throw Error(ErrorCode::usage,
-                    "a moment to recover to, and a server to start, are for sources with a log",
-                    "name the source in place of the snapshot: holdfast restore SOURCE --to DIRECTORY");
-    }
+    refuse_options_under(
+        command, options_for_postgresql,
+        fmt::format("for a PostgreSQL source, and '{}' is a snapshot", arguments.snapshot),
+        "or name the source in place of the snapshot: holdfast restore SOURCE --to DIRECTORY");
     TreeRestoreSettings settings = make_settings(arguments);
     nlohmann::json changes = nlohmann::json::array();
     settings.plan = [&](const PlannedChange& change) {
@@ -168,6 +172,24 @@ int run_restore(CommandContext& context, const Arguments& arguments) {
     return result.failed > 0 ? exit_incomplete : exit_done;
 }
 
+void add_document_options(CLI::App& command, Arguments& a) {
+    const OptionHeading heading(command, options_for_documents);
+    command.add_option("--source", a.source, "With latest: of this source");
+    command
+        .add_option("--path", a.paths, "Only this path of the snapshot and what is below; may be repeated")
+        ->allow_extra_args(false);
+    command.add_option("--include", a.include, "Only what matches the pattern; may be repeated")
+        ->allow_extra_args(false);
+    command.add_option("--exclude", a.exclude, "Not what matches the pattern; may be repeated")
+        ->allow_extra_args(false);
+    command.add_flag("--delete", a.delete_extra, "With --in-place: delete what the snapshot does not have");
+    command.add_flag("--trust-times", a.trust_times, "With --in-place: right size and time is right, unread");
+    command.add_flag("--sync", a.sync, "Return when everything is on disk");
+    command.add_flag("--numeric-owner", a.numeric_owner, "Owners by number, not by name");
+    command.add_flag("--no-owner", a.no_owner, "Do not set owners");
+    command.add_flag("--no-attributes", a.no_attributes, "Do not set extended attributes and ACLs");
+}
+
 } // namespace
 
 void add_restore(CLI::App& app, RunCommand& run) {
@@ -180,26 +202,15 @@ void add_restore(CLI::App& app, RunCommand& run) {
         ->add_option("--to", a->target,
                      "Directory to restore into; made if missing, must be empty without --in-place")
         ->required();
-    command->add_option("--source", a->source, "With latest: of this source");
-    command
-        ->add_option("--path", a->paths, "Only this path of the snapshot and what is below; may be repeated")
-        ->allow_extra_args(false);
-    command->add_option("--include", a->include, "Only what matches the pattern; may be repeated")
-        ->allow_extra_args(false);
-    command->add_option("--exclude", a->exclude, "Not what matches the pattern; may be repeated")
-        ->allow_extra_args(false);
     command->add_flag("--in-place", a->in_place, "Write only what differs into what is there");
-    command->add_flag("--dry-run", a->dry_run, "With --in-place: say what would be written, and do nothing");
-    command->add_flag("--delete", a->delete_extra, "With --in-place: delete what the snapshot does not have");
-    command->add_flag("--trust-times", a->trust_times,
-                      "With --in-place: right size and time is right, unread");
-    command->add_flag("--sync", a->sync, "Return when everything is on disk");
-    command->add_flag("--numeric-owner", a->numeric_owner, "Owners by number, not by name");
-    command->add_flag("--no-owner", a->no_owner, "Do not set owners");
-    command->add_flag("--no-attributes", a->no_attributes, "Do not set extended attributes and ACLs");
+    command->add_flag("--dry-run", a->dry_run,
+                      "Say what would be written, and do nothing; of documents with --in-place");
+    add_document_options(*command, *a);
     add_source_restore_options(*command, a->of_source);
     command->footer("A dry run lists: + made, M content written, m only metadata set, L linked, - deleted");
-    command->callback([a, &run] { run = [a](CommandContext& context) { return run_restore(context, *a); }; });
+    command->callback([a, command, &run] {
+        run = [a, command](CommandContext& context) { return run_restore(context, *command, *a); };
+    });
 }
 
 } // namespace holdfast

@@ -4,6 +4,7 @@
 #include "cli/commands/restore_source_parts.h"
 #include "cli/commands/source_option.h"
 #include "cli/duration_option.h"
+#include "cli/pair_option.h"
 #include "cli/source_section.h"
 #include "documents/owner_names.h"
 #include "postgres/server/conninfo.h"
@@ -49,7 +50,7 @@ class SourceRestore {
 
     int run() {
         check_options();
-        report_.tags = tags_of(options_);
+        report_.tags = parse_pairs(options_.tags, "--tag");
         report_.creator = current_creator();
         if (!options_.expires.empty())
             report_.expires = system_clock().now() + parse_duration(options_.expires, "--expires");
@@ -75,18 +76,11 @@ class SourceRestore {
         const auto refuse = [](const char* what, const char* hint) {
             throw Error(ErrorCode::usage, what, hint);
         };
-        if (!options_.protect_as.empty() && (!options_.start || options_.action != "promote"))
-            refuse("only a server that runs and takes writes can be protected",
-                   "--protect-as needs --start, and --action promote");
-        if (!options_.restart_command.empty() && !options_.ladder)
-            refuse("--restart-command is the first step of a ladder", "add --ladder");
+        if (!options_.protect_as.empty() && options_.action != "promote")
+            refuse("only a server that takes writes can be protected", "--protect-as needs --action promote");
         if (!options_.restart_command.empty() && source_.connection.empty())
             refuse("whether the server answers again is not to be seen",
                    "set connection of the source in holdfast.toml");
-        if (options_.ladder && !options_.start)
-            refuse("whether a recovery works is known when its server runs", "--ladder needs --start");
-        if (options_.ladder && !options_.databases.empty())
-            refuse("a ladder goes on where a step before it has written", "leave out --database or --ladder");
     }
 
     // Found taken before gigabytes were written.

@@ -29,14 +29,11 @@ struct SourceRestoreOptions {
     std::string then;    // a command
     bool ladder = false;
     std::string restart_command;
-
-    bool any() const {
-        return !at.empty() || !lsn.empty() || !restore_point.empty() || !snapshot.empty() || xid != 0 ||
-               start || !databases.empty() || ladder || !tags.empty() || !expires.empty();
-    }
 };
 
 void add_source_restore_options(CLI::App& command, SourceRestoreOptions& options);
+// Throws Error(usage) for options that would have no effect without others, or beside others.
+void check_source_restore_options(const CLI::App& command);
 
 struct SourceRestoreTarget {
     std::string repository;

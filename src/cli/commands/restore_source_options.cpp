@@ -1,7 +1,10 @@
 #include "base/error.h"
 #include "cli/commands/program_words.h"
 #include "cli/commands/restore_source_parts.h"
+#include "cli/option_rules.h"
+#include "cli/pair_option.h"
 
+#include <array>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -13,11 +16,6 @@ namespace {
 using postgres::RecoveryTarget;
 
 RecoveryTarget target_of(const SourceRestoreOptions& options) {
-    const int targets = int(!options.at.empty()) + int(!options.lsn.empty()) + int(options.xid != 0) +
-                        int(!options.restore_point.empty());
-    if (targets > 1)
-        throw Error(ErrorCode::usage, "several targets are named",
-                    "give one of --at, --lsn, --xid, --restore-point");
     if (!options.at.empty()) return postgres::RecoverToTime{from_rfc3339(options.at)};
     if (!options.lsn.empty()) {
         const auto lsn = postgres::parse_lsn(options.lsn);
@@ -32,14 +30,6 @@ RecoveryTarget target_of(const SourceRestoreOptions& options) {
     return postgres::RecoverToEnd{};
 }
 
-// "16385=/new/place".
-std::pair<std::string, std::string> name_and_value(const std::string& text, const char* what) {
-    const std::size_t equals = text.find('=');
-    if (equals == std::string::npos || equals == 0)
-        throw Error(ErrorCode::usage, fmt::format("{}: '{}' is not of the form NAME=VALUE", what, text));
-    return {text.substr(0, equals), text.substr(equals + 1)};
-}
-
 postgres::StartSettings start_of(const SourceRestoreOptions& options) {
     postgres::StartSettings start;
     start.bin_directory = options.bin_directory;
@@ -50,11 +40,38 @@ postgres::StartSettings start_of(const SourceRestoreOptions& options) {
     start.processors = options.processors;
     start.niceness = options.niceness;
     for (const std::string& setting : options.settings)
-        start.settings.push_back(name_and_value(setting, "--setting"));
+        start.settings.push_back(parse_pair(setting, "--setting"));
     return start;
 }
 
+// Of a server that is started here.
+constexpr std::array options_of_server = {
+    "--port",   "--socket-directory", "--listen", "--pg-bindir",  "--setting",
+    "--memory", "--processors",       "--nice",   "--protect-as", "--ladder"};
+
 } // namespace
+
+void check_source_restore_options(const CLI::App& command) {
+    std::vector<OptionNeed> needs;
+    for (const char* option : options_of_server) needs.push_back({option, {"--start"}});
+    needs.push_back({"--restart-command", {"--ladder"}});
+    needs.push_back({"--administrator", {"--protect-as"}});
+    // A restore point is a place between two records, and nothing happens at it.
+    needs.push_back({"--exclusive", {"--at", "--lsn", "--xid"}});
+    needs.push_back({"--action", {"--at", "--lsn", "--xid", "--restore-point", "--snapshot"}});
+    require_needed_options(command, needs);
+    std::vector<ExclusiveOptions> exclusive = {{"--at", "--lsn", "--xid", "--restore-point"},
+                                               // The others would be lost there.
+                                               {"--database", "--in-place"},
+                                               // It goes on in place, where a step before it has written.
+                                               {"--database", "--ladder"}};
+    // A standby follows its primary, without an end, along whichever timeline that takes, and takes no
+    // writes.
+    for (const char* option :
+         {"--at", "--lsn", "--xid", "--restore-point", "--snapshot", "--action", "--ladder", "--protect-as"})
+        exclusive.push_back({"--standby-of", option});
+    refuse_options_together(command, exclusive);
+}
 
 PostgresRestore make_restore_request(const CommandContext& context, Repository& repository,
                                      const SourceRestoreTarget& target, const SourceRestoreOptions& options) {
@@ -70,7 +87,7 @@ PostgresRestore make_restore_request(const CommandContext& context, Repository& 
     what.in_place = target.in_place;
     what.dry_run = target.dry_run;
     for (const std::string& place : options.tablespaces) {
-        const auto [tablespace, path] = name_and_value(place, "--tablespace");
+        const auto [tablespace, path] = parse_pair(place, "--tablespace");
         what.tablespaces.push_back({tablespace, path});
     }
     what.databases = options.databases;
@@ -88,20 +105,12 @@ PostgresRestore make_restore_request(const CommandContext& context, Repository& 
     return what;
 }
 
-std::map<std::string, std::string> tags_of(const SourceRestoreOptions& options) {
-    std::map<std::string, std::string> tags;
-    for (const std::string& tag : options.tags) {
-        const auto [name, value] = name_and_value(tag, "--tag");
-        tags[name] = value;
-    }
-    return tags;
-}
-
 void add_source_restore_options(CLI::App& command, SourceRestoreOptions& options) {
     const auto add_many = [&](const char* name, std::vector<std::string>& values, const char* what) {
         command.add_option(name, values, what)->allow_extra_args(false);
     };
-    command.add_option("--at", options.at, "Of a PostgreSQL source: to this time, RFC 3339 with its zone");
+    const OptionHeading heading(command, options_for_postgresql);
+    command.add_option("--at", options.at, "To this time, RFC 3339 with its zone");
     command.add_option("--lsn", options.lsn, "To this position of the log");
     command.add_option("--xid", options.xid, "To this transaction");
     command.add_option("--restore-point", options.restore_point, "To this named restore point");

@@ -14,7 +14,6 @@ namespace holdfast {
 // What was asked for. Throws Error(usage) for what cannot be.
 PostgresRestore make_restore_request(const CommandContext& context, Repository& repository,
                                      const SourceRestoreTarget& target, const SourceRestoreOptions& options);
-std::map<std::string, std::string> tags_of(const SourceRestoreOptions& options);
 
 // A recovered cluster that is a source of its own now.
 struct ProtectedSource {

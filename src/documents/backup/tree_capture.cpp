@@ -151,8 +151,7 @@ TreeEntry TreeCapture::renewed(const WalkedEntry& walked, const TreeEntry& befor
 
 TreeEntry TreeCapture::describe(const WalkedEntry& walked, const TreeEntry* before) {
     FileMetadata& metadata = walked.metadata;
-    const bool same_details = before != nullptr && before->type == entry_type(metadata.type) &&
-                              before->ctime == metadata.ctime && before->inode == metadata.inode &&
+    const bool same_details = before != nullptr && has_details_of(*before, metadata) &&
                               !settings_.ignore_ctime && (before->flags & entry_flag::fresh_times) == 0;
     if (!same_details) {
         if (const Result<void> details = walked.read_details(owners_); !details) {
@@ -160,23 +159,8 @@ TreeEntry TreeCapture::describe(const WalkedEntry& walked, const TreeEntry* befo
         }
     }
     TreeEntry entry = to_entry(walked.name, metadata);
-    if (same_details) {
-        entry.user = before->user;
-        entry.group = before->group;
-        entry.xattrs = before->xattrs;
-        entry.target = before->target;
-    } else {
-        entry.user = metadata.user;
-        entry.group = metadata.group;
-        entry.target = metadata.link_target;
-        for (const ExtendedAttribute& attribute : metadata.attributes) {
-            entry.xattrs.emplace_back(attribute.name, attribute.value);
-        }
-    }
-    if (entry_size_bound(entry) > max_entry_bytes) {
+    if (!set_details(entry, same_details ? before : nullptr, metadata))
         problem(walked.path, "its extended attributes are too large and were left out");
-        entry.xattrs.clear();
-    }
     return entry;
 }
 

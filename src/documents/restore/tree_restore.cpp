@@ -5,11 +5,12 @@
 #include "documents/entry_metadata.h"
 #include "documents/entry_name.h"
 #include "documents/entry_writer.h"
-#include "documents/metadata_compare.h"
 #include "documents/remove_tree.h"
 #include "documents/restore/file_restore.h"
 #include "documents/restore/further_names.h"
 #include "documents/restore/path_selection.h"
+#include "documents/restore/restore_plan.h"
+#include "documents/result_value.h"
 
 #include <algorithm>
 
@@ -52,7 +53,8 @@ class TreeRestorer {
           metadata_(settings.metadata, owners_),
           report_(tools.logger, tools.progress),
           content_(tools.packs, settings.content, stop_),
-          files_(settings, tools, content_, metadata_, report_) {}
+          files_(settings, tools, content_, metadata_, report_),
+          plan_(settings, owners_, files_, further_names_, report_) {}
 
     TreeRestoreResult run() {
         for (const std::string& path : selection_.paths()) {
@@ -174,7 +176,7 @@ class TreeRestorer {
     void count_directory(const Walk& walk, const Level& level) {
         if (walk.pass != Pass::contents) return;
         report_.add([](TreeRestoreResult& result) { ++result.directories; });
-        if (settings_.dry_run && !level.open) plan(PlannedAction::create, level.path, true);
+        if (settings_.dry_run && !level.open) plan_.add(PlannedAction::create, level.path, true);
         if ((level.entry.flags & entry_flag::unreadable) != 0 && !level.excluded) {
             report_.problem(level.path,
                             "not all of it is in the snapshot: it could not be listed when it was backed "
@@ -233,7 +235,7 @@ class TreeRestorer {
             return;
         if (level.wanted) count_directory(walk, level);
         if (settings_.dry_run && level.open && level.wanted && !level.on_the_way) {
-            plan_metadata(value_of(walk.directories.top())->get(), ".", level.entry, level.path);
+            plan_.metadata(value_of(walk.directories.top())->get(), ".", level.entry, level.path);
         }
         walk.levels.push_back(std::move(level));
     }
@@ -266,10 +268,10 @@ class TreeRestorer {
             ++(file ? result.files : result.others);
             if (file) result.bytes += entry.size;
         });
-        if (!walk.levels.back().open) return plan_missing(entry, path); // a dry run
+        if (!walk.levels.back().open) return plan_.missing(entry, path); // a dry run
         const SharedDirectory directory = value_of(walk.directories.top());
         refuse_to_replace(*directory, entry);
-        if (settings_.dry_run) return plan_entry(directory->get(), entry, path);
+        if (settings_.dry_run) return plan_.entry(directory->get(), entry, path);
         if (file) {
             if (!further_names_.is_one(entry, path)) files_.restore(directory->get(), entry, path);
             return;
@@ -286,55 +288,6 @@ class TreeRestorer {
             return;
         }
         report_.metadata_problems(path, metadata_.apply(directory->get(), entry.name, metadata));
-    }
-
-    void plan(PlannedAction action, const std::string& path, bool directory, std::uint64_t bytes = 0) {
-        if (settings_.plan) settings_.plan({action, path, directory, bytes});
-        report_.wrote(bytes);
-    }
-
-    void plan_missing(const TreeEntry& entry, const std::string& path) {
-        if (entry.type == EntryType::socket) return;
-        if (further_names_.is_one(entry, path)) return plan(PlannedAction::link, path, false);
-        plan(PlannedAction::create, path, false, entry.type == EntryType::file ? entry.size : 0);
-    }
-
-    void plan_entry(int directory_fd, const TreeEntry& entry, const std::string& path) {
-        FileMetadata present;
-        const Result<void> found = stat_entry(directory_fd, entry.name, present);
-        if (!found && found.error().code() != ErrorCode::not_found) throw found.error();
-        if (!found || entry_type(present.type) != entry.type) {
-            if (found) plan(PlannedAction::remove, path, present.is_directory());
-            return plan_missing(entry, path);
-        }
-        const FurtherNames::Inode inode{present.device, present.inode};
-        if (further_names_.is_one(entry, path)) {
-            if (!further_names_.is_kept(entry, inode)) plan(PlannedAction::link, path, false);
-            return;
-        }
-        if (entry.type == EntryType::file) {
-            if (const auto bytes = files_.would_write(directory_fd, entry)) {
-                return plan(PlannedAction::write, path, false, *bytes);
-            }
-            report_.add([](TreeRestoreResult& result) { ++result.same_files; });
-            further_names_.set_kept(entry, inode);
-        }
-        plan_metadata(directory_fd, entry.name, entry, path);
-    }
-
-    void plan_metadata(int directory_fd, const std::string& name, const TreeEntry& entry,
-                       const std::string& path) {
-        const CompareOptions options{.owner = settings_.metadata.owner,
-                                     .numeric_owner = settings_.metadata.numeric_owner,
-                                     .attributes = settings_.metadata.attributes};
-        const std::vector<Attribute> differ =
-            value_of(compare_entry(directory_fd, name, to_metadata(entry), options, owners_));
-        if (differ.empty()) return;
-        const bool content = std::ranges::any_of(differ, [](Attribute attribute) {
-            return attribute == Attribute::link_target || attribute == Attribute::device_number;
-        });
-        plan(content ? PlannedAction::write : PlannedAction::metadata, path,
-             entry.type == EntryType::directory);
     }
 
     // In place, a directory with something in it gives way to a file, or a file to a directory, only where
@@ -374,18 +327,12 @@ class TreeRestorer {
             FileMetadata metadata;
             const bool is_directory = stat_entry(directory.get(), name, metadata) && metadata.is_directory();
             if (settings_.dry_run) {
-                plan(PlannedAction::remove, join(level.path, name), is_directory);
+                plan_.add(PlannedAction::remove, join(level.path, name), is_directory);
             } else {
                 remove_tree(directory.get(), name);
             }
             report_.add([](TreeRestoreResult& result) { ++result.deleted; });
         }
-    }
-
-    template <typename Value>
-    static Value value_of(Result<Value> result) {
-        if (!result) throw result.error();
-        if constexpr (!std::is_void_v<Value>) return std::move(*result);
     }
 
     const NodeRef& root_;
@@ -402,25 +349,10 @@ class TreeRestorer {
     FileRestorer files_;
     FileDescriptor base_;
     FurtherNames further_names_;
+    RestorePlan plan_;
 };
 
 } // namespace
-
-std::string_view to_string(PlannedAction action) {
-    switch (action) {
-    case PlannedAction::create:
-        return "create";
-    case PlannedAction::write:
-        return "write";
-    case PlannedAction::metadata:
-        return "metadata";
-    case PlannedAction::link:
-        return "link";
-    case PlannedAction::remove:
-        return "remove";
-    }
-    return "write";
-}
 
 TreeRestoreResult restore_tree(const NodeRef& root, const std::string& target,
                                const TreeRestoreSettings& settings, const RestoreTools& tools,

@@ -50,13 +50,7 @@ ClusterCapture capture_cluster(BackupRun& run, const ClusterCaptureRequest& requ
                                std::stop_token stop) {
     const ControlFile control = control_of(request, stop);
     ClusterCapturer capturer(run, request, control, progress, stop);
-    try {
-        return capturer.capture();
-    } catch (const Error& error) {
-        if (error.code() == ErrorCode::cancelled && stop.stop_requested())
-            save_unfinished(run, [&] { return capturer.root_so_far(); }, *request.logger);
-        throw;
-    }
+    return capture_or_save(capturer, run, *request.logger, stop);
 }
 
 void save_unfinished(BackupRun& run, const std::function<std::optional<NodeRef>()>& root, Logger& logger) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "postgres/capture/changed_blocks.h"
@@ -15,6 +16,7 @@
 #include <map>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -90,9 +92,22 @@ struct ClusterCapture {
 ClusterCapture capture_cluster(BackupRun& run, const ClusterCaptureRequest& request, Progress& progress,
                                std::stop_token stop);
 
-// For who captures and was stopped: saves `root`, the tree as far as it came, if there is one, for the next
-// run to go on from. What hinders it is logged.
+// Saves `root`, the tree as far as it came, if there is one, for the next run to go on from. What hinders it
+// is logged.
 void save_unfinished(BackupRun& run, const std::function<std::optional<NodeRef>()>& root, Logger& logger);
+
+// What `capturer` captures; when that was stopped, what it has of the tree so far is saved.
+template <typename Capturer>
+auto capture_or_save(Capturer& capturer, BackupRun& run, Logger& logger, const std::stop_token& stop) {
+    try {
+        return capturer.capture();
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::cancelled && stop.stop_requested())
+            save_unfinished(run, [&] { return capturer.root_so_far(); }, logger);
+        throw;
+    }
+}
+
 // The entry of a file in the tree of an unfinished run, which has `part` of it.
 TreeEntry unfinished_entry(TreeEntry entry, FileContentResult part);
 

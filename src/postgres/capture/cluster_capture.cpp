@@ -182,30 +182,15 @@ void ClusterCapturer::error(const std::string& path, const Error& error) { probl
 TreeEntry ClusterCapturer::describe(const WalkedEntry& walked, const std::string& path,
                                     const TreeEntry* before) {
     FileMetadata& metadata = walked.metadata;
-    const bool same = before != nullptr && before->type == entry_type(metadata.type) &&
-                      before->ctime == metadata.ctime && before->inode == metadata.inode;
+    const bool same = before != nullptr && has_details_of(*before, metadata);
     if (!same) {
         const Result<void> details = walked.read_details(owners_);
         if (!details && details.error().code() != ErrorCode::not_found)
             problem(path, details.error().message());
     }
     TreeEntry entry = to_entry(walked.name, metadata);
-    if (same) {
-        entry.user = before->user;
-        entry.group = before->group;
-        entry.xattrs = before->xattrs;
-        entry.target = before->target;
-        return entry;
-    }
-    entry.user = metadata.user;
-    entry.group = metadata.group;
-    entry.target = metadata.link_target;
-    for (const ExtendedAttribute& attribute : metadata.attributes)
-        entry.xattrs.emplace_back(attribute.name, attribute.value);
-    if (entry_size_bound(entry) > max_entry_bytes) {
+    if (!set_details(entry, same ? before : nullptr, metadata))
         problem(path, "its extended attributes are too large and were left out");
-        entry.xattrs.clear();
-    }
     return entry;
 }
 

@@ -2,10 +2,10 @@
 
 #include "base/crc32c.h"
 #include "base/error.h"
+#include "base/little_endian.h"
 #include "postgres/files/page.h"
 
 #include <array>
-#include <bit>
 #include <limits>
 
 #include <fmt/format.h>
@@ -94,10 +94,7 @@ class Fields {
   private:
     template <typename T>
     T get(std::size_t offset) const {
-        static_assert(std::endian::native == std::endian::little);
-        T value;
-        std::memcpy(&value, bytes_.subspan(offset, sizeof value).data(), sizeof value);
-        return value;
+        return load_little<T>(bytes_.subspan(offset, sizeof(T)).data());
     }
     ByteView bytes_;
 };

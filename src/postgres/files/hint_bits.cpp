@@ -1,5 +1,6 @@
 #include "postgres/files/hint_bits.h"
 
+#include "base/little_endian.h"
 #include "postgres/files/page.h"
 
 #include <algorithm>
@@ -74,13 +75,11 @@ class MaskedPage {
   private:
     template <typename T>
     T get(std::size_t at) const {
-        T value;
-        std::memcpy(&value, page_.data() + at, sizeof value);
-        return value;
+        return load_little<T>(page_.data() + at);
     }
     template <typename T>
     void put(std::size_t at, T value) {
-        std::memcpy(page_.data() + at, &value, sizeof value);
+        store_little<T>(page_.data() + at, value);
     }
     void clear(std::size_t at, std::uint16_t bits) {
         put<std::uint16_t>(at, static_cast<std::uint16_t>(get<std::uint16_t>(at) & ~bits));

@@ -3,13 +3,14 @@
 #include "base/clock.h"
 #include "base/file_descriptor.h"
 #include "postgres/recovery/restore_cluster.h"
+#include "postgres/recovery/server_log.h"
 #include "postgres/recovery/server_program.h"
+#include "postgres/recovery/server_settings.h"
 #include "postgres/wal/timeline_history.h"
 
 #include <algorithm>
 #include <charconv>
 #include <csignal>
-#include <filesystem>
 #include <fstream>
 
 #include <fcntl.h>
@@ -22,63 +23,14 @@ namespace holdfast::postgres {
 
 namespace {
 
-namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
 constexpr std::size_t longest_socket_directory_bytes = 85; // of 107 with the name of the socket
-constexpr std::size_t largest_log_bytes = 64u << 20;
-constexpr std::size_t told_log_bytes = 4000;
-constexpr std::uint64_t least_memory_bytes = std::uint64_t{32} << 20;
 constexpr std::size_t most_starts = 8; // as many as there are settings that may be too low, and more
 constexpr Duration pause = milliseconds(20);
 constexpr Duration stop_patience = std::chrono::seconds(20);
 
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
-
-// What the server has said since it was started. Its messages are not translated.
-class ServerLog {
-  public:
-    explicit ServerLog(std::string path) : path_(std::move(path)) {
-        std::error_code error;
-        const auto size = fs::file_size(path_, error);
-        begin_ = error ? 0 : size;
-    }
-    const std::string& path() const { return path_; }
-
-    // Takes what is new.
-    const std::string& text() {
-        const FileDescriptor file = open_file(path_, O_RDONLY);
-        Bytes buffer(65536);
-        while (text_.size() < largest_log_bytes) {
-            const std::size_t got = read_at(file.get(), begin_ + text_.size(), buffer, path_);
-            text_ += as_text(ByteView(buffer).first(got));
-            if (got < buffer.size()) break;
-        }
-        return text_;
-    }
-    // Forgets what was said so far.
-    void begin_again() {
-        begin_ += text_.size();
-        text_.clear();
-    }
-    bool has(std::string_view what) const { return text_.find(what) != std::string::npos; }
-    // The rest of the last line that has `mark`, behind it; empty when none does.
-    std::string last_behind(std::string_view mark) const {
-        const std::size_t at = text_.rfind(mark);
-        if (at == std::string::npos) return {};
-        const std::size_t begin = at + mark.size();
-        return text_.substr(begin, text_.find('\n', begin) - begin);
-    }
-    std::string end() const {
-        if (text_.size() <= told_log_bytes) return text_;
-        return text_.substr(text_.find('\n', text_.size() - told_log_bytes) + 1);
-    }
-
-  private:
-    const std::string path_;
-    std::uint64_t begin_ = 0;
-    std::string text_;
-};
 
 std::string line_of(const std::string& path, std::size_t number) {
     std::ifstream file(path);
@@ -103,32 +55,6 @@ std::string recovering_segment(pid_t postmaster) {
     return {};
 }
 
-// A setting that a standby needs to be as high as its primary's.
-struct LowSetting {
-    std::string name;
-    std::uint64_t needed = 0;
-};
-
-// What the server says is "NAME = 20 is a lower setting than on the primary server, where its value was 50",
-// and before 14 the same in brackets.
-std::vector<LowSetting> low_settings(std::string_view log) {
-    constexpr std::string_view mark = " is a lower setting than on the ", behind = "value was ";
-    std::vector<LowSetting> all;
-    for (std::size_t at = log.find(mark); at != std::string_view::npos; at = log.find(mark, at + 1)) {
-        const std::string_view before = log.substr(0, at);
-        const std::size_t equals = before.rfind(" = ");
-        const std::size_t value = log.find(behind, at);
-        if (equals == std::string_view::npos || value == std::string_view::npos) continue;
-        const std::size_t name = before.rfind(' ', equals - 1) + 1;
-        LowSetting low{std::string(before.substr(name, equals - name)), 0};
-        const std::string_view number = log.substr(value + behind.size());
-        std::from_chars(number.data(), number.data() + number.size(), low.needed);
-        if (low.needed != 0 && std::ranges::find(all, low.name, &LowSetting::name) == all.end())
-            all.push_back(std::move(low));
-    }
-    return all;
-}
-
 class Start {
   public:
     Start(const StartSettings& settings, Progress& progress, std::stop_token stop)
@@ -139,9 +65,9 @@ class Start {
                                          : settings.log_file) {}
 
     StartedCluster start() {
-        check_limits();
+        check_limits(settings_);
         choose_place();
-        make_configuration();
+        make_configuration(settings_.data_directory);
         const std::string program = find_server_program(settings_.version, settings_.bin_directory);
         for (std::size_t i = 0; i < most_starts; ++i) {
             if (start_once(program)) return std::move(result_);
@@ -152,18 +78,14 @@ class Start {
     }
 
   private:
-    void check_limits() const {
-        if (settings_.memory_bytes != 0 && settings_.memory_bytes < least_memory_bytes) {
-            throw Error(ErrorCode::usage,
-                        fmt::format("no server runs in {} MiB", settings_.memory_bytes >> 20),
-                        fmt::format("give it {} MiB or more", least_memory_bytes >> 20));
-        }
-    }
-
     // False when it must be started anew, with settings that were raised.
     bool start_once(const std::string& program) {
-        const ServerLaunch launch{program,     settings_.data_directory, command_line(),
-                                  log_.path(), settings_.processors,     settings_.niceness};
+        const ServerLaunch launch{program,
+                                  settings_.data_directory,
+                                  server_settings(settings_, result_.socket_directory, result_.raised),
+                                  log_.path(),
+                                  settings_.processors,
+                                  settings_.niceness};
         progress_.set_phase("starting");
         progress_.set_total(settings_.log_end > settings_.log_begin ? settings_.log_end - settings_.log_begin
                                                                     : 0);
@@ -206,76 +128,6 @@ class Start {
             text += c;
         }
         return text + "'";
-    }
-
-    // Distributions keep these elsewhere; what they said there is not known. The connection of the owner
-    // alone is let in, through the socket.
-    void make_configuration() const {
-        put_if_missing("postgresql.conf", "# Made by holdfast: the snapshot had no configuration.\n");
-        put_if_missing("pg_hba.conf", "# Made by holdfast: the snapshot had no configuration.\n"
-                                      "local all all peer\n");
-        put_if_missing("pg_ident.conf", "");
-    }
-    void put_if_missing(std::string_view name, std::string_view content) const {
-        const std::string path = fmt::format("{}/{}", settings_.data_directory, name);
-        if (fs::exists(path)) return;
-        struct stat owner{};
-        if (::stat(settings_.data_directory.c_str(), &owner) != 0)
-            throw system_error(errno, settings_.data_directory);
-        const FileDescriptor file = open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
-        write_all(file.get(), as_bytes(content), path);
-        if (::geteuid() == 0 && ::fchown(file.get(), owner.st_uid, owner.st_gid) != 0)
-            throw system_error(errno, path);
-    }
-
-    // These win over what the restored configuration says of another machine, or of the original.
-    std::vector<std::pair<std::string, std::string>> command_line() const {
-        std::vector<std::pair<std::string, std::string>> all{
-            {"config_file", settings_.data_directory + "/postgresql.conf"},
-            {"data_directory", settings_.data_directory},
-            {"hba_file", settings_.data_directory + "/pg_hba.conf"},
-            {"ident_file", settings_.data_directory + "/pg_ident.conf"},
-            {"external_pid_file", ""},
-            {"port", fmt::format("{}", settings_.port)},
-            {"unix_socket_directories", fmt::format("\"{}\"", result_.socket_directory)},
-            {"listen_addresses", settings_.listen_addresses},
-            {"archive_mode", "off"},
-            {"max_logical_replication_workers", "0"},
-            {"synchronous_standby_names", ""},
-            {"logging_collector", "off"},
-            {"log_destination", "stderr"},
-            {"log_min_messages", "warning"},
-            {"lc_messages", "C"},
-            // Without it a server does not refuse to recover with smaller limits than the original's.
-            {"hot_standby", queries_while_recovering() ? "on" : "off"},
-        };
-        if (settings_.listen_addresses.empty()) all.emplace_back("ssl", "off");
-        add_limits(all);
-        all.insert(all.end(), result_.raised.begin(), result_.raised.end());
-        all.insert(all.end(), settings_.settings.begin(), settings_.settings.end());
-        return all;
-    }
-
-    // The restored settings are those of the original's machine.
-    void add_limits(std::vector<std::pair<std::string, std::string>>& all) const {
-        const auto kib = [&](const char* name, std::uint64_t bytes, std::uint64_t least_bytes) {
-            all.emplace_back(name, fmt::format("{}kB", std::max(bytes, least_bytes) >> 10));
-        };
-        if (const std::uint64_t memory = settings_.memory_bytes; memory != 0) {
-            kib("shared_buffers", memory / 4, 1u << 20);
-            kib("effective_cache_size", memory / 2, 1u << 20);
-            kib("work_mem", memory / 64, 64u << 10);
-            kib("maintenance_work_mem", memory / 16, 1u << 20);
-            kib("autovacuum_work_mem", memory / 32, 1u << 20);
-            all.emplace_back("autovacuum_max_workers", "1");
-            all.emplace_back("wal_buffers", "-1");
-            all.emplace_back("huge_pages", "off");
-        }
-        if (settings_.processors != 0) {
-            all.emplace_back("max_parallel_workers", fmt::format("{}", settings_.processors));
-            all.emplace_back("max_parallel_workers_per_gather",
-                             fmt::format("{}", std::min(settings_.processors - 1, 2U)));
-        }
     }
 
     // Whether it says that it does not go on because of settings, which are then raised.
@@ -339,18 +191,14 @@ class Start {
         if (line_of(pid_file, 1) != fmt::format("{}", result_.process)) return false;
         const std::string status = line_of(pid_file, 8);
         if (!status.starts_with("ready")) return false;
-        result_.writable =
-            !queries_while_recovering() || log_.has("database system is ready to accept connections");
+        result_.writable = !queries_while_recovering(settings_) ||
+                           log_.has("database system is ready to accept connections");
         return result_.writable || settings_.standby || log_.has("pausing at the end of recovery");
     }
 
     bool shut_down_at_target(int status) const {
         return settings_.action == TargetAction::shutdown && WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
                log_.has("shutdown at recovery target");
-    }
-
-    bool queries_while_recovering() const {
-        return settings_.standby || settings_.action == TargetAction::pause;
     }
 
     void show_progress() {

@@ -104,8 +104,17 @@ void Connection::connect(const std::stop_token& stop) {
             state = PQconnectPoll(connection_.get());
         }
     }
-    if (state != PGRES_POLLING_OK)
-        throw ServerError(what, parse_connection_failure(PQerrorMessage(connection_.get())));
+    if (state != PGRES_POLLING_OK) {
+        const ServerMessage said = parse_connection_failure(PQerrorMessage(connection_.get()));
+        // The server asked for one, and is not heard of again: it is libpq that gives up.
+        if (PQconnectionNeedsPassword(connection_.get()) != 0) {
+            throw Error(
+                ErrorCode::access_denied, fmt::format("{}: {}", what, said.text),
+                "put the password into ~/.pgpass of the user that runs Holdfast (mode 600), or into a "
+                "file that the connection names with passfile=");
+        }
+        throw ServerError(what, said);
+    }
     if (PQsetnonblocking(connection_.get(), 1) != 0) fail(what, nullptr);
 }
 

@@ -53,8 +53,8 @@ using Parameters = std::vector<std::optional<std::string>>;
 // the cancelling.
 class Connection {
   public:
-    // Connects. Throws ServerError with the server's SQLSTATE, Error(usage) for a connection string that is
-    // none, Error(timed_out), Error(cancelled). `logger` must outlive the connection.
+    // Connects. Throws ServerError with the server's SQLSTATE, Error(usage) for what is no connection string,
+    // Error(access_denied) without a password, (timed_out), (cancelled). `logger` must outlive this.
     explicit Connection(ConnectionSettings settings, std::stop_token stop = {},
                         Logger& logger = silent_logger());
     ~Connection();

@@ -24,6 +24,7 @@ HOLDFAST_FORWARD(int, PQbackendPID, (const PGconn* a), (a))
 HOLDFAST_FORWARD(int, PQcancel, (PGcancel * a, char* b, int c), (a, b, c))
 HOLDFAST_FORWARD(void, PQclear, (PGresult * a), (a))
 HOLDFAST_FORWARD(PostgresPollingStatusType, PQconnectPoll, (PGconn * a), (a))
+HOLDFAST_FORWARD(int, PQconnectionNeedsPassword, (const PGconn* a), (a))
 HOLDFAST_FORWARD(PGconn*, PQconnectStartParams, (const char* const* a, const char* const* b, int c),
                  (a, b, c))
 HOLDFAST_FORWARD(void, PQconninfoFree, (PQconninfoOption * a), (a))

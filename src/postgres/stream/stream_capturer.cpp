@@ -309,13 +309,7 @@ void StreamCapturer::count(const TreeEntry& entry, const TreeEntry* before) {
 StreamCapture capture_stream(BackupRun& run, ClusterStream& stream, const StreamCaptureRequest& request,
                              std::stop_token stop) {
     StreamCapturer capturer(run, stream, request);
-    try {
-        return capturer.capture();
-    } catch (const Error& error) {
-        if (error.code() == ErrorCode::cancelled && stop.stop_requested())
-            save_unfinished(run, [&] { return capturer.root_so_far(); }, *request.logger);
-        throw;
-    }
+    return capture_or_save(capturer, run, *request.logger, stop);
 }
 
 } // namespace holdfast::postgres

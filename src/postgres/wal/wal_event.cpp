@@ -1,7 +1,7 @@
 #include "postgres/wal/wal_event.h"
 
 #include "base/error.h"
-#include "postgres/wal/little_endian.h"
+#include "base/little_endian.h"
 
 #include <algorithm>
 
@@ -18,7 +18,7 @@ class Fields {
 
     template <typename T>
     T take() {
-        const T value = load<T>(skip(sizeof(T)).data());
+        const T value = load_little<T>(skip(sizeof(T)).data());
         return value;
     }
     ByteView skip(std::uint64_t bytes) {

@@ -2,7 +2,7 @@
 
 #include "base/crc32c.h"
 #include "base/error.h"
-#include "postgres/wal/little_endian.h"
+#include "base/little_endian.h"
 
 #include <algorithm>
 #include <bit>
@@ -34,8 +34,8 @@ constexpr std::array<std::uint16_t, newest_wal_version - oldest_wal_version + 1>
     0xd106, 0xd10d, 0xd110, 0xd113, 0xd116, 0xd118,
 };
 
-std::uint16_t page_flags(ByteView header) { return load<std::uint16_t>(header.data() + 2); }
-std::uint32_t page_remaining(ByteView header) { return load<std::uint32_t>(header.data() + 16); }
+std::uint16_t page_flags(ByteView header) { return load_little<std::uint16_t>(header.data() + 2); }
+std::uint32_t page_remaining(ByteView header) { return load_little<std::uint32_t>(header.data() + 16); }
 
 constexpr std::uint64_t align(std::uint64_t value) { return (value + 7) & ~std::uint64_t{7}; }
 
@@ -53,15 +53,15 @@ std::uint16_t wal_page_magic(int version) {
 std::optional<SegmentHeader> read_segment_header(ByteView first_page) {
     if (first_page.size() < long_header_bytes) return std::nullopt;
     const Byte* at = first_page.data();
-    const auto magic = std::ranges::find(magics, load<std::uint16_t>(at));
+    const auto magic = std::ranges::find(magics, load_little<std::uint16_t>(at));
     const std::uint16_t flags = page_flags(first_page);
     SegmentHeader header;
-    header.timeline = load<std::uint32_t>(at + 4);
-    header.begin = Lsn{load<std::uint64_t>(at + 8)};
-    header.system_identifier = load<std::uint64_t>(at + 24);
-    header.segment_bytes = load<std::uint32_t>(at + 32);
+    header.timeline = load_little<std::uint32_t>(at + 4);
+    header.begin = Lsn{load_little<std::uint64_t>(at + 8)};
+    header.system_identifier = load_little<std::uint64_t>(at + 24);
+    header.segment_bytes = load_little<std::uint32_t>(at + 32);
     if (magic == magics.end() || (flags & page_long_header) == 0 || (flags & ~page_all_flags) != 0 ||
-        load<std::uint32_t>(at + 36) != wal_page_bytes || !valid_segment_size(header.segment_bytes) ||
+        load_little<std::uint32_t>(at + 36) != wal_page_bytes || !valid_segment_size(header.segment_bytes) ||
         header.begin.value % header.segment_bytes != 0)
         return std::nullopt;
     header.version = oldest_wal_version + static_cast<int>(magic - magics.begin());
@@ -122,7 +122,7 @@ WalReader::WalReader(const WalSource& source, Lsn start, RecordHandler on_record
 
 std::optional<PendingRecord> WalReader::pending() const {
     if (state_ != State::assembly) return std::nullopt;
-    const std::uint64_t total = assembly_.size() >= 4 ? load<std::uint32_t>(assembly_.data()) : 0;
+    const std::uint64_t total = assembly_.size() >= 4 ? load_little<std::uint32_t>(assembly_.data()) : 0;
     return PendingRecord{assembly_start_, assembly_.size(), total};
 }
 
@@ -175,10 +175,10 @@ std::size_t WalReader::take_page_header(ByteView bytes) {
 
 // What is wrong with a page is said of the place where the next record would start.
 bool WalReader::check_page(ByteView header, Lsn page) {
-    const auto magic = load<std::uint16_t>(header.data());
+    const auto magic = load_little<std::uint16_t>(header.data());
     const std::uint16_t flags = page_flags(header);
-    const auto timeline = load<std::uint32_t>(header.data() + 4);
-    const Lsn says{load<std::uint64_t>(header.data() + 8)};
+    const auto timeline = load_little<std::uint32_t>(header.data() + 4);
+    const Lsn says{load_little<std::uint64_t>(header.data() + 8)};
     const Lsn at = state_ == State::assembly ? assembly_start_ : page;
     const bool first_of_segment = page.value % source_.segment_bytes == 0;
     const auto refuse = [&](WalEndReason reason, std::string detail) {
@@ -193,16 +193,16 @@ bool WalReader::check_page(ByteView header, Lsn page) {
     if ((flags & ~page_all_flags) != 0)
         return refuse(WalEndReason::bad_page, fmt::format("flags {:04X}", flags));
     if ((flags & page_long_header) != 0) {
-        const auto system = load<std::uint64_t>(header.data() + 24);
-        const auto segment_bytes = load<std::uint32_t>(header.data() + 32);
+        const auto system = load_little<std::uint64_t>(header.data() + 24);
+        const auto segment_bytes = load_little<std::uint32_t>(header.data() + 32);
         if (source_.system_identifier != 0 && system != source_.system_identifier)
             return refuse(WalEndReason::other_system,
                           fmt::format("of cluster {} instead of {}", system, source_.system_identifier));
         if (segment_bytes != source_.segment_bytes ||
-            load<std::uint32_t>(header.data() + 36) != wal_page_bytes)
+            load_little<std::uint32_t>(header.data() + 36) != wal_page_bytes)
             return refuse(WalEndReason::other_segment_size,
                           fmt::format("segments of {} bytes instead of {}, pages of {}", segment_bytes,
-                                      source_.segment_bytes, load<std::uint32_t>(header.data() + 36)));
+                                      source_.segment_bytes, load_little<std::uint32_t>(header.data() + 36)));
         source_.system_identifier = system;
     } else if (first_of_segment) {
         return refuse(WalEndReason::bad_page, "the first of a segment, and has no long header");
@@ -222,7 +222,7 @@ bool WalReader::check_continuation(ByteView header, Lsn page) {
     const bool overwrites = (page_flags(header) & page_overwrites) != 0;
     const std::uint64_t remaining = page_remaining(header);
     std::uint64_t expected = 0;
-    if (state_ == State::assembly) expected = load<std::uint32_t>(assembly_.data()) - assembly_.size();
+    if (state_ == State::assembly) expected = load_little<std::uint32_t>(assembly_.data()) - assembly_.size();
     if (state_ == State::skip) expected = skip_left_;
     if (expected != 0) {
         if (overwrites) {
@@ -285,7 +285,7 @@ std::size_t WalReader::take_body(ByteView bytes) {
 std::size_t WalReader::take_record_start(ByteView bytes) {
     if (bytes.size() >= wal_record_header_bytes) {
         if (!check_record_header(bytes.first(wal_record_header_bytes), position_)) return 0;
-        const std::size_t total = load<std::uint32_t>(bytes.data());
+        const std::size_t total = load_little<std::uint32_t>(bytes.data());
         if (total <= bytes.size()) {
             const Lsn start = position_;
             position_ = position_ + total;
@@ -308,7 +308,7 @@ std::size_t WalReader::take_assembly(ByteView bytes) {
     std::size_t used = 0;
     while (used < bytes.size()) {
         const std::size_t have = assembly_.size();
-        const std::size_t total = have >= 4 ? load<std::uint32_t>(assembly_.data()) : 0;
+        const std::size_t total = have >= 4 ? load_little<std::uint32_t>(assembly_.data()) : 0;
         const std::size_t want = have < 4                         ? 4
                                  : have < wal_record_header_bytes ? wal_record_header_bytes
                                                                   : total;
@@ -318,7 +318,7 @@ std::size_t WalReader::take_assembly(ByteView bytes) {
         position_ = position_ + piece.size();
         if (assembly_.size() < want) break;
         if (want == 4) {
-            const auto length = load<std::uint32_t>(assembly_.data());
+            const auto length = load_little<std::uint32_t>(assembly_.data());
             if (length >= wal_record_header_bytes && length <= record_bytes_max) continue;
             end_at(assembly_start_, length == 0 ? WalEndReason::zeros : WalEndReason::bad_record,
                    fmt::format("record {}: length {}", assembly_start_.str(), length));
@@ -326,7 +326,7 @@ std::size_t WalReader::take_assembly(ByteView bytes) {
         }
         if (want == wal_record_header_bytes && have < wal_record_header_bytes) {
             if (!check_record_header(assembly_, assembly_start_)) break;
-            if (load<std::uint32_t>(assembly_.data()) > wal_record_header_bytes) continue;
+            if (load_little<std::uint32_t>(assembly_.data()) > wal_record_header_bytes) continue;
         }
         state_ = State::record;
         complete(assembly_, assembly_start_, Lsn{align(position_.value)});
@@ -336,8 +336,8 @@ std::size_t WalReader::take_assembly(ByteView bytes) {
 }
 
 bool WalReader::check_record_header(ByteView header, Lsn start) {
-    const auto length = load<std::uint32_t>(header.data());
-    const Lsn previous{load<std::uint64_t>(header.data() + 8)};
+    const auto length = load_little<std::uint32_t>(header.data());
+    const Lsn previous{load_little<std::uint64_t>(header.data() + 8)};
     const std::uint8_t manager = header[17];
     const auto refuse = [&](WalEndReason reason, std::string detail) {
         end_at(start, reason, fmt::format("record {}: {}", start.str(), detail));
@@ -359,7 +359,7 @@ void WalReader::complete(ByteView bytes, Lsn start, Lsn end) {
     // The checksum covers the data first, then the header before the checksum.
     const std::uint32_t crc =
         crc32c(crc32c(0, bytes.subspan(wal_record_header_bytes)), bytes.first(checksum_offset));
-    if (crc != load<std::uint32_t>(bytes.data() + checksum_offset))
+    if (crc != load_little<std::uint32_t>(bytes.data() + checksum_offset))
         return end_at(start, WalEndReason::bad_checksum, fmt::format("record {}: checksum", start.str()));
     WalRecord record;
     record.start = start;
@@ -371,7 +371,7 @@ void WalReader::complete(ByteView bytes, Lsn start, Lsn end) {
     if (is_xlog && record.operation() == xlog_overwrite_contrecord && overwritten_ &&
         overwritten_->overwritten_at.value / wal_page_bytes == start.value / wal_page_bytes &&
         (record.main_data.size() < 8 ||
-         load<std::uint64_t>(record.main_data.data()) != overwritten_->start.value))
+         load_little<std::uint64_t>(record.main_data.data()) != overwritten_->start.value))
         return end_at(start, WalEndReason::broken_continuation,
                       fmt::format("record {}: overwrites another record than the one that is open, {}",
                                   start.str(), overwritten_->start.str()));

@@ -1,7 +1,7 @@
 #include "postgres/wal/wal_record.h"
 
 #include "base/error.h"
-#include "postgres/wal/little_endian.h"
+#include "base/little_endian.h"
 
 #include <array>
 #include <utility>
@@ -21,7 +21,7 @@ class WalPartHeaders {
             short_ = true;
             return 0;
         }
-        const T value = load<T>(bytes_.data());
+        const T value = load_little<T>(bytes_.data());
         bytes_ = bytes_.subspan(sizeof(T));
         return value;
     }
@@ -163,8 +163,8 @@ std::string_view WalRecordParser::parse_block(WalPartHeaders& headers, std::uint
 
 std::optional<std::string_view> WalRecordParser::parse(ByteView bytes, WalRecord& record) {
     record.bytes = bytes;
-    record.xid = load<std::uint32_t>(bytes.data() + 4);
-    record.previous = Lsn{load<std::uint64_t>(bytes.data() + 8)};
+    record.xid = load_little<std::uint32_t>(bytes.data() + 4);
+    record.previous = Lsn{load_little<std::uint64_t>(bytes.data() + 8)};
     record.info = bytes[16];
     record.resource_manager = bytes[17];
     record.origin = 0;

@@ -1,6 +1,7 @@
 #include "repository/index/segment_format.h"
 
 #include "base/error.h"
+#include "base/little_endian.h"
 #include "repository/index/bloom_filter.h"
 
 namespace holdfast {
@@ -43,35 +44,21 @@ SegmentHeader SegmentHeader::parse(ByteView bytes, std::uint64_t body_bytes, std
     return header;
 }
 
-namespace {
-
-void put_u32(Byte* out, std::uint32_t value) {
-    for (std::size_t i = 0; i < 4; ++i) out[i] = static_cast<Byte>(value >> (8 * i));
-}
-
-std::uint32_t get_u32(const Byte* in) {
-    std::uint32_t value = 0;
-    for (std::size_t i = 0; i < 4; ++i) value |= std::uint32_t{in[i]} << (8 * i);
-    return value;
-}
-
-} // namespace
-
 void SegmentRecord::encode(Byte* out) const {
     std::memcpy(out, id.bytes.data(), BlobId::size());
-    put_u32(out + 24, pack);
-    put_u32(out + 28, frame);
-    put_u32(out + 32, offset);
-    put_u32(out + 36, length);
+    store_little<std::uint32_t>(out + 24, pack);
+    store_little<std::uint32_t>(out + 28, frame);
+    store_little<std::uint32_t>(out + 32, offset);
+    store_little<std::uint32_t>(out + 36, length);
 }
 
 SegmentRecord SegmentRecord::decode(const Byte* in) {
     SegmentRecord record;
     std::memcpy(record.id.bytes.data(), in, BlobId::size());
-    record.pack = get_u32(in + 24);
-    record.frame = get_u32(in + 28);
-    record.offset = get_u32(in + 32);
-    record.length = get_u32(in + 36);
+    record.pack = load_little<std::uint32_t>(in + 24);
+    record.frame = load_little<std::uint32_t>(in + 28);
+    record.offset = load_little<std::uint32_t>(in + 32);
+    record.length = load_little<std::uint32_t>(in + 36);
     return record;
 }
 

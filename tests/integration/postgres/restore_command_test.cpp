@@ -1,7 +1,12 @@
 // 'holdfast restore SOURCE' as it is typed: the new cluster protected, lent for a time, and the ways back
 // when the first one fails.
 #include "base/error.h"
-#include "integration/postgres/protected_cluster.h"
+#include "integration/postgres/data_directory.h"
+#include "support/protected_source.h"
+
+#include <csignal>
+#include <fstream>
+#include <thread>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -13,10 +18,11 @@ namespace {
 
 namespace fs = std::filesystem;
 using holdfast::test::ProgramRun;
+using holdfast::test::shared_cluster;
 using testing::HasSubstr;
 using testing::Not;
 
-class Source : public test::ProtectedCluster {
+class Source : public holdfast::test::ProtectedCluster {
   public:
     explicit Source(int version) : ProtectedCluster(version) {
         server.execute("CREATE ROLE holdfast LOGIN");
@@ -24,17 +30,10 @@ class Source : public test::ProtectedCluster {
         back_up();
         server.execute("INSERT INTO t VALUES (1001)");
         push();
-        std::ofstream(configuration(), std::ios::app)
+        std::ofstream(configuration_file(), std::ios::app)
             << fmt::format("connection = \"{}\"\n", server.conninfo("postgres", "holdfast"));
-    }
-    static Source& of(int version) {
-        static std::map<int, std::unique_ptr<Source>> sources;
-        auto& source = sources[version];
-        if (!source) source = std::make_unique<Source>(version);
-        return *source;
-    }
-    // Started; what its server is is looked up when it is over.
-    ProgramRun restore_to(const std::string& target, std::vector<std::string> more) {
+    } // Started; what its server is is looked up when it is over.
+    ProgramRun restore_by_program(const std::string& target, std::vector<std::string> more) {
         std::vector<std::string> words{
             "--json", "restore", "orders",      "--to",
             target,   "--start", "--pg-bindir", holdfast::test::postgres_programs(server.version())};
@@ -70,18 +69,18 @@ class Started {
 
 class RestoreCommand : public testing::TestWithParam<int> {
   protected:
-    Source& source_ = Source::of(GetParam());
+    Source& source_ = shared_cluster<Source>(GetParam());
 };
 
 TEST_P(RestoreCommand, TheNewClusterIsProtectedInOneGo) {
     const std::string target = source_.new_place("restored");
     const Started started(target);
-    const ProgramRun run = source_.restore_to(target, {"--protect-as", "again"});
+    const ProgramRun run = source_.restore_by_program(target, {"--protect-as", "again"});
     ASSERT_EQ(run.exit_code, 0) << run.out << run.error;
     const nlohmann::json report = nlohmann::json::parse(run.out);
     EXPECT_EQ(started.value("SELECT max(i) FROM public.t"), "1001");
-    EXPECT_EQ(report["protected"]["configuration_file"], source_.configuration());
-    const std::string configuration = test::text_of_file(source_.configuration());
+    EXPECT_EQ(report["protected"]["configuration_file"], source_.configuration_file());
+    const std::string configuration = test::text_of_file(source_.configuration_file());
     EXPECT_THAT(configuration, HasSubstr("[source.again]\nkind = \"postgresql\"\n"));
     EXPECT_THAT(configuration, HasSubstr(fmt::format("data_directory = \"{}\"\n", target)));
     EXPECT_THAT(configuration, HasSubstr(fmt::format("host={} port=5432 user=holdfast", target)));
@@ -99,7 +98,7 @@ TEST_P(RestoreCommand, TheNewClusterIsProtectedInOneGo) {
     EXPECT_EQ(nlohmann::json::parse(first.out).at(0)["id"], snapshots[1]["id"]) << first.out;
 
     const std::string other = source_.new_place("restored");
-    const ProgramRun taken = source_.restore_to(other, {"--protect-as", "again"});
+    const ProgramRun taken = source_.restore_by_program(other, {"--protect-as", "again"});
     EXPECT_NE(taken.exit_code, 0);
     EXPECT_THAT(taken.error, HasSubstr("has a source 'again' already"));
     EXPECT_FALSE(fs::exists(other)) << "found out too late";
@@ -112,7 +111,7 @@ TEST_P(RestoreCommand, ItIsLentForATimeAndThenRemoved) {
     const std::string target = source_.new_place("restored");
     const std::string told = source_.new_place("told");
     const Started started(target);
-    const ProgramRun run = source_.restore_to(
+    const ProgramRun run = source_.restore_by_program(
         target, {"--tag", "purpose=drill", "--expires", "1s", "--then",
                  fmt::format("psql \"$HOLDFAST_CONNECTION user=postgres\" -At -c 'SELECT max(i) FROM t' > {}",
                              told)});
@@ -136,7 +135,7 @@ TEST_P(RestoreCommand, ItIsLentForATimeAndThenRemoved) {
 TEST_P(RestoreCommand, ACommandThatFailsIsToldAndTheClusterStays) {
     const std::string target = source_.new_place("restored");
     const Started started(target);
-    const ProgramRun run = source_.restore_to(target, {"--then", "exit 7"});
+    const ProgramRun run = source_.restore_by_program(target, {"--then", "exit 7"});
     EXPECT_EQ(run.exit_code, 3) << run.error;
     EXPECT_THAT(run.error, HasSubstr("the command ended with 7"));
     EXPECT_EQ(started.value("SELECT max(i) FROM public.t"), "1001");
@@ -162,7 +161,7 @@ TEST_P(RestoreCommand, WhatIsNotWhatWasRestoredIsNotRemoved) {
 
 TEST_P(RestoreCommand, TheFirstStepOfALadderThatWorksIsTheLast) {
     const std::string target = source_.new_place("restored");
-    const ProgramRun run = source_.restore_to(target, {"--ladder", "--restart-command", "true"});
+    const ProgramRun run = source_.restore_by_program(target, {"--ladder", "--restart-command", "true"});
     ASSERT_EQ(run.exit_code, 0) << run.error;
     const nlohmann::json report = nlohmann::json::parse(run.out);
     EXPECT_TRUE(report["restarted"]);
@@ -178,7 +177,7 @@ class RestoreLadder : public testing::Test {
             source.server.execute("INSERT INTO t VALUES (3000)");
             source.push();
         }
-        const fs::path logs = fs::path(source.server.data_directory()).parent_path() / "repository" / "logs";
+        const fs::path logs = fs::path(source.repository_directory()) / "logs";
         for (const auto& entry : fs::recursive_directory_iterator(logs)) {
             const auto slice = LogSliceId::from_name("logs/" + fs::relative(entry.path(), logs).string());
             if (entry.is_regular_file() && slice && slice->range.begin >= snapshot.log->range.end)
@@ -187,7 +186,7 @@ class RestoreLadder : public testing::Test {
         std::ranges::sort(behind);
     }
     nlohmann::json climb(const std::string& target) {
-        const ProgramRun run = source.restore_to(target, {"--ladder", "--restart-command", "false"});
+        const ProgramRun run = source.restore_by_program(target, {"--ladder", "--restart-command", "false"});
         if (run.exit_code != 0) throw std::runtime_error(run.out + run.error);
         return nlohmann::json::parse(run.out);
     }

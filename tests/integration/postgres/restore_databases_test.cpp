@@ -1,7 +1,9 @@
 // Some databases of a cluster brought back: with all their rows, and for their bytes alone, whatever the log
 // says of the others.
 #include "base/error.h"
-#include "integration/postgres/protected_cluster.h"
+#include "support/protected_source.h"
+
+#include <filesystem>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -12,8 +14,9 @@ namespace holdfast::postgres {
 namespace {
 
 namespace fs = std::filesystem;
+using holdfast::test::Instance;
 using holdfast::test::postgres_versions;
-using test::Instance;
+using holdfast::test::shared_cluster;
 using testing::Contains;
 using testing::HasSubstr;
 using testing::SizeIs;
@@ -22,7 +25,7 @@ constexpr const char* rows =
     "SELECT count(*) || ' ' || md5(string_agg(t::text, '|' ORDER BY t::text)) FROM public.t";
 
 // Two databases in the snapshot, the larger one also in a tablespace, and then all kinds of changes in both.
-class Source : public test::ProtectedCluster {
+class Source : public holdfast::test::ProtectedCluster {
   public:
     explicit Source(int version) : ProtectedCluster(version) {
         server.execute("CREATE TABLESPACE space LOCATION '" + server.make_directory("space") + "'");
@@ -62,14 +65,8 @@ class Source : public test::ProtectedCluster {
         digest = server.query_value(rows, "small");
         late = server.query_value(rows, "late");
     }
-    static Source& of(int version) {
-        static std::map<int, std::unique_ptr<Source>> sources;
-        auto& source = sources[version];
-        if (!source) source = std::make_unique<Source>(version);
-        return *source;
-    }
     PostgresRestore restore_of(std::vector<std::string> databases) {
-        PostgresRestore what = restore();
+        PostgresRestore what = restore_to();
         what.tablespaces = {{"space", new_place("space")}};
         what.databases = std::move(databases);
         return what;
@@ -96,7 +93,7 @@ std::string value_in(const StartedCluster& started, const std::string& database,
 
 class RestoreDatabases : public testing::TestWithParam<int> {
   protected:
-    Source& source_ = Source::of(GetParam());
+    Source& source_ = shared_cluster<Source>(GetParam());
 };
 
 TEST_P(RestoreDatabases, OneComesBackWholeAndTheOthersAreThereToBeDropped) {
@@ -123,7 +120,7 @@ TEST_P(RestoreDatabases, OneComesBackWholeAndTheOthersAreThereToBeDropped) {
 TEST_P(RestoreDatabases, OnlyItsBytesAreReadAndWritten) {
     const PostgresRestore some = source_.restore_of({"small"});
     const PostgresRestore all = source_.restore_of({});
-    const PostgresRestoreResult part = source_.run(some, false), whole = source_.run(all, false);
+    const PostgresRestoreResult part = source_.restore(some), whole = source_.restore(all);
     EXPECT_TRUE(whole.left_out.empty());
     EXPECT_EQ(whole.restored->holes.files, 0U);
     EXPECT_GT(part.restored->holes.bytes, 10'000'000U);

@@ -1,8 +1,10 @@
 // Servers over restored clusters that need other settings than the cluster brings, and in place of what is
 // there.
 #include "base/error.h"
-#include "integration/postgres/protected_cluster.h"
+#include "support/protected_source.h"
 
+#include <filesystem>
+#include <fstream>
 #include <random>
 
 #include <fmt/format.h>
@@ -15,8 +17,9 @@ namespace holdfast::postgres {
 namespace {
 
 namespace fs = std::filesystem;
+using holdfast::test::Instance;
 using holdfast::test::postgres_versions;
-using test::Instance;
+using holdfast::test::shared_cluster;
 using testing::Contains;
 using testing::HasSubstr;
 using testing::Pair;
@@ -25,7 +28,7 @@ constexpr const char* rows =
     "SELECT count(*) || ' ' || md5(string_agg(t::text, '|' ORDER BY id)) FROM public.t";
 
 // Its limits are raised behind the snapshot.
-class Source : public test::ProtectedCluster {
+class Source : public holdfast::test::ProtectedCluster {
   public:
     explicit Source(int version) : ProtectedCluster(version) {
         server.add_settings("max_connections = 20\nmax_prepared_transactions = 0\n");
@@ -40,24 +43,18 @@ class Source : public test::ProtectedCluster {
         push();
         digest = server.query_value(rows);
     }
-    static Source& of(int version) {
-        static std::map<int, std::unique_ptr<Source>> sources;
-        auto& source = sources[version];
-        if (!source) source = std::make_unique<Source>(version);
-        return *source;
-    }
 
     std::string digest;
 };
 
 class RestoreStarts : public testing::TestWithParam<int> {
   protected:
-    Source& source_ = Source::of(GetParam());
+    Source& source_ = shared_cluster<Source>(GetParam());
 };
 
 // Before 14 the server ends there, later it waits for somebody.
 TEST_P(RestoreStarts, AnswersWhileItRecoversThoughTheOriginalRaisedItsLimits) {
-    PostgresRestore what = source_.restore(RecoverToTime{system_clock().now()});
+    PostgresRestore what = source_.restore_to(RecoverToTime{system_clock().now()});
     source_.server.execute("INSERT INTO t VALUES (0, 'later')");
     source_.push();
     what.action = TargetAction::pause;
@@ -73,7 +70,7 @@ TEST_P(RestoreStarts, AnswersWhileItRecoversThoughTheOriginalRaisedItsLimits) {
 }
 
 TEST_P(RestoreStarts, KeepsItsLimits) {
-    PostgresRestore what = source_.restore();
+    PostgresRestore what = source_.restore_to();
     what.start.emplace();
     what.start->memory_bytes = 256u << 20;
     what.start->processors = 1;
@@ -92,10 +89,10 @@ TEST_P(RestoreStarts, KeepsItsLimits) {
 }
 
 TEST_P(RestoreStarts, SaysWhyTheServerDoesNotStart) {
-    PostgresRestore what = source_.restore();
+    PostgresRestore what = source_.restore_to();
     what.start.emplace();
     what.start->settings = {{"shared_buffers", "6000GB"}, {"huge_pages", "off"}};
-    const Error failed = source_.refusal(what, true);
+    const Error failed = source_.refusal_to_run(what);
     EXPECT_THAT(failed.message(), HasSubstr("the server did not start"));
     EXPECT_THAT(failed.message(), HasSubstr("shared memory"));
     EXPECT_THAT(failed.hint(), HasSubstr("--memory"));
@@ -108,7 +105,7 @@ TEST_P(RestoreStarts, SaysWhyTheServerDoesNotStart) {
     }
     what.target = source_.new_place("restored");
     what.start->memory_bytes = 1u << 20;
-    EXPECT_THAT(source_.refusal(what, true).message(), HasSubstr("no server runs in 1 MiB"));
+    EXPECT_THAT(source_.refusal_to_run(what).message(), HasSubstr("no server runs in 1 MiB"));
 }
 
 // The blocks of a table in which anything was changed, one in a hundred.
@@ -124,15 +121,15 @@ std::uint64_t damage(const std::string& path) {
 }
 
 TEST_P(RestoreStarts, InPlaceOnlyDamagedBlocksAreWritten) {
-    PostgresRestore what = source_.restore();
-    source_.run(what, false);
+    PostgresRestore what = source_.restore_to();
+    source_.restore(what);
     const std::string path =
         fmt::format("{}/{}", what.target, source_.server.query_value("SELECT pg_relation_filepath('t')"));
     const std::uint64_t damaged = damage(path);
     ASSERT_GT(damaged, 30U);
     EXPECT_THAT(source_.refusal(what).message(), HasSubstr("is not empty")) << "not without words";
     what.in_place = true;
-    const PostgresRestoreResult again = source_.run(what, false);
+    const PostgresRestoreResult again = source_.restore(what);
     const TreeRestoreResult& files = again.restored->files;
     RecordProperty("damaged_bytes", static_cast<int>(damaged * 8192));
     RecordProperty("written_bytes", static_cast<int>(files.written_bytes));
@@ -155,7 +152,7 @@ TEST_P(RestoreStarts, InPlaceOnlyDamagedBlocksAreWritten) {
 }
 
 TEST_P(RestoreStarts, InPlaceOfAClusterThatHasGoneOn) {
-    PostgresRestore what = source_.restore();
+    PostgresRestore what = source_.restore_to();
     {
         const Instance instance(*source_.run(what).started);
         instance.execute("UPDATE public.t SET v = 'elsewhere' WHERE id < 300");

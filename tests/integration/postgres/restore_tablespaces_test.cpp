@@ -1,6 +1,10 @@
 // A recovery that replays CREATE TABLESPACE: beside the running original, whose directory it must not touch.
 #include "base/error.h"
-#include "integration/postgres/protected_cluster.h"
+#include "integration/postgres/data_directory.h"
+#include "support/protected_source.h"
+
+#include <filesystem>
+#include <map>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -10,8 +14,9 @@ namespace holdfast::postgres {
 namespace {
 
 namespace fs = std::filesystem;
+using holdfast::test::Instance;
 using holdfast::test::postgres_versions;
-using test::Instance;
+using holdfast::test::shared_cluster;
 using testing::Contains;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -19,7 +24,7 @@ using testing::IsEmpty;
 constexpr const char* rows_of_late = "SELECT count(*) || ' ' || sum(i) FROM public.late";
 
 // A snapshot; then a tablespace with a table, one that came and went, and rows that are in no snapshot.
-class Source : public test::ProtectedCluster {
+class Source : public holdfast::test::ProtectedCluster {
   public:
     explicit Source(int version) : ProtectedCluster(version), place(server.make_directory("late")) {
         server.execute("CREATE TABLE early AS SELECT generate_series(1, 100) AS i");
@@ -35,14 +40,7 @@ class Source : public test::ProtectedCluster {
         server.execute("CHECKPOINT"); // what is in the directory are the original's own files
         push();
         oid = server.query_value("SELECT oid FROM pg_tablespace WHERE spcname = 'late'");
-    }
-    static Source& of(int version) {
-        static std::map<int, std::unique_ptr<Source>> sources;
-        auto& source = sources[version];
-        if (!source) source = std::make_unique<Source>(version);
-        return *source;
-    }
-    // Everything below the tablespace's directory, with its content.
+    } // Everything below the tablespace's directory, with its content.
     std::map<std::string, std::string> files() const {
         std::map<std::string, std::string> all;
         for (const auto& entry : fs::recursive_directory_iterator(place))
@@ -58,11 +56,11 @@ class Source : public test::ProtectedCluster {
 
 class RestoreMakesTablespaces : public testing::TestWithParam<int> {
   protected:
-    Source& source_ = Source::of(GetParam());
+    Source& source_ = shared_cluster<Source>(GetParam());
 };
 
 TEST_P(RestoreMakesTablespaces, APlaceInUseIsRefusedWithTheWaysOut) {
-    const Error refused = source_.refusal(source_.restore(), true);
+    const Error refused = source_.refusal_to_run(source_.restore_to());
     EXPECT_EQ(refused.code(), ErrorCode::usage);
     EXPECT_THAT(refused.message(), HasSubstr("the log makes tablespace " + source_.oid));
     EXPECT_THAT(refused.message(), HasSubstr(source_.place));
@@ -76,7 +74,7 @@ TEST_P(RestoreMakesTablespaces, APlaceInUseIsRefusedWithTheWaysOut) {
     ASSERT_TRUE(lsn) << refused.hint();
     EXPECT_GE(*lsn, source_.before);
     const auto kept = source_.files();
-    const Instance instance(*source_.run(source_.restore(RecoverToLsn{*lsn}, false)).started);
+    const Instance instance(*source_.run(source_.restore_to(RecoverToLsn{*lsn}, false)).started);
     EXPECT_EQ(instance.value("SELECT count(*) FROM public.early"), "101");
     EXPECT_EQ(instance.value("SELECT count(*) FROM pg_tablespace WHERE spcname = 'late'"), "0");
     EXPECT_EQ(source_.files(), kept);
@@ -85,7 +83,7 @@ TEST_P(RestoreMakesTablespaces, APlaceInUseIsRefusedWithTheWaysOut) {
 TEST_P(RestoreMakesTablespaces, AnotherPlaceIsUsedAndTheOriginalStaysAsItIs) {
     const auto kept = source_.files();
     ASSERT_FALSE(kept.empty());
-    PostgresRestore what = source_.restore();
+    PostgresRestore what = source_.restore_to();
     const std::string other = source_.new_place("o");
     what.tablespaces = {{source_.oid, other}};
     const PostgresRestoreResult result = source_.run(what);
@@ -102,7 +100,7 @@ TEST_P(RestoreMakesTablespaces, AnotherPlaceIsUsedAndTheOriginalStaysAsItIs) {
 
 TEST_P(RestoreMakesTablespaces, PlacesThatCannotBeAreRefused) {
     const auto with_place = [&](const std::string& tablespace, const std::string& place) {
-        PostgresRestore what = source_.restore();
+        PostgresRestore what = source_.restore_to();
         what.tablespaces = {{tablespace, place}};
         return source_.refusal(what);
     };
@@ -115,9 +113,9 @@ TEST_P(RestoreMakesTablespaces, PlacesThatCannotBeAreRefused) {
 
 // Another one may take the place of what a restore was to bring back, once it is in the archive.
 TEST_P(RestoreMakesTablespaces, LogThatCameLaterIsNotReplayed) {
-    PostgresRestore what = source_.restore();
+    PostgresRestore what = source_.restore_to();
     what.tablespaces = {{source_.oid, source_.new_place("o")}};
-    const PostgresRestoreResult result = source_.run(what, false);
+    const PostgresRestoreResult result = source_.restore(what);
     source_.server.execute("INSERT INTO early VALUES (102)");
     source_.push();
     const Instance instance(source_.start(result));

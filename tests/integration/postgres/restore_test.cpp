@@ -1,7 +1,10 @@
 // A cluster backed up under way and brought back: to each kind of target, with all rows as they were then.
 #include "base/error.h"
-#include "integration/postgres/protected_cluster.h"
+#include "integration/postgres/data_directory.h"
+#include "support/protected_source.h"
 
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include <fmt/format.h>
@@ -12,8 +15,9 @@ namespace holdfast::postgres {
 namespace {
 
 namespace fs = std::filesystem;
+using holdfast::test::Instance;
 using holdfast::test::postgres_versions;
-using test::Instance;
+using holdfast::test::shared_cluster;
 using testing::HasSubstr;
 
 // A commit, what all rows were behind it, and where and when that was.
@@ -30,7 +34,7 @@ constexpr const char* digest_of_all = "SELECT md5(string_agg(row, '|' ORDER BY r
 
 // Two snapshots, four commits and a restore point, and all log in the archive:
 // snapshot, commit 0, restore point, commit 1, snapshot, commit 2, commit 3.
-class Source : public test::ProtectedCluster {
+class Source : public holdfast::test::ProtectedCluster {
   public:
     explicit Source(int version) : ProtectedCluster(version) {
         server.execute("CREATE TABLESPACE space LOCATION '" + server.make_directory("space") + "'");
@@ -47,15 +51,8 @@ class Source : public test::ProtectedCluster {
         push();
     }
 
-    static Source& of(int version) {
-        static std::map<int, std::unique_ptr<Source>> sources;
-        auto& source = sources[version];
-        if (!source) source = std::make_unique<Source>(version);
-        return *source;
-    }
-
-    PostgresRestore restore(RecoveryTarget target, bool inclusive = true) {
-        PostgresRestore what = ProtectedCluster::restore(std::move(target), inclusive);
+    PostgresRestore restore_to(RecoveryTarget target, bool inclusive = true) {
+        PostgresRestore what = ProtectedCluster::restore_to(std::move(target), inclusive);
         what.tablespaces = {{"space", new_place("space")}};
         return what;
     }
@@ -88,15 +85,15 @@ class Source : public test::ProtectedCluster {
 
 class RestoreOnAServer : public testing::TestWithParam<int> {
   protected:
-    Source& source_ = Source::of(GetParam());
+    Source& source_ = shared_cluster<Source>(GetParam());
     const std::vector<Moment>& moments_ = source_.moments;
 
-    Error refusal(const PostgresRestore& what, bool start = false) { return source_.refusal(what, start); }
+    Error refusal(const PostgresRestore& what) const { return source_.refusal(what); }
 };
 
 TEST_P(RestoreOnAServer, RowsAreAsTheyWereAtATime) {
-    EXPECT_EQ(source_.digest_at(source_.restore(RecoverToTime{moments_[0].time})), moments_[0].digest);
-    const PostgresRestore second = source_.restore(RecoverToTime{moments_[2].time});
+    EXPECT_EQ(source_.digest_at(source_.restore_to(RecoverToTime{moments_[0].time})), moments_[0].digest);
+    const PostgresRestore second = source_.restore_to(RecoverToTime{moments_[2].time});
     const PostgresRestoreResult result = source_.run(second);
     EXPECT_EQ(result.plan.snapshot.id, source_.snapshots[1].id);
     EXPECT_EQ(Instance(*result.started).value(digest_of_all), moments_[2].digest);
@@ -104,23 +101,24 @@ TEST_P(RestoreOnAServer, RowsAreAsTheyWereAtATime) {
 }
 
 TEST_P(RestoreOnAServer, RowsAreAsTheyWereAtAPosition) {
-    EXPECT_EQ(source_.digest_at(source_.restore(RecoverToLsn{moments_[1].position}, false)),
+    EXPECT_EQ(source_.digest_at(source_.restore_to(RecoverToLsn{moments_[1].position}, false)),
               moments_[1].digest);
-    EXPECT_EQ(source_.digest_at(source_.restore(RecoverToLsn{moments_[2].position}, false)),
+    EXPECT_EQ(source_.digest_at(source_.restore_to(RecoverToLsn{moments_[2].position}, false)),
               moments_[2].digest);
 }
 
 TEST_P(RestoreOnAServer, RowsAreAsTheyWereAtATransactionAndBeforeIt) {
-    EXPECT_EQ(source_.digest_at(source_.restore(RecoverToXid{moments_[2].xid})), moments_[2].digest);
-    EXPECT_EQ(source_.digest_at(source_.restore(RecoverToXid{moments_[3].xid}, false)), moments_[2].digest);
+    EXPECT_EQ(source_.digest_at(source_.restore_to(RecoverToXid{moments_[2].xid})), moments_[2].digest);
+    EXPECT_EQ(source_.digest_at(source_.restore_to(RecoverToXid{moments_[3].xid}, false)),
+              moments_[2].digest);
 }
 
 TEST_P(RestoreOnAServer, RowsAreAsTheyWereAtARestorePoint) {
-    EXPECT_EQ(source_.digest_at(source_.restore(RecoverToName{"calm"})), moments_[0].digest);
+    EXPECT_EQ(source_.digest_at(source_.restore_to(RecoverToName{"calm"})), moments_[0].digest);
 }
 
 TEST_P(RestoreOnAServer, RowsAreAsTheyWereAtTheEndAndInASnapshot) {
-    const PostgresRestoreResult latest = source_.run(source_.restore(RecoverToEnd{}));
+    const PostgresRestoreResult latest = source_.run(source_.restore_to(RecoverToEnd{}));
     {
         const Instance instance(*latest.started);
         EXPECT_EQ(instance.value(digest_of_all), moments_[3].digest);
@@ -129,17 +127,17 @@ TEST_P(RestoreOnAServer, RowsAreAsTheyWereAtTheEndAndInASnapshot) {
         EXPECT_EQ(latest.started->timeline, 2U);
         EXPECT_GE(latest.started->recovered_to, moments_[3].position);
     }
-    PostgresRestore snapshot = source_.restore(RecoverToConsistency{});
+    PostgresRestore snapshot = source_.restore_to(RecoverToConsistency{});
     snapshot.request.snapshot = source_.snapshots[1].id;
     EXPECT_EQ(source_.digest_at(snapshot), moments_[1].digest);
     // The last commit's time, to the microsecond: a server alone would not know that it has come there.
-    EXPECT_EQ(source_.digest_at(source_.restore(RecoverToTime{*latest.plan.last_commit})),
+    EXPECT_EQ(source_.digest_at(source_.restore_to(RecoverToTime{*latest.plan.last_commit})),
               moments_[3].digest);
 }
 
 TEST_P(RestoreOnAServer, ItsManifestIsAcceptedAndWhatIsLeftIsHarmless) {
-    const PostgresRestore what = source_.restore(RecoverToEnd{});
-    const PostgresRestoreResult restored = source_.run(what, false);
+    const PostgresRestore what = source_.restore_to(RecoverToEnd{});
+    const PostgresRestoreResult restored = source_.restore(what);
     EXPECT_EQ(restored.restored->files.failed, 0U);
     EXPECT_GT(restored.restored->manifest_files, 500U);
     EXPECT_THAT(test::text_of_file(what.target + "/postgresql.auto.conf"),
@@ -160,7 +158,7 @@ TEST_P(RestoreOnAServer, ItsManifestIsAcceptedAndWhatIsLeftIsHarmless) {
 }
 
 TEST_P(RestoreOnAServer, InPlaceOnlyWhatDiffersIsWritten) {
-    PostgresRestore what = source_.restore(RecoverToTime{moments_[1].time});
+    PostgresRestore what = source_.restore_to(RecoverToTime{moments_[1].time});
     const fs::path target = what.target;
     std::string file;
     {
@@ -192,13 +190,13 @@ TEST_P(RestoreOnAServer, InPlaceOnlyWhatDiffersIsWritten) {
 }
 
 TEST_P(RestoreOnAServer, WhatIsThereIsLeftAlone) {
-    PostgresRestore what = source_.restore(RecoverToEnd{});
+    PostgresRestore what = source_.restore_to(RecoverToEnd{});
     what.target = source_.server.data_directory();
     EXPECT_THAT(refusal(what).message(), HasSubstr("a server runs in"));
     what.in_place = true;
     EXPECT_THAT(refusal(what).message(), HasSubstr("a server runs in"));
 
-    what = source_.restore(RecoverToEnd{});
+    what = source_.restore_to(RecoverToEnd{});
     fs::create_directory(what.target);
     std::ofstream(what.target + "/precious") << "data";
     EXPECT_THAT(refusal(what).message(), HasSubstr("is not empty"));
@@ -206,7 +204,7 @@ TEST_P(RestoreOnAServer, WhatIsThereIsLeftAlone) {
     EXPECT_THAT(refusal(what).message(), HasSubstr("no PostgreSQL data directory"));
     EXPECT_EQ(test::text_of_file(what.target + "/precious"), "data");
 
-    what = source_.restore(RecoverToEnd{});
+    what = source_.restore_to(RecoverToEnd{});
     what.tablespaces.clear(); // where the running server has it
     EXPECT_THAT(refusal(what).message(), HasSubstr("of tablespace"));
     EXPECT_FALSE(fs::exists(what.target));
@@ -215,16 +213,17 @@ TEST_P(RestoreOnAServer, WhatIsThereIsLeftAlone) {
 }
 
 TEST_P(RestoreOnAServer, ATargetThatIsNotThereIsRefusedOrFails) {
-    const Error late = refusal(source_.restore(RecoverToTime{system_clock().now() + std::chrono::hours(1)}));
+    const Error late =
+        refusal(source_.restore_to(RecoverToTime{system_clock().now() + std::chrono::hours(1)}));
     EXPECT_EQ(late.code(), ErrorCode::not_found);
     EXPECT_THAT(late.hint(), HasSubstr("can be recovered"));
-    const Error never = refusal(source_.restore(RecoverToXid{moments_[3].xid + 1000}), true);
+    const Error never = source_.refusal_to_run(source_.restore_to(RecoverToXid{moments_[3].xid + 1000}));
     EXPECT_EQ(never.code(), ErrorCode::not_found);
     EXPECT_THAT(never.message(), HasSubstr("before it had reached its target"));
 }
 
 TEST_P(RestoreOnAServer, ADryRunWritesNothing) {
-    PostgresRestore what = source_.restore(RecoverToTime{moments_[0].time});
+    PostgresRestore what = source_.restore_to(RecoverToTime{moments_[0].time});
     what.dry_run = true;
     const PostgresRestoreResult result = source_.run(what);
     EXPECT_EQ(result.plan.snapshot.id, source_.snapshots[0].id);
@@ -235,7 +234,7 @@ TEST_P(RestoreOnAServer, ADryRunWritesNothing) {
 }
 
 TEST_P(RestoreOnAServer, PausesAtATargetWhenThatIsWanted) {
-    PostgresRestore what = source_.restore(RecoverToTime{moments_[2].time});
+    PostgresRestore what = source_.restore_to(RecoverToTime{moments_[2].time});
     what.action = TargetAction::pause;
     const PostgresRestoreResult result = source_.run(what);
     EXPECT_FALSE(result.started->writable);
@@ -245,7 +244,7 @@ TEST_P(RestoreOnAServer, PausesAtATargetWhenThatIsWanted) {
 }
 
 TEST_P(RestoreOnAServer, ShutsDownAtATargetWhenThatIsWanted) {
-    PostgresRestore what = source_.restore(RecoverToTime{moments_[2].time});
+    PostgresRestore what = source_.restore_to(RecoverToTime{moments_[2].time});
     what.action = TargetAction::shutdown;
     const PostgresRestoreResult result = source_.run(what);
     EXPECT_EQ(result.started->process, 0);

@@ -6,36 +6,22 @@
 #include "repository/protocol/snapshot_list.h"
 #include "support/error_matchers.h"
 #include "support/protected_source.h"
-#include "support/wal_directory.h"
 
-#include <csignal>
 #include <thread>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 namespace holdfast::postgres {
 namespace {
 
 namespace fs = std::filesystem;
 using holdfast::test::expect_error;
+using holdfast::test::Instance;
 using holdfast::test::postgres_versions;
 using test::PostgresServer;
 using testing::HasSubstr;
-
-// As the recovered server says; it ends with this.
-std::string ask(const StartedCluster& started, const std::string& sql) {
-    std::string answer;
-    {
-        Connection connection({.conninfo = started.connection + " user=postgres"});
-        answer = connection.query_value(sql).value_or("");
-    }
-    ::kill(started.process, SIGINT);
-    ::waitpid(started.process, nullptr, 0);
-    return answer;
-}
 
 class Protection : public holdfast::test::ProtectedSource {
   public:
@@ -58,28 +44,10 @@ class Protection : public holdfast::test::ProtectedSource {
         return back_up(over_protocol(server));
     }
 
-    // All log of the server, to the end of the segment.
-    void push(const PostgresServer& server) const {
-        const std::string last = server.query_value("SELECT pg_walfile_name(pg_current_wal_lsn())");
-        server.execute("SELECT pg_switch_wal()");
-        for (const std::string& name : holdfast::test::wal_segments(server.data_directory())) {
-            if (name <= last)
-                push_wal(repository(), server.data_directory() + "/pg_wal/" + name, push_settings(), {});
-        }
-    }
-
     PostgresRestoreResult restore(RecoveryTarget target, const std::string& tablespace = {}) {
         PostgresRestore what = restore_to(std::move(target));
         if (!tablespace.empty()) what.tablespaces = {{tablespace, new_place("space")}};
         return ProtectedSource::restore(what);
-    }
-    static StartedCluster start(const PostgresRestoreResult& restored) {
-        StartSettings settings;
-        settings.data_directory = restored.restored->data_directory;
-        settings.version = restored.version;
-        settings.bin_directory = holdfast::test::postgres_programs(restored.version);
-        Progress progress;
-        return start_cluster(settings, progress, {});
     }
 };
 
@@ -155,7 +123,7 @@ TEST_P(StreamBackup, UnderLoadItComesBackAtATime) {
     const auto verified =
         server.run_tool("pg_verifybackup", {"--no-parse-wal", restored.restored->data_directory});
     EXPECT_EQ(verified.exit_code, 0) << verified.out << verified.error;
-    EXPECT_EQ(ask(protection.start(restored), digest_of_all), digest);
+    EXPECT_EQ(Instance(protection.start(restored)).value(digest_of_all), digest);
 }
 
 TEST_P(StreamBackup, ASecondOneAddsWhatHasChangedWhicheverWayItIsMade) {
@@ -188,7 +156,7 @@ TEST_P(StreamBackup, ASecondOneAddsWhatHasChangedWhicheverWayItIsMade) {
     EXPECT_LT(protection.back_up(server).report.snapshot.totals.new_bytes, 1'000'000U);
 
     const PostgresRestoreResult restored = protection.restore(RecoverToEnd{}, "space");
-    EXPECT_EQ(ask(protection.start(restored), digest_of_all), server.query_value(digest_of_all));
+    EXPECT_EQ(Instance(protection.start(restored)).value(digest_of_all), server.query_value(digest_of_all));
 }
 
 TEST_P(StreamBackup, ABadPageIsReportedAndTheBackupMarked) {
@@ -272,7 +240,7 @@ TEST_P(StreamBackup, OfAStandbyItComesBackUnlessThatIsPromotedMeanwhile) {
     const PostgresBackupResult result = protection.back_up(*standby);
     EXPECT_EQ(result.report.snapshot.state, SnapshotState::complete);
     const PostgresRestoreResult restored = protection.restore(RecoverToEnd{});
-    EXPECT_EQ(ask(protection.start(restored), digest_of_all), primary.query_value(digest_of_all));
+    EXPECT_EQ(Instance(protection.start(restored)).value(digest_of_all), primary.query_value(digest_of_all));
 
     PostgresBackup what = protection.over_protocol(*standby);
     what.bytes_per_second = 8 << 20;
@@ -373,7 +341,8 @@ TEST(StreamBackupOfTablespacesInPlace, IsRefusedWhereServersLeaveThemOut) {
         }
         protection.back_up(what);
         const PostgresRestoreResult restored = protection.restore(RecoverToEnd{});
-        EXPECT_EQ(ask(protection.start(restored), digest_of_all), server.query_value(digest_of_all));
+        EXPECT_EQ(Instance(protection.start(restored)).value(digest_of_all),
+                  server.query_value(digest_of_all));
     }
 }
 

@@ -1,57 +1,14 @@
 #include "documents/backup/tree_assembly.h"
-#include "repository/node/directory_cursor.h"
-#include "support/content_repository.h"
+#include "support/tree_fixture.h"
 
 #include <gtest/gtest.h>
 
 namespace holdfast {
 namespace {
 
-using test::ContentRepository;
-
-class TreeAssemblyTest : public testing::Test {
+class TreeAssemblyTest : public test::TreeFixture {
   protected:
-    static TreeEntry directory(const std::string& name) {
-        TreeEntry entry;
-        entry.name = name;
-        entry.type = EntryType::directory;
-        return entry;
-    }
-    static TreeEntry link(const std::string& name) {
-        TreeEntry entry;
-        entry.name = name;
-        entry.type = EntryType::symlink;
-        entry.target = "somewhere";
-        return entry;
-    }
-    // "a", "b/", "b/x", "b/y", … in order, after everything is stored.
-    std::vector<std::string> listing(const TreeEntry& top) {
-        if (!committed_) {
-            run_->commit(top.children, {}, SnapshotState::complete);
-            committed_ = true;
-        }
-        return listing_below(top, "");
-    }
-    std::vector<std::string> listing_below(const TreeEntry& top, const std::string& above) {
-        std::vector<std::string> found;
-        DirectoryCursor cursor(files_.repository->nodes(), top.children);
-        while (const TreeEntry* entry = cursor.next()) {
-            const std::string path = above + entry->name;
-            if (entry->type != EntryType::directory) {
-                found.push_back(path);
-                continue;
-            }
-            found.push_back(path + "/");
-            const std::vector<std::string> below = listing_below(TreeEntry(*entry), path + "/");
-            found.insert(found.end(), below.begin(), below.end());
-        }
-        return found;
-    }
-
-    ContentRepository files_;
-    std::unique_ptr<BackupRun> run_ = files_.begin();
     TreeAssembly tree_{run_->writer()};
-    bool committed_ = false;
 };
 
 TEST_F(TreeAssemblyTest, AnEntryCanBeLeftOutUntilTheEnd) {

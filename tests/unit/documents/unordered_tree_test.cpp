@@ -1,7 +1,6 @@
 #include "documents/backup/unordered_tree.h"
-#include "repository/node/directory_cursor.h"
 #include "repository/node/directory_node.h"
-#include "support/content_repository.h"
+#include "support/tree_fixture.h"
 
 #include <algorithm>
 #include <random>
@@ -12,23 +11,8 @@
 namespace holdfast {
 namespace {
 
-using test::ContentRepository;
-
-class UnorderedTreeTest : public testing::Test {
+class UnorderedTreeTest : public test::TreeFixture {
   protected:
-    static TreeEntry directory(const std::string& name) {
-        TreeEntry entry;
-        entry.name = name;
-        entry.type = EntryType::directory;
-        return entry;
-    }
-    static TreeEntry link(const std::string& name, const std::string& target = "somewhere") {
-        TreeEntry entry;
-        entry.name = name;
-        entry.type = EntryType::symlink;
-        entry.target = target;
-        return entry;
-    }
     static std::vector<std::string> shuffled_names(int count) {
         std::vector<std::string> names;
         for (int i = 0; i < count; ++i) names.push_back(fmt::format("{}", i * 7));
@@ -41,25 +25,6 @@ class UnorderedTreeTest : public testing::Test {
         for (const std::string& name : names) builder.add(link(name));
         return builder.finish();
     }
-    std::vector<std::string> listing(const TreeEntry& top) {
-        if (!committed_) run_->commit(top.children, {}, SnapshotState::complete);
-        committed_ = true;
-        std::vector<std::string> found;
-        list(top, "", found);
-        return found;
-    }
-    void list(const TreeEntry& top, const std::string& above, std::vector<std::string>& found) {
-        DirectoryCursor cursor(files_.repository->nodes(), top.children);
-        while (const TreeEntry* entry = cursor.next()) {
-            const bool below = entry->type == EntryType::directory;
-            found.push_back(above + entry->name + (below ? "/" : ""));
-            if (below) list(TreeEntry(*entry), above + entry->name + "/", found);
-        }
-    }
-
-    ContentRepository files_;
-    std::unique_ptr<BackupRun> run_ = files_.begin();
-    bool committed_ = false;
 };
 
 TEST_F(UnorderedTreeTest, IsTheSameTreeAsInOrder) {
