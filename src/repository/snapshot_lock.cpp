@@ -2,8 +2,7 @@
 
 #include "base/at_once.h"
 #include "base/error.h"
-#include "repository/log/log_path.h"
-#include "repository/log/log_reader.h"
+#include "repository/log/proven_path.h"
 #include "repository/protocol/frame_places.h"
 #include "repository/protocol/protocol_object.h"
 #include "repository/protocol/reachability.h"
@@ -140,10 +139,12 @@ LockReport lock_tree(Repository& repository, NodeReader& nodes, const NodeRef& r
 std::uint64_t lock_log(Repository& repository, const SnapshotLog& log, const Retention& retention,
                        std::stop_token stop) {
     StoppableStore store(repository.store(), stop);
+    const LogReader reader(repository.context());
+    ProvenPaths proven(reader);
     std::set<std::string> locked;
     for (unsigned round = 0; round < most_rounds; ++round) {
         const std::vector<PathStep> path =
-            find_path(list_slices_of(store, log.archive, log.range), log.range);
+            proven.find(list_slices_of(store, log.archive, log.range), log.range, {.stop = stop});
         if (path.empty() || path.back().end < log.range.end) {
             throw Error(ErrorCode::corrupt,
                         fmt::format("{}{}: log that the snapshot needs is missing, from {:X} on", logs_prefix,

@@ -268,8 +268,10 @@ class ClusterBackup {
 
     // Where the range begins and ends, if the server still has that.
     std::optional<LogSliceId> another_log(const WalRange& range) {
-        std::vector<PathStep> path = find_path(archive_->slices_of(range, {.stop = stop_}),
-                                               {range.timeline, range.begin.value, range.end.value});
+        std::vector<PathStep> path =
+            ProvenPaths(archive_->reader())
+                .find(archive_->slices_of(range, {.stop = stop_}),
+                      {range.timeline, range.begin.value, range.end.value}, {.stop = stop_});
         if (path.size() > 2) path.erase(path.begin() + 1, path.end() - 1);
         return reading_->slice_of_another(*archive_, path, range.end);
     }

@@ -4,6 +4,7 @@
 #include "base/task_group.h"
 #include "documents/entry_name.h"
 #include "postgres/recovery/server_program.h"
+#include "repository/log/proven_path.h"
 
 #include <algorithm>
 
@@ -40,9 +41,11 @@ Secret domain_key_of(const Repository& repository, const Snapshot& snapshot) {
 // The log ends where the plan does. What was looked at is what is replayed: log that is archived later may
 // make a tablespace where the original has it. And a server that reads ahead (from 15 on) does not come to a
 // gap behind its target, at which it would give up.
+// The archive is named, since another cluster may take the source's place while the recovery goes on.
 std::vector<std::string> fetch_command_of(const PostgresRestore& what, const RecoveryPlan& plan,
                                           const postgres::ReplayedTablespaces& replayed) {
     std::vector<std::string> words = what.fetch_command;
+    words.insert(words.end(), {"--archive", plan.snapshot.log->archive.hex()});
     if (!what.standby) words.insert(words.end(), {"--until", plan.log.end.str()});
     if (!replayed.replacements.empty())
         words.insert(words.end(), {"--replace", postgres::log_changes_path(what.target)});
@@ -167,9 +170,11 @@ PostgresRestoreResult restore_postgres(Repository& repository, const PostgresRes
     settings.replayed = made;
     settings.databases = databases;
     settings.recovery = recovery_of(what, result.plan, made);
+    const LogReader reader(repository.context());
+    ProvenPaths proven(reader);
     settings.is_archived = [&](const postgres::WalRange& range) {
         const std::vector<PathStep> path =
-            find_path(source.slices, {range.timeline, range.begin.value, range.end.value});
+            proven.find(source.slices, {range.timeline, range.begin.value, range.end.value}, {.stop = stop});
         return !path.empty() && path.back().end == range.end.value;
     };
     settings.manifest = what.manifest;

@@ -30,7 +30,7 @@ namespace {
 struct Arguments {
     std::string repository;
     std::string source, file, destination, path;
-    std::string until, replacements;
+    std::string until, replacements, archive;
     unsigned batch = 64;
     unsigned ahead = 16;
     bool new_cluster = false;
@@ -137,11 +137,30 @@ bool adapt_fetched(const Arguments& arguments) {
     return true;
 }
 
-// Where segments wait for who asks for them at that place: two recoveries take nothing from each other.
+std::optional<ArchiveId> parse_archive(const Arguments& arguments) {
+    if (arguments.archive.empty()) return std::nullopt;
+    const auto id = id_from_hex<ArchiveId{}.bytes.size()>(arguments.archive);
+    if (!id) {
+        throw Error(ErrorCode::usage, fmt::format("--archive: '{}' is no archive", arguments.archive),
+                    "it is what a restore has written into its restore_command");
+    }
+    return id;
+}
+
+// The one that is named, else the one that the source has now.
+postgres::WalArchive archive_of(CommandContext& context, const OpenRepository& open,
+                                const Arguments& arguments, const std::string& source) {
+    if (const auto named = parse_archive(arguments)) return {open.repository->context(), *named};
+    return postgres::open_wal_archive(*open.repository, source, {.stop = context.stop()});
+}
+
+// Where segments wait for who asks for them at that place: two recoveries take nothing from each other, nor
+// one from an earlier one of another archive.
 std::string prefetch_directory(const CommandContext& context, const SourceConfiguration& source,
                                const Arguments& arguments) {
     const std::string whose =
-        std::filesystem::absolute(arguments.destination).parent_path().lexically_normal().string();
+        std::filesystem::absolute(arguments.destination).parent_path().lexically_normal().string() + '\n' +
+        arguments.archive;
     return fmt::format("{}/fetched/{}", spool_directory_of(context, source, arguments.repository),
                        derive_hash<8>("holdfast prefetch directory 1", as_bytes(whose)).hex());
 }
@@ -151,6 +170,7 @@ void fetch_ahead(CommandContext& context, const Arguments& arguments, const std:
     if (!std::has_single_bit(bytes)) return; // no segment
     if (!postgres::should_prefetch(directory, arguments.file, bytes, arguments.ahead)) return;
     std::vector<std::string> words{"wal", "prefetch", "--ahead", fmt::format("{}", arguments.ahead)};
+    if (!arguments.archive.empty()) words.insert(words.end(), {"--archive", arguments.archive});
     const std::vector<std::string> repository = repository_words(arguments.repository);
     words.insert(words.end(), repository.begin(), repository.end());
     words.insert(words.end(), {arguments.source, arguments.file, directory});
@@ -160,12 +180,12 @@ void fetch_ahead(CommandContext& context, const Arguments& arguments, const std:
 int run_fetch(CommandContext& context, const Arguments& arguments) {
     const SourceConfiguration source = source_named(context, arguments.source, kind);
     const std::optional<postgres::Lsn> until = parse_until(arguments);
+    parse_archive(arguments); // refused before anything else
     const std::string ahead = prefetch_directory(context, source, arguments);
     bool found = postgres::take_prefetched(ahead, arguments.file, arguments.destination);
     if (!found) {
         const OpenRepository open = context.open(arguments.repository);
-        const postgres::WalArchive archive =
-            postgres::open_wal_archive(*open.repository, source.name, {.stop = context.stop()});
+        const postgres::WalArchive archive = archive_of(context, open, arguments, source.name);
         const std::uint64_t segment_bytes = postgres::segment_bytes_of(archive, {.stop = context.stop()});
         found = segment_bytes != 0 &&
                 postgres::fetch_wal_file(archive, arguments.file, arguments.destination, segment_bytes,
@@ -184,8 +204,7 @@ int run_prefetch(CommandContext& context, const Arguments& arguments) {
     if (!turn) return exit_done;
     const SourceConfiguration source = source_named(context, arguments.source, kind);
     const OpenRepository open = context.open(arguments.repository);
-    const postgres::WalArchive archive =
-        postgres::open_wal_archive(*open.repository, source.name, {.stop = context.stop()});
+    const postgres::WalArchive archive = archive_of(context, open, arguments, source.name);
     postgres::prefetch_wal(*turn, archive, arguments.file,
                            postgres::segment_bytes_of(archive, {.stop = context.stop()}),
                            {.segments = arguments.ahead, .workers = worker_count()}, context.stop());
@@ -315,6 +334,8 @@ void add_wal(CLI::App& app, RunCommand& run) {
         add("fetch", "Write a file of the log; for restore_command: fetch SOURCE %f %p", run_fetch);
     fetch->add_option("FILE", from->file, "Its name, as %f says")->required();
     fetch->add_option("DESTINATION", from->destination, "Where to write it, as %p says")->required();
+    fetch->add_option("--archive", from->archive,
+                      "The archive, as a restore has written it; default: the one that the source has now");
     fetch->add_option("--until", from->until, "The log ends at this position, whatever the archive has");
     fetch->add_option("--replace", from->replacements,
                       "A file that restore made, with what is to be replaced in the log");
@@ -326,6 +347,7 @@ void add_wal(CLI::App& app, RunCommand& run) {
     prefetch->add_option("FILE", behind->file, "Those behind this one")->required();
     prefetch->add_option("DIRECTORY", behind->destination, "Where they wait")->required();
     prefetch->add_option("--ahead", behind->ahead, "How many");
+    prefetch->add_option("--archive", behind->archive, "Of which archive");
     add_receive(*group, run);
     add_wal_verify(*group, run);
 }

@@ -4,7 +4,9 @@
 #include "cli/commands/source_option.h"
 #include "cli/commands/window_output.h"
 #include "cli/text.h"
+#include "postgres/archive/wal_archive.h"
 #include "postgres/receive/receive_wal.h"
+#include "postgres/recovery/log_exposure.h"
 #include "postgres/recovery/recovery_estimate.h"
 #include "postgres/recovery/recovery_window.h"
 #include "postgres/server/cluster_facts.h"
@@ -22,30 +24,54 @@ struct Arguments {
     std::string at;
 };
 
-// How much the server has that the archive has not.
+// How much the server has that cannot be recovered, or why that is not known.
 struct Exposure {
-    std::uint64_t bytes = 0;
-    double seconds = 0; // since the last commit that is stored, when there is something newer
+    std::optional<postgres::LogExposure> known;
+    std::string unknown;
 };
 
-std::optional<Exposure> exposure_of(CommandContext& context, const SourceConfiguration& source,
-                                    const postgres::RecoveryWindow& window) {
-    if (source.connection.empty() || window.ranges.empty()) return std::nullopt;
+Exposure ask_exposure(CommandContext& context, const SourceConfiguration& source,
+                      const Repository& repository, const postgres::RecoverySource& from,
+                      const postgres::RecoveryWindow& window) {
     try {
         postgres::Connection connection({.conninfo = source.connection}, context.stop(), context.logger());
         const postgres::ClusterFacts facts =
             postgres::read_cluster_facts(connection, system_clock(), {}, context.stop());
-        const postgres::RecoverableRange& newest = window.ranges.back();
-        Exposure exposure;
-        if (facts.position > newest.end) {
-            exposure.bytes = facts.position - newest.end;
-            exposure.seconds = std::chrono::duration<double>(system_clock().now() - newest.until).count();
-        }
-        return exposure;
+        if (postgres::wal_archive_id(repository.keys(), source.name, facts.system_identifier) != from.archive)
+            return {{}, "the server is another cluster than the one whose log this is"};
+        return {postgres::log_exposure(from, window, facts.timeline, facts.position),
+                fmt::format("no moment of the server's timeline {} can be recovered", facts.timeline)};
     } catch (const Error& error) {
-        context.logger().warning("the server was not asked how far it is", {{"reason", error.message()}});
-        return std::nullopt;
+        if (error.code() == ErrorCode::cancelled) throw;
+        return {{}, error.message()};
     }
+}
+
+double seconds_since(Timestamp time) {
+    return std::chrono::duration<double>(system_clock().now() - time).count();
+}
+
+nlohmann::json to_json(const Exposure& exposure) {
+    if (!exposure.known) return {{"unknown", exposure.unknown}};
+    return {{"bytes", exposure.known->bytes},
+            {"since", to_rfc3339(exposure.known->since)},
+            {"seconds", exposure.known->bytes == 0 ? 0.0 : seconds_since(exposure.known->since)}};
+}
+
+void print_exposure(const Exposure& exposure, const postgres::RecoveryWindow& window) {
+    if (exposure.known && exposure.known->bytes == 0)
+        return fmt::print("All that the server has written is stored\n");
+    if (exposure.known) {
+        return fmt::print("Not stored yet: {} of log, {} since the last commit that is\n",
+                          format_bytes(exposure.known->bytes),
+                          format_duration(seconds_since(exposure.known->since)));
+    }
+    const auto latest = window.latest();
+    fmt::print("What is not stored yet is not known: {}{}\n", exposure.unknown,
+               latest ? fmt::format("; it is what was committed in the {} since the last commit that is, at "
+                                    "most",
+                                    format_duration(seconds_since(*latest)))
+                      : std::string());
 }
 
 // What a receiver on this machine says of itself; nothing when there was none.
@@ -87,17 +113,17 @@ int run_window(CommandContext& context, const Arguments& arguments) {
             value["plan"]["estimated_replay_seconds"] = estimate->replay_seconds;
         }
     }
-    const std::optional<Exposure> exposure = exposure_of(context, source, window);
-    if (exposure) value["exposure"] = {{"bytes", exposure->bytes}, {"seconds", exposure->seconds}};
+    std::optional<Exposure> exposure;
+    if (!source.connection.empty()) {
+        exposure = ask_exposure(context, source, *open.repository, from, window);
+        value["exposure"] = to_json(*exposure);
+    }
     const auto receiver = receiver_of(context, source, arguments.repository);
     if (receiver) value["receiver"] = nlohmann::json::parse(postgres::to_json_text(*receiver));
     context.print(value, [&] {
         print_window(source.name, window);
         if (receiver) print_receiver(*receiver);
-        if (exposure && exposure->bytes == 0) fmt::print("All that the server has written is stored\n");
-        if (exposure && exposure->bytes > 0)
-            fmt::print("Not stored yet: {} of log, {} since the last commit that is\n",
-                       format_bytes(exposure->bytes), format_duration(exposure->seconds));
+        if (exposure) print_exposure(*exposure, window);
         if (plan) {
             fmt::print("To {}: snapshot {} of {} ({}), then {} of log on timeline {}\n", arguments.at,
                        short_id(plan->snapshot.id.hex()), local_time(plan->snapshot.end),

@@ -29,7 +29,7 @@ bool decode_across(const WalArchive& archive, TimelineId timeline, const WalDeta
                              reached = true;
                              return;
                          }
-                         changes.add(record, wal_event::event_of(record, details.version));
+                         changes.add(record, wal_event::event_or_unknown(record, details.version));
                      });
     // One record may be long: as far as it goes, and no farther.
     archive.read(

@@ -27,7 +27,9 @@ void RecordTally::add_details(const WalRecord& record, const wal_event::Event& e
         details.last_commit_us = end->time;
         details.last_commit_end = record.end;
     }
-    if (const auto* point = std::get_if<wal_event::RestorePoint>(&event))
+    if (const auto* point = std::get_if<wal_event::RestorePoint>(&event);
+        point != nullptr && details.restore_points.size() < most_restore_points &&
+        point->name.size() <= longest_restore_point_bytes)
         details.restore_points.push_back({point->name, record.end, point->time});
 }
 

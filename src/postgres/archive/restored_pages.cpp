@@ -28,7 +28,7 @@ struct LogOfBackup {
         WalReader reader({details.version, details.segment_bytes, details.system_identifier, log.timeline},
                          page, [&](const WalRecord& record) {
                              if (record.start < log.begin || record.start >= log.end) return;
-                             found.changes.add(record, wal_event::event_of(record, details.version));
+                             found.changes.add(record, wal_event::event_or_unknown(record, details.version));
                              for (const BlockReference& block : record.blocks) {
                                  if (is_map(block.fork) && asked.contains(block.relation))
                                      found.maps.insert(block.relation);

@@ -3,8 +3,6 @@
 #include "base/error.h"
 #include "postgres/archive/slice_presence.h"
 
-#include <type_traits>
-
 #include <fmt/format.h>
 
 namespace holdfast::postgres {
@@ -12,17 +10,6 @@ namespace holdfast::postgres {
 namespace {
 
 constexpr std::size_t waiting_slice_bytes = std::size_t{32} << 20;
-
-// A key that writes only does not open what others have stored: then it is stored once more.
-template <typename Look>
-std::invoke_result_t<Look> if_readable(Look&& look) {
-    try {
-        return look();
-    } catch (const Error& error) {
-        if (error.code() != ErrorCode::wrong_key) throw;
-        return std::nullopt;
-    }
-}
 
 } // namespace
 
@@ -54,7 +41,7 @@ SliceIntake::Outcome SliceIntake::add_history(TimelineId timeline, std::string_v
                                               std::uint64_t system_identifier) {
     const TimelineHistory history = TimelineHistory::parse(timeline, text);
     Outcome outcome = Outcome::stored;
-    if (const auto known = if_readable([&] { return archive_.history_text(timeline, {.stop = stop_}); })) {
+    if (const auto known = archive_.known_history(timeline, {.stop = stop_})) {
         if (TimelineHistory::parse(timeline, *known) == history) return Outcome::already_there;
         alarm(fmt::format("two clusters have both begun timeline {}: their history files differ", timeline));
         outcome = Outcome::beside;

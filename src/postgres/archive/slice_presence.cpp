@@ -3,10 +3,35 @@
 #include "base/error.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace holdfast::postgres {
 
 namespace {
+
+bool is_of_the_slice(const Error& error) {
+    switch (error.code()) {
+    case ErrorCode::corrupt:
+    case ErrorCode::not_found:
+    case ErrorCode::access_denied:
+    case ErrorCode::wrong_key:
+    case ErrorCode::incompatible:
+        return true;
+    default:
+        return false;
+    }
+}
+
+// Nothing when it cannot be read.
+std::optional<SliceDigest> digest_of(const WalArchive& archive, const LogSliceId& slice,
+                                     const CallOptions& call) {
+    try {
+        return archive.reader().info(slice, call).digest;
+    } catch (const Error& error) {
+        if (!is_of_the_slice(error)) throw;
+        return std::nullopt;
+    }
+}
 
 SlicePresence compare(const WalArchive& archive, const LogWriter& log, bool reads_content,
                       const CutSlice& slice, const CallOptions& call) {
@@ -17,8 +42,9 @@ SlicePresence compare(const WalArchive& archive, const LogWriter& log, bool read
     bool another = false;
     for (const LogSliceId& known : there) {
         if (known.range != slice.range) continue;
-        if (archive.reader().info(known, call).digest == digest) return SlicePresence::same;
-        another = true;
+        const std::optional<SliceDigest> of_known = digest_of(archive, known, call);
+        if (of_known == digest) return SlicePresence::same;
+        another = another || of_known;
     }
     if (another) return SlicePresence::other;
     if (!reads_content) return SlicePresence::unknown;
@@ -43,16 +69,8 @@ SlicePresence presence_of(const WalArchive& archive, const LogWriter& log, bool 
     try {
         return compare(archive, log, reads_content, slice, call);
     } catch (const Error& error) {
-        switch (error.code()) {
-        case ErrorCode::corrupt:
-        case ErrorCode::not_found:
-        case ErrorCode::access_denied:
-        case ErrorCode::wrong_key:
-        case ErrorCode::incompatible:
-            return SlicePresence::unknown;
-        default:
-            throw;
-        }
+        if (!is_of_the_slice(error)) throw;
+        return SlicePresence::unknown;
     }
 }
 

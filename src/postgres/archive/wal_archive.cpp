@@ -10,6 +10,13 @@
 
 namespace holdfast::postgres {
 
+namespace {
+
+// Of slices of which one is enough, if it can be read.
+constexpr std::size_t most_to_ask = 256;
+
+} // namespace
+
 ArchiveId wal_archive_id(const KeyRing& keys, std::string_view source, std::uint64_t system_identifier) {
     const Secret identity = keys.identity_key();
     return archive_id(domain_id(keys.domain()), identity.view(), source,
@@ -25,17 +32,32 @@ std::vector<LogSliceId> WalArchive::slices_of(const WalRange& range, const CallO
                           call);
 }
 
-std::optional<LogSliceId> WalArchive::any_slice(const CallOptions& call) const {
-    std::optional<LogSliceId> found;
+std::optional<WalDetails> WalArchive::any_details(const CallOptions& call) const {
+    std::vector<LogSliceId> slices;
     context_.store.list(
         fmt::format("{}{}/", logs_prefix, archive_.hex()), "",
         [&](const ObjectInfo& object) {
             const auto slice = LogSliceId::from_name(object.name);
-            if (slice && slice->range.begin < slice->range.end) found = slice;
-            return !found;
+            if (slice && slice->range.begin < slice->range.end) slices.push_back(*slice);
+            return slices.size() < most_to_ask;
         },
         call);
-    return found;
+    std::optional<Error> first;
+    for (const LogSliceId& slice : slices) {
+        try {
+            return details(slice, call);
+        } catch (const Error& error) {
+            if (!reader_.is_refusal(slice, error, call)) throw;
+            if (!first) first = error;
+        }
+    }
+    if (first) throw Error(*first);
+    return std::nullopt;
+}
+
+bool WalArchive::has_any_of(const WalRange& range, const CallOptions& call) const {
+    return std::ranges::any_of(slices_of(range, call),
+                               [&](const LogSliceId& slice) { return reader_.counts(slice, call); });
 }
 
 WalDetails WalArchive::details(const LogSliceId& slice, const CallOptions& call) const {
@@ -53,10 +75,7 @@ std::map<TimelineId, TimelineHistory> WalArchive::histories(std::span<const LogS
             histories.emplace(slice.range.branch,
                               TimelineHistory::parse(slice.range.branch, details(slice, call).history));
         } catch (const Error& error) {
-            const bool of_this_one =
-                error.code() == ErrorCode::corrupt || error.code() == ErrorCode::not_found ||
-                error.code() == ErrorCode::access_denied || error.code() == ErrorCode::incompatible;
-            if (!unreadable || !of_this_one) throw;
+            if (!unreadable || !reader_.is_refusal(slice, error, call)) throw;
             unreadable(slice, error);
         }
     }
@@ -64,9 +83,30 @@ std::map<TimelineId, TimelineHistory> WalArchive::histories(std::span<const LogS
 }
 
 std::optional<std::string> WalArchive::history_text(TimelineId timeline, const CallOptions& call) const {
-    for (const LogSliceId& slice : list_branch_slices(context_.store, archive_, timeline, call))
-        return details(slice, call).history;
+    std::optional<Error> damaged;
+    for (const LogSliceId& slice : list_branch_slices(context_.store, archive_, timeline, call)) {
+        try {
+            return details(slice, call).history;
+        } catch (const Error& error) {
+            if (!reader_.is_refusal(slice, error, call)) throw;
+            if (error.code() != ErrorCode::access_denied && error.code() != ErrorCode::not_found)
+                damaged = error;
+        }
+    }
+    if (damaged) throw Error(*damaged);
     return std::nullopt;
+}
+
+std::optional<std::string> WalArchive::known_history(TimelineId timeline, const CallOptions& call) const {
+    try {
+        return history_text(timeline, call);
+    } catch (const Error& error) {
+        // A key that writes only does not open what others have stored.
+        if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::incompatible &&
+            error.code() != ErrorCode::wrong_key)
+            throw;
+        return std::nullopt;
+    }
 }
 
 Lsn WalArchive::read(const WalRange& range, const Sink& sink, const CallOptions& call) const {
@@ -82,9 +122,7 @@ Lsn WalArchive::read(const WalRange& range, const Sink& sink, const CallOptions&
             sink(ByteView(content.bytes).subspan(step.begin - step.slice.range.begin, step.end - step.begin));
             position = Lsn{step.end};
         } catch (const Error& error) {
-            if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::access_denied &&
-                error.code() != ErrorCode::not_found)
-                throw;
+            if (!reader_.is_refusal(step.slice, error, call)) throw;
             std::erase(slices, step.slice);
             if (find_path(slices, {range.timeline, position.value, range.end.value}).empty()) throw;
         }
@@ -128,9 +166,8 @@ WalArchive open_wal_archive(const Repository& repository, const std::string& sou
     for (const ArchiveId& id : list_archives(context.store, call)) {
         const WalArchive archive(context, id);
         try {
-            const auto slice = archive.any_slice(call);
-            if (slice && wal_archive_id(repository.keys(), source,
-                                        archive.details(*slice, call).system_identifier) == id)
+            const auto details = archive.any_details(call);
+            if (details && wal_archive_id(repository.keys(), source, details->system_identifier) == id)
                 found.push_back(id);
         } catch (const Error& error) {
             // Another domain's, or damaged: not to be told from those of other sources.

@@ -31,8 +31,11 @@ class WalArchive {
     // Those that overlap `range`: a short listing, however large the archive.
     std::vector<LogSliceId> slices_of(const WalRange& range, const CallOptions& call = {}) const;
 
-    // Any slice with content; empty when there is none.
-    std::optional<LogSliceId> any_slice(const CallOptions& call = {}) const;
+    // Of any slice with content that can be read; empty when there is none with content. Throws what the
+    // first one throws when none of them can be read.
+    std::optional<WalDetails> any_details(const CallOptions& call = {}) const;
+    // Whether there is any log of `range`, by slices whose writers count.
+    bool has_any_of(const WalRange& range, const CallOptions& call = {}) const;
 
     // The history of each timeline of which there is a history file, and of timeline 1. One that cannot be
     // read, or whose writer may not write logs, is told to `unreadable` and passed over; without that it
@@ -41,8 +44,13 @@ class WalArchive {
     std::map<TimelineId, TimelineHistory> histories(std::span<const LogSliceId> all,
                                                     const CallOptions& call = {},
                                                     const Unreadable& unreadable = {}) const;
-    // Of one timeline; empty when the archive has no history file of it.
+    // Of one timeline, the first that can be read; empty when the archive has no history file of it but such
+    // whose writers may not write logs. Throws Error(corrupt) and the like when none of the others can be
+    // read.
     std::optional<std::string> history_text(TimelineId timeline, const CallOptions& call = {}) const;
+    // The same for writers: one that cannot be read, for whatever reason of its own, does not stand in the
+    // way of a good one.
+    std::optional<std::string> known_history(TimelineId timeline, const CallOptions& call = {}) const;
 
     WalDetails details(const LogSliceId& slice, const CallOptions& call = {}) const;
 

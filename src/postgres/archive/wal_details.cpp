@@ -1,6 +1,7 @@
 #include "postgres/archive/wal_details.h"
 
 #include "base/error.h"
+#include "repository/log/slice_format.h"
 
 #include <bit>
 
@@ -9,7 +10,8 @@ namespace holdfast::postgres {
 namespace {
 
 constexpr std::uint8_t details_version = 1;
-constexpr std::size_t most_restore_points = 10'000;
+// Of each at least three bytes follow.
+constexpr std::size_t most_points_to_read = largest_slice_info_bytes / 3;
 constexpr std::size_t longest_name_bytes = 1024;
 constexpr std::size_t longest_history_bytes = 1u << 20;
 
@@ -58,7 +60,7 @@ WalDetails decode_wal_details(ByteView bytes, std::string_view what) {
     details.first_commit_us = in.signed_varint();
     details.last_commit_us = in.signed_varint();
     details.last_commit_end.value = in.varint();
-    const std::uint64_t points = in.varint_at_most(most_restore_points);
+    const std::uint64_t points = in.varint_at_most(most_points_to_read);
     for (std::uint64_t i = 0; i < points; ++i) {
         ArchivedRestorePoint& point = details.restore_points.emplace_back();
         point.name = in.sized_text(longest_name_bytes);

@@ -11,6 +11,10 @@
 
 namespace holdfast::postgres {
 
+// That a slice tells of: what it says of itself has to stay small.
+constexpr std::size_t most_restore_points = 5000;
+constexpr std::size_t longest_restore_point_bytes = 64; // of a name; PostgreSQL has shorter ones
+
 struct ArchivedRestorePoint {
     std::string name;
     Lsn at; // behind its record
@@ -39,8 +43,8 @@ struct WalDetails {
     // Microseconds since 1970; of commits that have a time. 0 when there is none.
     std::int64_t first_commit_us = 0;
     std::int64_t last_commit_us = 0;
-    Lsn last_commit_end; // behind its record
-    std::vector<ArchivedRestorePoint> restore_points;
+    Lsn last_commit_end;                              // behind its record
+    std::vector<ArchivedRestorePoint> restore_points; // the first most_restore_points
 
     // Of a slice of no length: the history file of its timeline.
     std::string history;

@@ -26,11 +26,6 @@ bool fetch_history(const WalArchive& archive, TimelineId timeline, const std::st
     return true;
 }
 
-// Whether the archive has anything of the timeline at or behind `position`.
-bool goes_on(const WalArchive& archive, TimelineId timeline, Lsn position, const CallOptions& call) {
-    return !archive.slices_of({timeline, position, Lsn{UINT64_MAX}}, call).empty();
-}
-
 // While somebody archives, what was not there a moment ago may be there now, and slices come in any order:
 // only what stays away is a gap.
 bool fetch_segment(const WalArchive& archive, const WalRange& range, Lsn until,
@@ -47,7 +42,7 @@ bool fetch_segment(const WalArchive& archive, const WalRange& range, Lsn until,
                 file->append(bytes);
             },
             call);
-        if (end == wanted || !goes_on(archive, range.timeline, end, call)) {
+        if (end == wanted || !archive.has_any_of({range.timeline, end, Lsn{UINT64_MAX}}, call)) {
             if (file) file->finish(range.bytes());
             return file.has_value();
         }
@@ -87,8 +82,8 @@ bool fetch_wal_file(const WalArchive& archive, const std::string& name, const st
 }
 
 std::uint64_t segment_bytes_of(const WalArchive& archive, const CallOptions& call) {
-    const auto slice = archive.any_slice(call);
-    return slice ? archive.details(*slice, call).segment_bytes : 0;
+    const auto details = archive.any_details(call);
+    return details ? details->segment_bytes : 0;
 }
 
 } // namespace holdfast::postgres

@@ -210,7 +210,7 @@ void prefetch_wal(const PrefetchTurn& turn, const WalArchive& archive, const std
                     // The last one may still grow: it is fetched when it is asked for.
                     const WalRange last_byte{range.timeline, Lsn{range.end.value - 1}, range.end};
                     const CallOptions call{.stop = stopped};
-                    if (archive.slices_of(last_byte, call).empty() ||
+                    if (!archive.has_any_of(last_byte, call) ||
                         !fetch_wal_file(archive, wanted, place, segment_bytes, stopped)) {
                         ahead.end();
                         return;
@@ -240,7 +240,8 @@ bool take_prefetched(const std::string& directory, const std::string& name, cons
             throw Error(ErrorCode::cancelled, "stopped before it was done");
     }
     if (::rename(place.c_str(), destination.c_str()) == 0) return true;
-    if (errno == ENOENT && !fs::exists(place)) return false; // whoever fetched it has lost patience
+    // Who fetched it ahead was not asked for it for long, and has removed it.
+    if (errno == ENOENT && !fs::exists(place)) return false;
     if (errno != EXDEV) throw system_error(errno, destination);
     const Bytes bytes = read_file(place, std::size_t{1} << 30);
     UnfinishedFile file(destination);

@@ -275,6 +275,10 @@ class Push {
             intake_->alarm(fmt::format("{} does not decode from {} on: {}", segment.name,
                                        slicer_->broken()->at.str(), slicer_->broken()->detail));
         }
+        if (!slicer_->refused().empty())
+            intake_->alarm(fmt::format("{} has a record that is not understood, so that the next snapshot "
+                                       "reads everything: {}",
+                                       segment.name, slicer_->refused()));
     }
 
     void begin_at(const SegmentFile& segment, Undecodable rest) {

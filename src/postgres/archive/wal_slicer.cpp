@@ -33,7 +33,7 @@ void WalSlicer::lead_in(ByteView segment_before) {
 // A record that begins before the window and ends in it counts for the window: nobody else has seen its end.
 void WalSlicer::on_record(const WalRecord& record) {
     if (leading_in_) return;
-    const wal_event::Event event = wal_event::event_of(record, source_.version);
+    const wal_event::Event event = wal_event::event_or_unknown(record, source_.version, &refused_);
     whole_->add(record, event);
     if (rest_) rest_->add(record, event);
     if (whole_->details.last_commit_end > last_commit_end_) {

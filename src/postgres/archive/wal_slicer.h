@@ -51,6 +51,9 @@ class WalSlicer {
     Lsn last_commit_end() const { return last_commit_end_; }
     // Where decoding stopped for good in this window, for alarms; empty while all is well.
     const std::optional<WalEnd>& broken() const;
+    // Why the last record was refused that was not understood, for alarms: what its slice says of changes is
+    // worth nothing then. Empty while all were.
+    const std::string& refused() const { return refused_; }
 
   private:
     void on_record(const WalRecord& record);
@@ -73,6 +76,7 @@ class WalSlicer {
     std::unique_ptr<RecordTally> rest_;  // since cut_; null while nothing was cut of the window
     std::int64_t last_commit_us_ = 0;
     Lsn last_commit_end_;
+    std::string refused_;
 };
 
 } // namespace holdfast::postgres

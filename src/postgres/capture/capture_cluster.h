@@ -37,8 +37,6 @@ struct ClusterCaptureRequest {
     std::optional<RunId> changes_since{};
     // Reads everything all the same, and reports what has changed without being named.
     bool compare = false;
-    // Blocks that are read in any case, such as those that were bad in the last snapshot.
-    std::map<RelationSegment, std::vector<std::uint32_t>> read_anyway{};
 
     std::uint64_t bytes_per_second = 0; // read at most; 0: no limit
     unsigned readers = worker_count();

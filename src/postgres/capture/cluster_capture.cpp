@@ -224,10 +224,6 @@ std::optional<std::vector<PageRange>> ClusterCapturer::changed_pages(const Relat
     SegmentChanges changes = changes_->of(segment);
     if (changes.what == SegmentChanges::What::all) return std::nullopt;
     if (changes.what == SegmentChanges::What::none) changes.blocks.clear();
-    if (const auto also = request_.read_anyway.find(segment); also != request_.read_anyway.end()) {
-        for (const std::uint32_t block : also->second) changes.blocks.push_back({block, 1});
-        std::ranges::sort(changes.blocks, {}, &BlockRange::first);
-    }
     return pages_of_blocks(changes.blocks, control_.block_bytes);
 }
 

@@ -254,7 +254,7 @@ void TimelineWalk::on_break(Lsn until) {
 void TimelineWalk::on_record(const WalRecord& record) {
     ++records_in_window_;
     ++proof_.records;
-    const wal_event::Event event = wal_event::event_of(record, source_.version);
+    const wal_event::Event event = wal_event::event_or_unknown(record, source_.version);
     part_tally_.add_details(record, event);
     for (Open& open : open_) {
         if (open.broken || (!open.tally.changes && may_be_left_out(record, open.begin(), open.claim)))
@@ -297,7 +297,7 @@ std::optional<RecordTally> TimelineWalk::told_alone(const Open& open) const {
         return std::nullopt;
     RecordTally tally;
     WalReader reader(source_, open.begin(), [&](const WalRecord& record) {
-        tally.add(record, wal_event::event_of(record, source_.version));
+        tally.add(record, wal_event::event_or_unknown(record, source_.version));
     });
     reader.feed(bytes(open.begin(), open.end()));
     if (reader.end()) tally.details.broken = reader.end()->detail;

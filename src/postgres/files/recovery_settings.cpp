@@ -4,7 +4,6 @@
 #include "documents/entry_name.h"
 
 #include <algorithm>
-#include <array>
 
 #include <fmt/format.h>
 
@@ -19,11 +18,6 @@ using std::chrono::microseconds;
 constexpr std::size_t longest_name_bytes = 63;
 constexpr std::string_view begin_mark = "# Holdfast: settings of a recovery; removed when it is over\n";
 constexpr std::string_view end_mark = "# Holdfast: end of the settings of a recovery\n";
-
-constexpr std::array<std::string_view, 11> own_settings{
-    "recovery_target",     "recovery_target_name",      "recovery_target_time",     "recovery_target_xid",
-    "recovery_target_lsn", "recovery_target_inclusive", "recovery_target_timeline", "recovery_target_action",
-    "restore_command",     "primary_conninfo",          "primary_slot_name"};
 
 template <typename... Handlers>
 struct Overloaded : Handlers... {
@@ -100,28 +94,6 @@ bool is_setting_name(std::string_view name) {
                c == '.';
     };
     return !name.empty() && !(name.front() >= '0' && name.front() <= '9') && std::ranges::all_of(name, fits);
-}
-
-// The setting that a line of a configuration file sets, in lower case; empty when it sets none.
-std::string setting_of(std::string_view line) {
-    const std::size_t begin = std::min(line.find_first_not_of(" \t"), line.size());
-    const std::size_t end = std::min(line.find_first_of(" \t=\r\n", begin), line.size());
-    std::string name(line.substr(begin, end - begin));
-    std::ranges::transform(name, name.begin(), [](char c) {
-        return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 'a' - 'A') : c;
-    });
-    return name;
-}
-
-std::string without_own_settings(std::string_view configuration) {
-    std::string kept;
-    while (!configuration.empty()) {
-        const std::size_t size = std::min(configuration.find('\n'), configuration.size() - 1) + 1;
-        const std::string_view line = configuration.substr(0, size);
-        if (std::ranges::find(own_settings, setting_of(line)) == own_settings.end()) kept += line;
-        configuration.remove_prefix(size);
-    }
-    return kept;
 }
 
 struct Block {
@@ -202,14 +174,6 @@ std::string with_recovery_lines(std::string_view configuration, std::string_view
     std::string text(configuration);
     if (const auto block = find_block(text)) text.erase(block->begin, block->end - block->begin);
     return fmt::format("{}\n{}{}{}", text, begin_mark, lines, end_mark);
-}
-
-std::string without_recovery_lines(std::string_view configuration) {
-    if (const auto block = find_block(configuration)) {
-        std::string text(configuration);
-        return text.erase(block->begin, block->end - block->begin);
-    }
-    return without_own_settings(configuration);
 }
 
 } // namespace holdfast::postgres

@@ -72,9 +72,4 @@ std::string recovery_lines(const RecoverySettings& settings);
 // them as Holdfast's, in place of those of an earlier call. `lines` ends with a line break or is empty.
 std::string with_recovery_lines(std::string_view configuration, std::string_view lines);
 
-// The configuration as it was before with_recovery_lines, to the byte. When the marks are gone, because ALTER
-// SYSTEM has rewritten the file, the settings themselves are taken out: those that recovery_lines writes of
-// its own, but not those of `more`.
-std::string without_recovery_lines(std::string_view configuration);
-
 } // namespace holdfast::postgres

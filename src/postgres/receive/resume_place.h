@@ -1,4 +1,5 @@
-// Where a receiver begins whose spool is empty, when the archive has log already.
+// Where a receiver goes on by what the archive has: when its spool is empty, or the server has removed what
+// comes next.
 #pragma once
 
 #include "postgres/archive/wal_archive.h"
@@ -16,7 +17,14 @@ namespace holdfast::postgres {
 std::optional<WalPosition> place_behind_archive(const WalArchive& archive, LogServer& server,
                                                 const CallOptions& call);
 
-// The newest position that `slices` have, without regard to gaps before it; `theirs` contains its timeline.
-std::optional<WalPosition> newest_position(std::span<const LogSliceId> slices, const TimelineHistory& theirs);
+// How far the archive leads from `at` without a gap, by slices whose writers count.
+Lsn archived_from(const WalArchive& archive, WalPosition at, const CallOptions& call = {});
+
+// The one of `slices` that reaches farthest, without regard to gaps before it; `theirs` contains its
+// timeline.
+std::optional<LogSliceId> newest_slice(std::span<const LogSliceId> slices, const TimelineHistory& theirs);
+// The same of those whose writers count.
+std::optional<LogSliceId> newest_slice(const WalArchive& archive, const TimelineHistory& theirs,
+                                       const CallOptions& call = {});
 
 } // namespace holdfast::postgres

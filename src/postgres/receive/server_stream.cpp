@@ -104,7 +104,7 @@ void ServerStream::keep_up(bool more_waits) {
     const bool synced = unsynced_bytes_ > 0 && (at_once || unsynced_bytes_ >= sync_bytes ||
                                                 now() - unsynced_since_ >= sync_interval);
     if (synced) {
-        tools_.spool.sync();
+        tools_.spool.sync(!tools_.settings.synchronous);
         unsynced_bytes_ = 0;
     }
     // Otherwise the shipper looks by itself every now and then.

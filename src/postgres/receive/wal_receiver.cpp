@@ -1,8 +1,8 @@
 #include "postgres/receive/wal_receiver.h"
 
 #include "base/error.h"
+#include "postgres/receive/final_error.h"
 #include "postgres/receive/resume_place.h"
-#include "repository/log/log_path.h"
 
 #include <algorithm>
 #include <thread>
@@ -27,20 +27,8 @@ std::string place_for_spool(const ReceiveSettings& settings) {
     return receive_directory(settings.spool_directory);
 }
 
-// Waiting does not help, whatever was received before.
-bool is_final(const Error& error) {
-    switch (error.code()) {
-    case ErrorCode::already_exists:
-    case ErrorCode::usage:
-    case ErrorCode::internal:
-        return true;
-    default:
-        return false;
-    }
-}
-
 // What the log in the spool is of, once what may be anything was cut off its end: when the machine itself had
-// stopped, what was not synced.
+// stopped, what was not synced. All that stays is durable then.
 std::optional<std::uint64_t> look_into(WalSpool& spool, const std::optional<ReceiveState>& before,
                                        Logger& logger) {
     const std::optional<SegmentHeader> of = spool.header();
@@ -49,6 +37,8 @@ std::optional<std::uint64_t> look_into(WalSpool& spool, const std::optional<Rece
         if (const std::uint64_t dropped = spool.drop_what_was_not_synced(); dropped > 0)
             logger.info("the end of the spool is asked for again", {{"bytes", dropped}});
     }
+    // What the run before has appended may be on its way to the disk.
+    spool.sync();
     return of->system_identifier;
 }
 
@@ -93,7 +83,7 @@ void WalReceiver::receive() {
             delay = spool_.end() > before ? settings_.first_reconnect : delay;
         } catch (const Error& error) {
             if (stop_.stop_requested()) break;
-            if (is_final(error) || (!received_once_ && !error.retryable())) {
+            if (ends_receiving(error, received_once_)) {
                 finish_storing();
                 throw;
             }
@@ -225,19 +215,11 @@ void WalReceiver::enter(LogServer& server, WalPosition place) {
     archive_.notice();
 }
 
-Lsn WalReceiver::archived_from(WalPosition at) const {
-    const std::optional<WalArchive> archive = archive_.archive();
-    if (!archive) return at.lsn;
-    const WalRange range{at.timeline, at.lsn, Lsn{UINT64_MAX}};
-    const std::vector<PathStep> path =
-        find_path(archive->slices_of(range, {.stop = stop_}), {at.timeline, at.lsn.value, UINT64_MAX});
-    return path.empty() ? at.lsn : Lsn{path.back().end};
-}
-
 void WalReceiver::pass_gap(LogServer& server) {
     const WalPosition at = spool_.end().value();
     archive_.wait_until_known(settings_.open_patience, stop_);
-    const Lsn covered = archived_from(at);
+    const std::optional<WalArchive> archive = archive_.archive();
+    const Lsn covered = archive ? archived_from(*archive, at, {.stop = stop_}) : at.lsn;
     // Somebody else has archived what follows ('holdfast wal push', or an earlier receiver).
     const Lsn behind = segment_begin(covered, server.segment_bytes());
     if (behind > at.lsn) {

@@ -33,7 +33,6 @@ class WalReceiver {
     void enter(LogServer& server, WalPosition place);
     // The server no longer has what comes next: goes on behind it.
     void pass_gap(LogServer& server);
-    Lsn archived_from(WalPosition at) const;
     void tell_gap(const LogGap& gap);
     void tell_not_received(const Error& error);
     bool spool_is_full() const;

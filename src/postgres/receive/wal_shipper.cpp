@@ -17,6 +17,7 @@ constexpr std::size_t read_bytes = std::size_t{1} << 20;
 constexpr std::uint64_t lead_in_bytes = std::uint64_t{1} << 20;
 constexpr auto longest_wait = std::chrono::milliseconds(500);
 constexpr const char* undecodable = "undecodable";
+constexpr const char* not_understood = "not understood";
 constexpr const char* two_histories = "two histories";
 constexpr const char* two_contents = "two contents";
 
@@ -199,7 +200,7 @@ void WalShipper::lead_in(Attempt& attempt, const SpoolRun& run) {
 void WalShipper::ship_history(Attempt& attempt, TimelineId timeline) {
     const std::optional<std::string> text = spool_.history(timeline);
     if (!text) return;
-    if (const auto known = archive_.history_text(timeline)) {
+    if (const auto known = archive_.known_history(timeline)) {
         if (TimelineHistory::parse(timeline, *known) == TimelineHistory::parse(timeline, *text)) return;
         alarms_.raise(
             two_histories,
@@ -233,6 +234,12 @@ void WalShipper::submit(Attempt& attempt, CutSlice slice, bool flush) {
     if (const auto& broken = attempt.slicer->broken()) {
         alarms_.raise(undecodable, fmt::format("the log does not decode from {} on: {}", broken->at.str(),
                                                broken->detail));
+    }
+    if (const std::string& refused = attempt.slicer->refused(); !refused.empty()) {
+        alarms_.raise(not_understood,
+                      fmt::format("the log has a record that is not understood, so that the next snapshot "
+                                  "reads everything: {}",
+                                  refused));
     }
     if (!history && Lsn{slice.range.begin} < attempt.known_end && is_there(slice)) return stored(slice.range);
     attempt.upload.add(std::move(slice));

@@ -40,7 +40,7 @@ bool is_segment_file(const std::string& name) {
 } // namespace
 
 WalSpool::WalSpool(std::string directory)
-    : directory_(std::move(directory)), lock_(lock_directory(directory_)) {
+    : directory_(std::move(directory)), lock_(lock_directory(directory_)), mark_(directory_ + "/synced") {
     load();
 }
 
@@ -89,7 +89,16 @@ void WalSpool::load() {
         bytes_ += size;
     }
     const auto& [last, size] = *segments_.rbegin();
-    end_ = synced_ = WalPosition{last.timeline, last.lsn + size};
+    end_ = WalPosition{last.timeline, last.lsn + size};
+    const SpoolRun run = runs().back();
+    synced_ = WalPosition{run.timeline, known_synced(run)};
+}
+
+// In a run, which was begun with all before it synced.
+Lsn WalSpool::known_synced(const SpoolRun& run) const {
+    const std::optional<WalPosition>& mark = mark_.position();
+    if (!mark || mark->timeline != run.timeline) return run.begin;
+    return std::clamp(mark->lsn, run.begin, run.end);
 }
 
 std::optional<SegmentHeader> WalSpool::header() const {
@@ -125,10 +134,10 @@ std::uint64_t WalSpool::drop_what_was_not_synced() {
         if (size == 0 || !reader.feed(ByteView(piece).first(size))) break;
         at = at + size;
     }
-    const Lsn kept = std::clamp(reader.last_end(), run.begin, run.end);
+    const Lsn kept = std::clamp(reader.last_end(), known_synced(run), run.end);
     const std::uint64_t dropped = run.end - kept;
     if (dropped > 0) cut_to({run.timeline, kept});
-    synced_ = end_;
+    sync();
     return dropped;
 }
 
@@ -167,6 +176,8 @@ void WalSpool::begin_run(WalPosition at) {
     writing_ = open_file(path_of(at), O_RDWR | O_CREAT | O_TRUNC, 0600);
     writing_segment_ = at;
     sync_directory(directory_);
+    // Of what was there before at this place, should somebody have removed it, nothing is promised.
+    mark_.write(at);
     const std::scoped_lock lock(mutex_);
     segments_[at] = 0;
     end_ = synced_ = at;
@@ -196,12 +207,16 @@ void WalSpool::append(ByteView bytes) {
     }
 }
 
-void WalSpool::sync() {
-    if (!end_ || synced_ == end_) return;
+void WalSpool::sync(bool promised) {
+    if (!end_) return;
+    const bool known = !promised || mark_.position() == end_;
+    if (synced_ == end_ && known) return;
+    if (!writing_ && synced_ != end_) sync_what_was_there();
     try {
         if (writing_ && ::fdatasync(writing_.get()) != 0)
             throw system_error(errno, path_of(writing_segment_));
         if (new_names_) sync_directory(directory_);
+        if (!known) mark_.write(*end_);
     } catch (...) {
         // Which of the pages reached the disk, and whether the next attempt would tell, is not known.
         cut_to(*synced_);
@@ -210,6 +225,18 @@ void WalSpool::sync() {
     new_names_ = false;
     const std::scoped_lock lock(mutex_);
     synced_ = end_;
+}
+
+// The segment that an earlier run was writing; all before it were synced when they were full.
+void WalSpool::sync_what_was_there() {
+    std::string path;
+    {
+        const std::scoped_lock lock(mutex_);
+        path = path_of(segments_.rbegin()->first);
+    }
+    const FileDescriptor last = open_file(path, O_RDWR);
+    if (::fdatasync(last.get()) != 0) throw system_error(errno, path);
+    sync_directory(directory_);
 }
 
 void WalSpool::put_history(TimelineId timeline, std::string_view text) {

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "base/file_descriptor.h"
-#include "postgres/receive/wal_position.h"
+#include "postgres/receive/synced_mark.h"
 #include "postgres/wal/wal_reader.h"
 
 #include <map>
@@ -41,7 +41,9 @@ class WalSpool {
     std::uint64_t segment_bytes() const { return segment_bytes_; }
 
     // After the machine itself had stopped, not only the process: what was not synced may be anything.
-    // Follows the records of the last run and cuts it where they end. Returns the bytes that were dropped.
+    // Follows the records of the last run and cuts it where they end, but never before what is known to have
+    // been synced, whether it decodes or not: that may have been acknowledged. Returns the bytes that were
+    // dropped.
     std::uint64_t drop_what_was_not_synced();
 
     // Appends begin here: the start of a segment of which nothing is there. What was appended before is
@@ -49,9 +51,11 @@ class WalSpool {
     void begin_run(WalPosition at);
     // At end(). Throws the system's error; the spool then ends where it ended.
     void append(ByteView bytes);
-    // Makes durable what was appended. When that fails, the spool is cut back to what is durable for certain,
-    // and the system's error is thrown: its end has moved back.
-    void sync();
+    // Makes durable what was appended, and unless `promised` is false, that this is known after the machine
+    // itself has stopped: only then may it be acknowledged in place of the archive. When that fails, the
+    // spool is cut back to what is durable for certain, and the system's error is thrown: its end has moved
+    // back.
+    void sync(bool promised = true);
     // Durable when it returns.
     void put_history(TimelineId timeline, std::string_view text);
 
@@ -74,7 +78,9 @@ class WalSpool {
     void load();
     std::uint64_t find_segment_bytes(const std::vector<std::string>& names) const;
     SpoolRun last_run() const;
+    Lsn known_synced(const SpoolRun& run) const;
     void cut_to(WalPosition end);
+    void sync_what_was_there();
 
     const std::string directory_;
     FileDescriptor lock_;
@@ -86,6 +92,7 @@ class WalSpool {
     std::optional<WalPosition> end_;
     std::optional<WalPosition> synced_;
 
+    SyncedMark mark_;
     FileDescriptor writing_;
     WalPosition writing_segment_;
     bool new_names_ = false; // the directory is to be synced too

@@ -40,6 +40,12 @@ Timestamp from_unix_microseconds(std::int64_t time_us) {
     return Timestamp(std::chrono::microseconds(time_us));
 }
 
+std::vector<LogSliceId> LogChain::slices() const {
+    std::vector<LogSliceId> all;
+    for (const PathStep& step : steps) all.push_back(step.slice);
+    return all;
+}
+
 LogChain LogChain::up_to(Lsn position) const {
     LogChain part{{}, begin, begin, {}};
     for (const PathStep& step : steps) {
@@ -94,17 +100,21 @@ std::optional<Lsn> last_record_of(const RecoverySource& source, std::span<const 
 
 std::optional<std::size_t> step_with_commit_after(const RecoverySource& source,
                                                   std::span<const PathStep> steps, Timestamp time) {
-    const auto is_after = [&](std::size_t i) {
+    // Of a timeline that was left, the slice may have commits behind the end of its step: no server sees
+    // them.
+    const auto tells = [&](std::size_t i) {
         const WalDetails details = source.details(steps[i].slice);
-        return details.last_commit_us != 0 && from_unix_microseconds(details.last_commit_us) > time;
+        return details.last_commit_us != 0 && details.last_commit_end.value <= steps[i].end;
+    };
+    const auto is_after = [&](std::size_t i) {
+        return tells(i) && from_unix_microseconds(source.details(steps[i].slice).last_commit_us) > time;
     };
     // Slices without commits say nothing: the answer of the next one that has some counts for them.
     std::size_t low = 0, high = steps.size();
     while (low < high) {
         std::size_t middle = low + (high - low) / 2;
         std::size_t with_commits = middle;
-        while (with_commits < high && source.details(steps[with_commits].slice).last_commit_us == 0)
-            ++with_commits;
+        while (with_commits < high && !tells(with_commits)) ++with_commits;
         if (with_commits == high || is_after(with_commits)) {
             high = middle;
         } else {

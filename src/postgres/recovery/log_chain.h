@@ -18,6 +18,7 @@ struct LogChain {
     std::optional<Lsn> next;
 
     std::uint64_t bytes() const { return end - begin; }
+    std::vector<LogSliceId> slices() const;
     // As much of it as reaches up to `position`, whole slices.
     LogChain up_to(Lsn position) const;
 };

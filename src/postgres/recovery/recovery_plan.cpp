@@ -19,6 +19,8 @@ struct Overloaded : Handlers... {
 
 Lsn end_of(const Snapshot& snapshot) { return Lsn{snapshot.log->range.end}; }
 
+bool is_complete(const Snapshot& snapshot) { return snapshot.state == SnapshotState::complete; }
+
 // One plan, once.
 class Planner {
   public:
@@ -33,13 +35,16 @@ class Planner {
         std::visit([&](const auto& target) { plan_for(target); }, request_.target);
         plan_.snapshot_bytes = plan_.snapshot.totals.bytes;
         plan_.log_bytes = plan_.log.bytes();
-        if (plan_.snapshot.state != SnapshotState::complete) {
+        if (!is_complete(plan_.snapshot)) {
             plan_.notes.push_back(
                 fmt::format("snapshot {} is {}: not everything could be read when it was made",
                             plan_.snapshot.id.hex(), to_string(plan_.snapshot.state)));
         }
         return std::move(plan_);
     }
+
+    // By their names.
+    const std::vector<LogSliceId>& looked_at() const { return looked_at_; }
 
   private:
     // --- The history, and the snapshots on it -------------------------------------------------------------
@@ -100,15 +105,30 @@ class Planner {
         return found;
     }
 
-    // The newest for which `fits`; null when there is none.
+    // The newest for which `fits`, but one that is complete if the log leads from it past those that are not;
+    // null when there is none.
     template <typename Fits>
-    const Snapshot* newest(Fits fits) const {
+    const Snapshot* newest(Fits fits) {
         const std::vector<const Snapshot*> snapshots = snapshots_of(history_);
-        const auto found = std::find_if(snapshots.rbegin(), snapshots.rend(),
-                                        [&](const Snapshot* snapshot) { return fits(*snapshot); });
-        return found == snapshots.rend() ? nullptr : *found;
+        const auto find = [&](auto&& wanted) -> const Snapshot* {
+            const auto found = std::find_if(snapshots.rbegin(), snapshots.rend(),
+                                            [&](const Snapshot* snapshot) { return wanted(*snapshot); });
+            return found == snapshots.rend() ? nullptr : *found;
+        };
+        const Snapshot* any = find(fits);
+        const Snapshot* whole =
+            find([&](const Snapshot& snapshot) { return is_complete(snapshot) && fits(snapshot); });
+        if (any == whole || whole == nullptr) return any;
+        const LogChain chain =
+            follow_log(source_, history_, Lsn{whole->log->range.begin}, Lsn{any->log->range.end});
+        looked_at_ = chain.slices();
+        if (chain.end < end_of(*any)) return any;
+        plan_.notes.push_back(
+            fmt::format("snapshot {} is newer, and {}: {}, which is complete, is used, with the log since",
+                        any->id.hex(), to_string(any->state), whole->id.hex()));
+        return whole;
     }
-    const Snapshot& newest() const {
+    const Snapshot& newest() {
         return *newest([](const Snapshot&) { return true; });
     }
 
@@ -116,6 +136,7 @@ class Planner {
     void use(const Snapshot& snapshot) {
         plan_.snapshot = snapshot;
         plan_.log = follow_log(source_, history_, Lsn{snapshot.log->range.begin});
+        looked_at_ = plan_.log.slices();
         if (plan_.log.end < end_of(snapshot)) {
             refuse(fmt::format("snapshot {} needs the log up to {}, and {}", snapshot.id.hex(),
                                end_of(snapshot).str(), missing()));
@@ -242,9 +263,8 @@ class Planner {
     ArchivedRestorePoint find_point(const std::string& name) {
         const std::vector<const Snapshot*> snapshots = snapshots_of(history_);
         const LogChain all = whole_log(snapshots);
-        std::vector<LogSliceId> slices;
-        for (const PathStep& step : all.steps) slices.push_back(step.slice);
-        if (source_.fetch_details) source_.fetch_details(slices);
+        looked_at_ = all.slices();
+        if (source_.fetch_details) source_.fetch_details(looked_at_);
         std::vector<ArchivedRestorePoint> found;
         for (const PathStep& step : all.steps) {
             for (const ArchivedRestorePoint& point : source_.details(step.slice).restore_points) {
@@ -299,13 +319,24 @@ class Planner {
     const RecoverySource& source_;
     const RecoveryRequest& request_;
     RecoveryPlan plan_;
+    std::vector<LogSliceId> looked_at_;
     const TimelineHistory history_;
 };
 
 } // namespace
 
+// By names first, which tell of many slices at once; then those that it comes to are asked.
 RecoveryPlan plan_recovery(const RecoverySource& source, const RecoveryRequest& request) {
-    return Planner(source, request).plan();
+    RecoverySource counting = source;
+    for (;;) {
+        Planner planner(counting, request);
+        try {
+            RecoveryPlan plan = planner.plan();
+            if (!counting.drop_refused(plan.log.slices())) return plan;
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::not_found || !counting.drop_refused(planner.looked_at())) throw;
+        }
+    }
 }
 
 std::string describe(const RecoveryTarget& target) {

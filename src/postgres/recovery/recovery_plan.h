@@ -11,7 +11,8 @@ struct RecoveryRequest {
     bool inclusive = true; // of a time, position or transaction
     // Nothing: the newest timeline that a snapshot leads to; for RecoverToConsistency that of the snapshot.
     std::optional<TimelineId> timeline{};
-    // Nothing: the newest that ends at or before the target.
+    // Nothing: the newest complete one that ends at or before the target; a newer one that is not complete
+    // only where the log does not lead past it.
     std::optional<RunId> snapshot{};
 };
 
@@ -35,7 +36,8 @@ struct RecoveryPlan {
     std::vector<std::string> notes;
 };
 
-// Throws Error(usage) for what cannot be asked, and Error(not_found) when the target cannot be reached: the
+// The slices that the plan uses are asked whether they count, and it does without those that do not. Throws
+// Error(usage) for what cannot be asked, and Error(not_found) when the target cannot be reached: the
 // message says why (which log is missing), the hint which times can be had.
 RecoveryPlan plan_recovery(const RecoverySource& source, const RecoveryRequest& request);
 

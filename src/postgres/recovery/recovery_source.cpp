@@ -23,15 +23,7 @@ class KnownDetails {
     KnownDetails(WalArchive archive, Logger& logger, CallOptions call)
         : archive_(std::move(archive)), logger_(logger), call_(std::move(call)) {}
 
-    WalDetails of(const LogSliceId& slice) {
-        {
-            const std::scoped_lock lock(mutex_);
-            if (const auto found = known_.find(slice); found != known_.end()) return found->second;
-        }
-        WalDetails details = read(slice);
-        const std::scoped_lock lock(mutex_);
-        return known_.emplace(slice, std::move(details)).first->second;
-    }
+    WalDetails of(const LogSliceId& slice) { return known(slice).details; }
 
     void fetch(std::span<const LogSliceId> slices) {
         std::vector<std::string> names;
@@ -42,18 +34,49 @@ class KnownDetails {
         }
         for_each_at_once(names, requests_at_once, call_.stop,
                          [&](const std::string& name, const std::stop_token&) {
-                             if (const auto slice = LogSliceId::from_name(name)) of(*slice);
+                             if (const auto slice = LogSliceId::from_name(name)) known(*slice);
                          });
     }
 
+    std::vector<LogSliceId> refused(std::span<const LogSliceId> slices) {
+        fetch(slices);
+        std::vector<LogSliceId> refused;
+        for (const LogSliceId& slice : slices)
+            if (!known(slice).counts) refused.push_back(slice);
+        return refused;
+    }
+
   private:
-    WalDetails read(const LogSliceId& slice) {
+    struct Known {
+        WalDetails details;
+        bool counts = true;
+    };
+
+    Known known(const LogSliceId& slice) {
+        {
+            const std::scoped_lock lock(mutex_);
+            if (const auto found = known_.find(slice); found != known_.end()) return found->second;
+        }
+        Known known = read(slice);
+        const std::scoped_lock lock(mutex_);
+        return known_.emplace(slice, std::move(known)).first->second;
+    }
+
+    Known read(const LogSliceId& slice) const {
+        Bytes details;
         try {
-            return archive_.details(slice, call_);
+            details = archive_.reader().info(slice, call_).details;
         } catch (const Error& error) {
-            if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::not_found &&
-                error.code() != ErrorCode::access_denied)
-                throw;
+            if (!archive_.reader().is_refusal(slice, error, call_)) throw;
+            logger_.warning("a slice of the log does not count",
+                            {{"slice", slice.name()}, {"reason", error.message()}});
+            return {{}, false};
+        }
+        try {
+            return {decode_wal_details(details, slice.name()), true};
+        } catch (const Error& error) {
+            // Its bytes may be good all the same.
+            if (error.code() != ErrorCode::corrupt) throw;
             logger_.warning("a slice of the log says nothing of itself",
                             {{"slice", slice.name()}, {"reason", error.message()}});
             return {};
@@ -64,7 +87,7 @@ class KnownDetails {
     Logger& logger_;
     const CallOptions call_;
     std::mutex mutex_;
-    std::map<LogSliceId, WalDetails> known_;
+    std::map<LogSliceId, Known> known_;
 };
 
 WalArchive archive_of(const Repository& repository, const std::string& source,
@@ -97,6 +120,13 @@ std::vector<TimelineId> RecoverySource::timelines() const {
     return {all.rbegin(), all.rend()};
 }
 
+bool RecoverySource::drop_refused(std::span<const LogSliceId> used) {
+    if (!refused) return false;
+    const std::vector<LogSliceId> wrong = refused(used);
+    for (const LogSliceId& slice : wrong) std::erase(slices, slice);
+    return !wrong.empty();
+}
+
 RecoverySource load_recovery_source(const Repository& repository, const std::string& source,
                                     const std::optional<RunId>& snapshot, const CallOptions& call) {
     RecoverySource result;
@@ -118,6 +148,7 @@ RecoverySource load_recovery_source(const Repository& repository, const std::str
     const auto known = std::make_shared<KnownDetails>(archive, repository.logger(), call);
     result.details = [known](const LogSliceId& slice) { return known->of(slice); };
     result.fetch_details = [known](std::span<const LogSliceId> slices) { known->fetch(slices); };
+    result.refused = [known](std::span<const LogSliceId> slices) { return known->refused(slices); };
     result.summary = [archive, call](const LogSliceId& slice) {
         return archive.reader().summary(slice, call);
     };

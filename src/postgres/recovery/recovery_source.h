@@ -29,6 +29,9 @@ struct RecoverySource {
     std::function<WalDetails(const LogSliceId&)> details;
     // Makes many known at once, because each is a request to the store. May be empty.
     std::function<void(std::span<const LogSliceId>)> fetch_details;
+    // Those that do not count, whatever their names say: gone, damaged where they begin, or of somebody who
+    // may not write here. Also makes known what the others say of themselves. Empty: all count.
+    std::function<std::vector<LogSliceId>(std::span<const LogSliceId>)> refused;
     // The change map of a slice, encoded (empty: it has none), and its bytes. Throw what LogReader throws.
     std::function<Bytes(const LogSliceId&)> summary;
     std::function<Bytes(const LogSliceId&)> content;
@@ -37,6 +40,9 @@ struct RecoverySource {
     TimelineHistory history_of(TimelineId timeline) const;
     // Those that have snapshots, log or a history, newest first.
     std::vector<TimelineId> timelines() const;
+    // Takes out of `slices` what does not count of `used`; false when all does. What was made of names alone
+    // is then made anew.
+    bool drop_refused(std::span<const LogSliceId> used);
 };
 
 // Looks at the archive that `snapshot` names, else at that of the newest snapshot of the source. The

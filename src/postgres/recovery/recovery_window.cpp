@@ -8,11 +8,11 @@ namespace holdfast::postgres {
 
 namespace {
 
-// What one history yields.
+// What one history yields. The slices that it counts on are added to `used`.
 class Ranges {
   public:
-    Ranges(const RecoverySource& source, TimelineId timeline)
-        : source_(source), history_(source.history_of(timeline)) {}
+    Ranges(const RecoverySource& source, TimelineId timeline, std::vector<LogSliceId>& used)
+        : source_(source), history_(source.history_of(timeline)), used_(used) {}
 
     RecoveryWindow find() {
         for (const Snapshot* snapshot : snapshots_on(source_, history_)) take(*snapshot);
@@ -27,6 +27,7 @@ class Ranges {
         if (open_ && log.begin >= open_->begin.value && log.end <= open_->end.value)
             return window_.ranges.back().snapshots.push_back(snapshot.id);
         const LogChain chain = follow_log(source_, history_, Lsn{log.begin});
+        std::ranges::copy(chain.slices(), std::back_inserter(used_));
         if (chain.end.value < log.end) {
             window_.without_log.push_back(snapshot.id);
             if (!open_ && window_.ranges.empty()) first_broken_ = chain;
@@ -35,6 +36,7 @@ class Ranges {
         close_before(snapshot);
         open_ = chain;
         const LogChain behind = follow_log(source_, history_, Lsn{log.end});
+        std::ranges::copy(behind.slices(), std::back_inserter(used_));
         const auto commit = last_commit_of(source_, behind.steps);
         window_.ranges.push_back({history_.timeline(),
                                   Lsn{log.end},
@@ -61,6 +63,7 @@ class Ranges {
 
     const RecoverySource& source_;
     const TimelineHistory history_;
+    std::vector<LogSliceId>& used_;
     RecoveryWindow window_;
     std::optional<LogChain> open_; // of the last range
     std::optional<LogChain> first_broken_;
@@ -93,30 +96,11 @@ std::optional<MissingHistory> missing_history(const RecoverySource& source, Time
     return missing;
 }
 
-} // namespace
-
-std::vector<const Snapshot*> snapshots_on(const RecoverySource& source, const TimelineHistory& history) {
-    std::vector<const Snapshot*> found;
-    for (const Snapshot& snapshot : source.snapshots) {
-        const auto part = history.part_of(snapshot.log->range.branch);
-        if (part && (!part->end || snapshot.log->range.end <= part->end->value)) found.push_back(&snapshot);
-    }
-    std::ranges::sort(found, [](const Snapshot* a, const Snapshot* b) {
-        if (a->log->range.end != b->log->range.end) return a->log->range.end < b->log->range.end;
-        return newer(*b, *a);
-    });
-    return found;
-}
-
-RecoveryWindow recovery_window(const RecoverySource& source, TimelineId timeline) {
-    return Ranges(source, timeline).find();
-}
-
-RecoveryWindow recovery_window(const RecoverySource& source) {
+RecoveryWindow whole_window(const RecoverySource& source, std::vector<LogSliceId>& used) {
     RecoveryWindow all;
     std::vector<TimelineId> told_of;
     for (const TimelineId timeline : source.timelines()) {
-        RecoveryWindow window = recovery_window(source, timeline);
+        RecoveryWindow window = Ranges(source, timeline, used).find();
         std::erase_if(window.ranges, [&](const RecoverableRange& range) {
             return is_shared(source, timeline, range.end, told_of);
         });
@@ -133,6 +117,43 @@ RecoveryWindow recovery_window(const RecoverySource& source) {
     }
     return all;
 }
+
+// What `find` makes of the slices whose writers count: by names first, then without those that it counted on
+// in vain.
+template <typename Find>
+RecoveryWindow of_what_counts(const RecoverySource& source, Find&& find) {
+    RecoverySource counting = source;
+    for (;;) {
+        std::vector<LogSliceId> used;
+        RecoveryWindow window = find(counting, used);
+        std::ranges::sort(used);
+        used.erase(std::ranges::unique(used).begin(), used.end());
+        if (!counting.drop_refused(used)) return window;
+    }
+}
+
+} // namespace
+
+std::vector<const Snapshot*> snapshots_on(const RecoverySource& source, const TimelineHistory& history) {
+    std::vector<const Snapshot*> found;
+    for (const Snapshot& snapshot : source.snapshots) {
+        const auto part = history.part_of(snapshot.log->range.branch);
+        if (part && (!part->end || snapshot.log->range.end <= part->end->value)) found.push_back(&snapshot);
+    }
+    std::ranges::sort(found, [](const Snapshot* a, const Snapshot* b) {
+        if (a->log->range.end != b->log->range.end) return a->log->range.end < b->log->range.end;
+        return newer(*b, *a);
+    });
+    return found;
+}
+
+RecoveryWindow recovery_window(const RecoverySource& source, TimelineId timeline) {
+    return of_what_counts(source, [&](const RecoverySource& counting, std::vector<LogSliceId>& used) {
+        return Ranges(counting, timeline, used).find();
+    });
+}
+
+RecoveryWindow recovery_window(const RecoverySource& source) { return of_what_counts(source, whole_window); }
 
 std::optional<Timestamp> RecoveryWindow::earliest() const {
     if (ranges.empty()) return std::nullopt;

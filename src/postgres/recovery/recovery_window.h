@@ -52,6 +52,7 @@ struct RecoveryWindow {
     std::optional<Timestamp> latest() const;
 };
 
+// Each slice that it counts on is asked once whether it counts, which is a small request to the store.
 RecoveryWindow recovery_window(const RecoverySource& source);
 // What is on the way to `timeline` alone.
 RecoveryWindow recovery_window(const RecoverySource& source, TimelineId timeline);

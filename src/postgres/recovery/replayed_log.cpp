@@ -180,13 +180,8 @@ class Looking {
             if (steps_[i].end <= start) continue;
             try {
                 const LogSliceId& slice = steps_[i].slice;
-                const Bytes content = source_.content(slice);
-                const std::uint64_t begin =
-                    std::max(start, i == 0 ? slice.range.begin : steps_[i].begin) - slice.range.begin;
-                const std::uint64_t bytes = steps_[i].end - slice.range.begin - begin;
-                if (begin + bytes > content.size())
-                    throw Error(ErrorCode::corrupt, "it has less than its name says");
-                reader.feed(ByteView(content).subspan(begin, bytes));
+                const std::uint64_t begin = std::max(start, i == 0 ? slice.range.begin : steps_[i].begin);
+                reader.feed(content_of({slice.range.branch, begin, steps_[i].end}));
             } catch (const Error& error) {
                 if (!is_unreadable(error)) throw;
                 unread(i, end, error.message());
@@ -197,9 +192,43 @@ class Looking {
         return reader.end() ? std::optional(reader.end()->at) : std::nullopt;
     }
 
+    // From whichever slices it can be had, as it is fetched for a server.
+    Bytes content_of(const LogRange& range) const {
+        std::vector<LogSliceId> slices;
+        std::ranges::copy_if(source_.slices, std::back_inserter(slices), [&](const LogSliceId& slice) {
+            return slice.range.branch == range.branch && slice.range.begin < range.end &&
+                   slice.range.end > range.begin;
+        });
+        Bytes bytes;
+        for (LogRange rest = range; rest.begin < rest.end;) {
+            const std::vector<PathStep> path = find_path(slices, rest);
+            if (path.empty()) throw Error(ErrorCode::corrupt, "no slice has it any more");
+            const PathStep& step = path.front();
+            try {
+                const Bytes content = source_.content(step.slice);
+                if (content.size() != step.slice.range.end - step.slice.range.begin)
+                    throw Error(ErrorCode::corrupt, "it has not the length that its name says");
+                const auto first =
+                    content.begin() + static_cast<std::ptrdiff_t>(step.begin - step.slice.range.begin);
+                bytes.insert(bytes.end(), first, first + static_cast<std::ptrdiff_t>(step.end - step.begin));
+                rest.begin = step.end;
+            } catch (const Error& error) {
+                if (!is_unreadable(error)) throw;
+                std::erase(slices, LogSliceId(step.slice));
+                if (find_path(slices, rest).empty()) throw;
+            }
+        }
+        return bytes;
+    }
+
     void take(const WalRecord& record, int version) {
         if (stopped_ || record.start < plan_.log.begin) return;
-        const wal_event::Event event = wal_event::event_of(record, version);
+        std::string refused;
+        const wal_event::Event event = wal_event::event_or_unknown(record, version, &refused);
+        if (!refused.empty()) {
+            found_.unread.push_back(refused);
+            return;
+        }
         if (StopPoint(plan_).is_before(record, event)) {
             stopped_ = true;
             return;

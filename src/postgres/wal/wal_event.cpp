@@ -312,4 +312,14 @@ Event event_of(const WalRecord& record, int version) {
     return event;
 }
 
+Event event_or_unknown(const WalRecord& record, int version, std::string* refused) {
+    try {
+        return event_of(record, version);
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::corrupt) throw;
+        if (refused != nullptr) *refused = error.message();
+        return UnknownFileChange{};
+    }
+}
+
 } // namespace holdfast::postgres::wal_event

@@ -156,5 +156,8 @@ using Event =
 // The meaning of `record`, written by a server of major version `version`. Throws Error(corrupt) when its
 // data are not what that version writes; a checksum was right before, so no retry helps.
 Event event_of(const WalRecord& record, int version);
+// The same for who must go on: what the other refuses is an UnknownFileChange, so that a change map with it
+// is worth nothing, and `refused`, if given, becomes why.
+Event event_or_unknown(const WalRecord& record, int version, std::string* refused = nullptr);
 
 } // namespace holdfast::postgres::wal_event

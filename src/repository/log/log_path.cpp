@@ -36,17 +36,4 @@ std::vector<PathStep> find_path(std::span<const LogSliceId> slices, const LogRan
     return path;
 }
 
-std::vector<LogRange> covered(std::span<const LogSliceId> slices, std::uint32_t branch) {
-    std::vector<LogRange> stretches;
-    for (const LogSliceId& slice : of_branch(slices, branch)) {
-        if (slice.range.begin == slice.range.end) continue;
-        if (!stretches.empty() && slice.range.begin <= stretches.back().end) {
-            stretches.back().end = std::max(stretches.back().end, slice.range.end);
-        } else {
-            stretches.push_back(slice.range);
-        }
-    }
-    return stretches;
-}
-
 } // namespace holdfast

@@ -20,7 +20,4 @@ struct PathStep {
 // overlap. Empty when none covers the first byte.
 std::vector<PathStep> find_path(std::span<const LogSliceId> slices, const LogRange& range);
 
-// The stretches of a branch that slices cover without a gap, ascending.
-std::vector<LogRange> covered(std::span<const LogSliceId> slices, std::uint32_t branch);
-
 } // namespace holdfast

@@ -269,4 +269,28 @@ void LogReader::check(const LogSliceId& slice, const CallOptions& call) const {
     context_.trust.require(name, read_object_form(name, *bytes));
 }
 
+bool LogReader::is_refusal(const LogSliceId& slice, const Error& error, const CallOptions& call) const {
+    switch (error.code()) {
+    case ErrorCode::corrupt:
+    case ErrorCode::incompatible:
+    case ErrorCode::not_found:
+        return true;
+    case ErrorCode::access_denied:
+        context_.store.get(slice.name(), ByteRange{0, 1}, call);
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool LogReader::counts(const LogSliceId& slice, const CallOptions& call) const {
+    try {
+        check_beginning(slice, call);
+        return true;
+    } catch (const Error& error) {
+        if (!is_refusal(slice, error, call)) throw;
+        return false;
+    }
+}
+
 } // namespace holdfast

@@ -1,6 +1,7 @@
 // Reading a log archive.
 #pragma once
 
+#include "base/error.h"
 #include "repository/log/slice_format.h"
 #include "repository/protocol/context.h"
 
@@ -55,6 +56,14 @@ class LogReader {
     Whole whole(const LogSliceId& slice, const CallOptions& call = {}) const;
     // Reads the whole and compares signature and digest of the object: needs no key.
     void check(const LogSliceId& slice, const CallOptions& call = {}) const;
+
+    // Whether `error`, which one of these has thrown of the slice, says that it is none that counts: gone,
+    // damaged, or of a writer who may not write here. False for what is the matter with the store or the key.
+    // Throws when the store denies the slice to us, which looks alike.
+    bool is_refusal(const LogSliceId& slice, const Error& error, const CallOptions& call = {}) const;
+    // Whether a writer who counts has written a slice of this name. Reads a few kilobytes, which prove
+    // nothing of the content, and throws what is no refusal.
+    bool counts(const LogSliceId& slice, const CallOptions& call = {}) const;
 
   private:
     struct Beginning;

@@ -1,7 +1,6 @@
 #include "repository/log/proven_path.h"
 
 #include "base/at_once.h"
-#include "base/error.h"
 
 #include <algorithm>
 #include <mutex>
@@ -12,12 +11,6 @@ namespace {
 
 constexpr unsigned requests_at_once = 16;
 
-// Whether it says something of the slice, not of the way to it.
-bool is_of_the_slice(const Error& error) {
-    return error.code() == ErrorCode::corrupt || error.code() == ErrorCode::access_denied ||
-           error.code() == ErrorCode::incompatible || error.code() == ErrorCode::not_found;
-}
-
 } // namespace
 
 void ProvenPaths::prove(const std::vector<std::string>& names, const CallOptions& call) {
@@ -25,15 +18,9 @@ void ProvenPaths::prove(const std::vector<std::string>& names, const CallOptions
     for_each_at_once(names, requests_at_once, call.stop,
                      [&](const std::string& name, const std::stop_token& stop) {
                          const LogSliceId slice = *LogSliceId::from_name(name);
-                         bool counts = true;
-                         try {
-                             reader_.check_beginning(slice, {.timeout = call.timeout, .stop = stop});
-                         } catch (const Error& error) {
-                             if (!is_of_the_slice(error)) throw;
-                             counts = false;
-                         }
+                         const bool good = reader_.counts(slice, {.timeout = call.timeout, .stop = stop});
                          const std::scoped_lock lock(mutex);
-                         (counts ? proven_ : refused_).insert(slice);
+                         (good ? proven_ : refused_).insert(slice);
                      });
 }
 

@@ -134,17 +134,6 @@ TEST_P(RecoverySettingsOnAServer, WinOverTheCopiedServersAndAreRemovedAgain) {
     EXPECT_EQ(server->query_value("SHOW holdfast.test"), odd);
     EXPECT_EQ(server->query_value("SHOW primary_slot_name"), "");
     EXPECT_EQ(server->query_value("SELECT count(*) FROM pg_file_settings WHERE error IS NOT NULL"), "0");
-
-    const std::filesystem::path configuration =
-        std::filesystem::path(server->data_directory()) / configuration_file;
-    const std::string original =
-        text_of_file(std::filesystem::path(source_.base) / configuration_file) + before;
-    EXPECT_EQ(without_recovery_lines(text_of_file(configuration)), original);
-    server->execute("ALTER SYSTEM SET work_mem = '5MB'");
-    const std::string left = without_recovery_lines(text_of_file(configuration));
-    EXPECT_NE(left.find("work_mem = '5MB'"), std::string::npos);
-    EXPECT_EQ(left.find("recovery_target"), std::string::npos);
-    EXPECT_EQ(left.find("restore_command"), std::string::npos);
 }
 
 TEST_P(RecoverySettingsOnAServer, AStandbyStaysOne) {

@@ -140,6 +140,9 @@ TEST_P(RestoreOnAServer, ItsManifestIsAcceptedAndWhatIsLeftIsHarmless) {
     const PostgresRestoreResult restored = source_.restore(what);
     EXPECT_EQ(restored.restored->files.failed, 0U);
     EXPECT_GT(restored.restored->manifest_files, 500U);
+    EXPECT_THAT(test::text_of_file(what.target + "/postgresql.auto.conf"),
+                HasSubstr(restored.plan.snapshot.log->archive.hex()))
+        << "another cluster may take the source's place before it is started";
     const auto verified = source_.server.run_tool("pg_verifybackup", {"-n", what.target});
     EXPECT_EQ(verified.exit_code, 0) << verified.out << verified.error;
     const fs::path place = what.tablespaces[0].path;

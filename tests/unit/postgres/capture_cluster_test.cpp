@@ -144,16 +144,6 @@ TEST_F(CaptureClusterTest, ChangesSinceAnotherSnapshotAreNotUsed) {
     EXPECT_EQ(difference(second), "");
 }
 
-TEST_F(CaptureClusterTest, BlocksThatWereBadAreReadAgain) {
-    const Captured first = capture();
-    const SaidChanges nothing;
-    ClusterCaptureRequest wanted = request_with(nothing, first);
-    wanted.read_anyway[large] = {3, 4, 900};
-    const std::uint64_t before = files_.bytes_read("base/5/1000");
-    capture(wanted);
-    EXPECT_EQ(files_.bytes_read("base/5/1000") - before, 3 * block_bytes);
-}
-
 TEST_F(CaptureClusterTest, ATornPageIsReadAgain) {
     unsigned torn = 0;
     files_.on_read = [&](const std::string& path, std::uint64_t offset, MutableByteView bytes,

@@ -49,9 +49,9 @@ TEST(ResumePlace, TheNewestOfTimelinesThatTheServerComesFrom) {
     slices[2].range = {2, 60, 80};
     slices[3].range = {3, 60, 500};
     const TimelineHistory two = TimelineHistory(1).branch(2, Lsn{60}, "promoted");
-    EXPECT_EQ(newest_position(slices, two), (WalPosition{2, Lsn{80}})) << "3 is another branch";
-    EXPECT_EQ(newest_position(slices, TimelineHistory(1)), (WalPosition{1, Lsn{100}}));
-    EXPECT_EQ(newest_position(slices, TimelineHistory(4)), std::nullopt);
+    EXPECT_EQ(newest_slice(slices, two), slices[2]) << "3 is another branch";
+    EXPECT_EQ(newest_slice(slices, TimelineHistory(1)), slices[0]);
+    EXPECT_EQ(newest_slice(slices, TimelineHistory(4)), std::nullopt);
 }
 
 class ArchiveSideTest : public testing::Test {

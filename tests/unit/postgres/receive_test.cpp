@@ -2,9 +2,11 @@
 #include "postgres/archive/wal_archive.h"
 #include "postgres/receive/acknowledgement.h"
 #include "postgres/receive/exposure.h"
+#include "postgres/receive/final_error.h"
 #include "postgres/receive/log_server.h"
 #include "postgres/receive/receive_state.h"
 #include "postgres/receive/wal_shipper.h"
+#include "postgres/server/server_error.h"
 #include "store/fault_store.h"
 #include "support/document_repository.h"
 #include "support/error_matchers.h"
@@ -210,6 +212,86 @@ TEST_F(SpoolTest, AfterAPowerCutOnlyRecordsThatAreWholeCount) {
     append(*spool, ByteView(log.bytes()).subspan(spool->end()->lsn - begin));
     EXPECT_EQ(content(*spool, spool->runs().at(0)), log.bytes());
     EXPECT_EQ(spool->drop_what_was_not_synced() < 10'000, true);
+}
+
+// What was synced may have been acknowledged, and then the server has forgotten it: also when it holds
+// something that does not decode.
+TEST_F(SpoolTest, AfterAPowerCutWhatWasSyncedIsKeptAndShipped) {
+    const MadeLog log(begin, 2);
+    Bytes bytes(log.bytes().begin(), log.bytes().begin() + 1'200'000);
+    bytes[300'000] ^= 1;
+    {
+        const auto spool = open();
+        spool->begin_run({1, begin});
+        append(*spool, ByteView(bytes).first(700'000));
+        spool->sync();
+        append(*spool, ByteView(bytes).subspan(700'000));
+        spool->sync();
+        append(*spool, Bytes(100'000));
+    }
+    {
+        const auto spool = open();
+        EXPECT_EQ(spool->synced(), (WalPosition{1, begin + bytes.size()}));
+        EXPECT_EQ(spool->drop_what_was_not_synced(), 100'000U);
+        EXPECT_EQ(spool->end(), (WalPosition{1, begin + bytes.size()}));
+        EXPECT_EQ(spool->synced(), spool->end());
+    }
+    const auto spool = open();
+    const WalArchive to = archive();
+    WalShipper shipper(*files.repository, to, *spool, {}, {}, alarms);
+    EXPECT_TRUE(shipper.finish({}));
+    EXPECT_EQ(archived(to, {1, begin, begin + bytes.size()}), bytes);
+}
+
+TEST_F(SpoolTest, AMarkThatAPowerCutToreLeavesTheOneBefore) {
+    const std::string place = files.scratch.file("mark");
+    const auto at = [](std::uint64_t bytes) { return WalPosition{2, begin + bytes}; };
+    {
+        SyncedMark mark(place);
+        EXPECT_EQ(mark.position(), std::nullopt);
+        for (std::uint64_t i = 1; i <= 5; ++i) mark.write(at(i));
+    }
+    Bytes file = read_file(place, 1u << 20);
+    EXPECT_EQ(SyncedMark(place).position(), at(5));
+    file[4096 + 10] ^= 1; // odd writes go there
+    std::ofstream(place, std::ios::binary) << as_text(file);
+    SyncedMark mark(place);
+    EXPECT_EQ(mark.position(), at(4));
+    mark.write(at(7));
+    EXPECT_EQ(SyncedMark(place).position(), at(7));
+}
+
+// Only the process ended: its bytes are there, but perhaps not on the disk yet.
+TEST_F(SpoolTest, WhatAnEarlierProcessLeftIsNotTakenForSynced) {
+    const MadeLog log(begin, 1);
+    {
+        const auto spool = open();
+        spool->begin_run({1, begin});
+        append(*spool, ByteView(log.bytes()).first(100'000));
+        spool->sync();
+        append(*spool, ByteView(log.bytes()).subspan(100'000));
+    }
+    const auto spool = open();
+    EXPECT_EQ(spool->synced(), (WalPosition{1, begin + 100'000}));
+    spool->sync();
+    EXPECT_EQ(spool->synced(), spool->end());
+    EXPECT_EQ(SyncedMark(path() + "/synced").position(), spool->end());
+}
+
+TEST(FinalError, IsWhatWaitingDoesNotMend) {
+    const auto said = [](const std::string& sqlstate) { return ServerError("", {sqlstate, "no", "", ""}); };
+    // Before anything was received: the way to the server.
+    for (const char* state : {"28P01", "28000", "42501", "3D000", "42704"})
+        EXPECT_TRUE(ends_receiving(said(state), false)) << state;
+    for (const char* state : {"ZZZZZ", "XX000", "57P03", "53100", "42710", "22023", "F0000"})
+        EXPECT_FALSE(ends_receiving(said(state), false)) << state;
+    for (const char* state : {"28P01", "ZZZZZ", "XX000", "42710", "42704"})
+        EXPECT_FALSE(ends_receiving(said(state), true)) << state;
+    // Ours: another cluster, what was asked for makes no sense, no slot.
+    EXPECT_TRUE(ends_receiving(Error(ErrorCode::already_exists, ""), true));
+    EXPECT_TRUE(ends_receiving(Error(ErrorCode::usage, ""), true));
+    EXPECT_TRUE(ends_receiving(Error(ErrorCode::not_found, ""), false));
+    EXPECT_FALSE(ends_receiving(Error(ErrorCode::not_found, ""), true));
 }
 
 TEST_F(SpoolTest, IsArchivedWholeThoughTheStoreFailsAgainAndAgain) {

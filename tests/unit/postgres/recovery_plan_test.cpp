@@ -127,6 +127,23 @@ TEST_F(RecoveryPlanTest, PositionsAreHeldAgainstWhereRecordsStart) {
     EXPECT_EQ(refusal(RecoverToLsn{}).code(), ErrorCode::usage);
 }
 
+TEST_F(RecoveryPlanTest, ACompleteSnapshotIsPreferredWhereTheLogLeadsFromIt) {
+    two_snapshots();
+    source.snapshots.back().state = SnapshotState::partial;
+    const RecoveryPlan made = plan(RecoverToEnd{});
+    EXPECT_EQ(made.snapshot.id, first);
+    EXPECT_THAT(begins(made), ElementsAre(16, 32, 48, 64));
+    ASSERT_THAT(made.notes, SizeIs(1));
+    EXPECT_THAT(made.notes[0], HasSubstr(second.hex()));
+    EXPECT_EQ(plan(RecoverToTime{time(31)}).snapshot.id, first);
+    request.snapshot = second;
+    EXPECT_EQ(plan(RecoverToEnd{}).snapshot.id, second) << "it is named";
+    request.snapshot.reset();
+    // What lies behind a gap can be had from the other one only.
+    std::erase_if(source.slices, [](const LogSliceId& slice) { return slice.range.begin == at(16).value; });
+    EXPECT_EQ(plan(RecoverToEnd{}).snapshot.id, second);
+}
+
 TEST_F(RecoveryPlanTest, AGapIsNamed) {
     two_snapshots();
     details.erase(source.slices[2]);
@@ -200,6 +217,14 @@ TEST_F(TimelinePlanTest, TheNewestTimelineIsFollowedThroughTheSwitch) {
     EXPECT_EQ(made.log.steps[2].slice.range.branch, 2U);
     EXPECT_EQ(made.log.end, at(64));
     EXPECT_EQ(made.last_commit, time(60));
+}
+
+// What was committed on a timeline behind the point where it was left is seen by no server that goes on to
+// the next: a plan that ended with it would have no log behind the target.
+TEST_F(TimelinePlanTest, CommitsThatWereAbandonedEndNoPlan) {
+    const RecoveryPlan made = plan(RecoverToTime{time(25)});
+    EXPECT_EQ(made.timeline, 2U);
+    EXPECT_EQ(made.log.end, at(48));
 }
 
 TEST_F(TimelinePlanTest, TheEndOfATimelineMayLieInTheNextOne) {

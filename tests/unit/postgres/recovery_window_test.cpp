@@ -1,4 +1,5 @@
 // The times that can be recovered, over archives that are made up.
+#include "postgres/recovery/log_exposure.h"
 #include "postgres/recovery/recovery_window.h"
 #include "support/made_source.h"
 
@@ -96,6 +97,43 @@ TEST_F(RecoveryWindowTest, OfAnAbandonedTimelineThatIsToldWhichOnlyItHas) {
     source.histories.clear();
     source.histories.emplace(2, TimelineHistory(1).branch(2, at(48), "promoted"));
     EXPECT_THAT(recovery_window(source).ranges, SizeIs(1));
+}
+
+class LogExposureTest : public RecoveryWindowTest {
+  protected:
+    LogExposure of(TimelineId timeline, Lsn position) {
+        return log_exposure(source, recovery_window(source), timeline, position).value();
+    }
+};
+
+TEST_F(LogExposureTest, IsWhatTheServerHasBehindTheNewestThatCanBeRecovered) {
+    EXPECT_FALSE(log_exposure(source, recovery_window(source), 1, at(50)));
+    snapshot(16, 20, 4);
+    slice(16, 32, 0, 15);
+    slice(32, 48, 16, 31);
+    EXPECT_EQ(of(1, at(48)).bytes, 0U);
+    EXPECT_EQ(of(1, at(50)).bytes, 2 * test::mebibyte);
+    EXPECT_EQ(of(1, at(50)).since, time(31));
+    slice(56, 64, 40, 50); // behind a gap it is of no use
+    EXPECT_EQ(of(1, at(64)).bytes, 16 * test::mebibyte);
+}
+
+// The window tells the newest timeline first, and of the older ones what only they have.
+TEST_F(LogExposureTest, IsOfTheTimelineThatTheServerIsOn) {
+    snapshot(16, 20, 4);
+    slice(16, 32, 0, 15);
+    slice(32, 48, 16, 31);
+    slice(32, 48, 16, 40, 2);
+    slice(48, 64, 41, 60, 2);
+    source.histories.emplace(2, TimelineHistory(1).branch(2, at(40), "promoted"));
+    ASSERT_EQ(recovery_window(source).ranges.size(), 2U);
+    EXPECT_EQ(of(2, at(64)).bytes, 0U);
+    EXPECT_EQ(of(2, at(65)).since, time(60));
+    EXPECT_EQ(of(1, at(48)).bytes, 0U);
+    EXPECT_EQ(of(1, at(49)).bytes, test::mebibyte);
+    // Promoted from 2, and nothing of it is stored yet.
+    source.histories.emplace(3, TimelineHistory(1).branch(2, at(40), "").branch(3, at(60), ""));
+    EXPECT_EQ(of(3, at(61)).bytes, test::mebibyte);
 }
 
 } // namespace

@@ -122,6 +122,22 @@ TEST_F(ReplayedLogTest, ATablespaceIsFoundWithoutReadingWhatDoesNotMakeOne) {
     EXPECT_THAT(log.unread, IsEmpty());
 }
 
+TEST_F(ReplayedLogTest, WhatADamagedSliceHadIsReadFromOthers) {
+    fill(small_segment_bytes + 300'000);
+    make_tablespace(17000, "/srv/space");
+    fill(2 * small_segment_bytes);
+    store({});
+    const LogSliceId damaged = source.slices.back();
+    store({small_segment_bytes, small_segment_bytes + 200'000, small_segment_bytes + 600'000});
+    source.content = [&, damaged](const LogSliceId& slice) {
+        if (slice == damaged) throw Error(ErrorCode::corrupt, "a planned fault");
+        return parts.at(slice).content;
+    };
+    const ReplayedLog log = look();
+    EXPECT_THAT(oids(log), ElementsAre(17000U));
+    EXPECT_THAT(log.unread, IsEmpty());
+}
+
 // As a backup does at its end: what comes before the next segment is nothing.
 TEST_F(ReplayedLogTest, ATablespaceIsFoundBehindASwitch) {
     fill(300'000);

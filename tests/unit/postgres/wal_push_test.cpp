@@ -118,6 +118,23 @@ TEST_F(WalPushTest, FilesThatAreNotWhatTheyAreCalledAreRefused) {
               PushOutcome::not_needed);
 }
 
+TEST_F(WalPushTest, ARecordThatIsNotUnderstoodDoesNotStopArchiving) {
+    test::WalWriter writer(15, small_segment_bytes, begin);
+    test::WalRecordSpec odd;
+    odd.manager = ResourceManager::transaction;
+    odd.info = 0x80;
+    odd.main_data = Bytes(3);
+    writer.add(odd);
+    Bytes bytes = writer.bytes();
+    bytes.resize(small_segment_bytes);
+    const std::string name = segment_name(1, begin, small_segment_bytes);
+    const PushReport report = push(put_file(name, bytes));
+    EXPECT_EQ(report.files.at(0).outcome, PushOutcome::stored);
+    EXPECT_TRUE(equal(fetched(name), bytes));
+    ASSERT_THAT(report.alarms, SizeIs(testing::Ge(1U)));
+    EXPECT_THAT(report.alarms, testing::Contains(testing::HasSubstr("not understood")));
+}
+
 TEST_F(WalPushTest, HistoriesComeBackAndAnotherOfTheSameTimelineRaisesAnAlarm) {
     const MadeLog log(begin, 1);
     put_file(log.name(0), log.segment(0));

@@ -1,8 +1,10 @@
 #include "postgres/archive/wal_slicer.h"
+#include "repository/log/slice_format.h"
 #include "support/wal_segments.h"
 
 #include <random>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -137,6 +139,48 @@ TEST_F(WalSlicerTest, WhatDoesNotDecodeIsArchivedAndTold) {
                                    ByteView(damaged).subspan(small_segment_bytes, small_segment_bytes)));
     EXPECT_GT(slices[1].details.commits, 0U);
     EXPECT_NE(slices[1].details.last, slices[2].details.previous);
+}
+
+// Its checksum is right, and its data are not what this version writes: an extension, or a new minor version.
+TEST_F(WalSlicerTest, ARecordThatIsNotUnderstoodCostsTheChangeMapAlone) {
+    test::WalWriter writer(15, small_segment_bytes, begin);
+    test::WalRecordSpec commit;
+    commit.manager = ResourceManager::transaction;
+    commit.xid = 7;
+    commit.info = 0x80;
+    commit.main_data = test::transaction_end_data(5'000'000, {});
+    writer.add(commit);
+    test::WalRecordSpec odd = commit;
+    odd.main_data.resize(3);
+    writer.add(odd);
+    writer.add(commit);
+    Bytes bytes = writer.bytes();
+    bytes.resize(small_segment_bytes);
+    WalSlicer slicer = make();
+    slicer.feed(bytes);
+    ASSERT_THAT(slices, SizeIs(1));
+    EXPECT_EQ(slices[0].content, bytes);
+    EXPECT_EQ(slices[0].details.commits, 2U);
+    EXPECT_FALSE(BlockChanges::decode(slices[0].summary).usable());
+    EXPECT_THAT(slicer.refused(), testing::HasSubstr("ends too early"));
+}
+
+TEST(RecordTally, TellsOfNoMoreRestorePointsThanCanBeReadBack) {
+    RecordTally tally;
+    WalRecord record{};
+    for (std::uint64_t i = 0; i < most_restore_points + 10; ++i) {
+        record.start = Lsn{1000 + 100 * i};
+        record.end = record.start + 100;
+        const std::string name = fmt::format("{:064}", i);
+        tally.add_details(record, wal_event::RestorePoint{5, name});
+    }
+    EXPECT_THAT(tally.details.restore_points, SizeIs(most_restore_points));
+    const Bytes encoded = encode_wal_details(tally.details);
+    EXPECT_LT(encoded.size(), largest_slice_info_bytes / 2);
+    EXPECT_EQ(decode_wal_details(encoded, "x"), tally.details);
+    // Of archives that have more of them.
+    for (std::uint64_t i = 0; i < 10'000; ++i) tally.details.restore_points.push_back({"n", Lsn{i}, 0});
+    EXPECT_EQ(decode_wal_details(encode_wal_details(tally.details), "x"), tally.details);
 }
 
 TEST(WalDetails, AreReadBackAndRubbishIsRefused) {

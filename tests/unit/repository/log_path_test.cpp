@@ -48,13 +48,6 @@ TEST(LogPath, TakesTheLongestOfWhatOverlaps) {
                 ElementsAre(LogRange{1, 1, 16}, LogRange{1, 16, 40}));
 }
 
-TEST(LogPath, SaysWhatIsCovered) {
-    const std::vector<LogSliceId> slices{slice(1, 0, 0),   slice(1, 0, 10),  slice(1, 2, 5),
-                                         slice(1, 10, 12), slice(1, 20, 30), slice(2, 0, 100)};
-    EXPECT_THAT(covered(slices, 1), ElementsAre(LogRange{1, 0, 12}, LogRange{1, 20, 30}));
-    EXPECT_THAT(covered(slices, 3), IsEmpty());
-}
-
 // Whatever the slices, the path goes as far as bytes are there without a gap, and no step can be left out.
 TEST(LogPath, IsRightForAnySlices) {
     std::mt19937_64 random(5);
