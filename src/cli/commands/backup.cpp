@@ -9,9 +9,9 @@
 #include "service/backup_documents.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <array>
 #include <cstdlib>
+#include <filesystem>
 
 #include <fmt/format.h>
 #include <unistd.h>

@@ -4,6 +4,7 @@
 #include "postgres/archive/wal_prefetch.h"
 #include "postgres/archive/wal_push.h"
 #include "support/document_repository.h"
+#include "support/error_matchers.h"
 #include "support/wal_segments.h"
 
 #include <filesystem>
@@ -218,17 +219,18 @@ class WalPrefetchTest : public WalPushTest {
         push((wal() / log.name(0)).string());
     }
     // As the process that fetches ahead of `number` does.
-    std::jthread prefetch_behind(std::size_t number, Duration patience) {
+    std::jthread prefetch_behind(std::size_t number, PrefetchSettings settings = {}) {
+        settings.segments = 3;
         return std::jthread([=, this](std::stop_token stop) {
             const auto turn = PrefetchTurn::take(directory);
-            const PrefetchSettings three{.segments = 3, .patience = patience};
             try {
-                prefetch_wal(*turn, archive(), log.name(number), small_segment_bytes, three, stop);
+                prefetch_wal(*turn, archive(), log.name(number), small_segment_bytes, settings, stop);
             } catch (const Error& error) {
                 EXPECT_EQ(error.code(), ErrorCode::cancelled);
             }
         });
     }
+    bool take(const std::string& name) const { return take_prefetched(directory, name, place, {}); }
     std::vector<std::string> waiting() const {
         std::vector<std::string> names;
         std::error_code ignored;
@@ -245,19 +247,19 @@ class WalPrefetchTest : public WalPushTest {
         while (waiting() != names) std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
     void expect_taken(std::size_t number) {
-        ASSERT_TRUE(take_prefetched(directory, log.name(number), place)) << number;
+        ASSERT_TRUE(take(log.name(number))) << number;
         EXPECT_TRUE(equal(read_file(place, 1u << 26), log.segment(number))) << number;
     }
 
     const MadeLog log{begin, 12};
-    const std::string directory = files.scratch.file("ahead");
+    const std::string directory = files.scratch.file("fetched/ahead");
     const std::string place = files.scratch.file("place");
 };
 
 TEST_F(WalPrefetchTest, KeepsAheadOfWhoTakesToTheEndOfTheArchive) {
-    std::jthread ahead = prefetch_behind(1, std::chrono::hours(1));
+    std::jthread ahead = prefetch_behind(1);
     wait_for(2, 4);
-    EXPECT_FALSE(take_prefetched(directory, log.name(1), place));
+    EXPECT_FALSE(take(log.name(1)));
     for (std::size_t i = 2; i < 12; ++i) {
         wait_for(i, std::min<std::size_t>(i + 2, 11));
         expect_taken(i);
@@ -267,53 +269,87 @@ TEST_F(WalPrefetchTest, KeepsAheadOfWhoTakesToTheEndOfTheArchive) {
 }
 
 TEST_F(WalPrefetchTest, WhatNobodyAsksForAnyMoreIsRemoved) {
-    std::jthread ahead = prefetch_behind(1, std::chrono::hours(1));
+    std::jthread ahead = prefetch_behind(1);
     wait_for(2, 4);
     expect_taken(3); // the one before it came from the archive itself
     wait_for(4, 6);
     ahead.request_stop();
     ahead.join();
     EXPECT_TRUE(waiting().empty());
-    prefetch_behind(1, std::chrono::milliseconds(1)).join();
+
+    const std::string signal = files.scratch.file("recovery.signal");
+    write_file_durably(signal, {});
+    std::jthread recovering = prefetch_behind(1, {.while_exists = signal});
+    wait_for(2, 4);
+    fs::remove(signal); // the server has opened
+    recovering.join();
     EXPECT_TRUE(waiting().empty());
+
+    std::jthread impatient = prefetch_behind(1, {.patience = std::chrono::milliseconds(300)});
+    wait_for(2, 4);
+    impatient.join();
+    EXPECT_TRUE(waiting().empty());
+    EXPECT_FALSE(is_prefetching(directory));
+}
+
+TEST_F(WalPrefetchTest, ARecoveryThatGoesElsewhereEndsIt) {
+    for (const std::string& elsewhere : {"00000002" + log.name(2).substr(8), log.name(0)}) {
+        std::jthread ahead = prefetch_behind(1);
+        wait_for(2, 4);
+        EXPECT_FALSE(take(elsewhere));
+        ahead.join();
+        EXPECT_TRUE(waiting().empty());
+    }
 }
 
 TEST_F(WalPrefetchTest, WhoIsFasterIsLetPass) {
-    std::jthread ahead = prefetch_behind(1, std::chrono::hours(1));
+    std::jthread ahead = prefetch_behind(1);
     wait_for(2, 4);
     // It was not there in time, and came from the archive itself.
-    EXPECT_FALSE(take_prefetched(directory, log.name(6), place));
+    EXPECT_FALSE(take(log.name(6)));
     wait_for(7, 9);
     expect_taken(7);
     ahead.request_stop();
 }
 
-TEST_F(WalPrefetchTest, OneAtATimeAndOnlyWhereItIsOfUse) {
-    EXPECT_TRUE(should_prefetch(directory, log.name(1), small_segment_bytes, 2));
-    EXPECT_FALSE(should_prefetch(directory, log.name(1), small_segment_bytes, 0));
-    {
-        const auto turn = PrefetchTurn::take(directory);
-        ASSERT_TRUE(turn);
-        EXPECT_FALSE(PrefetchTurn::take(directory));
-        EXPECT_FALSE(should_prefetch(directory, log.name(1), small_segment_bytes, 2));
-    }
-    write_file_durably(directory + "/" + log.name(2), as_bytes("killed before it was taken"));
-    EXPECT_FALSE(should_prefetch(directory, log.name(1), small_segment_bytes, 2));
-    EXPECT_TRUE(should_prefetch(directory, log.name(2), small_segment_bytes, 2));
+TEST_F(WalPrefetchTest, OneAtATime) {
+    EXPECT_FALSE(is_prefetching(directory));
+    const auto turn = PrefetchTurn::take(directory);
+    ASSERT_TRUE(turn);
+    EXPECT_FALSE(PrefetchTurn::take(directory));
+    EXPECT_TRUE(is_prefetching(directory));
 }
 
-TEST_F(WalPrefetchTest, LeftoversOfAKilledOneAreRemoved) {
+TEST_F(WalPrefetchTest, WhatAKilledOneLeftIsNeverTaken) {
+    const std::string beside = files.scratch.file("fetched/beside");
     fs::create_directories(directory);
+    fs::create_directories(beside);
     const std::string unfinished = directory + "/" + log.name(5) + ".fetching";
-    const std::string passed = directory + "/" + log.name(0);
-    const std::string of_another_timeline = directory + "/00000009" + log.name(3).substr(8);
-    for (const std::string& path : {unfinished, passed, of_another_timeline})
-        write_file_durably(path, as_bytes("left"));
-    // It is not waited for: nobody is fetching it.
-    EXPECT_FALSE(take_prefetched(directory, log.name(5), place));
-    std::jthread ahead = prefetch_behind(1, std::chrono::hours(1));
-    wait_for(6, 8);
+    const std::string whole = directory + "/" + log.name(4);
+    for (const std::string& path : {unfinished, whole, beside + "/" + log.name(4), beside + "/lock"})
+        write_file_durably(path, as_bytes("of another cluster"));
+    EXPECT_FALSE(take(log.name(4)));
+    EXPECT_FALSE(take(log.name(5)));
+    EXPECT_FALSE(take("lock"));
+    std::jthread ahead = prefetch_behind(1);
+    wait_for(2, 4);
+    expect_taken(4);
     EXPECT_FALSE(fs::exists(unfinished));
+    EXPECT_FALSE(fs::exists(beside));
+}
+
+TEST_F(WalPrefetchTest, IsWaitedForUntilToldToStop) {
+    const auto turn = PrefetchTurn::take(directory);
+    write_file_durably(directory + "/" + log.name(2) + ".fetching", {}); // it takes its time
+    std::stop_source stop;
+    std::jthread asker([&] {
+        test::expect_error(ErrorCode::cancelled,
+                           [&] { take_prefetched(directory, log.name(2), place, stop.get_token()); });
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    stop.request_stop();
+    asker.join();
+    EXPECT_FALSE(fs::exists(place));
 }
 
 } // namespace
