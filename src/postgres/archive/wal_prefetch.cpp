@@ -23,6 +23,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view lock_name = "lock";
+constexpr std::string_view missed_name = "missed";
+constexpr std::size_t segment_name_size = 24;
 constexpr std::chrono::milliseconds look_again{5};
 
 FileDescriptor try_lock(const std::string& directory) {
@@ -31,9 +33,25 @@ FileDescriptor try_lock(const std::string& directory) {
     return lock;
 }
 
-std::string place_of(const std::string& directory, const std::string& name) {
+std::string place_of(const std::string& directory, std::string_view name) {
     return fmt::format("{}/{}", directory, name);
 }
+
+// Tells who asks for a segment from now on that it is worth waiting for: decoding it takes longer than
+// writing.
+class Coming {
+  public:
+    explicit Coming(const std::string& place)
+        : path_(fmt::format("{}{}", place, unfinished_ending)),
+          file_(open_file(path_, O_WRONLY | O_CREAT, 0600)) {}
+    ~Coming() { ::unlink(path_.c_str()); }
+    Coming(const Coming&) = delete;
+    Coming& operator=(const Coming&) = delete;
+
+  private:
+    std::string path_;
+    FileDescriptor file_;
+};
 
 // What an earlier one left when it was killed, but for segments of this timeline that are still to be asked
 // for.
@@ -42,15 +60,35 @@ void remove_leftovers(const std::string& directory, const std::string& name) {
         const std::string other = entry.path().filename().string();
         const bool ahead =
             other.size() == name.size() && other.starts_with(name.substr(0, 8)) && other > name;
-        if (other != lock_name && !ahead) fs::remove(entry.path());
+        if (other != lock_name && other != missed_name && !ahead) fs::remove(entry.path());
     }
+}
+
+// The last segment that was asked for and was not there: who asked has fetched it without us. Written and
+// read without a lock: what cannot be read is told again soon.
+void note_missed(const std::string& directory, const std::string& name) {
+    if (name.size() != segment_name_size) return;
+    const std::string path = place_of(directory, missed_name);
+    const FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    if (file) write_all(file.get(), as_bytes(name), path);
+}
+std::string last_missed(const std::string& directory) {
+    const std::string path = place_of(directory, missed_name);
+    return fs::exists(path) ? std::string(as_text(read_file(path, 64))) : "";
 }
 
 // The segments ahead, given out one by one while there is room for them.
 class Ahead {
   public:
-    explicit Ahead(const PrefetchSettings& settings)
-        : settings_(settings), last_taken_(system_clock().steady()) {}
+    // Begins behind `last_asked` of that directory.
+    Ahead(const PrefetchSettings& settings, std::string directory, SegmentStart last_asked,
+          std::uint64_t segment_bytes)
+        : settings_(settings),
+          directory_(std::move(directory)),
+          asked_(last_asked),
+          segment_bytes_(segment_bytes),
+          next_(last_asked.begin + segment_bytes),
+          last_taken_(system_clock().steady()) {}
     // Nobody asks for them any more.
     ~Ahead() {
         for (const std::string& path : waiting_) ::unlink(path.c_str());
@@ -58,18 +96,22 @@ class Ahead {
     Ahead(const Ahead&) = delete;
     Ahead& operator=(const Ahead&) = delete;
 
-    // The number of the next one, from 1. Waits for room; nothing when there is none to fetch any more.
-    std::optional<std::uint64_t> next(const std::stop_token& stop) {
+    // The beginning of the next one. Waits for room; nothing when there is none to fetch any more.
+    std::optional<Lsn> next(const std::stop_token& stop) {
         std::unique_lock lock(mutex_);
         if (!wait_for_fewer_than(settings_.segments, lock, stop)) ended_ = true;
         if (ended_) return std::nullopt;
         ++coming_;
-        return ++given_;
+        return std::exchange(next_, next_ + segment_bytes_);
     }
     void is_there(const std::string& path) {
         const std::scoped_lock lock(mutex_);
         --coming_;
-        waiting_.insert(std::ranges::upper_bound(waiting_, path), path);
+        if (path > passed_) {
+            waiting_.insert(std::ranges::upper_bound(waiting_, path), path);
+        } else {
+            ::unlink(path.c_str());
+        }
     }
     void end() {
         const std::scoped_lock lock(mutex_);
@@ -96,6 +138,7 @@ class Ahead {
     }
     // They are asked for in order: what lies before one that was taken is not asked for any more.
     void forget_taken() {
+        skip_missed();
         const auto taken = std::ranges::find_if(waiting_.rbegin(), waiting_.rend(),
                                                 [](const std::string& path) { return !fs::exists(path); });
         if (taken == waiting_.rend()) return;
@@ -104,10 +147,29 @@ class Ahead {
         waiting_.erase(waiting_.begin(), taken.base());
     }
 
+    void skip_missed() {
+        const std::string name = last_missed(directory_);
+        const auto missed = parse_segment_name(name, segment_bytes_);
+        if (!missed || missed->timeline != asked_.timeline || missed->begin <= asked_.begin) return;
+        asked_ = *missed;
+        last_taken_ = system_clock().steady();
+        next_ = std::max(next_, asked_.begin + segment_bytes_);
+        passed_ = place_of(directory_, name);
+        while (!waiting_.empty() && waiting_.front() <= passed_) {
+            ::unlink(waiting_.front().c_str());
+            waiting_.pop_front();
+        }
+    }
+
     const PrefetchSettings& settings_;
+    const std::string directory_;
+    SegmentStart asked_; // the last that is known to have been asked for
+    std::string passed_; // where it would be
+    const std::uint64_t segment_bytes_;
+    Lsn next_;
     std::mutex mutex_;
     std::deque<std::string> waiting_; // in order
-    std::uint64_t given_ = 0, coming_ = 0;
+    std::uint64_t coming_ = 0;
     Duration last_taken_;
     bool ended_ = false;
 };
@@ -126,16 +188,16 @@ void prefetch_wal(const PrefetchTurn& turn, const WalArchive& archive, const std
     const auto start = parse_segment_name(name, segment_bytes);
     if (!start) return;
     remove_leftovers(turn.directory(), name);
-    Ahead ahead(settings);
+    Ahead ahead(settings, turn.directory(), *start, segment_bytes);
     TaskGroup workers(stop);
     for (unsigned i = 0; i < std::max(settings.workers, 1U); ++i) {
         workers.start([&](std::stop_token stopped) {
-            while (const auto number = ahead.next(stopped)) {
-                const WalRange range{start->timeline, start->begin + *number * segment_bytes,
-                                     start->begin + (*number + 1) * segment_bytes};
+            while (const auto begin = ahead.next(stopped)) {
+                const WalRange range{start->timeline, *begin, *begin + segment_bytes};
                 const std::string wanted = segment_name(range.timeline, range.begin, segment_bytes);
                 const std::string place = place_of(turn.directory(), wanted);
                 if (!fs::exists(place)) {
+                    const Coming coming(place);
                     // The last one may still grow: it is fetched when it is asked for.
                     const WalRange last_byte{range.timeline, Lsn{range.end.value - 1}, range.end};
                     const CallOptions call{.stop = stopped};
@@ -157,8 +219,11 @@ bool take_prefetched(const std::string& directory, const std::string& name, cons
     const std::string place = place_of(directory, name);
     const std::string coming = fmt::format("{}{}", place, unfinished_ending);
     while (!fs::exists(place)) {
-        if (!fs::exists(coming) || try_lock(directory))
-            return fs::exists(place) && take_prefetched(directory, name, destination);
+        if (!fs::exists(coming) || try_lock(directory)) {
+            if (fs::exists(place)) break;
+            note_missed(directory, name);
+            return false;
+        }
         std::this_thread::sleep_for(look_again);
     }
     if (::rename(place.c_str(), destination.c_str()) == 0) return true;

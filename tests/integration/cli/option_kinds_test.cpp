@@ -171,7 +171,7 @@ TEST_F(OptionKinds, ARestoreGoesToOneMomentAndInOneWay) {
         {{"--standby-of", "host=a", at[0], at[1]}, "--standby-of and --at exclude each other"},
         {{"--standby-of", "host=a", "--start", "--ladder"}, "--standby-of and --ladder exclude each other"},
     };
-    for (const auto& [typed, says] : wrong) expect_refused(restore, typed, says);
+    for (const auto& [given, says] : wrong) expect_refused(restore, given, says);
     // The same as JSON.
     Words both = restore;
     both.insert(both.end(), {"--lsn", "0/3000000", "--xid", "7"});

@@ -261,6 +261,16 @@ TEST_F(WalPrefetchTest, WhatNobodyAsksForAnyMoreIsRemoved) {
     EXPECT_TRUE(waiting().empty());
 }
 
+TEST_F(WalPrefetchTest, WhoIsFasterIsLetPass) {
+    std::jthread ahead = prefetch_behind(1, std::chrono::hours(1));
+    wait_for(2, 4);
+    // It was not there in time, and came from the archive itself.
+    EXPECT_FALSE(take_prefetched(directory, log.name(6), place));
+    wait_for(7, 9);
+    expect_taken(7);
+    ahead.request_stop();
+}
+
 TEST_F(WalPrefetchTest, OneAtATimeAndOnlyWhereItIsOfUse) {
     EXPECT_TRUE(should_prefetch(directory, log.name(1), small_segment_bytes, 2));
     EXPECT_FALSE(should_prefetch(directory, log.name(1), small_segment_bytes, 0));
@@ -285,7 +295,7 @@ TEST_F(WalPrefetchTest, LeftoversOfAKilledOneAreRemoved) {
     // It is not waited for: nobody is fetching it.
     EXPECT_FALSE(take_prefetched(directory, log.name(5), place));
     std::jthread ahead = prefetch_behind(1, std::chrono::hours(1));
-    wait_for(2, 4);
+    wait_for(6, 8);
     EXPECT_FALSE(fs::exists(unfinished));
 }
 
