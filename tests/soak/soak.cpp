@@ -33,6 +33,7 @@ constexpr const char* server_settings =
     "wal_receiver_timeout = 5s\nwal_sender_timeout = 10s\nautovacuum_naptime = 5s\ncheckpoint_timeout = 30s\n"
     "log_min_messages = error\n";
 constexpr unsigned most_snapshots = 3;
+constexpr int exit_incomplete = 3;
 // What was written shortly before a receiver tells its state may not have reached it, on a machine that is
 // busy.
 constexpr Duration on_the_way = 2s;
@@ -194,7 +195,8 @@ void Soak::look_after(Program& program, const std::string& what) {
     if (run.exit_code == 0) {
         ++counts_.events[what + " done"];
     } else {
-        ++counts_.events[what + " failed"];
+        // Such as a prune that waits for a run that has not ended, or was killed.
+        ++counts_.events[what + (run.exit_code == exit_incomplete ? " partly done" : " failed")];
         ++counts_.reasons[fmt::format("{}: {}", what, reason_of(run))];
         // Of damage nothing but damage is the cause.
         for (const char* word : {"corrupt", "defect", "internal", "damaged", "does not decode"})
