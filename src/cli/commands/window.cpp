@@ -51,11 +51,10 @@ double seconds_since(Timestamp time) {
     return std::chrono::duration<double>(system_clock().now() - time).count();
 }
 
-nlohmann::json to_json(const Exposure& exposure) {
-    if (!exposure.known) return {{"unknown", exposure.unknown}};
-    return {{"bytes", exposure.known->bytes},
-            {"since", to_rfc3339(exposure.known->since)},
-            {"seconds", exposure.known->bytes == 0 ? 0.0 : seconds_since(exposure.known->since)}};
+nlohmann::json exposure_json(const postgres::LogExposure& exposure) {
+    return {{"bytes", exposure.bytes},
+            {"since", to_rfc3339(exposure.since)},
+            {"seconds", exposure.bytes == 0 ? 0.0 : seconds_since(exposure.since)}};
 }
 
 void print_exposure(const Exposure& exposure, const postgres::RecoveryWindow& window) {
@@ -116,7 +115,11 @@ int run_window(CommandContext& context, const Arguments& arguments) {
     std::optional<Exposure> exposure;
     if (!source.connection.empty()) {
         exposure = ask_exposure(context, source, *open.repository, from, window);
-        value["exposure"] = to_json(*exposure);
+        if (exposure->known) {
+            value["exposure"] = exposure_json(*exposure->known);
+        } else {
+            value["exposure_unknown"] = exposure->unknown;
+        }
     }
     const auto receiver = receiver_of(context, source, arguments.repository);
     if (receiver) value["receiver"] = nlohmann::json::parse(postgres::to_json_text(*receiver));
