@@ -219,12 +219,12 @@ class WalPrefetchTest : public WalPushTest {
         push((wal() / log.name(0)).string());
     }
     // As the process that fetches ahead of `number` does.
-    std::jthread prefetch_behind(std::size_t number, PrefetchSettings settings = {}) {
-        settings.segments = 3;
+    std::jthread prefetch_behind(std::size_t number, PrefetchSettings how = {}) {
+        how.segments = 3;
         return std::jthread([=, this](std::stop_token stop) {
             const auto turn = PrefetchTurn::take(directory);
             try {
-                prefetch_wal(*turn, archive(), log.name(number), small_segment_bytes, settings, stop);
+                prefetch_wal(*turn, archive(), log.name(number), small_segment_bytes, how, stop);
             } catch (const Error& error) {
                 EXPECT_EQ(error.code(), ErrorCode::cancelled);
             }
