@@ -3,9 +3,11 @@
 #include "support/holdfast_user.h"
 #include "support/wal_segments.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <set>
+#include <thread>
 
 #include <gmock/gmock.h>
 
@@ -123,4 +125,75 @@ TEST_F(WalFetchCommand, TheArchiveThatIsNamedIsFetchedFrom) {
         EXPECT_EQ(holdfast::read_file(scratch.file("fetched"), 1u << 26), segment_of(7002));
     }
     EXPECT_THAT(failure(fetch({"--archive", "../" + first}), must_end), HasSubstr("--archive"));
+}
+
+// From a directory as PostgreSQL's: its signal file is there as long as the recovery goes on.
+class FetchedAhead : public WalFetchCommand {
+  protected:
+    FetchedAhead() {
+        configure(spool("spool"));
+        std::filesystem::create_directories(scratch.file("pg_wal/archive_status"));
+        for (std::size_t i = 0; i < 12; ++i) {
+            std::ofstream(scratch.file("pg_wal/" + log.name(i)), std::ios::binary)
+                << holdfast::as_text(log.segment(i));
+            std::ofstream(scratch.file("pg_wal/archive_status/" + log.name(i) + ".ready")).close();
+        }
+        command({"push", "orders", scratch.file("pg_wal/" + log.name(0))}, options);
+        std::filesystem::create_directories(scratch.file("data/pg_wal"));
+        std::ofstream(signal).close();
+        as.directory = scratch.file("data");
+    }
+    std::string spool(const std::string& name) const {
+        return "[source.orders]\nkind = \"postgresql\"\nspool_directory = \"" + scratch.file(name) + "\"\n";
+    }
+    void command(Words words, const RunOptions& how) {
+        words.insert(words.begin(), {"--config", scratch.file("holdfast.toml"), "wal"});
+        const ProgramRun done = run(words, how);
+        EXPECT_EQ(done.exit_code, 0) << done.error;
+    }
+    void expect_fetched(std::size_t number) {
+        command({"fetch", "orders", log.name(number), "pg_wal/RECOVERYXLOG", "--ahead", "3"}, as);
+        EXPECT_TRUE(std::ranges::equal(
+            holdfast::read_file(scratch.file("data/pg_wal/RECOVERYXLOG"), 1u << 26), log.segment(number)))
+            << number;
+    }
+    // Names of segments that wait.
+    std::set<std::string> waiting() const {
+        std::set<std::string> names;
+        std::error_code gone;
+        for (auto entry = std::filesystem::recursive_directory_iterator(scratch.file("spool"), gone);
+             entry != std::filesystem::recursive_directory_iterator(); entry.increment(gone)) {
+            const std::string name = entry->path().filename().string();
+            if (name.size() == 24) names.insert(name);
+        }
+        return names;
+    }
+    void wait_for(const std::set<std::string>& names) const {
+        while (waiting() != names) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+
+    const MadeLog log{holdfast::postgres::Lsn{5 * small_segment_bytes}, 12};
+    const std::string signal = scratch.file("data/recovery.signal");
+    RunOptions as = options;
+};
+
+TEST_F(FetchedAhead, SegmentsWaitWhileTheServerRecoversAndNoLonger) {
+    expect_fetched(0);
+    wait_for({log.name(1), log.name(2), log.name(3)});
+    expect_fetched(1);
+    wait_for({log.name(2), log.name(3), log.name(4)});
+    std::filesystem::remove(signal);
+    wait_for({});
+}
+
+TEST_F(FetchedAhead, WhatIsThereNeedsNoRepository) {
+    expect_fetched(0);
+    wait_for({log.name(1), log.name(2), log.name(3)});
+    std::filesystem::rename(repository(), repository() + ".away");
+    expect_fetched(1);
+}
+
+TEST_F(FetchedAhead, IsNotWhatAFetchFailsBy) {
+    configure(spool(std::string(300, 'x'))); // no file system has such a name
+    for (std::size_t i = 0; i < 3; ++i) expect_fetched(i);
 }
