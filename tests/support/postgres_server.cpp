@@ -172,7 +172,8 @@ void PostgresServer::make_cluster() const {
     if (run.exit_code != 0) throw std::runtime_error(fmt::format("initdb failed: {}{}", run.out, run.error));
     std::ofstream(data_directory_ + "/postgresql.conf", std::ios::app)
         << "shared_buffers = 16MB\nmax_connections = 40\nfsync = off\nlog_min_messages = info\n"
-        // In the data directory: what a killed server leaves of it goes with the directory, not with the machine.
+        // In the data directory: what a killed server leaves of it goes with the directory, not with the
+        // machine.
         << "dynamic_shared_memory_type = mmap\n"
         << options_.settings << "\n";
 }

@@ -27,8 +27,8 @@ void cut_to_whole_blocks(const std::string& data_directory) {
 
 void Life::recover() {
     if (moments_.empty()) return;
-    // A time can be recovered to when a commit behind it is archived. A transaction that has a number and wrote
-    // to the log waits for the disk with its commit; with one of both it would not.
+    // A time can be recovered to when a commit behind it is archived. A transaction that has a number and
+    // wrote to the log waits for the disk with its commit; with one of both it would not.
     server_->execute("SELECT txid_current(), pg_create_restore_point('the end')");
     archive(*server_);
     const Moment& moment = moments_[random_.below(moments_.size())];
