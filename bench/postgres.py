@@ -169,7 +169,13 @@ class Round:
             bench.each["push", program.name] += pushed.each
             program.forget_spool()
             self.empty_target()
-            fetched = self.measure("fetch", program, program.fetch("{}", str(self.target / "{}")), each=folder / "names")
+            try:
+                fetched = self.measure("fetch", program, program.fetch("{}", str(self.target / "{}")), each=folder / "names")
+            except SystemExit as error:
+                if program.name == "holdfast":
+                    raise
+                bench.notes.append(f"{program.name} could not fetch all that it had reported as pushed, in one round ({error})")
+                continue
             bench.each["fetch", program.name] += fetched.each
             for name in names:
                 if (self.target / name).read_bytes() != (folder / "pg_wal" / name).read_bytes():
@@ -189,6 +195,7 @@ class Bench:
         self.control = collections.defaultdict(list)  # by step: seconds of a start and a stop alone
         self.own = collections.defaultdict(list)  # by step: bytes that holdfast read
         self.bare = collections.defaultdict(list)
+        self.notes = []
         self.server = None
 
     def prepare(self):
@@ -313,6 +320,7 @@ class Bench:
         if calls:
             parts.append("Milliseconds of one call, median / 90th percentile: " + "; ".join(
                 f"{name} {step} {middle(values):.1f} / {sorted(values)[len(values) * 9 // 10]:.1f}" for name, step, values in calls) + ".\n")
+        parts += [note + ".\n" for note in self.notes]
         return "\n".join(parts + sections)
 
 

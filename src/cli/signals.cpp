@@ -1,5 +1,7 @@
 #include "cli/signals.h"
 
+#include "base/clock.h"
+
 #include <csignal>
 
 #include <pthread.h>
@@ -17,6 +19,8 @@ sigset_t handled_signals() {
 }
 
 constexpr int exit_by_signal = 130;
+// timeout(1) sends to the process and then to its group: within this the second is the same wish.
+constexpr Duration same_wish = std::chrono::milliseconds(200);
 
 } // namespace
 
@@ -26,13 +30,19 @@ StopOnSignal::StopOnSignal() {
     pthread_sigmask(SIG_BLOCK, &set, nullptr);
     thread_ = std::thread([this] {
         const sigset_t waited_for = handled_signals();
+        Duration first{};
         for (;;) {
             int number = 0;
             if (sigwait(&waited_for, &number) != 0) continue;
             if (number == SIGUSR2 && ended_) return;
             if (number == SIGUSR2) continue;
-            if (stop_.stop_requested()) ::_exit(exit_by_signal);
-            stop_.request_stop();
+            const Duration now = system_clock().steady();
+            if (!stop_.stop_requested()) {
+                first = now;
+                stop_.request_stop();
+            } else if (now - first >= same_wish) {
+                ::_exit(exit_by_signal);
+            }
         }
     });
 }

@@ -8,7 +8,7 @@
 namespace holdfast {
 
 // While it lives, SIGINT and SIGTERM (and SIGHUP) request a stop instead of ending the process; a second one
-// ends it at once. To be made before other threads are.
+// ends it at once, unless it comes within a fifth of a second. To be made before other threads are.
 class StopOnSignal {
   public:
     StopOnSignal();

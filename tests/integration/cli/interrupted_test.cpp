@@ -70,7 +70,9 @@ TEST_F(Interrupted, BySignalItEndsWithOneAndCanGoOn) {
     for (unsigned i = 0; i < 16; ++i) write_random(fmt::format("{:02}", i), 10 * megabyte, i);
     settle();
     const auto program = start_until(16 * megabyte, "60M");
+    // Twice at once, as timeout(1) does it: to the process, and to its group.
     program->signal(SIGINT);
+    program->signal(SIGTERM);
     const ProgramRun ended = program->finish();
     EXPECT_EQ(ended.exit_code, 1);
     EXPECT_THAT(ended.error, HasSubstr("stopped"));
