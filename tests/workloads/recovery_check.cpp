@@ -29,7 +29,8 @@ void Life::recover() {
     if (moments_.empty()) return;
     // A time can be recovered to when a commit behind it is archived. A transaction that has a number and
     // wrote to the log waits for the disk with its commit; with one of both it would not.
-    server_->execute("SELECT txid_current(), pg_create_restore_point('the end')");
+    server_->execute(
+        "SET synchronous_commit = on; SELECT txid_current(), pg_create_restore_point('the end')");
     archive(*server_);
     const Moment& moment = moments_[random_.below(moments_.size())];
     const PostgresRestore what = choose_restore(moment);
