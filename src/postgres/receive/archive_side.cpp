@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "postgres/archive/same_cluster.h"
+#include "postgres/receive/final_error.h"
 
 #include <algorithm>
 
@@ -120,15 +121,9 @@ void ArchiveSide::run(const std::stop_token& stop) {
 // Who has received for this source before waits for the repository, whatever is the matter with it: it may be
 // a disk that is not mounted. Who begins is told at once what will not go away.
 bool ArchiveSide::is_hopeless(const Error& error) const {
-    switch (error.code()) {
-    case ErrorCode::already_exists:
-    case ErrorCode::usage:
-    case ErrorCode::internal:
-        return true;
-    default:
-        return !earlier_ && !error.retryable() && error.code() != ErrorCode::unavailable &&
-               error.code() != ErrorCode::timed_out;
-    }
+    if (is_no_matter_of_time(error)) return true;
+    return !earlier_ && !error.retryable() && error.code() != ErrorCode::unavailable &&
+           error.code() != ErrorCode::timed_out;
 }
 
 // Until `attempt` succeeds; false when it never will, or a stop was requested.

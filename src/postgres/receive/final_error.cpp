@@ -13,18 +13,16 @@ bool server_will_not_do_it(ErrorCode code) {
 
 } // namespace
 
+bool is_no_matter_of_time(const Error& error) {
+    return error.code() == ErrorCode::already_exists || error.code() == ErrorCode::usage ||
+           error.code() == ErrorCode::internal;
+}
+
 bool ends_receiving(const Error& error, bool received_before) {
     const auto* said = dynamic_cast<const ServerError*>(&error);
     if (said != nullptr && !said->sqlstate().empty())
         return !received_before && !error.retryable() && server_will_not_do_it(error.code());
-    switch (error.code()) {
-    case ErrorCode::already_exists:
-    case ErrorCode::usage:
-    case ErrorCode::internal:
-        return true;
-    default:
-        return !received_before && !error.retryable();
-    }
+    return is_no_matter_of_time(error) || (!received_before && !error.retryable());
 }
 
 } // namespace holdfast::postgres
