@@ -30,6 +30,7 @@ constexpr std::int64_t most_seconds = 100LL * 366 * 86'400;
 } // namespace
 
 Period Period::parse(std::string_view text, std::string_view what) {
+    const std::string prefix = what.empty() ? "" : fmt::format("{}: ", what);
     std::uint32_t count = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
     const std::string_view name(end, text.data() + text.size());
@@ -43,10 +44,10 @@ Period Period::parse(std::string_view text, std::string_view what) {
         }
     }
     if (name == "m") {
-        throw Error(ErrorCode::usage, fmt::format("{}: '{}' may mean minutes or months", what, text),
+        throw Error(ErrorCode::usage, fmt::format("{}'{}' may mean minutes or months", prefix, text),
                     fmt::format("write {0}min or {0}mo", count));
     }
-    throw Error(ErrorCode::usage, fmt::format("{}: '{}' is no length of time", what, text),
+    throw Error(ErrorCode::usage, fmt::format("{}'{}' is no length of time", prefix, text),
                 "write it as 30min, 24h, 30d, 12w, 12mo or 7y, a hundred years at most");
 }
 

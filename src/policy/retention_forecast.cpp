@@ -16,7 +16,8 @@ struct Living {
 
 class Future {
   public:
-    Future(const Forecast& forecast, std::vector<Living>& living) : forecast_(forecast), living_(living) {
+    Future(const RetentionPolicy& policy, const Forecast& forecast, std::vector<Living>& living)
+        : policy_(policy), forecast_(forecast), living_(living) {
         for (const Forecast::Backups& backups : forecast_.backups)
             next_.push_back(backups.schedule.next(forecast_.now));
     }
@@ -30,6 +31,7 @@ class Future {
                 subject.id = to_rfc3339(next_[i]->begin);
                 subject.time = subject.end = next_[i]->begin;
                 subject.class_name = backups.class_name;
+                if (backups.keep) subject.expires = backups.keep->after(subject.time, policy_.zone);
                 subject.has_log = forecast_.new_ones_have_log;
                 living_.push_back({std::move(subject), std::nullopt});
             }
@@ -37,6 +39,7 @@ class Future {
     }
 
   private:
+    const RetentionPolicy& policy_;
     const Forecast& forecast_;
     std::vector<Living>& living_;
     std::vector<std::optional<Schedule::Run>> next_;
@@ -50,7 +53,7 @@ std::vector<Fate> forecast_retention(const RetentionPolicy& policy,
     std::vector<Fate> fates(snapshots.size());
     std::vector<Living> living;
     for (std::size_t i = 0; i < snapshots.size(); ++i) living.push_back({snapshots[i], i});
-    Future future(forecast, living);
+    Future future(policy, forecast, living);
     std::size_t given_left = snapshots.size();
     const auto apply = [&](Timestamp time, bool first) {
         std::vector<RetentionSubject> subjects;

@@ -17,6 +17,7 @@ struct Forecast {
     struct Backups {
         Schedule schedule;
         std::string class_name;
+        std::optional<Period> keep{}; // their time to live
     };
     std::vector<Backups> backups;
     Schedule enforcement; // when the rules are applied

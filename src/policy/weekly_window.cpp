@@ -66,7 +66,8 @@ WeeklyWindow WeeklyWindow::parse(std::string_view text, std::string_view what) {
     const auto begin = parse_time(times.substr(0, dash));
     const auto end = dash == std::string_view::npos ? std::nullopt : parse_time(times.substr(dash + 1));
     if (!good || !begin || !end || *begin == *end || *begin == days(1)) {
-        throw Error(ErrorCode::usage, fmt::format("{}: '{}' is no window", what, text),
+        throw Error(ErrorCode::usage,
+                    fmt::format("{}'{}' is no window", what.empty() ? "" : fmt::format("{}: ", what), text),
                     "write it as 02:00-03:00, sun 04:00-05:00 or mon-fri 22:00-02:00");
     }
     window.begin_ = *begin;

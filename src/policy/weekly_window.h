@@ -24,7 +24,7 @@ struct TimeSpan {
 // end are what clocks show: where they change, a window is shorter or longer. Immutable; thread-safe.
 class WeeklyWindow {
   public:
-    // Throws Error(usage) that names `what` and what is wrong.
+    // Throws Error(usage) that names `what`, which may be empty.
     static WeeklyWindow parse(std::string_view text, std::string_view what);
 
     const std::string& text() const { return text_; }
