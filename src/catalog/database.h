@@ -54,7 +54,8 @@ SqlValue sql(const std::optional<Value>& value) {
 // One session. Not thread-safe.
 //
 // Errors: Error(unavailable), retryable, when the database is gone or busy for too long; Error(no_space);
-// Error(corrupt) when its file is damaged; Error(internal) for what it finds wrong with a statement.
+// Error(corrupt) when its file is damaged; for what it finds wrong with a statement one that is not
+// retryable.
 class Database {
   public:
     virtual ~Database() = default;
