@@ -24,6 +24,7 @@ postgres::SetupReport set_up_restored(const ProtectRestored& what, Logger& logge
     request.connection.conninfo = what.administrator;
     request.role = what.role;
     request.slot = what.slot;
+    request.limits_slots = true;
     return postgres::set_up_server(request, logger, std::move(stop));
 }
 

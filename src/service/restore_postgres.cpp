@@ -3,10 +3,14 @@
 #include "base/error.h"
 #include "base/task_group.h"
 #include "documents/entry_name.h"
+#include "postgres/recovery/access_file.h"
 #include "postgres/recovery/server_program.h"
 #include "repository/log/proven_path.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <iterator>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -14,6 +18,7 @@ namespace holdfast {
 
 namespace {
 
+namespace fs = std::filesystem;
 using postgres::RecoveryPlan;
 using postgres::SnapshotCluster;
 
@@ -46,10 +51,24 @@ std::vector<std::string> fetch_command_of(const PostgresRestore& what, const Rec
                                           const postgres::ReplayedTablespaces& replayed) {
     std::vector<std::string> words = what.fetch_command;
     words.insert(words.end(), {"--archive", plan.snapshot.log->archive.hex()});
-    if (!what.standby) words.insert(words.end(), {"--until", plan.log.end.str()});
+    // A standby goes on behind it, but where the archive goes on with the log of more than one server.
+    if (!what.standby || !plan.forks.empty()) words.insert(words.end(), {"--until", plan.log.end.str()});
+    if (!plan.forks.empty()) words.insert(words.end(), {"--slices", postgres::log_slices_path(what.target)});
     if (!replayed.replacements.empty())
         words.insert(words.end(), {"--replace", postgres::log_changes_path(what.target)});
     return words;
+}
+
+// What a recovery may fetch, where there are logs of several servers: what its plan has, and what is the
+// same.
+std::vector<LogSliceId> slices_to_fetch(const postgres::RecoverySource& source, const RecoveryPlan& plan) {
+    if (plan.forks.empty()) return {};
+    std::set<LogRange> ranges;
+    for (const PathStep& step : plan.log.steps) ranges.insert(step.slice.range);
+    std::vector<LogSliceId> slices;
+    std::ranges::copy_if(source.slices, std::back_inserter(slices),
+                         [&](const LogSliceId& slice) { return ranges.contains(slice.range); });
+    return slices;
 }
 
 postgres::RecoverySettings recovery_of(const PostgresRestore& what, const RecoveryPlan& plan,
@@ -64,6 +83,7 @@ postgres::RecoverySettings recovery_of(const PostgresRestore& what, const Recove
     recovery.standby = what.standby;
     recovery.primary_connection = what.primary_connection;
     recovery.restore_command = postgres::restore_command_of(fetch_command_of(what, plan, replayed));
+    if (what.start) recovery.restore_command = postgres::with_access_file(recovery.restore_command);
     return recovery;
 }
 
@@ -77,6 +97,22 @@ postgres::StartSettings start_of(const PostgresRestore& what, const PostgresRest
     start.log_end = result.plan.log.end;
     start.must_reach = result.plan.must_reach;
     return start;
+}
+
+// Passphrase and credentials that were given in the environment are there for the recovery alone. A server
+// that has not ended it goes on to need them.
+postgres::StartedCluster start_with_access(const postgres::StartSettings& settings, Progress& progress,
+                                           const std::stop_token& stop) {
+    const std::string access = postgres::access_file_text(postgres::process_variables());
+    if (!access.empty()) postgres::write_access_file(settings.data_directory, access);
+    try {
+        postgres::StartedCluster started = start_cluster(settings, progress, stop);
+        if (started.process == 0) postgres::remove_access_file(settings.data_directory);
+        return started;
+    } catch (...) {
+        postgres::remove_access_file(settings.data_directory);
+        throw;
+    }
 }
 
 std::string quote_identifier(std::string_view name) {
@@ -122,9 +158,10 @@ PostgresRestoreResult restore_postgres(Repository& repository, const PostgresRes
     progress.set_phase("planning");
     Duration begin = system_clock().steady();
     PostgresRestoreResult result;
-    const postgres::RecoverySource source =
+    postgres::RecoverySource source =
         postgres::load_recovery_source(repository, what.source, what.request.snapshot, {.stop = stop});
     result.plan = plan_recovery(source, what.request);
+    source.drop(result.plan.aside);
     result.notes = result.plan.notes;
     const Snapshot& snapshot = result.plan.snapshot;
     const SnapshotCluster cluster =
@@ -169,6 +206,7 @@ PostgresRestoreResult restore_postgres(Repository& repository, const PostgresRes
     settings.tablespaces = wanted;
     settings.replayed = made;
     settings.databases = databases;
+    settings.log_slices = slices_to_fetch(source, result.plan);
     settings.recovery = recovery_of(what, result.plan, made);
     const LogReader reader(repository.context());
     ProvenPaths proven(reader);
@@ -191,7 +229,14 @@ PostgresRestoreResult restore_postgres(Repository& repository, const PostgresRes
             "the cluster's configuration was not in its data directory: restore or write it "
             "before the server is put to use");
     }
-    if (what.start) result.started = start_cluster(start_of(what, result), progress, stop);
+    if (what.start) {
+        result.started = start_with_access(start_of(what, result), progress, stop);
+        if (fs::exists(what.target + "/" + std::string(postgres::access_file_name)))
+            result.notes.push_back(fmt::format(
+                "{} in its data directory has what the server needs to get at the repository: it is "
+                "removed by nobody, and may be when the server needs no more log",
+                postgres::access_file_name));
+    }
     return result;
 }
 

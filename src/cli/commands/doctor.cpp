@@ -16,7 +16,7 @@ namespace {
 struct Arguments {
     std::string repository;
     std::string source;
-    std::string connection, role = "holdfast", slot = "holdfast", archive_command;
+    std::string connection, role = "holdfast", slot = "holdfast", archive_command, slot_limit = "auto";
     bool dry_run = false;
 };
 
@@ -65,12 +65,24 @@ int run_doctor(CommandContext& context, const Arguments& arguments) {
     return failed ? exit_failed : exit_done;
 }
 
+// As PostgreSQL has sizes. What is wrong with it; empty: nothing.
+std::string is_slot_limit(const std::string& value) {
+    if (value == "auto" || value == "keep") return {};
+    const std::size_t digits = std::min(value.find_first_not_of("0123456789"), value.size());
+    const std::string unit = value.substr(digits);
+    if (digits > 0 && (unit == "kB" || unit == "MB" || unit == "GB" || unit == "TB")) return {};
+    return "--slot-limit: '" + value + "' is neither a size such as 50GB, nor auto or keep";
+}
+
 int run_setup(CommandContext& context, const Arguments& arguments) {
     postgres::SetupRequest request;
     request.connection.conninfo = arguments.connection;
     request.role = arguments.role;
     request.slot = arguments.slot;
     if (!arguments.archive_command.empty()) request.archive_command = arguments.archive_command;
+    request.limits_slots = arguments.slot_limit == "auto";
+    if (arguments.slot_limit != "auto" && arguments.slot_limit != "keep")
+        request.max_slot_wal_keep_size = arguments.slot_limit;
     request.dry_run = arguments.dry_run;
     const postgres::SetupReport report = postgres::set_up_server(request, context.logger(), context.stop());
     nlohmann::json steps = nlohmann::json::array();
@@ -116,6 +128,12 @@ void add_setup(CLI::App& app, RunCommand& run) {
     command->add_option("--connection", a->connection, "As an administrator, as libpq takes it")->required();
     command->add_option("--role", a->role, "The role that Holdfast connects as")->capture_default_str();
     command->add_option("--slot", a->slot, "The slot that the log is received through")
+        ->capture_default_str();
+    command
+        ->add_option("--slot-limit", a->slot_limit,
+                     "How much log slots may keep, such as 50GB; auto: half of what is free on the server's "
+                     "disk, unless a limit is set; keep: as it is")
+        ->check(is_slot_limit)
         ->capture_default_str();
     command->add_option("--archive-command", a->archive_command, "Set archive_command to this");
     command->add_flag("--dry-run", a->dry_run, "Say what would be done, and do nothing");

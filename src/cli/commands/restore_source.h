@@ -13,7 +13,7 @@ struct SourceRestoreOptions {
     std::uint64_t xid = 0;
     std::uint32_t timeline = 0;
     bool exclusive = false;
-    std::vector<std::string> tablespaces, databases;
+    std::vector<std::string> tablespaces, databases, branches;
     std::string action = "promote";
     bool start = false;
     std::uint16_t port = 5432;

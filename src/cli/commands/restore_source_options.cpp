@@ -86,6 +86,7 @@ PostgresRestore make_restore_request(const CommandContext& context, Repository& 
     if (options.timeline != 0) what.request.timeline = options.timeline;
     if (!options.snapshot.empty())
         what.request.snapshot = repository.find_snapshot(options.snapshot, target.source).id;
+    what.request.branches = options.branches;
     what.in_place = target.in_place;
     what.dry_run = target.dry_run;
     for (const std::string& place : options.tablespaces) {
@@ -120,6 +121,8 @@ void add_source_restore_options(CLI::App& command, SourceRestoreOptions& options
                        "From this snapshot; without a target, to where it is consistent");
     command.add_flag("--exclusive", options.exclusive, "Without what happened at the target itself");
     command.add_option("--timeline", options.timeline, "Along this timeline (default: the newest)");
+    add_many("--branch", options.branches,
+             "Of several servers' logs on one timeline this one, as window names it; may be repeated");
     add_many(
         "--tablespace", options.tablespaces,
         "NAME=DIRECTORY: a tablespace's new place, by its number when the log makes it; may be repeated");

@@ -1,4 +1,5 @@
 #include "cli/commands/restore_source_parts.h"
+#include "cli/commands/window_output.h"
 #include "cli/text.h"
 
 #include <fmt/format.h>
@@ -27,6 +28,9 @@ void add_result(nlohmann::json& value, const PostgresRestoreResult& result) {
     value["timeline"] = plan.timeline;
     value["target"] = postgres::describe(plan.target);
     value["notes"] = result.notes;
+    nlohmann::json forks = nlohmann::json::array();
+    for (const postgres::LogFork& fork : plan.forks) forks.push_back(to_json(fork));
+    value["forks"] = forks;
     value["plan_seconds"] = result.plan_seconds;
     value["restore_seconds"] = result.restore_seconds;
     if (result.estimate) value["estimated_seconds"] = result.estimate->seconds();

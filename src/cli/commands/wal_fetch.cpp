@@ -8,6 +8,7 @@
 #include "cli/commands/source_option.h"
 #include "crypto/hash.h"
 #include "postgres/archive/log_replacement.h"
+#include "postgres/archive/slice_list.h"
 #include "postgres/archive/wal_fetch.h"
 #include "postgres/archive/wal_prefetch.h"
 
@@ -26,12 +27,13 @@ namespace {
 struct Arguments {
     std::string repository;
     std::string source, file, destination;
-    std::string until, replacements, archive, while_exists;
+    std::string until, replacements, slices, archive, while_exists;
     unsigned ahead = 16;
 };
 
 constexpr std::string_view kind = "postgresql";
 constexpr std::size_t most_replacement_bytes = 16u << 20;
+constexpr std::size_t most_slice_list_bytes = 256u << 20;
 
 std::optional<postgres::Lsn> parse_until(const Arguments& arguments) {
     if (arguments.until.empty()) return std::nullopt;
@@ -103,17 +105,28 @@ std::optional<ArchiveId> parse_archive(const Arguments& arguments) {
 // The one that is named, else the one that the source has now.
 postgres::WalArchive archive_of(CommandContext& context, const OpenRepository& open,
                                 const Arguments& arguments, const std::string& source) {
-    if (const auto named = parse_archive(arguments)) return {open.repository->context(), *named};
-    return postgres::open_wal_archive(*open.repository, source, {.stop = context.stop()});
+    const auto named = parse_archive(arguments);
+    postgres::WalArchive archive =
+        named ? postgres::WalArchive(open.repository->context(), *named)
+              : postgres::open_wal_archive(*open.repository, source, {.stop = context.stop()});
+    if (arguments.slices.empty()) return archive;
+    const Bytes text = read_file(arguments.slices, most_slice_list_bytes);
+    return archive.only(postgres::parse_slice_list(as_text(text), arguments.slices));
+}
+
+std::string digest_of_file(const std::string& path) {
+    return derive_hash<8>("holdfast slice list 1", read_file(path, most_slice_list_bytes)).hex();
 }
 
 // Where segments wait for who asks for them at that place: two recoveries beside each other on one machine
 // take nothing from each other.
 std::string prefetch_directory(const CommandContext& context, const SourceConfiguration& source,
                                const Arguments& arguments) {
-    const std::string whose =
+    std::string whose =
         std::filesystem::absolute(arguments.destination).parent_path().lexically_normal().string() + '\n' +
         arguments.archive;
+    // What is chosen of an archive may be another choice the next time.
+    if (!arguments.slices.empty()) whose += '\n' + digest_of_file(arguments.slices);
     return std::filesystem::absolute(
                fmt::format("{}/fetched/{}", spool_directory_of(context, source, arguments.repository),
                            derive_hash<8>("holdfast prefetch directory 1", as_bytes(whose)).hex()))
@@ -134,6 +147,8 @@ void fetch_ahead(CommandContext& context, const Arguments& arguments, const std:
         return;
     std::vector<std::string> words{"wal", "prefetch", "--ahead", fmt::format("{}", arguments.ahead)};
     if (!arguments.archive.empty()) words.insert(words.end(), {"--archive", arguments.archive});
+    if (!arguments.slices.empty())
+        words.insert(words.end(), {"--slices", std::filesystem::absolute(arguments.slices).string()});
     if (const std::string file = signal_file(); !file.empty()) words.insert(words.end(), {"--while", file});
     const std::vector<std::string> repository = repository_words(arguments.repository);
     words.insert(words.end(), repository.begin(), repository.end());
@@ -218,6 +233,8 @@ void add_wal_fetch(CLI::App& group, RunCommand& run) {
     fetch->add_option("--until", from->until, "The log ends at this position, whatever the archive has");
     fetch->add_option("--replace", from->replacements,
                       "A file that restore made, with what is to be replaced in the log");
+    fetch->add_option("--slices", from->slices,
+                      "A file that restore made, with all of the log that may be used");
     fetch->add_option("--ahead", from->ahead, "How many segments are fetched ahead; 0: none")
         ->check(CLI::Range(0U, 1024U))
         ->capture_default_str();
@@ -227,6 +244,7 @@ void add_wal_fetch(CLI::App& group, RunCommand& run) {
     prefetch->add_option("DIRECTORY", behind->destination, "Where they wait")->required();
     prefetch->add_option("--ahead", behind->ahead, "How many");
     prefetch->add_option("--archive", behind->archive, "Of which archive");
+    prefetch->add_option("--slices", behind->slices, "All that may be used");
     prefetch->add_option("--while", behind->while_exists, "Until this file is no more");
 }
 

@@ -100,6 +100,7 @@ void print_problems(std::FILE* stream, const postgres::WalVerifyReport& report) 
     }
     if (report.more_findings > 0) fmt::print(stream, "  and {} more\n", report.more_findings);
     print_gaps(stream, report.window);
+    print_forks(stream, report.window);
     if (!report.window.gaps.empty() || !report.window.missing_histories.empty()) {
         fmt::print(
             stream,

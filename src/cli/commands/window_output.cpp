@@ -38,6 +38,19 @@ std::string effect(const std::optional<Timestamp>& after, const std::optional<Ti
 
 } // namespace
 
+nlohmann::json to_json(const postgres::LogFork& fork) {
+    nlohmann::json branches = nlohmann::json::array();
+    for (const postgres::LogBranch& branch : fork.branches)
+        branches.push_back({{"name", branch.name},
+                            {"first_slice", branch.first.name()},
+                            {"end_lsn", branch.end.str()},
+                            {"last_commit", time_json(branch.last_commit)}});
+    return {{"timeline", fork.timeline},
+            {"lsn", fork.at.str()},
+            {"decided", fork.decided},
+            {"branches", branches}};
+}
+
 nlohmann::json to_json(const postgres::RecoveryWindow& window) {
     nlohmann::json ranges = nlohmann::json::array(), gaps = nlohmann::json::array(),
                    histories = nlohmann::json::array(), unusable = nlohmann::json::array();
@@ -46,6 +59,7 @@ nlohmann::json to_json(const postgres::RecoveryWindow& window) {
         gaps.push_back({{"timeline", gap.timeline},
                         {"begin_lsn", gap.begin.str()},
                         {"end_lsn", gap.end.str()},
+                        {"why", gap.why},
                         {"after", time_json(gap.after)},
                         {"before", time_json(gap.before)},
                         {"again_from", id_json(gap.again_from)}});
@@ -57,7 +71,10 @@ nlohmann::json to_json(const postgres::RecoveryWindow& window) {
                              {"again_from", id_json(missing.again_from)}});
     }
     for (const RunId& id : window.without_log) unusable.push_back(id.hex());
+    nlohmann::json forks = nlohmann::json::array();
+    for (const postgres::LogFork& fork : window.forks) forks.push_back(to_json(fork));
     return {{"ranges", ranges},
+            {"forks", forks},
             {"gaps", gaps},
             {"missing_histories", histories},
             {"snapshots_without_log", unusable}};
@@ -65,6 +82,11 @@ nlohmann::json to_json(const postgres::RecoveryWindow& window) {
 
 void print_gaps(std::FILE* stream, const postgres::RecoveryWindow& window) {
     for (const postgres::RecoveryGap& gap : window.gaps) {
+        if (!gap.why.empty()) {
+            fmt::print(stream, "Behind {} on timeline {}: {}{}\n", gap.begin.str(), gap.timeline, gap.why,
+                       effect(gap.after, gap.before, gap.again_from));
+            continue;
+        }
         fmt::print(stream, "Gap: the log from {} to {} on timeline {} is missing{}\n", gap.begin.str(),
                    gap.end.str(), gap.timeline, effect(gap.after, gap.before, gap.again_from));
     }
@@ -76,6 +98,13 @@ void print_gaps(std::FILE* stream, const postgres::RecoveryWindow& window) {
         fmt::print(stream, "Snapshot {} cannot be restored: its log is not all there\n", short_id(id.hex()));
 }
 
+void print_forks(std::FILE* stream, const postgres::RecoveryWindow& window) {
+    for (const postgres::LogFork& fork : window.forks)
+        fmt::print(stream, "Rivals: {}\n", postgres::describe(fork));
+    if (!window.forks.empty())
+        fmt::print(stream, "  restore --branch chooses another, from a snapshot that leads there\n");
+}
+
 void print_window(const std::string& source, const postgres::RecoveryWindow& window) {
     if (window.ranges.empty()) fmt::print("Nothing of '{}' can be recovered\n", source);
     for (const postgres::RecoverableRange& range : window.ranges) {
@@ -85,6 +114,7 @@ void print_window(const std::string& source, const postgres::RecoveryWindow& win
                    counted(range.snapshots.size(), "snapshot"));
     }
     print_gaps(stdout, window);
+    print_forks(stdout, window);
 }
 
 } // namespace holdfast

@@ -23,13 +23,27 @@ ArchiveId wal_archive_id(const KeyRing& keys, std::string_view source, std::uint
                       fmt::format("{}", system_identifier));
 }
 
+WalArchive WalArchive::only(std::vector<LogSliceId> slices) const {
+    WalArchive some(*this);
+    some.only_ = std::make_shared<const std::vector<LogSliceId>>(std::move(slices));
+    return some;
+}
+
+std::vector<LogSliceId> WalArchive::allowed(std::vector<LogSliceId> slices) const {
+    if (only_)
+        std::erase_if(slices, [&](const LogSliceId& slice) {
+            return slice.range.begin < slice.range.end && !std::ranges::binary_search(*only_, slice);
+        });
+    return slices;
+}
+
 std::vector<LogSliceId> WalArchive::slices(Lsn from, const CallOptions& call) const {
-    return list_slices(context_.store, archive_, from.value, call);
+    return allowed(list_slices(context_.store, archive_, from.value, call));
 }
 
 std::vector<LogSliceId> WalArchive::slices_of(const WalRange& range, const CallOptions& call) const {
-    return list_slices_of(context_.store, archive_, {range.timeline, range.begin.value, range.end.value},
-                          call);
+    return allowed(
+        list_slices_of(context_.store, archive_, {range.timeline, range.begin.value, range.end.value}, call));
 }
 
 std::optional<WalDetails> WalArchive::any_details(const CallOptions& call) const {

@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <vector>
 
 namespace holdfast::postgres {
@@ -22,6 +23,9 @@ class WalArchive {
   public:
     WalArchive(const RepositoryContext& context, ArchiveId archive)
         : context_(context), reader_(context), archive_(archive) {}
+
+    // The same archive, as if of the log it had nothing but these slices, which are sorted.
+    WalArchive only(std::vector<LogSliceId> slices) const;
 
     const ArchiveId& id() const { return archive_; }
     const LogReader& reader() const { return reader_; }
@@ -60,9 +64,12 @@ class WalArchive {
     Lsn read(const WalRange& range, const Sink& sink, const CallOptions& call = {}) const;
 
   private:
+    std::vector<LogSliceId> allowed(std::vector<LogSliceId> slices) const;
+
     const RepositoryContext& context_;
     LogReader reader_;
     ArchiveId archive_;
+    std::shared_ptr<const std::vector<LogSliceId>> only_; // null: all count
 };
 
 // The archive of a source: the one that its newest snapshot names, else one that holds log of it. Throws

@@ -7,6 +7,7 @@
 #include "postgres/archive/wal_file_name.h"
 
 #include <algorithm>
+#include <condition_variable>
 #include <deque>
 #include <filesystem>
 #include <mutex>
@@ -80,6 +81,16 @@ std::string last_missed(const std::string& directory) {
     return fs::exists(path) ? std::string(as_text(read_file(path, 64))) : "";
 }
 
+void copy_whole(const std::string& from, const std::string& to) {
+    const FileDescriptor file = open_file(from, O_RDONLY);
+    UnfinishedFile copy(to);
+    Bytes piece(std::size_t{1} << 20);
+    std::uint64_t at = 0;
+    for (std::size_t got = 0; (got = read_at(file.get(), at, piece, from)) > 0; at += got)
+        copy.append(ByteView(piece).first(got));
+    copy.finish(at);
+}
+
 // The segments ahead, given out one by one while there is room for them.
 class Ahead {
   public:
@@ -102,8 +113,9 @@ class Ahead {
     // The beginning of the next one. Waits for room; nothing when there is none to fetch any more.
     std::optional<Lsn> next(const std::stop_token& stop) {
         std::unique_lock lock(mutex_);
-        if (!wait_for_fewer_than(settings_.segments, lock, stop) || elsewhere_) ended_ = true;
-        if (ended_) return std::nullopt;
+        const bool room = changed_.wait(
+            lock, stop, [&] { return ended_ || waiting_.size() + coming_ < settings_.segments; });
+        if (!room || ended_) return std::nullopt;
         ++coming_;
         return std::exchange(next_, next_ + segment_bytes_);
     }
@@ -119,26 +131,28 @@ class Ahead {
     void end() {
         const std::scoped_lock lock(mutex_);
         --coming_;
-        ended_ = true;
+        end_giving();
     }
-    void wait_until_taken(const std::stop_token& stop) {
-        std::unique_lock lock(mutex_);
-        wait_for_fewer_than(1, lock, stop);
+    // Looks what was taken, for all that wait for room, until nothing is left to be taken or nobody takes
+    // any.
+    void watch(const std::stop_token& stop) {
+        do {
+            const std::scoped_lock lock(mutex_);
+            forget_taken();
+            if (is_over()) return end_giving();
+            if (ended_ && coming_ == 0 && waiting_.empty()) return;
+            changed_.notify_all();
+        } while (system_clock().sleep_for(look_for_room, stop));
     }
 
   private:
-    // False when nobody takes any, or `stop` asks. Others go on while it sleeps.
-    bool wait_for_fewer_than(std::size_t count, std::unique_lock<std::mutex>& lock,
-                             const std::stop_token& stop) {
-        for (forget_taken(); waiting_.size() + coming_ >= count; forget_taken()) {
-            if (elsewhere_ || system_clock().steady() - last_taken_ >= settings_.patience) return false;
-            if (!settings_.while_exists.empty() && !fs::exists(settings_.while_exists)) return false;
-            lock.unlock();
-            const bool go_on = system_clock().sleep_for(look_for_room, stop);
-            lock.lock();
-            if (!go_on) return false;
-        }
-        return true;
+    bool is_over() const {
+        return elsewhere_ || system_clock().steady() - last_taken_ >= settings_.patience ||
+               (!settings_.while_exists.empty() && !fs::exists(settings_.while_exists));
+    }
+    void end_giving() {
+        ended_ = true;
+        changed_.notify_all();
     }
     // They are asked for in order: what lies before one that was taken is not asked for any more.
     void forget_taken() {
@@ -173,7 +187,8 @@ class Ahead {
     std::string passed_; // where it would be
     const std::uint64_t segment_bytes_;
     Lsn next_;
-    std::mutex mutex_;
+    std::mutex mutex_; // of what follows
+    std::condition_variable_any changed_;
     std::deque<std::string> waiting_; // in order
     std::uint64_t coming_ = 0;
     Duration last_taken_;
@@ -198,30 +213,38 @@ void prefetch_wal(const PrefetchTurn& turn, const WalArchive& archive, const std
     const auto start = parse_segment_name(name, segment_bytes);
     if (!start) return;
     Ahead ahead(settings, turn.directory(), *start, segment_bytes);
+    // Where it is then; nothing when the archive has it not, or not whole.
+    const auto fetch = [&](Lsn begin, const std::stop_token& stopped) -> std::optional<std::string> {
+        const WalRange range{start->timeline, begin, begin + segment_bytes};
+        const std::string wanted = segment_name(range.timeline, range.begin, segment_bytes);
+        std::string place = place_of(turn.directory(), wanted);
+        if (fs::exists(place)) return place;
+        const Coming coming(place);
+        // The last one may still grow: it is fetched when it is asked for.
+        const WalRange last_byte{range.timeline, Lsn{range.end.value - 1}, range.end};
+        if (archive.has_any_of(last_byte, {.stop = stopped}) &&
+            fetch_wal_file(archive, wanted, place, segment_bytes, stopped))
+            return place;
+        return std::nullopt;
+    };
     TaskGroup workers(stop);
     for (unsigned i = 0; i < std::max(settings.workers, 1U); ++i) {
         workers.start([&](std::stop_token stopped) {
             while (const auto begin = ahead.next(stopped)) {
-                const WalRange range{start->timeline, *begin, *begin + segment_bytes};
-                const std::string wanted = segment_name(range.timeline, range.begin, segment_bytes);
-                const std::string place = place_of(turn.directory(), wanted);
-                if (!fs::exists(place)) {
-                    const Coming coming(place);
-                    // The last one may still grow: it is fetched when it is asked for.
-                    const WalRange last_byte{range.timeline, Lsn{range.end.value - 1}, range.end};
-                    const CallOptions call{.stop = stopped};
-                    if (!archive.has_any_of(last_byte, call) ||
-                        !fetch_wal_file(archive, wanted, place, segment_bytes, stopped)) {
-                        ahead.end();
-                        return;
-                    }
+                std::optional<std::string> place;
+                try {
+                    place = fetch(*begin, stopped);
+                } catch (...) {
+                    ahead.end();
+                    throw;
                 }
-                ahead.is_there(place);
+                if (!place) return ahead.end();
+                ahead.is_there(*place);
             }
         });
     }
+    ahead.watch(stop);
     workers.wait();
-    ahead.wait_until_taken(stop);
 }
 
 bool take_prefetched(const std::string& directory, const std::string& name, const std::string& destination,
@@ -243,10 +266,8 @@ bool take_prefetched(const std::string& directory, const std::string& name, cons
     // Who fetched it ahead was not asked for it for long, and has removed it.
     if (errno == ENOENT && !fs::exists(place)) return false;
     if (errno != EXDEV) throw system_error(errno, destination);
-    const Bytes bytes = read_file(place, std::size_t{1} << 30);
-    UnfinishedFile file(destination);
-    file.append(bytes);
-    file.finish(bytes.size());
+    // Another file system.
+    copy_whole(place, destination);
     ::unlink(place.c_str());
     return true;
 }

@@ -115,10 +115,13 @@ void TimelineWalk::add(FedSlice slice) {
     const auto differs = std::ranges::mismatch(there, ByteView(slice.whole.bytes).first(known)).in1;
     if (differs != there.end()) {
         const Lsn at = begin + static_cast<std::uint64_t>(differs - there.begin());
-        return find(WalFault::conflict, at, slice.id.name(),
-                    "another slice has other bytes there: two clusters have written this timeline, or one "
-                    "was set back "
-                    "to an earlier state");
+        const auto other = std::ranges::find_if(
+            open_, [&](const Open& open) { return open.begin() <= at && at < open.end(); });
+        return find(
+            WalFault::conflict, at, slice.id.name(),
+            fmt::format("{} has other bytes there: two clusters have written this timeline, or one was "
+                        "set back to an earlier state",
+                        other == open_.end() ? "another slice" : other->id.name()));
     }
     if (end > end_) {
         if (buffer_.empty()) {

@@ -280,6 +280,10 @@ class Verification {
             return found == known->end() ? WalDetails() : found->second;
         };
         report_.window = recovery_window(proven);
+        // What was proven is of the first of several logs. Which there are is told of what is there.
+        if (std::ranges::find(report_.findings, WalFault::conflict, &WalFinding::fault) !=
+            report_.findings.end())
+            report_.window.forks = recovery_window(source_).forks;
         tell_idle_gaps();
     }
 

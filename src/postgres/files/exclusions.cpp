@@ -21,8 +21,9 @@ constexpr std::array<std::string_view, 8> skipped_names{
     "postgresql.auto.conf.tmp", "current_logfiles.tmp", "backup_label",    "tablespace_map",
     "backup_manifest",          "postmaster.pid",       "postmaster.opts", ".DS_Store"};
 constexpr std::array<std::string_view, 2> skipped_prefixes{"pg_internal.init", "pgsql_tmp"};
-constexpr std::array<std::string_view, 4> skipped_by_us{"recovery.signal", "standby.signal",
-                                                        "backup_label.old", "tablespace_map.old"};
+constexpr std::array<std::string_view, 5> skipped_by_us{"recovery.signal", "standby.signal",
+                                                        "backup_label.old", "tablespace_map.old",
+                                                        "holdfast-access"}; // credentials of a recovery
 constexpr std::array<std::string_view, 7> emptied_names{
     "pg_stat_tmp", "pg_replslot", "pg_dynshmem", "pg_notify", "pg_serial", "pg_snapshots", "pg_subtrans"};
 

@@ -47,7 +47,7 @@ std::vector<LogSliceId> LogChain::slices() const {
 }
 
 LogChain LogChain::up_to(Lsn position) const {
-    LogChain part{{}, begin, begin, {}};
+    LogChain part{{}, begin, begin, {}, {}};
     for (const PathStep& step : steps) {
         if (step.begin >= position.value) break;
         part.steps.push_back(step);
@@ -57,7 +57,7 @@ LogChain LogChain::up_to(Lsn position) const {
 }
 
 LogChain follow_log(const RecoverySource& source, const TimelineHistory& history, Lsn begin, Lsn until) {
-    LogChain chain{{}, begin, begin, {}};
+    LogChain chain{{}, begin, begin, {}, {}};
     const auto go_on = [&] {
         for (const TimelineId timeline : timelines_with(history, chain.end)) {
             const Lsn limit = std::min(until, end_of(history, timeline));
@@ -80,9 +80,9 @@ LogChain follow_log(const RecoverySource& source, const TimelineHistory& history
     return chain;
 }
 
-std::optional<LastCommit> last_commit_of(const RecoverySource& source, std::span<const PathStep> steps) {
+std::optional<LastCommit> last_commit_of(const SliceDetails& of, std::span<const PathStep> steps) {
     for (std::size_t i = steps.size(); i-- > 0;) {
-        const WalDetails details = source.details(steps[i].slice);
+        const WalDetails details = of(steps[i].slice);
         // Of a timeline that was left, the slice may have commits that do not count.
         if (details.last_commit_us != 0 && details.last_commit_end.value <= steps[i].end)
             return LastCommit{from_unix_microseconds(details.last_commit_us), details.last_commit_end};
@@ -90,24 +90,24 @@ std::optional<LastCommit> last_commit_of(const RecoverySource& source, std::span
     return std::nullopt;
 }
 
-std::optional<Lsn> last_record_of(const RecoverySource& source, std::span<const PathStep> steps) {
+std::optional<Lsn> last_record_of(const SliceDetails& of, std::span<const PathStep> steps) {
     for (std::size_t i = steps.size(); i-- > 0;) {
-        const WalDetails details = source.details(steps[i].slice);
+        const WalDetails details = of(steps[i].slice);
         if (details.last && details.last.value < steps[i].end) return details.last;
     }
     return std::nullopt;
 }
 
-std::optional<std::size_t> step_with_commit_after(const RecoverySource& source,
-                                                  std::span<const PathStep> steps, Timestamp time) {
+std::optional<std::size_t> step_with_commit_after(const SliceDetails& of, std::span<const PathStep> steps,
+                                                  Timestamp time) {
     // Of a timeline that was left, the slice may have commits behind the end of its step: no server sees
     // them.
     const auto tells = [&](std::size_t i) {
-        const WalDetails details = source.details(steps[i].slice);
+        const WalDetails details = of(steps[i].slice);
         return details.last_commit_us != 0 && details.last_commit_end.value <= steps[i].end;
     };
     const auto is_after = [&](std::size_t i) {
-        return tells(i) && from_unix_microseconds(source.details(steps[i].slice).last_commit_us) > time;
+        return tells(i) && from_unix_microseconds(of(steps[i].slice).last_commit_us) > time;
     };
     // Slices without commits say nothing: the answer of the next one that has some counts for them.
     std::size_t low = 0, high = steps.size();

@@ -5,6 +5,7 @@
 #include "repository/log/log_path.h"
 
 #include <limits>
+#include <string>
 
 namespace holdfast::postgres {
 
@@ -16,6 +17,8 @@ struct LogChain {
     Lsn end; // behind the last byte that there is
     // Where the archive goes on behind a gap; empty when nothing lies behind the end.
     std::optional<Lsn> next;
+    // Why it ends where it does, though the archive has what may lie behind; empty when nothing is there.
+    std::string why_it_ends{};
 
     std::uint64_t bytes() const { return end - begin; }
     std::vector<LogSliceId> slices() const;
@@ -28,18 +31,21 @@ struct LogChain {
 LogChain follow_log(const RecoverySource& source, const TimelineHistory& history, Lsn begin,
                     Lsn until = end_of_time);
 
+// What a slice says of itself.
+using SliceDetails = std::function<WalDetails(const LogSliceId&)>;
+
 // The last commit of a chain that has a time, as far as slices say.
 struct LastCommit {
     Timestamp time;
     Lsn end; // behind its record
 };
-std::optional<LastCommit> last_commit_of(const RecoverySource& source, std::span<const PathStep> steps);
+std::optional<LastCommit> last_commit_of(const SliceDetails& of, std::span<const PathStep> steps);
 // Where the last record of a chain starts; empty when nothing of it was decoded.
-std::optional<Lsn> last_record_of(const RecoverySource& source, std::span<const PathStep> steps);
+std::optional<Lsn> last_record_of(const SliceDetails& of, std::span<const PathStep> steps);
 // The first step with a commit that is later than `time`. Commits are nearly in the order of their times,
 // which is used: few slices are asked.
-std::optional<std::size_t> step_with_commit_after(const RecoverySource& source,
-                                                  std::span<const PathStep> steps, Timestamp time);
+std::optional<std::size_t> step_with_commit_after(const SliceDetails& of, std::span<const PathStep> steps,
+                                                  Timestamp time);
 
 Timestamp from_unix_microseconds(std::int64_t time_us);
 

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "documents/entry_name.h"
 #include "postgres/recovery/recovery_window.h"
+#include "postgres/recovery/snapshot_logs.h"
 
 #include <algorithm>
 
@@ -24,8 +25,8 @@ bool is_complete(const Snapshot& snapshot) { return snapshot.state == SnapshotSt
 // One plan, once.
 class Planner {
   public:
-    Planner(const RecoverySource& source, const RecoveryRequest& request)
-        : source_(source), request_(request), history_(choose_history()) {
+    Planner(const SnapshotLogs& logs, const RecoveryRequest& request)
+        : logs_(logs), source_(logs.source()), request_(request), history_(choose_history()) {
         plan_.timeline = history_.timeline();
         plan_.target = request.target;
         plan_.inclusive = request.inclusive;
@@ -45,6 +46,7 @@ class Planner {
 
     // By their names.
     const std::vector<LogSliceId>& looked_at() const { return looked_at_; }
+    const TimelineHistory& history() const { return history_; }
 
   private:
     // --- The history, and the snapshots on it -------------------------------------------------------------
@@ -102,6 +104,8 @@ class Planner {
         if (request_.snapshot)
             std::erase_if(found,
                           [&](const Snapshot* snapshot) { return snapshot->id != *request_.snapshot; });
+        std::erase_if(found,
+                      [&](const Snapshot* snapshot) { return logs_.is_off_choice(*snapshot, history); });
         return found;
     }
 
@@ -119,8 +123,7 @@ class Planner {
         const Snapshot* whole =
             find([&](const Snapshot& snapshot) { return is_complete(snapshot) && fits(snapshot); });
         if (any == whole || whole == nullptr) return any;
-        const LogChain chain =
-            follow_log(source_, history_, Lsn{whole->log->range.begin}, Lsn{any->log->range.end});
+        const LogChain chain = logs_.log_of(*whole, history_, Lsn{any->log->range.end});
         looked_at_ = chain.slices();
         if (chain.end < end_of(*any)) return any;
         plan_.notes.push_back(
@@ -129,19 +132,29 @@ class Planner {
         return whole;
     }
     const Snapshot& newest() {
-        return *newest([](const Snapshot&) { return true; });
+        const Snapshot* found = newest([](const Snapshot&) { return true; });
+        if (found == nullptr) refuse_choice();
+        return *found;
+    }
+    [[noreturn]] void refuse_choice() const {
+        throw Error(
+            ErrorCode::not_found,
+            fmt::format("no snapshot of source {}{} leads to the branch of the log that was chosen",
+                        source_.name, request_.snapshot ? " but another than the one that is named" : ""),
+            "leave out --snapshot, or choose the branch on which it was made; 'holdfast window' names them");
     }
 
     // Uses `snapshot`, with all log from there on.
     void use(const Snapshot& snapshot) {
         plan_.snapshot = snapshot;
-        plan_.log = follow_log(source_, history_, Lsn{snapshot.log->range.begin});
+        plan_.log = logs_.log_of(snapshot, history_);
+        details_ = logs_.details_of(snapshot, history_);
         looked_at_ = plan_.log.slices();
         if (plan_.log.end < end_of(snapshot)) {
             refuse(fmt::format("snapshot {} needs the log up to {}, and {}", snapshot.id.hex(),
                                end_of(snapshot).str(), missing()));
         }
-        if (const auto commit = last_commit_of(source_, plan_.log.steps)) plan_.last_commit = commit->time;
+        if (const auto commit = last_commit_of(details_, plan_.log.steps)) plan_.last_commit = commit->time;
     }
 
     // --- By target ---------------------------------------------------------------------------------------
@@ -150,7 +163,7 @@ class Planner {
         use(newest());
         // To stop before the gap without a word would lose what lies behind it.
         if (plan_.log.next) refuse(missing());
-        if (const auto commit = last_commit_of(source_, plan_.log.steps))
+        if (const auto commit = last_commit_of(details_, plan_.log.steps))
             plan_.must_reach = std::max(commit->end, end_of(plan_.snapshot));
     }
 
@@ -166,11 +179,11 @@ class Planner {
         if (snapshot == nullptr) refuse("no snapshot was complete by then");
         use(*snapshot);
         // The server holds times in microseconds, rounded so that they say the same of every commit.
-        if (const auto step = step_with_commit_after(source_, plan_.log.steps, target.time)) {
+        if (const auto step = step_with_commit_after(details_, plan_.log.steps, target.time)) {
             plan_.log = plan_.log.up_to(Lsn{plan_.log.steps[*step].end});
             return;
         }
-        const auto commit = last_commit_of(source_, plan_.log.steps);
+        const auto commit = last_commit_of(details_, plan_.log.steps);
         if (commit && commit->time == target.time && commit->end > end_of(*snapshot)) {
             if (plan_.inclusive) stop_behind(commit->end);
             return;
@@ -191,7 +204,7 @@ class Planner {
             refuse(plan_.log.next ? missing()
                                   : fmt::format("the log that is stored ends at {}", plan_.log.end.str()));
         if (target.position == end_of(*snapshot) && !plan_.inclusive) return plan_for_consistency();
-        const auto last = last_record_of(source_, plan_.log.steps);
+        const auto last = last_record_of(details_, plan_.log.steps);
         if (last && target.position > *last) {
             plan_.target = RecoverToLsn{*last};
             plan_.inclusive = true;
@@ -219,6 +232,9 @@ class Planner {
         }
         use(*snapshot);
         if (plan_.log.end < point.at) refuse(missing());
+        if (!has_point(plan_.log, point))
+            refuse("the restore point is on another branch of the log than the snapshot; 'holdfast window' "
+                   "names them");
         plan_.log = plan_.log.up_to(point.at);
         plan_.notes.push_back(fmt::format("the restore point was made at {}, at {}",
                                           to_rfc3339(from_unix_microseconds(point.time_us)), point.at.str()));
@@ -247,7 +263,7 @@ class Planner {
 
     // Everything up to the end of a record that no other may follow.
     void stop_behind(Lsn end) {
-        const auto last = last_record_of(source_, plan_.log.steps);
+        const auto last = last_record_of(details_, plan_.log.steps);
         if (last && *last >= end) {
             plan_.target = RecoverToLsn{end};
             plan_.inclusive = false;
@@ -287,6 +303,13 @@ class Planner {
         return found.front();
     }
 
+    bool has_point(const LogChain& log, const ArchivedRestorePoint& point) const {
+        return std::ranges::any_of(log.steps, [&](const PathStep& step) {
+            const std::vector<ArchivedRestorePoint> points = details_(step.slice).restore_points;
+            return std::ranges::find(points, point) != points.end();
+        });
+    }
+
     // From the oldest snapshot on, gaps passed over.
     LogChain whole_log(const std::vector<const Snapshot*>& snapshots) const {
         Lsn begin = end_of_time;
@@ -302,6 +325,7 @@ class Planner {
     }
 
     std::string missing() const {
+        if (!plan_.log.why_it_ends.empty()) return plan_.log.why_it_ends;
         return plan_.log.next
                    ? fmt::format("the log from {} to {} of timeline {} is missing", plan_.log.end.str(),
                                  plan_.log.next->str(), history_.timeline_at(plan_.log.end))
@@ -309,16 +333,23 @@ class Planner {
     }
 
     [[noreturn]] void refuse(const std::string& why) const {
+        const std::string times =
+            fmt::format("can be recovered on timeline {}: {}", history_.timeline(),
+                        describe_times(recovery_window(source_, history_.timeline(), request_.branches)));
         throw Error(ErrorCode::not_found,
                     fmt::format("source {} cannot be recovered to {}: {}", source_.name,
                                 describe(request_.target), why),
-                    fmt::format("can be recovered on timeline {}: {}", history_.timeline(),
-                                describe_times(recovery_window(source_, history_.timeline()))));
+                    plan_.log.why_it_ends.empty() || plan_.log.next == std::nullopt
+                        ? times
+                        : "choose one with --branch, or a snapshot that was made on it with --snapshot; " +
+                              times);
     }
 
+    const SnapshotLogs& logs_;
     const RecoverySource& source_;
     const RecoveryRequest& request_;
     RecoveryPlan plan_;
+    SliceDetails details_; // of the log that is used
     std::vector<LogSliceId> looked_at_;
     const TimelineHistory history_;
 };
@@ -327,14 +358,19 @@ class Planner {
 
 // By names first, which tell of many slices at once; then those that it comes to are asked.
 RecoveryPlan plan_recovery(const RecoverySource& source, const RecoveryRequest& request) {
-    RecoverySource counting = source;
+    SnapshotLogs logs(source, request.branches);
+    logs.require_chosen();
     for (;;) {
-        Planner planner(counting, request);
+        Planner planner(logs, request);
         try {
             RecoveryPlan plan = planner.plan();
-            if (!counting.drop_refused(plan.log.slices())) return plan;
+            if (!logs.settle(plan.snapshot, planner.history(), plan.log)) continue;
+            plan.forks = logs.forks_of(plan.snapshot, planner.history());
+            plan.aside = logs.aside_of(plan.snapshot, planner.history());
+            for (const LogFork& fork : plan.forks) plan.notes.push_back(describe(fork));
+            return plan;
         } catch (const Error& error) {
-            if (error.code() != ErrorCode::not_found || !counting.drop_refused(planner.looked_at())) throw;
+            if (error.code() != ErrorCode::not_found || !logs.drop_refused(planner.looked_at())) throw;
         }
     }
 }

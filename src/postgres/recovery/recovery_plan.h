@@ -2,6 +2,7 @@
 #pragma once
 
 #include "postgres/files/recovery_settings.h"
+#include "postgres/recovery/log_branches.h"
 #include "postgres/recovery/log_chain.h"
 
 namespace holdfast::postgres {
@@ -14,6 +15,9 @@ struct RecoveryRequest {
     // Nothing: the newest complete one that ends at or before the target; a newer one that is not complete
     // only where the log does not lead past it.
     std::optional<RunId> snapshot{};
+    // Branches that must be on the way, by name, where the archive has several logs of one timeline: see
+    // log_branches.h.
+    std::vector<std::string> branches{};
 };
 
 struct RecoveryPlan {
@@ -32,6 +36,10 @@ struct RecoveryPlan {
     Lsn must_reach;
     // The last commit in the log that there is for the target; empty when none is known.
     std::optional<Timestamp> last_commit;
+    // Where the archive has other log beside that of the plan, which the server must not get; and the slices
+    // with that, sorted.
+    std::vector<LogFork> forks;
+    std::vector<LogSliceId> aside;
     // For people: what was decided, and why.
     std::vector<std::string> notes;
 };

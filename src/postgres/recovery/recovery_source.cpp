@@ -3,6 +3,7 @@
 #include "base/at_once.h"
 #include "base/error.h"
 #include "postgres/archive/wal_archive.h"
+#include "repository/key_ring.h"
 
 #include <algorithm>
 #include <memory>
@@ -24,6 +25,7 @@ class KnownDetails {
         : archive_(std::move(archive)), logger_(logger), call_(std::move(call)) {}
 
     WalDetails of(const LogSliceId& slice) { return known(slice).details; }
+    std::optional<SliceDigest> digest_of(const LogSliceId& slice) { return known(slice).digest; }
 
     void fetch(std::span<const LogSliceId> slices) {
         std::vector<std::string> names;
@@ -50,6 +52,7 @@ class KnownDetails {
     struct Known {
         WalDetails details;
         bool counts = true;
+        std::optional<SliceDigest> digest{};
     };
 
     Known known(const LogSliceId& slice) {
@@ -63,23 +66,23 @@ class KnownDetails {
     }
 
     Known read(const LogSliceId& slice) const {
-        Bytes details;
+        SliceInfo info;
         try {
-            details = archive_.reader().info(slice, call_).details;
+            info = archive_.reader().info(slice, call_);
         } catch (const Error& error) {
             if (!archive_.reader().is_refusal(slice, error, call_)) throw;
             logger_.warning("a slice of the log does not count",
                             {{"slice", slice.name()}, {"reason", error.message()}});
-            return {{}, false};
+            return {{}, false, {}};
         }
         try {
-            return {decode_wal_details(details, slice.name()), true};
+            return {decode_wal_details(info.details, slice.name()), true, info.digest};
         } catch (const Error& error) {
             // Its bytes may be good all the same.
             if (error.code() != ErrorCode::corrupt) throw;
             logger_.warning("a slice of the log says nothing of itself",
                             {{"slice", slice.name()}, {"reason", error.message()}});
-            return {};
+            return {{}, true, info.digest};
         }
     }
 
@@ -127,6 +130,10 @@ bool RecoverySource::drop_refused(std::span<const LogSliceId> used) {
     return !wrong.empty();
 }
 
+void RecoverySource::drop(std::span<const LogSliceId> aside) {
+    std::erase_if(slices, [&](const LogSliceId& slice) { return std::ranges::binary_search(aside, slice); });
+}
+
 RecoverySource load_recovery_source(const Repository& repository, const std::string& source,
                                     const std::optional<RunId>& snapshot, const CallOptions& call) {
     RecoverySource result;
@@ -155,6 +162,12 @@ RecoverySource load_recovery_source(const Repository& repository, const std::str
     result.content = [archive, call](const LogSliceId& slice) {
         return archive.reader().content(slice, call).bytes;
     };
+    // Who cannot read contents cannot compare them.
+    if (!repository.keys().reads_content()) return result;
+    result.part = [archive, call](const LogSliceId& slice, Lsn begin, Lsn end) {
+        return archive.reader().part(slice, begin.value, end.value, call);
+    };
+    result.digest = [known](const LogSliceId& slice) { return known->digest_of(slice); };
     return result;
 }
 

@@ -3,6 +3,7 @@
 
 #include "postgres/archive/wal_details.h"
 #include "postgres/wal/timeline_history.h"
+#include "repository/log/slice_format.h"
 #include "repository/protocol/snapshot.h"
 #include "repository/repository.h"
 
@@ -35,6 +36,10 @@ struct RecoverySource {
     // The change map of a slice, encoded (empty: it has none), and its bytes. Throw what LogReader throws.
     std::function<Bytes(const LogSliceId&)> summary;
     std::function<Bytes(const LogSliceId&)> content;
+    // The bytes from one position to another that lie in a slice; what equal contents have in common (empty:
+    // nobody knows it). May be empty: then contents are not compared.
+    std::function<Bytes(const LogSliceId&, Lsn begin, Lsn end)> part;
+    std::function<std::optional<SliceDigest>(const LogSliceId&)> digest;
 
     // Of timelines without a history file it is that they have no ancestors.
     TimelineHistory history_of(TimelineId timeline) const;
@@ -43,6 +48,8 @@ struct RecoverySource {
     // Takes out of `slices` what does not count of `used`; false when all does. What was made of names alone
     // is then made anew.
     bool drop_refused(std::span<const LogSliceId> used);
+    // Takes out what `aside` has, which is sorted.
+    void drop(std::span<const LogSliceId> aside);
 };
 
 // Looks at the archive that `snapshot` names, else at that of the newest snapshot of the source. The

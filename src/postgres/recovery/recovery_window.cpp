@@ -1,5 +1,7 @@
 #include "postgres/recovery/recovery_window.h"
 
+#include "postgres/recovery/snapshot_logs.h"
+
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -8,64 +10,103 @@ namespace holdfast::postgres {
 
 namespace {
 
-// What one history yields. The slices that it counts on are added to `used`.
+bool is_told_of(const std::vector<LogFork>& forks, const LogFork& fork) {
+    return std::ranges::any_of(forks, [&](const LogFork& known) {
+        return known.timeline == fork.timeline && known.at == fork.at && known.decided == fork.decided &&
+               known.branches.front().name == fork.branches.front().name;
+    });
+}
+
+// What one history yields.
 class Ranges {
   public:
-    Ranges(const RecoverySource& source, TimelineId timeline, std::vector<LogSliceId>& used)
-        : source_(source), history_(source.history_of(timeline)), used_(used) {}
+    Ranges(SnapshotLogs& logs, TimelineId timeline)
+        : logs_(logs), history_(logs.source().history_of(timeline)) {}
 
     RecoveryWindow find() {
-        for (const Snapshot* snapshot : snapshots_on(source_, history_)) take(*snapshot);
+        for (const Snapshot* snapshot : snapshots_on(logs_.source(), history_)) {
+            if (!logs_.is_off_choice(*snapshot, history_)) take(*snapshot);
+        }
         close();
         return std::move(window_);
     }
 
   private:
-    void take(const Snapshot& snapshot) {
+    // The log from a snapshot on, and its slices, sorted, where others are beside them.
+    struct Open {
+        LogChain log;
+        std::vector<LogSliceId> slices;
+        bool has_rivals = false;
+    };
+
+    bool carries(const Open& open, const Snapshot& snapshot) const {
         const LogRange& log = snapshot.log->range;
+        return log.begin >= open.log.begin.value && log.end <= open.log.end.value;
+    }
+
+    void take(const Snapshot& snapshot) {
         // What carries an earlier snapshot past this one carries this one too.
-        if (open_ && log.begin >= open_->begin.value && log.end <= open_->end.value)
+        if (open_ && !open_->has_rivals && carries(*open_, snapshot))
             return window_.ranges.back().snapshots.push_back(snapshot.id);
-        const LogChain chain = follow_log(source_, history_, Lsn{log.begin});
-        std::ranges::copy(chain.slices(), std::back_inserter(used_));
-        if (chain.end.value < log.end) {
+        const Open found = open_log(snapshot);
+        if (open_ && open_->has_rivals && carries(*open_, snapshot) &&
+            std::ranges::includes(open_->slices, found.slices))
+            return window_.ranges.back().snapshots.push_back(snapshot.id);
+        const LogRange& log = snapshot.log->range;
+        if (found.log.end.value < log.end) {
             window_.without_log.push_back(snapshot.id);
-            if (!open_ && window_.ranges.empty()) first_broken_ = chain;
+            if (!open_ && window_.ranges.empty()) first_broken_ = found.log;
             return;
         }
         close_before(snapshot);
-        open_ = chain;
-        const LogChain behind = follow_log(source_, history_, Lsn{log.end});
-        std::ranges::copy(behind.slices(), std::back_inserter(used_));
-        const auto commit = last_commit_of(source_, behind.steps);
+        open_ = found;
+        const auto behind =
+            std::ranges::find_if(found.log.steps, [&](const PathStep& step) { return step.end > log.end; });
+        const auto commit =
+            last_commit_of(logs_.details_of(snapshot, history_), {behind, found.log.steps.end()});
         window_.ranges.push_back({history_.timeline(),
                                   Lsn{log.end},
-                                  chain.end,
+                                  found.log.end,
                                   snapshot.end,
                                   std::max(snapshot.end, commit ? commit->time : snapshot.end),
                                   {snapshot.id}});
     }
 
+    Open open_log(const Snapshot& snapshot) {
+        Open found{logs_.settled_log_of(snapshot, history_), {}, false};
+        for (LogFork& fork : logs_.forks_of(snapshot, history_)) {
+            found.has_rivals = true;
+            if (!is_told_of(window_.forks, fork)) window_.forks.push_back(std::move(fork));
+        }
+        found.slices = found.log.slices();
+        std::ranges::sort(found.slices);
+        return found;
+    }
+
     void close_before(const Snapshot& next) {
         if (!open_) return;
-        const Lsn end = open_->next.value_or(Lsn{next.log->range.begin});
-        window_.gaps.push_back(
-            {history_.timeline(), open_->end, end, window_.ranges.back().until, next.end, next.id});
+        const LogChain& log = open_->log;
+        const Lsn begin{next.log->range.begin};
+        const bool other_branch = open_->has_rivals && log.why_it_ends.empty() && begin < log.end;
+        if (!other_branch) {
+            const Lsn end = log.why_it_ends.empty() ? log.next.value_or(begin) : std::max(log.end, begin);
+            window_.gaps.push_back({history_.timeline(), log.end, end, log.why_it_ends,
+                                    window_.ranges.back().until, next.end, next.id});
+        }
         open_.reset();
     }
     void close() {
-        const std::optional<LogChain>& last = open_ ? open_ : first_broken_;
-        if (!last || !last->next) return;
-        RecoveryGap gap{history_.timeline(), last->end, *last->next, {}, {}, {}};
+        const LogChain* last = open_ ? &open_->log : first_broken_ ? &*first_broken_ : nullptr;
+        if (last == nullptr || !last->next) return;
+        RecoveryGap gap{history_.timeline(), last->end, *last->next, last->why_it_ends, {}, {}, {}};
         if (open_) gap.after = window_.ranges.back().until;
         window_.gaps.push_back(gap);
     }
 
-    const RecoverySource& source_;
+    SnapshotLogs& logs_;
     const TimelineHistory history_;
-    std::vector<LogSliceId>& used_;
     RecoveryWindow window_;
-    std::optional<LogChain> open_; // of the last range
+    std::optional<Open> open_; // of the last range
     std::optional<LogChain> first_broken_;
 };
 
@@ -96,11 +137,12 @@ std::optional<MissingHistory> missing_history(const RecoverySource& source, Time
     return missing;
 }
 
-RecoveryWindow whole_window(const RecoverySource& source, std::vector<LogSliceId>& used) {
+RecoveryWindow whole_window(SnapshotLogs& logs) {
     RecoveryWindow all;
     std::vector<TimelineId> told_of;
-    for (const TimelineId timeline : source.timelines()) {
-        RecoveryWindow window = Ranges(source, timeline, used).find();
+    for (const TimelineId timeline : logs.source().timelines()) {
+        RecoveryWindow window = Ranges(logs, timeline).find();
+        const RecoverySource& source = logs.source();
         std::erase_if(window.ranges, [&](const RecoverableRange& range) {
             return is_shared(source, timeline, range.end, told_of);
         });
@@ -112,24 +154,12 @@ RecoveryWindow whole_window(const RecoverySource& source, std::vector<LogSliceId
         }
         std::ranges::move(window.ranges, std::back_inserter(all.ranges));
         std::ranges::move(window.gaps, std::back_inserter(all.gaps));
+        for (LogFork& fork : window.forks)
+            if (!is_told_of(all.forks, fork)) all.forks.push_back(std::move(fork));
         told_of.push_back(timeline);
         if (const auto missing = missing_history(source, timeline)) all.missing_histories.push_back(*missing);
     }
     return all;
-}
-
-// What `find` makes of the slices whose writers count: by names first, then without those that it counted on
-// in vain.
-template <typename Find>
-RecoveryWindow of_what_counts(const RecoverySource& source, Find&& find) {
-    RecoverySource counting = source;
-    for (;;) {
-        std::vector<LogSliceId> used;
-        RecoveryWindow window = find(counting, used);
-        std::ranges::sort(used);
-        used.erase(std::ranges::unique(used).begin(), used.end());
-        if (!counting.drop_refused(used)) return window;
-    }
 }
 
 } // namespace
@@ -147,13 +177,16 @@ std::vector<const Snapshot*> snapshots_on(const RecoverySource& source, const Ti
     return found;
 }
 
-RecoveryWindow recovery_window(const RecoverySource& source, TimelineId timeline) {
-    return of_what_counts(source, [&](const RecoverySource& counting, std::vector<LogSliceId>& used) {
-        return Ranges(counting, timeline, used).find();
-    });
+RecoveryWindow recovery_window(const RecoverySource& source, TimelineId timeline,
+                               const std::vector<std::string>& branches) {
+    SnapshotLogs logs(source, branches);
+    return Ranges(logs, timeline).find();
 }
 
-RecoveryWindow recovery_window(const RecoverySource& source) { return of_what_counts(source, whole_window); }
+RecoveryWindow recovery_window(const RecoverySource& source, const std::vector<std::string>& branches) {
+    SnapshotLogs logs(source, branches);
+    return whole_window(logs);
+}
 
 std::optional<Timestamp> RecoveryWindow::earliest() const {
     if (ranges.empty()) return std::nullopt;

@@ -1,6 +1,7 @@
 // The times and positions that a source can be recovered to.
 #pragma once
 
+#include "postgres/recovery/log_branches.h"
 #include "postgres/recovery/log_chain.h"
 
 namespace holdfast::postgres {
@@ -15,11 +16,12 @@ struct RecoverableRange {
     std::vector<RunId> snapshots; // oldest first
 };
 
-// Log that is missing, and what that makes unreachable.
+// Log that is missing, or that cannot be followed, and what that makes unreachable.
 struct RecoveryGap {
     TimelineId timeline = 0;
     Lsn begin;
     Lsn end;
+    std::string why{}; // it cannot be followed, though it is there; empty: it is missing
     // Moments behind `after` and before `before` cannot be had. Empty `after`: nothing before it can be
     // recovered anyway; empty `before`: no snapshot lies behind it.
     std::optional<Timestamp> after;
@@ -45,6 +47,8 @@ struct RecoveryWindow {
     // Snapshots whose own log is not all there: they cannot be restored.
     std::vector<RunId> without_log;
     std::vector<MissingHistory> missing_histories;
+    // Where the archive has several logs for the same positions.
+    std::vector<LogFork> forks;
 
     // Nothing is missing that the archive once had, or should have had.
     bool unbroken() const { return gaps.empty() && without_log.empty() && missing_histories.empty(); }
@@ -52,10 +56,12 @@ struct RecoveryWindow {
     std::optional<Timestamp> latest() const;
 };
 
-// Each slice that it counts on is asked once whether it counts, which is a small request to the store.
-RecoveryWindow recovery_window(const RecoverySource& source);
+// Each slice that it counts on is asked once whether it counts, which is a small request to the store; where
+// slices of several runs overlap, parts of their contents are compared. `branches`: see judge_branches.
+RecoveryWindow recovery_window(const RecoverySource& source, const std::vector<std::string>& branches = {});
 // What is on the way to `timeline` alone.
-RecoveryWindow recovery_window(const RecoverySource& source, TimelineId timeline);
+RecoveryWindow recovery_window(const RecoverySource& source, TimelineId timeline,
+                               const std::vector<std::string>& branches = {});
 
 // The snapshots that lie on a history, by where they end. Pointers into `source`.
 std::vector<const Snapshot*> snapshots_on(const RecoverySource& source, const TimelineHistory& history);

@@ -5,6 +5,7 @@
 #include "documents/entry_name.h"
 #include "documents/owner_names.h"
 #include "documents/remove_tree.h"
+#include "postgres/archive/slice_list.h"
 #include "postgres/files/exclusions.h"
 #include "postgres/recovery/cluster_manifest.h"
 #include "postgres/wal/wal_reader.h"
@@ -27,6 +28,7 @@ namespace fs = std::filesystem;
 constexpr std::string_view configuration_name = "postgresql.auto.conf";
 constexpr std::string_view put_aside_name = "pg_wal.not-archived";
 constexpr std::string_view log_changes_name = "holdfast-log-changes";
+constexpr std::string_view log_slices_name = "holdfast-log-slices";
 constexpr std::size_t largest_configuration_bytes = 16u << 20;
 constexpr mode_t directory_mode = 0700;
 constexpr unsigned file_mode = 0600;
@@ -81,6 +83,7 @@ class ClusterRestorer {
         put_file("backup_label", cluster_.label_text);
         if (!settings_.replayed.replacements.empty())
             put_file(log_changes_name, write_replacements(settings_.replayed.replacements));
+        if (!settings_.log_slices.empty()) put_file(log_slices_name, write_slice_list(settings_.log_slices));
         put_settings(lines);
         restore_part(cluster_.data.children, target_, the_control_file(), "");
         if (result_.files.failed > 0) fail();
@@ -392,6 +395,10 @@ RestoredCluster restore_cluster(const SnapshotCluster& cluster, const Snapshot& 
 
 std::string log_changes_path(const std::string& data_directory) {
     return fmt::format("{}/{}", data_directory, log_changes_name);
+}
+
+std::string log_slices_path(const std::string& data_directory) {
+    return fmt::format("{}/{}", data_directory, log_slices_name);
 }
 
 std::string lasting_lines() {

@@ -22,6 +22,9 @@ struct RestoreClusterSettings {
     // What the recovery will make outside of it: directories are made for it, and emptied where they are the
     // target's own. Its replacements become the file log_changes_path(), for restore_command.
     ReplayedTablespaces replayed{};
+    // All that restore_command may use of the log, where the archive has other log beside it: they become the
+    // file log_slices_path().
+    std::vector<LogSliceId> log_slices{};
     // Databases that come back as holes. Not in place: what is there of them would be neither old nor new.
     DatabaseChoice databases{};
     // What the server is told, restore_command and all.
@@ -62,6 +65,9 @@ RestoredCluster restore_cluster(const SnapshotCluster& cluster, const Snapshot& 
 
 // The file in a data directory that says which bytes of the log are replaced when it is fetched.
 std::string log_changes_path(const std::string& data_directory);
+
+// The file in a data directory that says which slices of the log are fetched, where not all may be.
+std::string log_slices_path(const std::string& data_directory);
 
 // The settings that stay behind a recovery, for with_recovery_lines.
 std::string lasting_lines();

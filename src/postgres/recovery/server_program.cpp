@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/file_descriptor.h"
+#include "postgres/recovery/access_file.h"
 
 #include <array>
 #include <cerrno>
@@ -102,15 +103,14 @@ Owner owner_of(const std::string& directory) {
     return owner;
 }
 
-// Ours, but with the home of the owner, and without what would have him look into ours.
+// What programs need to run at all, with the home of the owner: a server runs for long, and hands its
+// environment on to all that it runs.
 std::vector<std::string> environment_for(const Owner& owner, bool other_user) {
     std::vector<std::string> environment;
-    for (char** variable = environ; *variable != nullptr; ++variable) {
-        const std::string_view text = *variable;
-        const bool ours = text.starts_with("HOME=") || text.starts_with("USER=") ||
-                          text.starts_with("LOGNAME=") || text.starts_with("XDG_");
-        if (text.starts_with("PG") || (other_user && ours)) continue;
-        environment.emplace_back(text);
+    for (std::string& variable : process_variables()) {
+        const std::string_view name = std::string_view(variable).substr(0, variable.find('='));
+        const bool ours = name == "HOME" || name == "USER" || name == "LOGNAME";
+        if (is_server_variable(name) && !(other_user && ours)) environment.push_back(std::move(variable));
     }
     if (other_user) {
         environment.push_back("HOME=" + owner.home);

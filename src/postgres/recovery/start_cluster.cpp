@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/file_descriptor.h"
+#include "postgres/recovery/access_file.h"
 #include "postgres/recovery/restore_cluster.h"
 #include "postgres/recovery/server_log.h"
 #include "postgres/recovery/server_program.h"
@@ -243,7 +244,9 @@ class Start {
 
     // The target has done its work, and would be in the way of a later recovery.
     void keep_harmless() const {
+        remove_access_file(settings_.data_directory);
         ::unlink(log_changes_path(settings_.data_directory).c_str());
+        ::unlink(log_slices_path(settings_.data_directory).c_str());
         const std::string path = settings_.data_directory + "/postgresql.auto.conf";
         struct stat owner{};
         if (::stat(path.c_str(), &owner) != 0) return;

@@ -6,6 +6,7 @@
 #include "postgres/server/slots.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include <fmt/format.h>
 
@@ -15,6 +16,9 @@ namespace {
 
 // Senders and slots that are to be left for others, beside ours.
 constexpr std::uint32_t spare_senders = 2;
+constexpr const char* slot_limit = "max_slot_wal_keep_size";
+// With less a slot would lose its log as soon as a receiver is started anew.
+constexpr std::uint64_t least_slot_mebibytes = 256;
 
 class Setup {
   public:
@@ -140,25 +144,74 @@ class Setup {
         } else {
             present("full_page_writes");
         }
-        if (request_.max_slot_wal_keep_size)
-            set_size("max_slot_wal_keep_size", *request_.max_slot_wal_keep_size);
+        if (request_.max_slot_wal_keep_size) {
+            limit_slots(*request_.max_slot_wal_keep_size);
+        } else if (request_.limits_slots && !request_.slot.empty()) {
+            limit_slots_by_disk();
+        }
         if (request_.archive_command) set_up_archiving(*request_.archive_command);
         if (reload_) change("reload", "SELECT pg_reload_conf();");
     }
 
-    void set_size(const std::string& name, const std::string& value) {
-        const std::string now =
-            connection_.query_value("SELECT current_setting($1)", {name}, stop_).value_or("");
+    void present_because(const std::string& what, std::string remark) {
+        report_.steps.push_back({what, SetupState::present, "", std::move(remark)});
+    }
+
+    void limit_slots(const std::string& value) {
+        const std::optional<std::uint64_t> now = facts_.max_slot_wal_keep_bytes;
         // "1024MB" and "1GB" are the same.
-        const auto bytes = [&](const std::string& size) {
-            return size == "-1" ? std::optional<std::string>("-1")
-                                : connection_.query_value("SELECT pg_size_bytes($1)", {size}, stop_);
-        };
-        if (bytes(now) == bytes(value)) {
-            present(name);
+        const std::int64_t wanted =
+            value == "-1"
+                ? -1
+                : std::stoll(
+                      connection_.query_value("SELECT pg_size_bytes($1)", {value}, stop_).value_or("-1"));
+        if (wanted < 0 ? !now : now && *now == static_cast<std::uint64_t>(wanted)) {
+            present(slot_limit);
+        } else if (now && wanted >= 0 && static_cast<std::uint64_t>(wanted) < *now) {
+            present_because(
+                slot_limit,
+                fmt::format("slots may keep {} MiB, which is more than {}: it stays; to keep less, "
+                            "set it by hand",
+                            *now >> 20, value));
         } else {
-            set(name, value, false);
+            set(slot_limit, value, false);
         }
+    }
+
+    // A receiver that stays away is to lose its log before the server loses its disk.
+    void limit_slots_by_disk() {
+        if (const std::optional<std::uint64_t> now = facts_.max_slot_wal_keep_bytes)
+            return present_because(slot_limit, fmt::format("slots may keep {} MiB", *now >> 20));
+        const auto place = place_of_log();
+        std::error_code error;
+        const std::filesystem::space_info space =
+            place ? std::filesystem::space(*place, error) : std::filesystem::space_info{};
+        const std::uint64_t half = (space.available / 2) >> 20;
+        if (!place || error || half < least_slot_mebibytes) {
+            report_.steps.push_back(
+                {slot_limit, SetupState::by_hand, "",
+                 place && !error
+                     ? fmt::format(
+                           "only {} MiB are free at {}: make room first, or say how much slots may keep",
+                           space.available >> 20, *place)
+                     : "how much is free on the server's disk cannot be seen from here: say how much slots "
+                       "may "
+                       "keep"});
+            return;
+        }
+        set(slot_limit, half >= 2048 ? fmt::format("{}GB", half >> 10) : fmt::format("{}MB", half), false);
+        report_.steps.back().remark =
+            fmt::format("half of the {} MiB that are free at {}: when a receiver stays away for so long that "
+                        "more would be kept, its slot loses log rather than the server its disk",
+                        space.available >> 20, *place);
+    }
+
+    // Where the log lies, if the server is on this machine.
+    std::optional<std::string> place_of_log() {
+        if (!facts_.data_directory ||
+            connection_.query_value("SELECT inet_server_addr() IS NULL", {}, stop_) != "t")
+            return std::nullopt;
+        return *facts_.data_directory + "/pg_wal";
     }
 
     // While archive_mode is off the setting itself is not shown.

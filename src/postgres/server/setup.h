@@ -20,8 +20,11 @@ struct SetupRequest {
     std::string slot = "holdfast";
     // Whether backups read the data directory beside the server, and so start and stop them by SQL.
     bool beside_server = true;
-    // How much log slots may keep, as PostgreSQL writes sizes ("50GB"); nothing: left as it is.
+    // How much log slots may keep, as PostgreSQL writes sizes ("50GB"). Less than what is set is not set: it
+    // would lose log sooner.
     std::optional<std::string> max_slot_wal_keep_size{};
+    // Without that, and where nothing is set: half of what is free on the server's disk. Else left as it is.
+    bool limits_slots = false;
     // Nothing: archiving is left as it is.
     std::optional<std::string> archive_command{};
     // Only says what would be done.

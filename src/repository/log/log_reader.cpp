@@ -92,13 +92,46 @@ Bytes open_summary(const Opened& opened, ByteView sealed, std::string_view name)
                            largest_slice_summary_bytes, name);
 }
 
-Bytes open_content(const SliceInfo& info, ByteView frames, ByteView content_secret, std::string_view name) {
-    Bytes content(info.content_bytes());
+// Some of a slice's frames.
+struct FrameRange {
+    std::size_t first = 0, end = 0;
+    std::uint64_t raw_begin = 0, raw_end = 0;       // in the content
+    std::uint64_t stored_begin = 0, stored_end = 0; // behind the summary
+};
+
+FrameRange all_frames(const SliceInfo& info, ByteView frames) {
+    return {0, info.frames.size(), 0, info.content_bytes(), 0, frames.size()};
+}
+
+// Those that hold the content's bytes [begin, end).
+FrameRange frames_with(const SliceInfo& info, std::uint64_t begin, std::uint64_t end) {
+    FrameRange range;
+    std::uint64_t raw = 0, stored = 0;
+    for (std::size_t i = 0; i < info.frames.size() && raw < end; ++i) {
+        const SliceFrame& frame = info.frames[i];
+        if (raw + frame.raw_bytes <= begin) {
+            range.first = i + 1;
+            range.raw_begin = raw + frame.raw_bytes;
+            range.stored_begin = stored + frame.stored_bytes;
+        }
+        raw += frame.raw_bytes;
+        stored += frame.stored_bytes;
+        range.end = i + 1;
+    }
+    range.raw_end = raw;
+    range.stored_end = stored;
+    return range;
+}
+
+// `frames` are the bytes of the range.
+Bytes open_frames(const SliceInfo& info, const FrameRange& range, ByteView frames, ByteView content_secret,
+                  std::string_view name) {
+    Bytes content(range.raw_end - range.raw_begin);
     Aead aead(slice_content_key(content_secret, name).view());
     Decompressor decompressor;
     Bytes plain;
     std::size_t place = 0, written = 0;
-    for (std::uint32_t number = 0; number < info.frames.size(); ++number) {
+    for (auto number = static_cast<std::uint32_t>(range.first); number < range.end; ++number) {
         const SliceFrame& frame = info.frames[number];
         if (frame.stored_bytes <= aead_tag_bytes || frame.stored_bytes > frames.size() - place)
             corrupt_slice(name, "it has not the length that its frames add up to");
@@ -239,8 +272,8 @@ LogReader::Whole open_whole(const RepositoryContext& context, const std::string&
             opened, form.body.subspan(opened.header.summary_offset(), opened.header.summary_bytes), name);
     const auto secret =
         in_context(name, [&] { return context.keys.content_secret_for(*form.header.envelope); });
-    whole.bytes =
-        open_content(whole.info, form.body.subspan(opened.header.frames_offset()), secret->view(), name);
+    const ByteView frames = form.body.subspan(opened.header.frames_offset());
+    whole.bytes = open_frames(whole.info, all_frames(whole.info, frames), frames, secret->view(), name);
     check_digest(context, name, whole.info, whole.bytes);
     return whole;
 }
@@ -253,6 +286,28 @@ LogReader::Content LogReader::content(const LogSliceId& slice, const CallOptions
     if (!bytes) fail_gone(name);
     Whole whole = open_whole(context_, name, *bytes, false);
     return {std::move(whole.info), std::move(whole.bytes)};
+}
+
+Bytes LogReader::part(const LogSliceId& slice, std::uint64_t begin, std::uint64_t end,
+                      const CallOptions& call) const {
+    if (begin < slice.range.begin || end > slice.range.end || begin >= end)
+        throw Error(ErrorCode::internal, "a part of a slice that does not lie in it");
+    const std::string name = slice.name();
+    const Beginning start = beginning(slice, call);
+    const Opened opened = open_beginning(context_, name, start.object, start.body());
+    const SliceInfo info = open_info(opened, start.body(), name);
+    const FrameRange range = frames_with(info, begin - slice.range.begin, end - slice.range.begin);
+    const std::optional<Bytes> frames = context_.store.get(
+        name,
+        ByteRange{start.object.body_offset + opened.header.frames_offset() + range.stored_begin,
+                  range.stored_end - range.stored_begin},
+        call);
+    if (!frames) fail_gone(name);
+    const auto secret =
+        in_context(name, [&] { return context_.keys.content_secret_for(*start.object.envelope); });
+    const Bytes bytes = open_frames(info, range, *frames, secret->view(), name);
+    const ByteView wanted = ByteView(bytes).subspan(begin - slice.range.begin - range.raw_begin, end - begin);
+    return {wanted.begin(), wanted.end()};
 }
 
 LogReader::Whole LogReader::whole(const LogSliceId& slice, const CallOptions& call) const {

@@ -44,6 +44,10 @@ class LogReader {
     // The whole, with its signature, and as long as its name says. Needs the content key; with the identity
     // key of the domain, the digest is checked too.
     Content content(const LogSliceId& slice, const CallOptions& call = {}) const;
+    // The bytes of it from one position to another, which lie in it. Reads no more than the frames that hold
+    // them, each of which is proven by itself; the digest of the whole is not.
+    Bytes part(const LogSliceId& slice, std::uint64_t begin, std::uint64_t end,
+               const CallOptions& call = {}) const;
     // Reads a few kilobytes, and checks that who may write here has written a slice of this name, and signed
     // all that info() and summary() tell: needs no key.
     void check_beginning(const LogSliceId& slice, const CallOptions& call = {}) const;

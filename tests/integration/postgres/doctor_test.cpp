@@ -104,6 +104,46 @@ TEST_P(DoctorTest, FindsWhatIsAmissAndTheSetUpMendsIt) {
     EXPECT_EQ(state_of(checks, "replication_connection"), "ok");
 }
 
+TEST_P(DoctorTest, TheSetUpLimitsWhatSlotsKeep) {
+    PostgresServer server({.version = GetParam(), .settings = "wal_level = replica"});
+    const auto limit = [&] { return server.query_value("SHOW max_slot_wal_keep_size"); };
+    SetupRequest setup{.connection = {.conninfo = server.conninfo()}};
+    const char* const step = "max_slot_wal_keep_size";
+    for (const SetupStep& done : set_up_server(setup).steps)
+        EXPECT_NE(done.what, step) << "it was not asked for";
+    ASSERT_EQ(limit(), "-1");
+    setup.limits_slots = true;
+    SetupReport report = set_up_server(setup);
+    const auto found = std::ranges::find(report.steps, step, &SetupStep::what);
+    ASSERT_NE(found, report.steps.end());
+    ASSERT_EQ(to_string(found->state), "done") << found->remark;
+    EXPECT_NE(found->remark.find("half of the"), std::string::npos) << found->remark;
+    while (limit() == "-1") {
+    }
+    const std::uint64_t free_bytes = std::filesystem::space(server.data_directory()).available;
+    const auto kept =
+        std::stoull(server.query_value("SELECT pg_size_bytes(current_setting('max_slot_wal_keep_size'))"));
+    EXPECT_LT(kept, free_bytes * 6 / 10);
+    EXPECT_GT(kept, free_bytes / 4);
+    const DoctorRequest request{.connection = {.conninfo = server.conninfo()}, .slot = "holdfast"};
+    EXPECT_EQ(state_of(examine_server(request), "slot_limit"), "ok");
+
+    const std::string before = limit();
+    EXPECT_EQ(state_of(set_up_server(setup), step), "present");
+    // Less would lose log sooner.
+    setup.max_slot_wal_keep_size = "128MB";
+    report = set_up_server(setup);
+    EXPECT_EQ(state_of(report, step), "present");
+    EXPECT_NE(std::ranges::find(report.steps, step, &SetupStep::what)->remark.find("it stays"),
+              std::string::npos);
+    EXPECT_EQ(limit(), before);
+    setup.max_slot_wal_keep_size = "900TB";
+    EXPECT_EQ(state_of(set_up_server(setup), step), "done");
+    while (limit() != "900TB") {
+    }
+    EXPECT_EQ(state_of(set_up_server(setup), step), "present");
+}
+
 TEST_P(DoctorTest, SeesAnArchiverThatFails) {
     PostgresServer server(
         {.version = GetParam(), .settings = "archive_mode = on\narchive_command = 'test -e /nowhere'"});

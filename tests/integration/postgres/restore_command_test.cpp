@@ -107,6 +107,27 @@ TEST_P(RestoreCommand, TheNewClusterIsProtectedInOneGo) {
     EXPECT_THAT(unstarted.error, HasSubstr("--start"));
 }
 
+TEST_P(RestoreCommand, TheServerHasNoSecretsInItsEnvironment) {
+    const std::string target = source_.new_place("restored");
+    const Started started(target);
+    source_.hand_over();
+    const ProgramRun run = holdfast::test::run_program(
+        {source_.program(), "--config", source_.configuration_file(), "restore", "orders", "--to", target,
+         "--start", "--pg-bindir", holdfast::test::postgres_programs(source_.server.version())},
+        {.environment = {{"XDG_STATE_HOME", source_.new_place("state")},
+                         {"AWS_SECRET_ACCESS_KEY", "a secret"},
+                         {"HOLDFAST_CACHE_DIRECTORY", source_.new_place("cache")},
+                         {"MY_TOKEN", "a third"}}});
+    ASSERT_EQ(run.exit_code, 0) << run.out << run.error;
+    EXPECT_EQ(started.value("SELECT max(i) FROM public.t"), "1001");
+    const auto process = running_server(target);
+    ASSERT_TRUE(process);
+    const std::string environment = test::text_of_file(fmt::format("/proc/{}/environ", *process));
+    EXPECT_THAT(environment, HasSubstr("PATH="));
+    for (const char* name : {"SECRET", "HOLDFAST", "TOKEN"}) EXPECT_THAT(environment, Not(HasSubstr(name)));
+    EXPECT_FALSE(fs::exists(target + "/holdfast-access")) << "it was for the recovery";
+}
+
 TEST_P(RestoreCommand, ItIsLentForATimeAndThenRemoved) {
     const std::string target = source_.new_place("restored");
     const std::string told = source_.new_place("told");

@@ -5,6 +5,7 @@
 #include "postgres/archive/wal_push.h"
 #include "support/document_repository.h"
 #include "support/error_matchers.h"
+#include "support/temporary_directory.h"
 #include "support/wal_segments.h"
 
 #include <filesystem>
@@ -12,6 +13,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 namespace holdfast::postgres {
 namespace {
@@ -265,6 +267,27 @@ TEST_F(WalPrefetchTest, KeepsAheadOfWhoTakesToTheEndOfTheArchive) {
         expect_taken(i);
     }
     ahead.join(); // all were taken
+    EXPECT_TRUE(waiting().empty());
+}
+
+// A data directory elsewhere than the spool: what was fetched cannot be moved there.
+TEST_F(WalPrefetchTest, GoesToAnotherFileSystem) {
+    const test::TemporaryDirectory elsewhere("/dev/shm");
+    const auto device_of = [](const std::string& path) {
+        struct stat status{};
+        EXPECT_EQ(::stat(path.c_str(), &status), 0) << path;
+        return status.st_dev;
+    };
+    ASSERT_NE(device_of(elsewhere.path()), device_of(files.scratch.path())) << "the test needs two";
+    std::jthread ahead = prefetch_behind(1);
+    for (std::size_t i = 2; i < 12; ++i) {
+        wait_for(i, std::min<std::size_t>(i + 2, 11));
+        const std::string there = elsewhere / "pg_wal_file";
+        ASSERT_TRUE(take_prefetched(directory, log.name(i), there, {}));
+        EXPECT_TRUE(equal(read_file(there, 1u << 26), log.segment(i))) << i;
+        EXPECT_EQ(std::distance(fs::directory_iterator(elsewhere.path()), {}), 1) << "nothing else is left";
+    }
+    ahead.join();
     EXPECT_TRUE(waiting().empty());
 }
 
