@@ -24,12 +24,11 @@ std::optional<ReceiveState> state_of_spool(const WalSpool& spool,
 } // namespace
 
 ArchiveSide::ArchiveSide(OpenArchive open, const ReceiveSettings& settings, WalSpool& spool,
-                         const std::optional<ReceiveState>& earlier, Alarms& alarms, Logger& logger)
+                         const std::optional<ReceiveState>& earlier, Alarms& alarms)
     : open_(std::move(open)),
       settings_(settings),
       spool_(spool),
       alarms_(alarms),
-      logger_(logger),
       earlier_(state_of_spool(spool, earlier)) {
     if (const auto header = spool.header()) system_identifier_ = header->system_identifier;
     thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });

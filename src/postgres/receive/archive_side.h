@@ -20,7 +20,7 @@ class ArchiveSide {
     // Begins to open on a thread of its own. `earlier`: what the run before has left. What is given must
     // outlive it.
     ArchiveSide(OpenArchive open, const ReceiveSettings& settings, WalSpool& spool,
-                const std::optional<ReceiveState>& earlier, Alarms& alarms, Logger& logger);
+                const std::optional<ReceiveState>& earlier, Alarms& alarms);
     ~ArchiveSide();
 
     // The log is of this cluster. What is said after the first time must be the same.
@@ -63,7 +63,6 @@ class ArchiveSide {
     const ReceiveSettings& settings_;
     WalSpool& spool_;
     Alarms& alarms_;
-    Logger& logger_;
     const std::optional<ReceiveState> earlier_; // of this spool, if it had something in it
     std::shared_ptr<Repository> repository_;
     const WakeEvent stored_;

@@ -54,7 +54,7 @@ WalReceiver::WalReceiver(const OpenArchive& open, const ReceiveSettings& setting
       spool_(place_for_spool(settings)),
       before_(read_receive_state(receive_state_path(settings.spool_directory))),
       system_identifier_(look_into(spool_, before_, logger)),
-      archive_(open, settings, spool_, before_, alarms_, logger),
+      archive_(open, settings, spool_, before_, alarms_),
       status_(settings, spool_, archive_, alarms_, logger, before_) {}
 
 ReceiveState WalReceiver::run() {

@@ -99,7 +99,7 @@ class ArchiveSideTest : public testing::Test {
 };
 
 TEST_F(ArchiveSideTest, WhatCameMeanwhileIsStoredWhenTheRepositoryIsThere) {
-    ArchiveSide side(open(), settings, *spool, {}, alarms, silent_logger());
+    ArchiveSide side(open(), settings, *spool, {}, alarms);
     side.meet(system_identifier);
     receive_something();
     EXPECT_FALSE(side.wait_until_known(30s, {})) << "it has failed to open, which ends the wait";
@@ -120,7 +120,7 @@ TEST_F(ArchiveSideTest, WhatCameMeanwhileIsStoredWhenTheRepositoryIsThere) {
 
 TEST_F(ArchiveSideTest, WhoBeginsIsToldAtOnceWhatWillNotGoAway) {
     code = ErrorCode::wrong_key;
-    ArchiveSide side(open(), settings, *spool, {}, alarms, silent_logger());
+    ArchiveSide side(open(), settings, *spool, {}, alarms);
     side.meet(system_identifier);
     test::expect_error(ErrorCode::wrong_key, [&] { side.wait_until_known(30s, {}); }, "nobody answers");
     test::expect_error(ErrorCode::wrong_key, [&] { side.rethrow_if_hopeless(); });
@@ -134,7 +134,7 @@ TEST_F(ArchiveSideTest, WhoWasAtWorkBeforeWaits) {
     earlier.archive = wal_archive_id(files.repository->keys(), "orders", system_identifier).hex();
     earlier.archived = {1, log.begin()};
     earlier.last_commit_us = 5;
-    ArchiveSide side(open(), settings, *spool, earlier, alarms, silent_logger());
+    ArchiveSide side(open(), settings, *spool, earlier, alarms);
     while (attempts < 3) std::this_thread::sleep_for(1ms);
     EXPECT_TRUE(side.vouches_for_spool());
     EXPECT_EQ(side.archive_name(), earlier.archive);
