@@ -95,7 +95,7 @@ class Page:
 
 def configuration_keys():
     text = "".join(file.read_text(encoding="utf-8") for file in CONFIGURATION)
-    getters = "text|text_as|flag|choice|number|texts|text_map|table|form|forms|named_forms"
+    getters = "tables|json_tables|text|text_as|flag|choice|number|texts|text_map|table|form|forms|named_forms"
     return set(re.findall(rf"(?:\.(?:{getters})\(|read_\w+\(form, )\"(\w+)\"", text))
 
 

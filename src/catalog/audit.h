@@ -1,4 +1,4 @@
-// The audit trail: who did what, in an order that cannot be changed behind anybody's back.
+// The audit trail: who did what, in an order that nobody changes unnoticed by who has kept a head of it.
 #pragma once
 
 #include "base/bytes.h"

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "catalog/postgres_database.h"
 #include "catalog/sqlite_database.h"
+#include "repository/protocol/text_form.h"
 
 #include <charconv>
 
@@ -53,6 +54,8 @@ void Database::transaction(const std::function<void()>& body) {
     begin();
     try {
         body();
+        if (failed())
+            throw Error(ErrorCode::internal, "a statement of a transaction of the catalog failed unnoticed");
         execute("COMMIT");
     } catch (...) {
         try {
@@ -62,6 +65,19 @@ void Database::transaction(const std::function<void()>& body) {
         }
         throw;
     }
+}
+
+std::string Database::storable(const std::string& text) {
+    if (!is_utf8(text)) return to_text_form(text);
+    std::string result;
+    for (const char c : text) {
+        if (c == '\0') {
+            result += "\xEF\xBF\xBD";
+        } else {
+            result += c;
+        }
+    }
+    return result;
 }
 
 std::int64_t single_number(const std::vector<SqlRow>& rows) {

@@ -18,8 +18,8 @@
 
 namespace holdfast {
 
-// NULL, a whole number (also for times, in nanoseconds, and for yes and no), or UTF-8 text without zero
-// bytes.
+// NULL, a whole number (also for times, in nanoseconds, and for yes and no), or text. Text that is no UTF-8
+// is stored in the form of JSON bodies (repository/protocol/text_form.h), zero bytes as U+FFFD.
 using SqlValue = std::variant<std::monostate, std::int64_t, std::string>;
 using SqlValues = std::vector<SqlValue>;
 
@@ -67,7 +67,8 @@ class Database {
     std::vector<SqlRow> query(std::string_view statement) { return query(statement, {}); }
     // Runs several, without values and answers.
     virtual void execute(std::string_view statements) = 0;
-    // Runs `body` in a transaction, which is rolled back when it throws. Not nested. A writing one excludes
+    // Runs `body` in a transaction, which is rolled back when it throws, or when a statement in
+    // it failed unnoticed: then this throws Error(internal). Not nested. A writing one excludes
     // other writers of a SQLite file from its beginning on.
     void transaction(const std::function<void()>& body);
     // Within a transaction: waits until no other transaction holds the lock of this number, and holds it to
@@ -79,6 +80,10 @@ class Database {
   protected:
     Database() = default;
     virtual void begin() = 0;
+    // Whether a statement of this transaction has failed, so that COMMIT would roll it back.
+    virtual bool failed() { return false; }
+    // `text` as both databases take it.
+    static std::string storable(const std::string& text);
 };
 
 // The first value of the first row as a number; Error(internal) when there is none.

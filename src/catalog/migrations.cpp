@@ -19,7 +19,7 @@ constexpr std::array<const char*, 1> steps{// Work: what is asked for, what is u
 CREATE TABLE operations (
     id TEXT PRIMARY KEY,
     kind TEXT NOT NULL,
-    source TEXT,
+    source TEXT NOT NULL,
     state TEXT NOT NULL,
     request TEXT NOT NULL,
     requested_by TEXT NOT NULL,
@@ -43,7 +43,7 @@ CREATE TABLE operations (
 );
 CREATE INDEX operations_to_do ON operations (state, run_after, id);
 CREATE INDEX operations_of_source ON operations (source, id);
-CREATE UNIQUE INDEX operations_of_plan ON operations (source, plan, nominal);
+CREATE UNIQUE INDEX operations_of_plan ON operations (kind, source, plan, nominal);
 CREATE TABLE operation_log (
     operation TEXT NOT NULL REFERENCES operations (id) ON DELETE CASCADE,
     number BIGINT NOT NULL,

@@ -14,6 +14,9 @@ namespace {
 
 // Of all locks of the catalog, that of claiming.
 constexpr std::int64_t claim_lock = 0x686f'6c64'0002;
+// … and that of log lines.
+constexpr std::int64_t log_lock = 0x686f'6c64'0004;
+constexpr std::size_t most_at_once = 10'000;
 
 constexpr std::array<std::pair<OperationState, std::string_view>, 6> state_names{{
     {OperationState::queued, "queued"},
@@ -37,7 +40,7 @@ Operation operation_of(const SqlRow& row) {
     Operation operation;
     operation.id = row.text(0);
     operation.kind = row.text(1);
-    operation.source = row.optional_text(2);
+    if (!row.text(2).empty()) operation.source = row.text(2);
     operation.state = operation_state(row.text(3));
     operation.request = row.text(4);
     operation.requested_by = row.text(5);
@@ -101,9 +104,10 @@ std::optional<std::string> Operations::add(const OperationRequest& request) {
             "run_after, "
             "attempts, cancel_requested, phase, done_bytes, total_bytes, done_items, total_items) "
             "VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, 0, 0, '', 0, 0, 0, 0) "
-            "ON CONFLICT (source, plan, nominal) DO NOTHING RETURNING id",
-            {sql(id), sql(request.kind), sql(request.source), sql(request.request), sql(request.requested_by),
-             sql(request.plan), sql(request.nominal), sql(now), sql(std::max(now, request.run_after))});
+            "ON CONFLICT (kind, source, plan, nominal) DO NOTHING RETURNING id",
+            {sql(id), sql(request.kind), sql(request.source.value_or("")), sql(request.request),
+             sql(request.requested_by), sql(request.plan), sql(request.nominal), sql(now),
+             sql(std::max(now, request.run_after))});
     });
     return rows.empty() ? std::nullopt : std::optional(id);
 }
@@ -131,17 +135,21 @@ std::vector<Operation> Operations::list(const OperationFilter& filter) {
             names += fmt::format("{}'{}'", names.empty() ? "" : ", ", to_string(state));
         statement += fmt::format(" AND state IN ({})", names);
     }
-    statement += fmt::format(" ORDER BY id DESC LIMIT {}", filter.limit);
+    values.push_back(count(std::min(filter.limit, most_at_once)));
+    statement += fmt::format(" ORDER BY id DESC LIMIT CAST(${} AS BIGINT)", values.size());
     const auto rows = catalog_.with([&](Database& database) { return database.query(statement, values); });
     std::vector<Operation> operations;
     for (const SqlRow& row : rows) operations.push_back(operation_of(row));
     return operations;
 }
 
-std::optional<Timestamp> Operations::last_nominal(const std::string& source, const std::string& plan) {
+std::optional<Timestamp> Operations::last_nominal(const std::string& kind,
+                                                  const std::optional<std::string>& source,
+                                                  const std::string& plan) {
     const auto rows = catalog_.with([&](Database& database) {
-        return database.query("SELECT max(nominal) FROM operations WHERE source = $1 AND plan = $2",
-                              {sql(source), sql(plan)});
+        return database.query(
+            "SELECT max(nominal) FROM operations WHERE kind = $1 AND source = $2 AND plan = $3",
+            {sql(kind), sql(source.value_or("")), sql(plan)});
     });
     return rows.empty() ? std::nullopt : rows.front().optional_time(0);
 }
@@ -153,6 +161,11 @@ std::optional<Operation> Operations::claim(const std::string& owner, Duration le
         // One claim at a time, so that the limits hold.
         database.lock(claim_lock);
         const Timestamp now = clock_.now();
+        // What a lost server was to stop is over.
+        database.query(
+            "UPDATE operations SET state = 'cancelled', ended = $1, owner = NULL, lease_until = NULL "
+            "WHERE state = 'running' AND lease_until <= $1 AND cancel_requested = 1",
+            {sql(now)});
         const std::int64_t running = single_number(database.query(
             "SELECT count(*) FROM operations WHERE state = 'running' AND lease_until > $1", {sql(now)}));
         if (running >= limits.at_once) return;
@@ -163,7 +176,7 @@ std::optional<Operation> Operations::claim(const std::string& owner, Duration le
                 "WHERE id = (SELECT o.id FROM operations o "
                 "WHERE ((o.state = 'queued' AND o.run_after <= $3) OR "
                 "(o.state = 'running' AND o.lease_until <= $3)) "
-                "AND (o.source IS NULL OR (SELECT count(*) FROM operations r WHERE r.state = 'running' AND "
+                "AND (o.source = '' OR (SELECT count(*) FROM operations r WHERE r.state = 'running' AND "
                 "r.lease_until > $3 AND r.source = o.source) < $4) "
                 "ORDER BY o.run_after, o.id LIMIT 1) RETURNING {}",
                 columns),
@@ -173,38 +186,44 @@ std::optional<Operation> Operations::claim(const std::string& owner, Duration le
     return claimed;
 }
 
-Operations::Renewal Operations::renew(const std::string& id, const std::string& owner, Duration lease,
+Operations::Renewal Operations::renew(const Operation& claimed, Duration lease,
                                       const OperationProgress& progress) {
     const auto rows = catalog_.with([&](Database& database) {
         return database.query(
-            "UPDATE operations SET lease_until = $3, phase = $4, done_bytes = $5, total_bytes = $6, "
-            "done_items = $7, total_items = $8 "
-            "WHERE id = $1 AND owner = $2 AND state = 'running' RETURNING cancel_requested",
-            {sql(id), sql(owner), sql(clock_.now() + lease), sql(progress.phase), count(progress.done_bytes),
-             count(progress.total_bytes), count(progress.done_items), count(progress.total_items)});
+            "UPDATE operations SET lease_until = $4, phase = $5, done_bytes = $6, total_bytes = $7, "
+            "done_items = $8, total_items = $9 "
+            "WHERE id = $1 AND owner = $2 AND attempts = $3 AND state = 'running' RETURNING cancel_requested",
+            {sql(claimed.id), sql(claimed.owner), sql(claimed.attempts), sql(clock_.now() + lease),
+             sql(progress.phase), count(progress.done_bytes), count(progress.total_bytes),
+             count(progress.done_items), count(progress.total_items)});
     });
     if (rows.empty()) return {};
     return {.ours = true, .cancel_requested = rows.front().flag(0)};
 }
 
-bool Operations::finish(const std::string& id, const std::string& owner, OperationState state,
+bool Operations::finish(const Operation& claimed, OperationState state,
                         const std::optional<std::string>& result, const std::optional<std::string>& error) {
     const auto rows = catalog_.with([&](Database& database) {
         return database.query(
-            "UPDATE operations SET state = $3, ended = $4, result = $5, error = $6, owner = NULL, "
-            "lease_until = NULL WHERE id = $1 AND owner = $2 AND state = 'running' RETURNING id",
-            {sql(id), sql(owner), sql(to_string(state)), sql(clock_.now()), sql(result), sql(error)});
+            "UPDATE operations SET state = $4, ended = $5, result = $6, error = $7, owner = NULL, "
+            "lease_until = NULL "
+            "WHERE id = $1 AND owner = $2 AND attempts = $3 AND state = 'running' RETURNING id",
+            {sql(claimed.id), sql(claimed.owner), sql(claimed.attempts), sql(to_string(state)),
+             sql(clock_.now()), sql(result), sql(error)});
     });
     return !rows.empty();
 }
 
-bool Operations::put_back(const std::string& id, const std::string& owner, Timestamp run_after,
-                          const std::string& error) {
+bool Operations::put_back(const Operation& claimed, Timestamp run_after, const std::string& error) {
     const auto rows = catalog_.with([&](Database& database) {
-        return database.query(
-            "UPDATE operations SET state = 'queued', run_after = $3, error = $4, owner = NULL, "
-            "lease_until = NULL WHERE id = $1 AND owner = $2 AND state = 'running' RETURNING id",
-            {sql(id), sql(owner), sql(run_after), sql(error)});
+        return database.query("UPDATE operations SET state = CASE WHEN cancel_requested = 1 THEN 'cancelled' "
+                              "ELSE 'queued' END, "
+                              "ended = CASE WHEN cancel_requested = 1 THEN $4 ELSE ended END, run_after = "
+                              "$5, error = $6, owner = NULL, "
+                              "lease_until = NULL WHERE id = $1 AND owner = $2 AND attempts = $3 AND state = "
+                              "'running' RETURNING id",
+                              {sql(claimed.id), sql(claimed.owner), sql(claimed.attempts), sql(clock_.now()),
+                               sql(run_after), sql(error)});
     });
     return !rows.empty();
 }
@@ -223,7 +242,9 @@ bool Operations::cancel(const std::string& id) {
 
 void Operations::log(const std::string& id, std::string_view level, std::string_view message) {
     const Timestamp now = clock_.now();
-    catalog_.with([&](Database& database) {
+    catalog_.transaction([&](Database& database) {
+        // Lines are numbered one after the other, whoever writes them.
+        database.lock(log_lock);
         database.query(
             "INSERT INTO operation_log (operation, number, time, level, message) "
             "SELECT $1, COALESCE(max(number), 0) + 1, CAST($2 AS BIGINT), $3, $4 FROM operation_log "
@@ -235,11 +256,9 @@ void Operations::log(const std::string& id, std::string_view level, std::string_
 std::vector<OperationLogLine> Operations::log_after(const std::string& id, std::int64_t number,
                                                     std::size_t limit) {
     const auto rows = catalog_.with([&](Database& database) {
-        return database.query(
-            fmt::format("SELECT number, time, level, message FROM operation_log WHERE operation = $1 "
-                        "AND number > $2 ORDER BY number LIMIT {}",
-                        limit),
-            {sql(id), sql(number)});
+        return database.query("SELECT number, time, level, message FROM operation_log WHERE operation = $1 "
+                              "AND number > $2 ORDER BY number LIMIT CAST($3 AS BIGINT)",
+                              {sql(id), sql(number), count(std::min(limit, most_at_once))});
     });
     std::vector<OperationLogLine> lines;
     for (const SqlRow& row : rows) lines.push_back({row.number(0), row.time(1), row.text(2), row.text(3)});
@@ -257,7 +276,10 @@ std::map<OperationState, std::int64_t> Operations::counts() {
 
 std::int64_t Operations::remove_ended_before(Timestamp time) {
     const auto rows = catalog_.with([&](Database& database) {
-        return database.query("DELETE FROM operations WHERE ended < $1 RETURNING id", {sql(time)});
+        return database.query("DELETE FROM operations WHERE ended < $1 AND (plan IS NULL OR nominal < "
+                              "(SELECT max(o.nominal) FROM operations o WHERE o.kind = operations.kind AND "
+                              "o.source = operations.source AND o.plan = operations.plan)) RETURNING id",
+                              {sql(time)});
     });
     return static_cast<std::int64_t>(rows.size());
 }

@@ -95,8 +95,9 @@ class Operations {
     std::optional<std::string> add(const OperationRequest& request);
     std::optional<Operation> find(const std::string& id);
     std::vector<Operation> list(const OperationFilter& filter);
-    // The nominal time of the last run that a plan of a source was asked for.
-    std::optional<Timestamp> last_nominal(const std::string& source, const std::string& plan);
+    // The nominal time of the last run of this kind that a plan was asked for.
+    std::optional<Timestamp> last_nominal(const std::string& kind, const std::optional<std::string>& source,
+                                          const std::string& plan);
 
     // Takes the operation that has waited longest of those that may run now, for `lease` from now on. That
     // may also be one whose server has not renewed its lease in time: then `attempts` tells. Nothing when
@@ -106,14 +107,15 @@ class Operations {
         bool ours = false; // else another has it, or it is over: stop
         bool cancel_requested = false;
     };
-    Renewal renew(const std::string& id, const std::string& owner, Duration lease,
-                  const OperationProgress& progress);
+    // Of all these, `claimed` is what claim() returned: who it was claimed by, and in which attempt, decides
+    // whether it is still ours.
+    Renewal renew(const Operation& claimed, Duration lease, const OperationProgress& progress);
     // Ends it; false when it is not ours any more, and nothing was changed.
-    bool finish(const std::string& id, const std::string& owner, OperationState state,
-                const std::optional<std::string>& result, const std::optional<std::string>& error);
-    // Puts it back, to be run again; `error` is why. False as finish().
-    bool put_back(const std::string& id, const std::string& owner, Timestamp run_after,
-                  const std::string& error);
+    bool finish(const Operation& claimed, OperationState state, const std::optional<std::string>& result,
+                const std::optional<std::string>& error);
+    // Puts it back, to be run again, or ends it when it is to be cancelled; `error` is why. False as
+    // finish().
+    bool put_back(const Operation& claimed, Timestamp run_after, const std::string& error);
     // Asks whoever carries it out to stop; one that nobody has begun is over at once. False when it was over.
     bool cancel(const std::string& id);
 
@@ -122,7 +124,7 @@ class Operations {
 
     // How many are in each state.
     std::map<OperationState, std::int64_t> counts();
-    // Takes away those that ended before, with their logs; returns how many.
+    // Takes away those that ended before, with their logs, but for the last of each plan; returns how many.
     std::int64_t remove_ended_before(Timestamp time);
 
   private:

@@ -17,9 +17,23 @@ class PostgresDatabase final : public Database {
     bool alive() override;
 
   private:
+    static std::optional<std::string> text_of(const SqlValue& value);
     void begin() override;
+    bool failed() override;
+
+    // Runs `statement`, and remembers that it failed.
+    template <typename Statement>
+    auto noticed(Statement&& statement) {
+        try {
+            return statement();
+        } catch (...) {
+            failed_ = true;
+            throw;
+        }
+    }
 
     postgres::Connection connection_;
+    bool failed_ = false; // since the transaction began
 };
 
 } // namespace holdfast

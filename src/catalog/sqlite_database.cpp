@@ -56,16 +56,6 @@ void make_private(const std::string& file) {
     const FileDescriptor close_it(descriptor);
 }
 
-void bind(SQLite::Statement& statement, int index, const SqlValue& value) {
-    if (const auto* number = std::get_if<std::int64_t>(&value)) {
-        statement.bind(index, *number);
-    } else if (const auto* text = std::get_if<std::string>(&value)) {
-        statement.bind(index, *text);
-    } else {
-        statement.bind(index);
-    }
-}
-
 SqlValue value_of(const SQLite::Column& column) {
     if (column.isNull()) return {};
     if (column.isInteger()) return static_cast<std::int64_t>(column.getInt64());
@@ -104,6 +94,16 @@ SqliteDatabase::SqliteDatabase(const std::string& file) : file_(file) {
 
 SqliteDatabase::~SqliteDatabase() { prepared_.clear(); }
 
+void SqliteDatabase::bind(SQLite::Statement& statement, int index, const SqlValue& value) {
+    if (const auto* number = std::get_if<std::int64_t>(&value)) {
+        statement.bind(index, *number);
+    } else if (const auto* text = std::get_if<std::string>(&value)) {
+        statement.bind(index, storable(*text));
+    } else {
+        statement.bind(index);
+    }
+}
+
 SQLite::Statement& SqliteDatabase::prepared(std::string_view statement) {
     const auto known = prepared_.find(statement);
     if (known != prepared_.end()) return *known->second;
@@ -134,6 +134,8 @@ std::vector<SqlRow> SqliteDatabase::query(std::string_view statement, const SqlV
 void SqliteDatabase::execute(std::string_view statements) {
     translated(file_, [&] { database_->exec(std::string(statements)); });
 }
+
+bool SqliteDatabase::alive() { return sqlite3_get_autocommit(database_->getHandle()) != 0; }
 
 void SqliteDatabase::begin() { execute("BEGIN IMMEDIATE"); }
 

@@ -25,10 +25,12 @@ class SqliteDatabase final : public Database {
     void execute(std::string_view statements) override;
     // The whole file is locked by any transaction.
     void lock(std::int64_t) override {}
-    bool alive() override { return true; }
+    // Not when a transaction could not be ended.
+    bool alive() override;
 
   private:
     void begin() override;
+    static void bind(SQLite::Statement& statement, int index, const SqlValue& value);
     SQLite::Statement& prepared(std::string_view statement);
 
     std::string file_;

@@ -147,7 +147,8 @@ void CronExpression::parse_days_of_week(std::string_view field) {
 CronExpression CronExpression::parse(std::string_view text) {
     CronExpression cron;
     cron.text_ = text;
-    const std::string lowered = text.size() <= most_characters ? lower(text) : "";
+    std::string lowered = text.size() <= most_characters ? lower(text) : "";
+    std::ranges::replace(lowered, '\t', ' ');
     std::vector<std::string_view> fields;
     for (const std::string_view part : split(of_nickname(lowered), ' '))
         if (!part.empty()) fields.push_back(part);

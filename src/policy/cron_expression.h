@@ -18,7 +18,7 @@ namespace holdfast {
 // and `sunL` the last. When both kinds of day are restricted either makes a match, unless one of them begins
 // with `*`, as crontab(5) says.
 //
-// Where clocks change: with a `*` or a step as the hour it runs on through it, by what the clock shows; at
+// Where clocks change: with an hour that begins with `*` it runs on through it, by what the clock shows; at
 // stated hours it runs once, at the first moment after an hour that does not exist, and in the first of two.
 // Immutable; thread-safe.
 class CronExpression {

@@ -55,6 +55,8 @@ std::string Period::text() const {
     for (const Unit& unit : units) {
         if (unit.months != 0 && months != 0 && months % unit.months == 0)
             return fmt::format("{}{}", months / unit.months, unit.name);
+        // Few weeks are more often meant as days.
+        if (unit.name == "w" && seconds < 8 * unit.seconds) continue;
         if (unit.months == 0 && months == 0 && seconds % unit.seconds == 0)
             return fmt::format("{}{}", seconds / unit.seconds, unit.name);
     }

@@ -15,10 +15,10 @@ struct Period {
     std::int32_t months = 0;
     std::int64_t seconds = 0;
 
-    // "90s", "30min", "24h", "30d", "12w", "12mo", "7y". Throws Error(usage) naming `what`, which may be empty; "m" alone is
-    // refused, because people mean minutes by it as often as months.
+    // "90s", "30min", "24h", "30d", "12w", "12mo", "7y". Throws Error(usage) naming `what`, which may be
+    // empty; "m" alone is refused, because people mean minutes by it as often as months.
     static Period parse(std::string_view text, std::string_view what);
-    // As parse() reads it, in the largest unit that needs no fraction.
+    // As parse() reads it, in the largest unit that needs no fraction; weeks from eight on.
     std::string text() const;
 
     // `time` and this period later, by the calendar of `zone`: a month after 31 January is the last day of

@@ -45,17 +45,55 @@ void doubt_windows(const Policy& policy, const BackupPlan& plan, Timestamp from,
             overlap = first_overlap(*window, policy.zone, maintenance, policy.zone, from);
         } else {
             const Schedule schedule = policy.schedule_of(plan, policy.name);
-            for (auto run = schedule.next(from); run && run->begin < from + std::chrono::days(366);
-                 run = schedule.next(run->nominal)) {
-                if (!maintenance.contains(run->begin, policy.zone)) continue;
-                overlap = TimeSpan{run->begin, run->begin};
-                break;
+            for (TimeSpan span = maintenance.next(from, policy.zone);
+                 !overlap && span.begin < from + std::chrono::days(366);
+                 span = maintenance.next(span.begin, policy.zone)) {
+                const auto run = schedule.next(span.begin - std::chrono::nanoseconds(1));
+                if (run && span.contains(run->begin)) overlap = TimeSpan{run->begin, run->begin};
             }
         }
         if (!overlap) continue;
         doubts.push_back(fmt::format("backups '{}' run in the maintenance window '{}', first at {}",
                                      plan.name, maintenance.text(), to_rfc3339(overlap->begin)));
     }
+}
+
+// The longest time from one run to the next of any of the plans, in ten days and around each change of the
+// clocks; nothing when there are no runs. Delays are taken at their worst.
+std::optional<Duration> longest_pause(const Policy& policy, Timestamp from) {
+    std::optional<Duration> longest;
+    std::vector<Timestamp> starts{from};
+    for (int day = 1; day < 366; ++day) {
+        const auto offset = [&](Timestamp time) {
+            return policy.zone.local(time).time_since_epoch() -
+                   std::chrono::floor<std::chrono::seconds>(time).time_since_epoch();
+        };
+        const Timestamp at = from + std::chrono::days(day);
+        if (offset(at) != offset(at - std::chrono::days(1))) starts.push_back(at - std::chrono::days(3));
+    }
+    for (const Timestamp start : starts) {
+        const Timestamp end = start + std::chrono::days(start == from ? 10 : 5);
+        std::vector<std::pair<Timestamp, Duration>> runs; // and how much later they may begin
+        for (const BackupPlan& plan : policy.backups) {
+            const Schedule schedule = policy.schedule_of(plan, policy.name);
+            for (auto run = schedule.next(start); run; run = schedule.next(run->nominal)) {
+                runs.emplace_back(run->nominal, schedule.longest_delay());
+                if (run->nominal >= end) break;
+            }
+        }
+        // A run is followed by the first one that has begun for certain.
+        std::ranges::sort(runs);
+        std::optional<Timestamp> followed;
+        for (auto run = runs.rbegin(); run != runs.rend(); ++run) {
+            if (followed && run->first < end)
+                longest = std::max(longest.value_or(Duration::zero()), Duration(*followed - run->first));
+            const Timestamp certain = run->first + run->second;
+            followed = followed ? std::min(*followed, certain) : certain;
+        }
+        if (runs.size() == 1)
+            longest = std::max(longest.value_or(Duration::zero()), Duration(runs[0].first - start));
+    }
+    return longest;
 }
 
 } // namespace
@@ -97,28 +135,18 @@ std::vector<std::string> doubts_about(const Policy& policy, Timestamp from) {
                         window ? fmt::format("{} are", window->text()) : std::string("none is")));
     }
     if (objectives.backup_age) {
-        // Two runs of the most frequent backups, with their delays, must not lie further apart.
-        std::optional<Duration> longest_pause;
-        for (const BackupPlan& plan : policy.backups) {
-            const Schedule schedule = policy.schedule_of(plan, policy.name);
-            Duration pause{};
-            auto run = schedule.next(from);
-            for (int i = 0; run && i < 60; ++i) {
-                const auto following = schedule.next(run->nominal);
-                if (!following) break;
-                pause = std::max(pause, following->begin - run->begin);
-                run = following;
-            }
-            longest_pause = std::min(longest_pause.value_or(Duration::max()), pause);
-        }
-        if (!longest_pause || *longest_pause > objectives.backup_age->longest()) {
-            doubts.push_back(fmt::format("a backup not older than {} is promised, and none is made so often",
-                                         objectives.backup_age->text()));
+        const std::optional<Duration> pause = longest_pause(policy, from);
+        if (!pause || *pause > objectives.backup_age->longest()) {
+            doubts.push_back(
+                fmt::format("a backup not older than {} is promised, and {}", objectives.backup_age->text(),
+                            pause ? fmt::format("they lie up to {} hours apart",
+                                                std::chrono::ceil<std::chrono::hours>(*pause).count())
+                                  : std::string("none is made")));
         }
     }
     const auto& rules = policy.retention.rules;
     if (!policy.backups.empty() && rules.empty() && policy.retention.classes.empty() && !window)
-        doubts.emplace_back("there are no rules for retention: only the newest snapshot is kept");
+        doubts.emplace_back("there are no rules for retention: all snapshots stay");
     return doubts;
 }
 

@@ -87,6 +87,9 @@ BackupPlan read_backup(Form& form, const TimeZone& zone) {
     plan.time_limit = read_duration(form, "time_limit").value_or(Duration::zero());
     plan.catch_up = form.flag("catch_up").value_or(true);
     plan.tags = form.text_map("tags");
+    for (const char* reserved : {"class", "expires"})
+        if (plan.tags.contains(reserved))
+            form.fail("tags", fmt::format("'{}' has a setting of its own", reserved), "use class and keep");
     form.expect_no_more();
     return plan;
 }

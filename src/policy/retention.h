@@ -17,7 +17,7 @@ namespace holdfast {
 // that have one, or for so long after it was made.
 using KeepFor = std::variant<std::uint32_t, Period>;
 
-// What is kept by any of the rules is kept. A rule set without any rule keeps nothing.
+// What is kept by any of the rules is kept. Without any rule nothing goes.
 struct RetentionRules {
     std::optional<std::uint32_t> last; // the newest so many
     std::optional<Period> within;      // all that are not older
@@ -37,8 +37,8 @@ struct RetentionPolicy {
     // For snapshots of no class, and of a class without rules of its own.
     RetentionRules rules;
     std::map<std::string, RetentionRules> classes;
-    // Any second within it stays restorable: the newest snapshot before it is kept, and the log from there
-    // on.
+    // Any second within it stays restorable: the newest snapshot before it is kept, of each day of
+    // it the newest, and the log from there on.
     std::optional<Period> window;
     // In which days, weeks, months and years begin.
     TimeZone zone;

@@ -98,6 +98,7 @@ class Decider {
     void apply_rules() {
         std::map<const RetentionRules*, std::vector<std::size_t>> governed; // newest first
         for (const std::size_t i : newest_first_) {
+            if (snapshots_[i].expires) continue;
             const std::string& class_name = snapshots_[i].class_name;
             const auto own = policy_.classes.find(class_name);
             if (own != policy_.classes.end()) {
@@ -109,6 +110,14 @@ class Decider {
             }
         }
         for (const auto& [rules, members] : governed) {
+            if (rules->empty()) {
+                // A window says what stays of those that have a log.
+                const bool window_decides = rules == &policy_.rules && policy_.window;
+                for (const std::size_t i : members)
+                    if (!window_decides || snapshots_[i].stretches.empty())
+                        keep(i, "there are no rules for it");
+                continue;
+            }
             keep_last(*rules, members);
             keep_within(*rules, members);
             for (const Bucket& bucket : buckets)
@@ -121,7 +130,7 @@ class Decider {
         std::uint32_t kept = 0;
         for (const std::size_t i : members) {
             if (kept == *rules.last) return;
-            if (snapshots_[i].damaged) continue;
+            if (standing(i) == 0) continue;
             keep(i, fmt::format("one of the last {}", *rules.last));
             ++kept;
         }
@@ -135,7 +144,10 @@ class Decider {
         }
     }
 
-    int standing(std::size_t i) const { return snapshots_[i].good() ? 2 : snapshots_[i].damaged ? 0 : 1; }
+    int standing(std::size_t i) const {
+        if (snapshots_[i].good()) return 2;
+        return snapshots_[i].damaged || !snapshots_[i].restorable ? 0 : 1;
+    }
 
     void keep_buckets(const Bucket& bucket, const KeepFor& wanted, const std::vector<std::size_t>& members) {
         std::map<LocalTime, std::size_t, std::greater<>> chosen;
@@ -150,42 +162,52 @@ class Decider {
             if (count == nullptr && std::get<Period>(wanted).after(snapshots_[i].time, policy_.zone) <= now_)
                 continue;
             keep(i, fmt::format("{}, {}: that of {}", bucket.name, text_of(wanted), label_of(bucket, begin)));
-            if (!snapshots_[i].damaged) ++kept;
+            if (standing(i) > 0) ++kept;
         }
     }
 
     void apply_time_to_live(std::size_t i) {
         const auto& expires = snapshots_[i].expires;
-        if (!expires) return;
-        decisions_[i] = {};
-        if (*expires > now_) keep(i, fmt::format("to live until {}", to_rfc3339(*expires)));
+        if (expires && *expires > now_) keep(i, fmt::format("to live until {}", to_rfc3339(*expires)));
     }
 
     void keep_window() {
         if (!policy_.window) return;
-        std::optional<std::size_t> anchor, oldest;
+        struct Beginning {
+            std::optional<std::size_t> anchor, first;
+        };
+        std::map<std::size_t, Beginning> stretches;
+        std::map<LocalTime, std::size_t> days_within;
         for (const std::size_t i : newest_first_) {
-            if (!snapshots_[i].good() || !snapshots_[i].has_log) continue;
-            oldest = i;
-            const bool before = policy_.window->after(snapshots_[i].end, policy_.zone) <= now_;
-            if (before) {
-                anchor = i;
-                break;
+            const RetentionSubject& snapshot = snapshots_[i];
+            if (!snapshot.good() || snapshot.expires) continue;
+            const bool before = policy_.window->after(snapshot.end, policy_.zone) <= now_;
+            for (const RetentionSubject::Stretch& stretch : snapshot.stretches) {
+                if (stretch.until && policy_.window->after(*stretch.until, policy_.zone) <= now_) continue;
+                Beginning& beginning = stretches[stretch.number];
+                beginning.first = i;
+                if (before && !beginning.anchor) beginning.anchor = i;
+                if (!before) days_within.emplace(day_of(local_[i]), i);
             }
-            if (snapshots_[i].log_gap_before) keep(i, "the only way to what follows a gap in the log");
         }
-        if (const auto first = anchor ? anchor : oldest)
-            keep(*first, fmt::format("the window of {} begins with it", policy_.window->text()));
+        const std::string window = policy_.window->text();
+        for (const auto& [number, beginning] : stretches)
+            keep(beginning.anchor.value_or(*beginning.first),
+                 fmt::format("the window of {} begins with it", window));
+        for (const auto& [day, i] : days_within)
+            keep(i, fmt::format("that of a day within the window of {}", window));
     }
 
     void keep_newest() {
         if (newest_first_.empty()) return;
-        const std::size_t newest = newest_first_.front();
-        const auto good =
-            std::ranges::find_if(newest_first_, [&](std::size_t i) { return snapshots_[i].good(); });
-        const bool newest_is_good = good != newest_first_.end() && *good == newest;
+        std::vector<std::size_t> order(newest_first_);
+        std::ranges::stable_sort(order, std::greater{},
+                                 [&](std::size_t i) { return snapshots_[i].sequence; });
+        const std::size_t newest = order.front();
+        const auto good = std::ranges::find_if(order, [&](std::size_t i) { return snapshots_[i].good(); });
+        const bool newest_is_good = good != order.end() && *good == newest;
         if (!newest_is_good) keep(newest, "the newest");
-        if (good != newest_first_.end()) keep(*good, newest_is_good ? "the newest" : "the newest good one");
+        if (good != order.end()) keep(*good, newest_is_good ? "the newest" : "the newest good one");
     }
 
     std::string why_not(const RetentionSubject& snapshot) const {

@@ -20,6 +20,7 @@ class Future {
         : policy_(policy), forecast_(forecast), living_(living) {
         for (const Forecast::Backups& backups : forecast_.backups)
             next_.push_back(backups.schedule.next(forecast_.now));
+        for (const Living& one : living_) sequence_ = std::max(sequence_, one.subject.sequence);
     }
 
     // Makes the backups that begin until `time`.
@@ -29,10 +30,11 @@ class Future {
             for (; next_[i] && next_[i]->begin <= time; next_[i] = backups.schedule.next(next_[i]->nominal)) {
                 RetentionSubject subject;
                 subject.id = to_rfc3339(next_[i]->begin);
+                subject.sequence = ++sequence_;
                 subject.time = subject.end = next_[i]->begin;
                 subject.class_name = backups.class_name;
                 if (backups.keep) subject.expires = backups.keep->after(subject.time, policy_.zone);
-                subject.has_log = forecast_.new_ones_have_log;
+                subject.stretches = forecast_.stretches_of_new_ones;
                 living_.push_back({std::move(subject), std::nullopt});
             }
         }
@@ -43,6 +45,7 @@ class Future {
     const Forecast& forecast_;
     std::vector<Living>& living_;
     std::vector<std::optional<Schedule::Run>> next_;
+    std::uint64_t sequence_ = 0; // the highest so far
 };
 
 } // namespace

@@ -23,7 +23,8 @@ struct Forecast {
     Schedule enforcement; // when the rules are applied
     Timestamp now{};
     Timestamp horizon{}; // where it ends
-    bool new_ones_have_log = false;
+    // Those that new ones lie on; empty: they have no log.
+    std::vector<RetentionSubject::Stretch> stretches_of_new_ones{};
 };
 
 struct Fate {

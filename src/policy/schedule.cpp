@@ -26,6 +26,9 @@ Schedule::Schedule(Rhythm rhythm, TimeZone zone, std::string name, std::optional
     : rhythm_(std::move(rhythm)), zone_(std::move(zone)), name_(std::move(name)), jitter_(jitter) {
     if (jitter_ && (*jitter_ < Duration::zero() || *jitter_ > most_jitter))
         throw Error(ErrorCode::usage, fmt::format("{}: its jitter must be from 0 to 24 hours", name_));
+    const auto* window = std::get_if<WeeklyWindow>(&rhythm_);
+    if (window != nullptr && jitter_ && *jitter_ > window->length())
+        throw Error(ErrorCode::usage, fmt::format("{}: its jitter is longer than its window", name_));
     const auto* every = std::get_if<Every>(&rhythm_);
     if (every != nullptr && every->interval < std::chrono::seconds(1))
         throw Error(ErrorCode::usage, fmt::format("{}: it would run more often than once a second", name_));
@@ -41,6 +44,12 @@ Schedule::Run Schedule::run_at(Timestamp nominal, Duration spread) const {
     const auto seconds = std::chrono::floor<std::chrono::seconds>(spread).count();
     return {nominal, nominal + std::chrono::seconds(static_cast<std::int64_t>(
                                    part * static_cast<std::uint64_t>(seconds) >> 32))};
+}
+
+Duration Schedule::longest_delay() const {
+    if (jitter_) return *jitter_;
+    const auto* window = std::get_if<WeeklyWindow>(&rhythm_);
+    return window != nullptr ? window->length() : Duration::zero();
 }
 
 std::optional<Schedule::Run> Schedule::next(Timestamp after) const {

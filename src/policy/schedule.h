@@ -37,6 +37,9 @@ class Schedule {
     // the latest whose beginning has come. However many were missed, it is one.
     std::optional<Run> due(Timestamp last, Timestamp now) const;
 
+    // How much later than its time a run may begin.
+    Duration longest_delay() const;
+
     const Rhythm& rhythm() const { return rhythm_; }
     const TimeZone& zone() const { return zone_; }
 

@@ -17,7 +17,8 @@ namespace holdfast {
 // What a clock on the wall shows, to the second.
 using LocalTime = std::chrono::local_time<std::chrono::seconds>;
 
-// A zone of the system's time zone database. Cheap to copy; thread-safe.
+// A zone of the system's time zone database, as far as that lists its changes: behind 2037 the last offset
+// stays. Cheap to copy; thread-safe.
 class TimeZone {
   public:
     TimeZone() : TimeZone(named("UTC")) {}

@@ -28,6 +28,8 @@ class WeeklyWindow {
     static WeeklyWindow parse(std::string_view text, std::string_view what);
 
     const std::string& text() const { return text_; }
+    // By what clocks show.
+    Duration length() const { return end_ - begin_; }
     // The first that begins after `after`.
     TimeSpan next(Timestamp after, const TimeZone& zone) const;
     // The last that began at `time` or before.

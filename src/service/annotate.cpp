@@ -4,6 +4,7 @@
 #include "service/retention.h"
 
 #include <algorithm>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -11,18 +12,31 @@ namespace holdfast {
 
 namespace {
 
-Statement about(Repository& repository, const Snapshot& snapshot, StatementType type, std::string name) {
-    if (!repository.trust().may_write(repository.keys().slot(), ObjectKind::statement, RunId{})) {
-        throw Error(ErrorCode::access_denied, "this key slot may not say anything about snapshots",
-                    "use a key slot of role full, read or prune");
-    }
+// Of statements about one thing the later counts: this one must, also where somebody's clock was ahead.
+Timestamp behind_all(Repository& repository, const StatementList& list) {
+    Timestamp time = repository.clock().now();
+    for (const Statement& statement : list.statements)
+        time = std::max(time, statement.time + std::chrono::nanoseconds(1));
+    return time;
+}
+
+void require_may(Repository& repository, ObjectKind kind, const char* what) {
+    if (repository.trust().may_write(repository.keys().slot(), kind, RunId{})) return;
+    throw Error(ErrorCode::access_denied, fmt::format("this key slot may not {}", what),
+                kind == ObjectKind::forget ? "use a key slot of role full or prune"
+                                           : "use a key slot of role full, read or prune");
+}
+
+Statement about(const Snapshot& snapshot, StatementType type, std::string name, Timestamp time) {
     Statement statement;
     statement.snapshot = snapshot.id;
     statement.type = type;
-    statement.time = repository.clock().now();
+    statement.time = time;
     statement.name = std::move(name);
     return statement;
 }
+
+bool lets_go(const std::string& tag) { return tag == class_tag || tag == expires_tag; }
 
 } // namespace
 
@@ -56,37 +70,63 @@ void require_sensible_tags(const std::map<std::string, std::string>& tags) {
 void set_tags(Repository& repository, const Snapshot& snapshot,
               const std::map<std::string, std::string>& tags, const std::vector<std::string>& removed) {
     require_sensible_tags(tags);
-    std::vector<Statement> statements;
+    require_may(repository, ObjectKind::statement, "say anything about snapshots");
+    const bool decides = std::ranges::any_of(tags, [](const auto& tag) { return lets_go(tag.first); }) ||
+                         std::ranges::any_of(removed, lets_go);
+    if (decides) require_may(repository, ObjectKind::forget, "say until when snapshots live");
+    const Timestamp time = behind_all(repository, list_statements(repository.context()));
     for (const auto& [name, value] : tags) {
-        statements.push_back(about(repository, snapshot, StatementType::tag, name));
-        statements.back().value = value;
+        Statement statement = about(snapshot, StatementType::tag, name, time);
+        statement.value = value;
+        put_statement(repository.context(), statement);
     }
     for (const std::string& name : removed)
-        statements.push_back(about(repository, snapshot, StatementType::tag, name));
-    for (const Statement& statement : statements) put_statement(repository.context(), statement);
+        put_statement(repository.context(), about(snapshot, StatementType::tag, name, time));
 }
 
 StatementId hold_snapshot(Repository& repository, const Snapshot& snapshot, const std::string& reason,
                           const std::string& owner) {
     if (reason.empty())
         throw Error(ErrorCode::usage, "a hold needs a reason", "say why, for whoever finds it");
-    Statement hold = about(repository, snapshot, StatementType::hold, reason);
+    require_may(repository, ObjectKind::statement, "say anything about snapshots");
+    Statement hold = about(snapshot, StatementType::hold, reason,
+                           behind_all(repository, list_statements(repository.context())));
     if (!owner.empty()) hold.value = owner;
-    return put_statement(repository.context(), hold);
+    const StatementId id = put_statement(repository.context(), hold);
+    // Who forgets looks at holds first, and may have looked before this one was there.
+    const SnapshotList list = list_snapshots(repository.context());
+    if (std::ranges::find(list.forgotten, snapshot.id) != list.forgotten.end()) {
+        throw Error(ErrorCode::not_found,
+                    fmt::format("{} was forgotten while it was to be held", snapshot.id.hex()),
+                    "its data is there until the next 'holdfast prune': restore it now");
+    }
+    return id;
 }
 
 std::vector<Statement> release_holds(Repository& repository, const Snapshot& snapshot,
                                      const std::string& owner, const std::string& reason) {
+    require_may(repository, ObjectKind::forget, "release what is held");
     const StatementList statements = list_statements(repository.context());
-    std::vector<Statement> released;
+    std::vector<Statement> chosen;
+    std::set<std::string> owners;
     for (const Statement& hold : standing_of(snapshot, statements.statements).holds) {
-        if (!owner.empty() && hold.value != owner) continue;
-        Statement release = about(repository, snapshot, StatementType::release, reason);
+        // One of a whole source is not ended by way of one of its snapshots.
+        if (!hold.snapshot || (!owner.empty() && hold.value != owner)) continue;
+        owners.insert(hold.value.value_or(""));
+        chosen.push_back(hold);
+    }
+    if (owners.size() > 1) {
+        throw Error(ErrorCode::usage,
+                    fmt::format("{} is held by {} owners", snapshot.id.hex(), owners.size()),
+                    "say whose holds end with --owner");
+    }
+    const Timestamp time = behind_all(repository, statements);
+    for (const Statement& hold : chosen) {
+        Statement release = about(snapshot, StatementType::release, reason, time);
         release.releases = hold.id;
         put_statement(repository.context(), release);
-        released.push_back(hold);
     }
-    return released;
+    return chosen;
 }
 
 } // namespace holdfast

@@ -35,8 +35,9 @@ void require_sensible_tags(const std::map<std::string, std::string>& tags);
 // From now on the snapshot is not forgotten, by rules or by hand.
 StatementId hold_snapshot(Repository& repository, const Snapshot& snapshot, const std::string& reason,
                           const std::string& owner);
-// Ends all holds of the snapshot, or of those the ones of `owner` if it is not empty; returns those that were
-// ended. `reason` is kept with the end of each.
+// Ends the holds of the snapshot, or of those the ones of `owner` if it is not empty; returns those that were
+// ended. Throws Error(usage) when several owners hold it and none is named; needs the right to forget
+// snapshots, as setting `class` and `expires` does. `reason` is kept with the end of each.
 std::vector<Statement> release_holds(Repository& repository, const Snapshot& snapshot,
                                      const std::string& owner, const std::string& reason);
 

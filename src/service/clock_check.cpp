@@ -2,8 +2,6 @@
 
 #include "base/error.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
 namespace holdfast {
@@ -22,7 +20,7 @@ std::optional<Timestamp> time_of_store(Repository& repository) {
     try {
         store.remove(name, {});
     } catch (const Error& error) {
-        // Who may not delete leaves it to the next collection.
+        // Who may not delete leaves a few bytes behind.
         if (error.code() != ErrorCode::access_denied && error.code() != ErrorCode::unsupported) throw;
     }
     if (!object || object->modified == Timestamp{}) return std::nullopt;
@@ -31,14 +29,15 @@ std::optional<Timestamp> time_of_store(Repository& repository) {
 
 } // namespace
 
-void require_believable_clock(Repository& repository, std::span<const Snapshot> snapshots) {
+void require_believable_clock(Repository& repository, Timestamp newest, bool trust_clock) {
     const Timestamp now = repository.clock().now();
-    const auto newest = std::ranges::max_element(snapshots, {}, &Snapshot::time);
-    if (newest != snapshots.end() && newest->time > now + tolerated_clock_difference) {
-        throw Error(ErrorCode::unavailable,
-                    fmt::format("the clock of this machine shows {}, and there is a snapshot of {}, of '{}'",
-                                to_rfc3339(now), to_rfc3339(newest->time), newest->source),
-                    hint);
+    if (!trust_clock && newest < now - tolerated_idle_time) {
+        throw Error(
+            ErrorCode::unavailable,
+            fmt::format("the clock of this machine shows {}, and the newest snapshot is of {}",
+                        to_rfc3339(now), to_rfc3339(newest)),
+            "nothing was deleted; see why nothing is backed up, or set the clock right; if both are as they "
+            "should be, say --trust-clock");
     }
     const std::optional<Timestamp> of_store = time_of_store(repository);
     if (!of_store) return;

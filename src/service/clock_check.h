@@ -3,15 +3,17 @@
 
 #include "repository/repository.h"
 
-#include <span>
-
 namespace holdfast {
 
 // How far two clocks may lie apart.
 inline constexpr Duration tolerated_clock_difference = std::chrono::hours(1);
+// When nothing was backed up for longer, it may be the clock that has run away.
+inline constexpr Duration tolerated_idle_time = std::chrono::days(31);
 
 // Throws Error(unavailable) when the clock of `repository` lies too far from that of its store, which is
-// asked by putting a small object and removing it again, or before the newest of `snapshots`.
-void require_believable_clock(Repository& repository, std::span<const Snapshot> snapshots);
+// asked by putting a small object and removing it again; a store that tells no time, or has the clock of this
+// machine, finds nothing. And when `newest`, the time of the newest snapshot, lies so far back that nothing
+// seems to have been backed up for too long, unless `trust_clock`.
+void require_believable_clock(Repository& repository, Timestamp newest, bool trust_clock);
 
 } // namespace holdfast

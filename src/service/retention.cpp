@@ -20,15 +20,37 @@ std::string hold_text(const Statement& hold) {
     return hold.value ? fmt::format("{} ({})", hold.name, *hold.value) : hold.name;
 }
 
+// How much a verification has looked at. Of a part of the packs it says nothing of the others.
+int thoroughness(const Statement& verification) {
+    const bool part = verification.name.find(" of ") != std::string::npos;
+    if (verification.name.starts_with("digests")) return part ? 1 : 3;
+    if (verification.name.starts_with("content")) return part ? 1 : 2;
+    return 0;
+}
+
+// What was found damaged stays so until somebody has looked at all of it, as closely, and found it intact.
+bool is_damaged(const Standing& standing) {
+    std::optional<int> found_by;
+    for (const Statement& verification : standing.verifications) {
+        const int now = thoroughness(verification);
+        if (verification.value == "damaged") {
+            found_by = std::max(found_by.value_or(0), now);
+        } else if (found_by && now != 1 && now >= *found_by) {
+            found_by.reset();
+        }
+    }
+    return found_by.has_value();
+}
+
 RetentionSubject subject_of(const AnnotatedSnapshot& annotated, std::vector<std::string>& problems) {
     const auto& [snapshot, standing] = annotated;
     RetentionSubject subject;
     subject.id = snapshot.id.hex();
+    subject.sequence = snapshot.sequence;
     subject.time = snapshot.time;
     subject.end = snapshot.end;
     subject.complete = snapshot.state == SnapshotState::complete;
-    subject.has_log = snapshot.log.has_value();
-    if (!standing.verifications.empty()) subject.damaged = standing.verifications.back().value == "damaged";
+    subject.damaged = is_damaged(standing);
     if (const auto found = standing.tags.find(class_tag); found != standing.tags.end())
         subject.class_name = found->second;
     for (const Statement& hold : standing.holds) subject.holds.push_back(hold_text(hold));
@@ -45,44 +67,53 @@ RetentionSubject subject_of(const AnnotatedSnapshot& annotated, std::vector<std:
     return subject;
 }
 
-// Marks the snapshots that the log does not reach from an earlier one.
-void mark_gaps(Repository& repository, SourceSnapshots& source, std::vector<std::string>& problems) {
-    if (std::ranges::none_of(source.snapshots,
-                             [](const AnnotatedSnapshot& one) { return one.snapshot.log.has_value(); }))
-        return;
-    std::set<RunId> first_of_range;
-    try {
-        const auto recovery = postgres::load_recovery_source(repository, source.source);
-        const postgres::RecoveryWindow window = postgres::recovery_window(recovery);
-        for (const postgres::RecoverableRange& range : window.ranges)
-            if (!range.snapshots.empty()) first_of_range.insert(range.snapshots.front());
-        for (std::size_t i = 0; i < source.snapshots.size(); ++i)
-            source.subjects[i].log_gap_before = first_of_range.contains(source.snapshots[i].snapshot.id);
-    } catch (const Error& error) {
-        if (error.code() == ErrorCode::cancelled || error.retryable()) throw;
-        problems.push_back(
-            fmt::format("the log of '{}' cannot be looked at, so all of its snapshots that have one "
-                        "stay: {}",
-                        source.source, error.message()));
-        for (RetentionSubject& subject : source.subjects) subject.log_gap_before = true;
+// The stretches of one archive, and which snapshots cannot be made whole. Returns the first number that is
+// free.
+std::size_t add_stretches(Repository& repository, SourceSnapshots& source, const RunId& of_archive,
+                          std::size_t number) {
+    const auto recovery = postgres::load_recovery_source(repository, source.source, of_archive);
+    const postgres::RecoveryWindow window = postgres::recovery_window(recovery);
+    const auto newest = std::ranges::max_element(window.ranges, {}, &postgres::RecoverableRange::until);
+    for (const postgres::RecoverableRange& range : window.ranges) {
+        RetentionSubject::Stretch stretch{.number = number++};
+        if (range.until != newest->until) stretch.until = range.until;
+        for (std::size_t i = 0; i < source.snapshots.size(); ++i) {
+            if (std::ranges::find(range.snapshots, source.snapshots[i].snapshot.id) != range.snapshots.end())
+                source.subjects[i].stretches.push_back(stretch);
+        }
+    }
+    for (std::size_t i = 0; i < source.snapshots.size(); ++i) {
+        if (std::ranges::find(window.without_log, source.snapshots[i].snapshot.id) !=
+            window.without_log.end())
+            source.subjects[i].restorable = false;
+    }
+    return number;
+}
+
+// Every archive that a snapshot names: clusters may have been replaced.
+void look_at_log(Repository& repository, SourceSnapshots& source) {
+    std::set<ArchiveId> seen;
+    std::size_t number = 0;
+    for (const AnnotatedSnapshot& one : source.snapshots) {
+        if (one.snapshot.log && seen.insert(one.snapshot.log->archive).second)
+            number = add_stretches(repository, source, one.snapshot.id, number);
     }
 }
 
-// One that cannot be read may be a hold.
-void require_all_statements(const StatementList& statements) {
-    if (statements.unreadable > 0) {
-        throw Error(
-            ErrorCode::wrong_key,
-            fmt::format("{} statements are not for this key, and each may be a hold", statements.unreadable),
-            "apply the rules with a key slot of role full or prune");
-    }
-    if (!statements.problems.empty()) {
-        throw Error(
-            ErrorCode::corrupt,
-            fmt::format("a statement does not count, and may have been a hold: {}",
-                        statements.problems.front()),
-            "nothing was deleted; find out what happened to it, and take the object away if nothing is "
-            "held that should not go");
+// Snapshots are made one after the other: when their times say otherwise, a clock was wrong, and ages are not
+// known.
+void look_at_clocks(SourceSnapshots& source, Timestamp now) {
+    const auto newest = std::ranges::max_element(source.subjects, {}, &RetentionSubject::sequence);
+    for (const RetentionSubject& subject : source.subjects) {
+        if (subject.time > now + tolerated_clock_difference) {
+            source.blocked = fmt::format("snapshot {} is of {}, and it is {} here", subject.id,
+                                         to_rfc3339(subject.time), to_rfc3339(now));
+        } else if (subject.sequence < newest->sequence &&
+                   subject.time > newest->time + tolerated_clock_difference) {
+            source.blocked = fmt::format(
+                "snapshot {} is of {}, and one that was made before it, {}, of {}: a clock was wrong",
+                newest->id, to_rfc3339(newest->time), subject.id, to_rfc3339(subject.time));
+        }
     }
 }
 
@@ -101,10 +132,20 @@ RetentionView view_retention(Repository& repository, const std::vector<Policy>& 
     AnnotatedList list = list_annotated(repository);
     view.statements = std::move(list.statements);
     view.problems = std::move(list.problems);
+    if (view.statements.unreadable > 0) {
+        view.problems.push_back(fmt::format("{} statements are not for this key; holds may be among them",
+                                            view.statements.unreadable));
+    }
+    std::erase_if(view.statements.statements, [&](const Statement& statement) {
+        return statement.type == StatementType::tag &&
+               (statement.name == class_tag || statement.name == expires_tag) &&
+               !repository.trust().may_write(statement.id.slot, ObjectKind::forget, RunId{});
+    });
     std::map<std::pair<std::string, std::string>, SourceSnapshots> sources;
     for (AnnotatedSnapshot& annotated : list.snapshots) {
         const Snapshot& snapshot = annotated.snapshot;
         if (source && snapshot.source != *source) continue;
+        annotated.standing = standing_of(snapshot, view.statements.statements);
         SourceSnapshots& of = sources[{snapshot.source, snapshot.domain}];
         of.source = snapshot.source;
         of.domain = snapshot.domain;
@@ -117,26 +158,40 @@ RetentionView view_retention(Repository& repository, const std::vector<Policy>& 
     }
     for (auto& [name, of] : sources) {
         of.policy = policy_for(policies, of.source);
-        if (of.policy != nullptr && of.policy->retention.window) mark_gaps(repository, of, view.problems);
+        if (of.policy != nullptr) {
+            look_at_clocks(of, repository.clock().now());
+            try {
+                look_at_log(repository, of);
+            } catch (const Error& error) {
+                if (error.code() == ErrorCode::cancelled || error.retryable()) throw;
+                of.blocked = fmt::format("its log cannot be looked at: {}", error.message());
+            }
+            if (!of.blocked.empty())
+                view.problems.push_back(fmt::format("nothing of '{}' may go: {}", of.source, of.blocked));
+        }
         view.sources.push_back(std::move(of));
     }
     return view;
 }
 
 RetentionResult enforce_retention(Repository& repository, const std::vector<Policy>& policies,
-                                  const std::optional<std::string>& source, bool dry_run,
-                                  std::stop_token stop) {
-    RetentionView view = view_retention(repository, policies, source);
+                                  const EnforceSettings& settings, std::stop_token stop) {
+    if (!settings.dry_run &&
+        !repository.trust().may_write(repository.keys().slot(), ObjectKind::forget, RunId{})) {
+        throw Error(ErrorCode::access_denied, "this key may not forget snapshots",
+                    "use a key of role full or prune");
+    }
+    RetentionView view = view_retention(repository, policies, settings.source);
     RetentionResult result;
     result.problems = std::move(view.problems);
-    std::vector<Snapshot> all;
-    for (const SourceSnapshots& of : view.sources)
-        std::ranges::transform(of.snapshots, std::back_inserter(all), &AnnotatedSnapshot::snapshot);
-    if (!dry_run) {
-        require_all_statements(view.statements);
-        require_believable_clock(repository, all);
-    }
     const Timestamp now = repository.clock().now();
+    if (!settings.dry_run && !view.sources.empty()) {
+        require_all_statements(view.statements);
+        Timestamp newest{};
+        for (const SourceSnapshots& of : view.sources)
+            for (const RetentionSubject& subject : of.subjects) newest = std::max(newest, subject.time);
+        require_believable_clock(repository, newest, settings.trust_clock);
+    }
     for (SourceSnapshots& of : view.sources) {
         if (of.policy == nullptr) {
             result.uncovered.push_back(of.source);
@@ -145,14 +200,22 @@ RetentionResult enforce_retention(Repository& repository, const std::vector<Poli
         if (stop.stop_requested()) throw Error(ErrorCode::cancelled, "applying the rules was stopped");
         std::vector<RetentionDecision> decisions = decide_retention(of.policy->retention, of.subjects, now);
         std::set<RunId> going;
-        RetentionResult::Source told{of.source, of.domain, of.policy->name, {}};
+        RetentionResult::Source told{of.source, of.domain, of.policy->name, of.blocked, {}};
         for (std::size_t i = 0; i < decisions.size(); ++i) {
-            const bool goes = !decisions[i].keep;
+            const bool goes = of.blocked.empty() && !decisions[i].keep;
             if (goes) going.insert(of.snapshots[i].snapshot.id);
             told.verdicts.push_back({std::move(of.snapshots[i].snapshot), std::move(decisions[i]), goes});
         }
-        // Looks again at holds, and at what else is left of the source.
-        if (!dry_run && !going.empty()) forget_snapshots(repository.context(), going, false);
+        try {
+            // Looks again at holds, and at what else is left of the source.
+            if (!settings.dry_run && !going.empty()) forget_snapshots(repository.context(), going, false);
+        } catch (const Error& error) {
+            if (error.code() == ErrorCode::cancelled) throw;
+            told.blocked = error.message();
+            for (RetentionResult::Verdict& verdict : told.verdicts) verdict.forgotten = false;
+            result.problems.push_back(
+                fmt::format("of '{}' not all was forgotten: {}", of.source, error.message()));
+        }
         result.sources.push_back(std::move(told));
     }
     return result;

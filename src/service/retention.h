@@ -21,6 +21,8 @@ struct SourceSnapshots {
     std::string source;
     std::string domain;
     const Policy* policy = nullptr; // that covers it; null: none does
+    // Why nothing of it may go, whatever the policy says; empty: nothing speaks against it.
+    std::string blocked;
     std::vector<AnnotatedSnapshot> snapshots;
     std::vector<RetentionSubject> subjects;
 };
@@ -32,9 +34,9 @@ struct RetentionView {
     std::vector<std::string> problems;
 };
 
-// Looks at all sources, or at one. Where a policy has a window, the log of the source is looked at, too.
-// Throws Error(not_found) when `source` is given and has no snapshot, Error(usage) when policies contradict
-// each other. The result points into `policies`.
+// Looks at all sources, or at one, and at the log of those that a policy covers. Tags that let snapshots go
+// count from those alone who may forget snapshots. Throws Error(not_found) when `source` is given and has no
+// snapshot, Error(usage) when policies contradict each other. The result points into `policies`.
 RetentionView view_retention(Repository& repository, const std::vector<Policy>& policies,
                              const std::optional<std::string>& source);
 
@@ -48,6 +50,7 @@ struct RetentionResult {
         std::string source;
         std::string domain;
         std::string policy;
+        std::string blocked;           // why nothing of it went; empty: nothing spoke against it
         std::vector<Verdict> verdicts; // oldest first
     };
     std::vector<Source> sources;        // that a policy covers
@@ -57,11 +60,18 @@ struct RetentionResult {
     std::size_t forgotten() const;
 };
 
-// Forgets what the policies no longer keep, or with `dry_run` says what would be forgotten. Their data goes
-// with the next collection. Throws what require_believable_clock() throws, and forgets nothing, unless it is
-// a dry run.
+struct EnforceSettings {
+    std::optional<std::string> source{}; // nothing: all
+    bool dry_run = false;                // only says what would be forgotten
+    // Although nothing has been backed up for so long that it may be the clock that is wrong.
+    bool trust_clock = false;
+};
+
+// Forgets what the policies no longer keep. Their data goes with the next collection. What is wrong with one
+// source is told, and keeps that source alone. Unless it is a dry run, throws what require_believable_clock()
+// and require_all_statements() throw, and Error(access_denied) when this key may not forget; then nothing is
+// forgotten.
 RetentionResult enforce_retention(Repository& repository, const std::vector<Policy>& policies,
-                                  const std::optional<std::string>& source, bool dry_run,
-                                  std::stop_token stop);
+                                  const EnforceSettings& settings, std::stop_token stop);
 
 } // namespace holdfast

@@ -20,6 +20,7 @@ struct Arguments {
     std::string at;
     std::string horizon = "10y";
     bool dry_run = false;
+    bool trust_clock = false;
 };
 
 std::optional<std::string> chosen(const Arguments& arguments) {
@@ -51,7 +52,8 @@ Forecast forecast_for(const SourceSnapshots& source, Timestamp now, const Argume
                       .enforcement = enforcement(),
                       .now = now,
                       .horizon = Period::parse(arguments.horizon, "--horizon").after(now, TimeZone()),
-                      .new_ones_have_log = std::ranges::any_of(source.subjects, &RetentionSubject::has_log)};
+                      .stretches_of_new_ones = {}};
+    if (!source.subjects.empty()) forecast.stretches_of_new_ones = source.subjects.back().stretches;
     for (const BackupPlan& plan : source.policy->backups) {
         forecast.backups.push_back(
             {source.policy->schedule_of(plan, source.source), plan.class_name, plan.keep});
@@ -139,6 +141,7 @@ nlohmann::json result_json(const RetentionResult& result, bool dry_run) {
         sources.push_back({{"source", source.source},
                            {"domain", source.domain},
                            {"policy", source.policy},
+                           {"blocked", source.blocked},
                            {"snapshots", std::move(snapshots)}});
     }
     return {{"dry_run", dry_run},
@@ -168,8 +171,10 @@ void print_result(const RetentionResult& result, bool dry_run) {
 int run_enforce(CommandContext& context, const Arguments& arguments) {
     const std::vector<Policy>& policies = policies_of(context);
     const OpenRepository open = context.open(arguments.repository);
-    const RetentionResult result =
-        enforce_retention(*open.repository, policies, chosen(arguments), arguments.dry_run, context.stop());
+    const RetentionResult result = enforce_retention(
+        *open.repository, policies,
+        {.source = chosen(arguments), .dry_run = arguments.dry_run, .trust_clock = arguments.trust_clock},
+        context.stop());
     context.report(
         result_json(result, arguments.dry_run), [&] { print_result(result, arguments.dry_run); },
         arguments.dry_run);
@@ -197,6 +202,7 @@ void add_retention(CLI::App& app, RunCommand& run) {
     simulate->add_option("--horizon", arguments->horizon, "How far to look ahead")->capture_default_str();
     CLI::App* enforce = add("enforce", "Forget what no policy keeps", run_enforce);
     enforce->add_flag("--dry-run", arguments->dry_run, "Say what would be forgotten, and do nothing");
+    enforce->add_flag("--trust-clock", arguments->trust_clock, "Although nothing was backed up for a month");
 }
 
 } // namespace holdfast

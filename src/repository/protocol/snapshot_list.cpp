@@ -224,8 +224,9 @@ void forget_snapshots(const RepositoryContext& context, const std::set<RunId>& i
                     "use a key of role full or prune");
     }
     const SnapshotList list = list_snapshots(context);
-    const std::vector<Statement> statements = list_statements(context).statements;
-    for (const RunId& id : ids) require_forgettable(list, statements, ids, id, even_the_last);
+    const StatementList statements = list_statements(context);
+    require_all_statements(statements);
+    for (const RunId& id : ids) require_forgettable(list, statements.statements, ids, id, even_the_last);
     for (const RunId& id : ids) put_forget(context, id);
 }
 

@@ -52,7 +52,7 @@ std::vector<Snapshot> list_checkpoints(const RepositoryContext& context, const s
 // Says that snapshots are no longer wanted. Their data goes with the next collection. All are looked at
 // before the first is forgotten, so that when one is refused nothing has changed: with Error(usage) a
 // snapshot that is held, and the last ones of a source unless `even_the_last`; with Error(not_found) when
-// there is no such snapshot.
+// there is no such snapshot; and with what require_all_statements() throws.
 void forget_snapshots(const RepositoryContext& context, const std::set<RunId>& ids, bool even_the_last);
 void forget_snapshot(const RepositoryContext& context, const RunId& id, bool even_the_last);
 

@@ -120,15 +120,23 @@ StatementList list_statements(const RepositoryContext& context) {
         }
         try {
             const auto object = read_protocol_object(context, name, {ObjectKind::statement});
-            if (!object) continue; // gone since it was listed
+            // Nobody removes statements.
+            if (!object) throw Error(ErrorCode::corrupt, "it is listed, and not there");
             Statement statement = decode_statement(object->body, *id);
             const bool follows = last && last->first.slot == id->slot && last->first.number + 1 == id->number;
             const bool behind_sealed = sealed && sealed->slot == id->slot && sealed->number + 1 == id->number;
             if (id->number > 0 && !behind_sealed && (!follows || last->second != *statement.previous)) {
-                list.problems.push_back(
+                list.damaged.push_back(
                     fmt::format("{}: a statement before it is missing or was replaced", name));
+                list.problems.push_back(list.damaged.back());
             }
             last = {*id, object->digest};
+            if (statement.type == StatementType::release &&
+                !context.trust.may_write(id->slot, ObjectKind::forget, RunId{})) {
+                list.problems.push_back(
+                    fmt::format("{}: releases a hold, and its writer may not forget snapshots", name));
+                continue;
+            }
             list.statements.push_back(std::move(statement));
         } catch (const Error& error) {
             if (error.code() == ErrorCode::wrong_key) {
@@ -136,10 +144,27 @@ StatementList list_statements(const RepositoryContext& context) {
                 sealed = id;
             } else {
                 list.problems.push_back(fmt::format("{}: {}", name, error.message()));
+                if (error.code() != ErrorCode::access_denied) list.damaged.push_back(list.problems.back());
             }
         }
     }
     return list;
+}
+
+void require_all_statements(const StatementList& list) {
+    if (list.unreadable > 0) {
+        throw Error(
+            ErrorCode::wrong_key,
+            fmt::format("{} statements are not for this key, and each may be a hold", list.unreadable),
+            "forget with a key slot of role full or prune");
+    }
+    if (!list.damaged.empty()) {
+        throw Error(
+            ErrorCode::corrupt,
+            fmt::format("a statement cannot be read, and may have been a hold: {}", list.damaged.front()),
+            "nothing was forgotten; restore it from a copy, or take it and those behind it of the same slot "
+            "away when you know that nothing of it is held");
+    }
 }
 
 StatementId put_statement(const RepositoryContext& context, Statement statement) {

@@ -50,12 +50,19 @@ Statement decode_statement(ByteView json, const StatementId& id);
 
 // All statements, by slot and number. What is damaged, signed by nobody trusted, missing from a slot's chain
 // or not known to this program is left out and named in `problems`.
+//
+// The release of a hold counts only from who may forget snapshots: else a key that can only read could undo
+// what keeps them.
 struct StatementList {
     std::vector<Statement> statements;
     std::vector<std::string> problems;
+    // Those of the problems behind which there may be a hold: damaged statements, and missing ones.
+    std::vector<std::string> damaged;
     std::uint64_t unreadable = 0; // beyond the keys that are held
 };
 StatementList list_statements(const RepositoryContext& context);
+// Throws when a hold may be among what cannot be read of `list`: Error(wrong_key), Error(corrupt).
+void require_all_statements(const StatementList& list);
 
 // Says it: gives `statement` the next number of our slot and its predecessor, puts it, and returns its id.
 // Throws Error(usage) when it contradicts itself.

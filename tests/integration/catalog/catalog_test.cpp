@@ -60,9 +60,31 @@ TEST_P(CatalogBase, ATransactionIsWholeOrNotAtAll) {
     EXPECT_EQ(count(), 1);
 }
 
+TEST_P(CatalogBase, AStatementThatFailedUnnoticedFailsItsTransaction) {
+    catalog->with([](Database& database) { database.execute("CREATE TABLE things (a BIGINT PRIMARY KEY)"); });
+    const auto twice = [&] {
+        catalog->transaction([](Database& database) {
+            database.query("INSERT INTO things VALUES ($1)", {sql(std::int64_t{1})});
+            EXPECT_THROW(database.query("INSERT INTO things VALUES ($1)", {sql(std::int64_t{1})}), Error);
+        });
+    };
+    // SQLite goes on behind a statement that failed, PostgreSQL cannot: it must not look as if it had.
+    const auto count = [&] {
+        return catalog->with(
+            [](Database& database) { return single_number(database.query("SELECT count(*) FROM things")); });
+    };
+    if (GetParam() == "sqlite") {
+        twice();
+        EXPECT_EQ(count(), 1);
+    } else {
+        expect_error(ErrorCode::internal, twice, "unnoticed");
+        EXPECT_EQ(count(), 0);
+    }
+}
+
 TEST_P(CatalogBase, AWrongStatementIsTold) {
     const auto error = test::error_of(
-        [&] { catalog->with([](Database& database) { database.query("SELECT nothing FROM nowhere"); }); });
+        [&] { catalog->with([](Database& database) { database.query("SELECT thing FROM nowhere"); }); });
     ASSERT_TRUE(error);
     EXPECT_FALSE(error->retryable());
     EXPECT_THAT(error->message(), HasSubstr("nowhere"));

@@ -61,21 +61,22 @@ TEST_P(OperationsTest, GoThroughTheirLife) {
 
     const OperationProgress progress{"reading", 10, 100, 1, 2};
     clock.advance(seconds(30));
-    const auto renewal = operations.renew(id, "server-1", minutes(1), progress);
+    const auto renewal = operations.renew(operation, minutes(1), progress);
     EXPECT_TRUE(renewal.ours);
     EXPECT_FALSE(renewal.cancel_requested);
+    const Operation claimed_one = operation;
     operation = operations.find(id).value();
     EXPECT_EQ(operation.progress, progress);
     EXPECT_EQ(operation.lease_until, clock.now() + minutes(1));
 
-    EXPECT_TRUE(operations.finish(id, "server-1", OperationState::incomplete, R"({"a": 1})", std::nullopt));
+    EXPECT_TRUE(operations.finish(claimed_one, OperationState::incomplete, R"({"a": 1})", std::nullopt));
     operation = operations.find(id).value();
     EXPECT_EQ(operation.state, OperationState::incomplete);
     EXPECT_EQ(operation.ended, clock.now());
     EXPECT_EQ(operation.result, R"({"a": 1})");
     EXPECT_FALSE(operation.owner);
-    EXPECT_FALSE(operations.finish(id, "server-1", OperationState::failed, std::nullopt, "{}"));
-    EXPECT_FALSE(operations.renew(id, "server-1", minutes(1), progress).ours);
+    EXPECT_FALSE(operations.finish(claimed_one, OperationState::failed, std::nullopt, "{}"));
+    EXPECT_FALSE(operations.renew(claimed_one, minutes(1), progress).ours);
     EXPECT_FALSE(operations.find("nothing"));
 }
 
@@ -86,7 +87,7 @@ TEST_P(OperationsTest, TheOneThatWaitedLongestComesFirst) {
     EXPECT_EQ(claimed("s", many), second);
     EXPECT_EQ(claimed("s", many), "none");
     for (const std::string& id : {first, second})
-        operations.finish(id, "s", OperationState::succeeded, std::nullopt, std::nullopt);
+        operations.finish(operations.find(id).value(), OperationState::succeeded, std::nullopt, std::nullopt);
     clock.advance(minutes(10));
     EXPECT_EQ(claimed("t", many), later);
 }
@@ -96,15 +97,16 @@ TEST_P(OperationsTest, LimitsHold) {
     EXPECT_EQ(claimed(), a1);
     EXPECT_EQ(claimed("server-2"), b);      // not a second of the same source
     EXPECT_EQ(claimed("server-2"), "none"); // two at once
-    operations.finish(b, "server-2", OperationState::succeeded, std::nullopt, std::nullopt);
+    operations.finish(operations.find(b).value(), OperationState::succeeded, std::nullopt, std::nullopt);
     EXPECT_EQ(claimed(), c);
-    operations.finish(a1, "server-1", OperationState::succeeded, std::nullopt, std::nullopt);
+    operations.finish(operations.find(a1).value(), OperationState::succeeded, std::nullopt, std::nullopt);
     EXPECT_EQ(claimed(), a2);
 }
 
 TEST_P(OperationsTest, ALostServersWorkIsTakenOver) {
     const std::string id = add("a");
-    ASSERT_EQ(claimed("lost"), id);
+    const Operation lost = claim("lost").value();
+    ASSERT_EQ(lost.id, id);
     clock.advance(seconds(59));
     EXPECT_EQ(claimed("heir"), "none");
     clock.advance(seconds(1));
@@ -113,17 +115,69 @@ TEST_P(OperationsTest, ALostServersWorkIsTakenOver) {
     EXPECT_EQ(taken->id, id);
     EXPECT_EQ(taken->attempts, 2);
     // The lost one was only paused: it learns so, and cannot end what is not its own.
-    EXPECT_FALSE(operations.renew(id, "lost", minutes(1), {}).ours);
-    EXPECT_FALSE(operations.finish(id, "lost", OperationState::succeeded, "{}", std::nullopt));
-    EXPECT_FALSE(operations.put_back(id, "lost", clock.now(), "{}"));
+    EXPECT_FALSE(operations.renew(lost, minutes(1), {}).ours);
+    EXPECT_FALSE(operations.finish(lost, OperationState::succeeded, "{}", std::nullopt));
+    EXPECT_FALSE(operations.put_back(lost, clock.now(), "{}"));
     EXPECT_EQ(operations.find(id)->state, OperationState::running);
-    EXPECT_TRUE(operations.finish(id, "heir", OperationState::succeeded, "{}", std::nullopt));
+    EXPECT_TRUE(operations.finish(*taken, OperationState::succeeded, "{}", std::nullopt));
+}
+
+// A server of the same name that was started anew, or paused: it is the attempt that tells them apart.
+TEST_P(OperationsTest, AnAttemptThatWasTakenOverIsNotOursThoughTheNameIs) {
+    add("a");
+    const Operation first = claim("server").value();
+    clock.advance(minutes(2));
+    const Operation second = claim("server").value();
+    ASSERT_EQ(first.id, second.id);
+    EXPECT_FALSE(operations.renew(first, minutes(1), {}).ours);
+    EXPECT_FALSE(operations.finish(first, OperationState::succeeded, "{}", std::nullopt));
+    EXPECT_TRUE(operations.renew(second, minutes(1), {}).ours);
+}
+
+TEST_P(OperationsTest, WhatIsToBeCancelledIsNotRunAgain) {
+    add("a");
+    const Operation put_back = claim().value();
+    operations.cancel(put_back.id);
+    EXPECT_TRUE(operations.put_back(put_back, clock.now(), "{}"));
+    EXPECT_EQ(operations.find(put_back.id)->state, OperationState::cancelled);
+    add("a");
+    const Operation lost = claim().value();
+    operations.cancel(lost.id);
+    clock.advance(minutes(2));
+    EXPECT_FALSE(claim("heir"));
+    EXPECT_EQ(operations.find(lost.id)->state, OperationState::cancelled);
+}
+
+TEST_P(OperationsTest, TextsNeedNotBeUtf8) {
+    OperationRequest request;
+    request.kind = "backup";
+    request.source = "b\xFCro";
+    request.requested_by = std::string("a\0b", 3);
+    const std::string id = operations.add(request).value();
+    EXPECT_EQ(operations.find(id)->source, "hex:62fc726f");
+    EXPECT_EQ(operations.find(id)->requested_by, "a\xEF\xBF\xBD"
+                                                 "b");
+    operations.log(id, "info", "\xFF");
+    EXPECT_EQ(operations.log_after(id, 0, 1).at(0).message, "hex:ff");
+}
+
+TEST_P(OperationsTest, ManyMayWriteALog) {
+    const std::string id = add("a");
+    {
+        std::vector<std::jthread> threads;
+        for (int i = 0; i < 4; ++i)
+            threads.emplace_back([&] {
+                for (int k = 0; k < 10; ++k) operations.log(id, "info", "line");
+            });
+    }
+    EXPECT_EQ(operations.log_after(id, 0, 100).back().number, 40);
 }
 
 TEST_P(OperationsTest, FailedOnesAreTriedAgainLater) {
     const std::string id = add("a");
     ASSERT_EQ(claimed(), id);
-    EXPECT_TRUE(operations.put_back(id, "server-1", clock.now() + minutes(5), R"({"code": "unavailable"})"));
+    EXPECT_TRUE(operations.put_back(operations.find(id).value(), clock.now() + minutes(5),
+                                    R"({"code": "unavailable"})"));
     EXPECT_EQ(claimed(), "none");
     clock.advance(minutes(5));
     const auto again = claim();
@@ -141,7 +195,7 @@ TEST_P(OperationsTest, AreCancelled) {
     ASSERT_EQ(claimed(), running);
     EXPECT_TRUE(operations.cancel(running));
     EXPECT_EQ(operations.find(running)->state, OperationState::running);
-    EXPECT_TRUE(operations.renew(running, "server-1", minutes(1), {}).cancel_requested);
+    EXPECT_TRUE(operations.renew(operations.find(running).value(), minutes(1), {}).cancel_requested);
     EXPECT_FALSE(operations.cancel("nothing"));
 }
 
@@ -152,14 +206,26 @@ TEST_P(OperationsTest, ARunOfAPlanIsAskedForOnce) {
     request.requested_by = "schedule";
     request.plan = "nightly";
     request.nominal = from_rfc3339("2026-11-20T02:00:00Z");
-    EXPECT_FALSE(operations.last_nominal("orders", "nightly"));
+    EXPECT_FALSE(operations.last_nominal("backup", "orders", "nightly"));
     EXPECT_TRUE(operations.add(request));
     EXPECT_FALSE(operations.add(request));
-    EXPECT_EQ(operations.last_nominal("orders", "nightly"), request.nominal);
+    EXPECT_EQ(operations.last_nominal("backup", "orders", "nightly"), request.nominal);
     request.nominal = from_rfc3339("2026-11-21T02:00:00Z");
     EXPECT_TRUE(operations.add(request));
-    EXPECT_EQ(operations.last_nominal("orders", "nightly"), request.nominal);
-    EXPECT_FALSE(operations.last_nominal("orders", "weekly"));
+    EXPECT_EQ(operations.last_nominal("backup", "orders", "nightly"), request.nominal);
+    EXPECT_FALSE(operations.last_nominal("backup", "orders", "weekly"));
+    // Another kind may have a plan of the same name, and there need be no source.
+    request.kind = "verify";
+    EXPECT_TRUE(operations.add(request));
+    request.source.reset();
+    EXPECT_TRUE(operations.add(request));
+    EXPECT_FALSE(operations.add(request));
+    EXPECT_EQ(operations.last_nominal("verify", std::nullopt, "nightly"), request.nominal);
+    // The last run of a plan is remembered, however long ago it was.
+    for (const Operation& one : operations.list({})) operations.cancel(one.id);
+    clock.advance(minutes(1));
+    EXPECT_EQ(operations.remove_ended_before(clock.now()), 1);
+    EXPECT_FALSE(operations.add(request));
 }
 
 TEST_P(OperationsTest, AreListedNewestFirstPageByPage) {
@@ -238,8 +304,7 @@ TEST_P(OperationsTest, ManyServersShareTheWork) {
                         busy.erase(busy.find(*operation->source));
                     }
                     --at_once;
-                    if (!mine.finish(operation->id, name, OperationState::succeeded, "{}", std::nullopt))
-                        ++twice;
+                    if (!mine.finish(*operation, OperationState::succeeded, "{}", std::nullopt)) ++twice;
                     ++done;
                 }
             });

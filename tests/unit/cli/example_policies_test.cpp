@@ -70,7 +70,8 @@ class Decade {
         subject.end = time + std::chrono::minutes(5);
         subject.class_name = class_name;
         subject.expires = expires;
-        subject.has_log = true;
+        subject.stretches = {{.number = 0}};
+        subject.sequence = ++sequence_;
         living_.push_back(std::move(subject));
     }
 
@@ -79,6 +80,7 @@ class Decade {
     std::vector<std::optional<Schedule::Run>> next_;
     std::vector<RetentionSubject> living_;
     std::size_t went_ = 0;
+    std::uint64_t sequence_ = 0;
 };
 
 std::size_t of_class(const std::vector<RetentionSubject>& living, const std::string& class_name) {

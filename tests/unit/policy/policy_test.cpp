@@ -54,7 +54,7 @@ TEST(PolicyForm, WritesWhatItReads) {
     EXPECT_EQ(policy_json(parse_policy("production", json)), json);
     for (const char* part :
          {"Europe/Berlin", "\"every\":\"15min\"", "\"jitter\":\"0s\"", "\"weekly\":\"12w\"",
-          "\"incremental\":{\"within\":\"1w\"}", "\"keep\":\"1d\"", "sun 04:00-05:00", "\"5%\""})
+          "\"incremental\":{\"within\":\"7d\"}", "\"keep\":\"1d\"", "sun 04:00-05:00", "\"5%\""})
         EXPECT_THAT(json, HasSubstr(part));
 }
 
@@ -81,6 +81,10 @@ TEST(PolicyForm, NamesTheFieldAtFault) {
             "policy.p.backup.type");
     refused(R"({"sources": "*", "backup": {"cron": "@daily", "time_limit": 30}})",
             "policy.p.backup.time_limit");
+    refused(R"({"sources": "*", "backup": {"cron": "@daily", "tags": {"class": "x"}}})",
+            "policy.p.backup.tags");
+    refused(R"({"sources": "*", "backup": {"window": "02:00-03:00", "jitter": "5h"}})",
+            "policy.p.backup.jitter");
     refused(R"({"sources": "*", "verify": {"cron": "@daily", "depth": "101%"}})", "policy.p.verify.depth");
     refused(R"({"sources": "*", "retention": {"daily": "30m"}})", "policy.p.retention.daily");
     refused(R"({"sources": "*", "retention": {"daily": 0}})", "policy.p.retention.daily");
@@ -126,7 +130,20 @@ TEST(Policy, PromisesThatItsRulesCannotKeepAreTold) {
                 ElementsAre(HasSubstr("none is")));
     EXPECT_THAT(doubts(R"({"sources": "*", "objectives": {"backup_age": "24h"}, "retention": {"last": 1},
                            "backup": [{"name": "a", "cron": "@weekly"}, {"name": "b", "window": "02:00-03:00"}]})"),
-                ElementsAre(HasSubstr("not older than 1d")));
+                ElementsAre(HasSubstr("not older than 1d is promised, and they lie up to 25 hours apart")));
+    // Together they are often enough.
+    EXPECT_THAT(doubts(R"({"sources": "*", "objectives": {"backup_age": "13h"}, "retention": {"last": 1},
+                           "backup": [{"name": "a", "cron": "0 0 * * *"}, {"name": "b", "cron": "0 12 * * *"}]})"),
+                IsEmpty());
+    // Not at night; and not where autumn adds an hour.
+    EXPECT_THAT(doubts(R"({"sources": "*", "objectives": {"backup_age": "1h"}, "retention": {"last": 1},
+                           "backup": {"cron": "*/5 8-18 * * *"}})"),
+                ElementsAre(HasSubstr("up to 14 hours apart")));
+    EXPECT_THAT(doubts(R"({"sources": "*", "objectives": {"backup_age": "24h"}, "retention": {"last": 1},
+                           "time_zone": "Europe/Berlin", "backup": {"cron": "0 4 * * *"}})"),
+                ElementsAre(HasSubstr("up to 25 hours apart")));
+    EXPECT_THAT(doubts(R"({"sources": "*", "objectives": {"backup_age": "24h"}, "retention": {"last": 1}})"),
+                ElementsAre(HasSubstr("none is made")));
     EXPECT_THAT(doubts(R"({"sources": "*", "objectives": {"backup_age": "26h", "window": "4w"},
                            "retention": {"window": "35d"}, "backup": {"window": "02:00-03:00"}})"),
                 IsEmpty());

@@ -28,6 +28,8 @@ RetentionSubject made(const std::string& time, const std::string& class_name = {
     return subject;
 }
 
+const std::vector<RetentionSubject::Stretch> one_stretch{{.number = 0}};
+
 Period period(const char* text) { return Period::parse(text, "test"); }
 
 // The ids of those that stay, oldest first.
@@ -50,6 +52,20 @@ std::vector<RetentionSubject> daily(const std::string& first, int count) {
     return snapshots;
 }
 
+// Rules that let everything go that nothing else keeps.
+RetentionPolicy nothing_lasts() {
+    RetentionPolicy policy;
+    policy.rules.within = Period{0, 1};
+    return policy;
+}
+
+TEST(Retention, WithoutRulesNothingGoes) {
+    RetentionPolicy policy;
+    EXPECT_EQ(kept(policy, daily("2026-11-01T03:00:00Z", 5), "2036-11-20T00:00:00Z").size(), 5u);
+    policy.classes["incremental"].last = 1;
+    EXPECT_EQ(kept(policy, daily("2026-11-01T03:00:00Z", 5), "2036-11-20T00:00:00Z").size(), 5u);
+}
+
 TEST(Retention, KeepsTheLast) {
     RetentionPolicy policy;
     policy.rules.last = 2;
@@ -68,12 +84,13 @@ TEST(Retention, ADamagedOneUsesUpNoNumber) {
 
 TEST(Retention, TheNewestAndTheNewestGoodStayWithoutAnyRule) {
     auto snapshots = daily("2026-11-01T03:00:00Z", 5);
-    EXPECT_THAT(kept({}, snapshots, "2036-11-20T00:00:00Z"), ElementsAre("2026-11-05T03:00:00Z"));
+    EXPECT_THAT(kept(nothing_lasts(), snapshots, "2036-11-20T00:00:00Z"),
+                ElementsAre("2026-11-05T03:00:00Z"));
     snapshots[4].complete = false;
     snapshots[3].damaged = true;
-    EXPECT_THAT(kept({}, snapshots, "2036-11-20T00:00:00Z"),
+    EXPECT_THAT(kept(nothing_lasts(), snapshots, "2036-11-20T00:00:00Z"),
                 ElementsAre("2026-11-03T03:00:00Z", "2026-11-05T03:00:00Z"));
-    const auto decisions = decide_retention({}, snapshots, at("2036-11-20T00:00:00Z"));
+    const auto decisions = decide_retention(nothing_lasts(), snapshots, at("2036-11-20T00:00:00Z"));
     EXPECT_THAT(decisions[2].reasons, ElementsAre("the newest good one"));
     EXPECT_THAT(decisions[4].reasons, ElementsAre("the newest"));
     EXPECT_THAT(decisions[0].reasons, ElementsAre("no rule keeps it"));
@@ -193,41 +210,133 @@ TEST(Retention, HoldsStayWhateverElse) {
     snapshots[0].holds = {"case 4711 (legal)"};
     snapshots[0].expires = at("2026-11-11T00:00:00Z");
     snapshots[0].damaged = true;
-    EXPECT_THAT(kept({}, snapshots, "2036-11-20T00:00:00Z"),
+    EXPECT_THAT(kept(nothing_lasts(), snapshots, "2036-11-20T00:00:00Z"),
                 ElementsAre("2026-11-10T03:00:00Z", "2026-11-12T03:00:00Z"));
-    EXPECT_THAT(decide_retention({}, snapshots, at("2036-11-20T00:00:00Z"))[0].reasons,
+    EXPECT_THAT(decide_retention(nothing_lasts(), snapshots, at("2036-11-20T00:00:00Z"))[0].reasons,
                 ElementsAre("held: case 4711 (legal)"));
 }
 
-TEST(Retention, AWindowKeepsWhatItBeginsWith) {
+// One that is to live for a day takes no place of one that is to stay.
+TEST(Retention, WhatHasATimeToLiveIsNotCounted) {
     RetentionPolicy policy;
-    policy.window = period("35d");
-    auto snapshots = daily("2026-10-01T03:00:00Z", 51);
-    for (RetentionSubject& snapshot : snapshots) {
-        snapshot.has_log = true;
-        snapshot.end += hours(2);
-    }
-    // At 04:00 the one of 16 October has not ended 35 days ago; that of the 15th has.
-    EXPECT_THAT(kept(policy, snapshots, "2026-11-20T04:00:00Z"),
-                ElementsAre("2026-10-15T03:00:00Z", "2026-11-20T03:00:00Z"));
-    // One that cannot be carried forward, or is not good, is no beginning.
-    snapshots[14].has_log = false;
-    snapshots[13].complete = false;
-    EXPECT_THAT(kept(policy, snapshots, "2026-11-20T04:00:00Z"),
-                ElementsAre("2026-10-13T03:00:00Z", "2026-11-20T03:00:00Z"));
-    // What follows a gap is reached from behind it only.
-    snapshots[40].log_gap_before = true;
-    EXPECT_THAT(kept(policy, snapshots, "2026-11-20T04:00:00Z"),
-                ElementsAre("2026-10-13T03:00:00Z", "2026-11-10T03:00:00Z", "2026-11-20T03:00:00Z"));
+    policy.rules.daily = period("30d");
+    std::vector<RetentionSubject> snapshots{made("2026-11-18T02:00:00Z"), made("2026-11-18T15:00:00Z"),
+                                            made("2026-11-19T02:00:00Z")};
+    snapshots[1].expires = at("2026-11-19T15:00:00Z");
+    EXPECT_EQ(kept(policy, snapshots, "2026-11-19T12:00:00Z").size(), 3u);
+    EXPECT_THAT(kept(policy, snapshots, "2026-11-19T16:00:00Z"),
+                ElementsAre("2026-11-18T02:00:00Z", "2026-11-19T02:00:00Z"));
 }
 
-TEST(Retention, AWindowThatIsNotFullGrowsFromTheOldest) {
+// A writer whose clock fell back: what it made last is the newest all the same.
+TEST(Retention, TheNewestIsThatOfTheHighestSequence) {
+    auto snapshots = daily("2026-11-10T03:00:00Z", 3);
+    for (std::size_t i = 0; i < snapshots.size(); ++i) snapshots[i].sequence = 3 - i;
+    EXPECT_THAT(kept(nothing_lasts(), snapshots, "2036-11-20T00:00:00Z"),
+                ElementsAre("2026-11-10T03:00:00Z"));
+}
+
+TEST(Retention, WhatCannotBeMadeWholeIsNotGood) {
     RetentionPolicy policy;
-    policy.window = period("35d");
-    auto snapshots = daily("2026-11-10T03:00:00Z", 5);
-    for (RetentionSubject& snapshot : snapshots) snapshot.has_log = true;
-    EXPECT_THAT(kept(policy, snapshots, "2026-11-20T00:00:00Z"),
-                ElementsAre("2026-11-10T03:00:00Z", "2026-11-14T03:00:00Z"));
+    policy.rules.last = 1;
+    auto snapshots = daily("2026-11-10T03:00:00Z", 3);
+    snapshots[2].restorable = false;
+    EXPECT_THAT(kept(policy, snapshots, "2036-11-20T00:00:00Z"),
+                ElementsAre("2026-11-11T03:00:00Z", "2026-11-12T03:00:00Z"));
+}
+
+class RetentionWindow : public testing::Test {
+  protected:
+    RetentionWindow() {
+        policy.rules.within = Period{0, 1};
+        policy.window = period("35d");
+        for (RetentionSubject& snapshot : snapshots) {
+            snapshot.stretches = one_stretch;
+            snapshot.end += hours(2);
+        }
+    }
+    std::vector<std::string> kept_before(const std::string& day) {
+        auto ids = kept(policy, snapshots, "2026-11-20T04:00:00Z");
+        std::erase_if(ids, [&](const std::string& id) { return id >= day; });
+        return ids;
+    }
+
+    RetentionPolicy policy;
+    std::vector<RetentionSubject> snapshots = daily("2026-10-01T03:00:00Z", 51); // to 20 November
+};
+
+TEST_F(RetentionWindow, KeepsWhatItBeginsWithAndOneOfEachDay) {
+    // At 04:00 that of 16 October has not ended 35 days ago; that of the 15th has.
+    const auto ids = kept(policy, snapshots, "2026-11-20T04:00:00Z");
+    EXPECT_EQ(ids.size(), 37u);
+    EXPECT_EQ(ids.front(), "2026-10-15T03:00:00Z");
+}
+
+TEST_F(RetentionWindow, BeginsWithAGoodOneThatHasALog) {
+    snapshots[14].stretches.clear();
+    snapshots[13].complete = false;
+    snapshots[12].restorable = false;
+    EXPECT_THAT(kept_before("2026-10-16"), ElementsAre("2026-10-12T03:00:00Z"));
+}
+
+TEST_F(RetentionWindow, MovesOnForYears) {
+    policy.rules = {};
+    Timestamp now = at("2026-11-20T04:00:00Z");
+    for (int day = 0; day < 400; ++day) {
+        now += days(1);
+        RetentionSubject next = made(to_rfc3339(now - hours(1)));
+        next.stretches = one_stretch;
+        snapshots.push_back(next);
+        const auto decisions = decide_retention(policy, snapshots, now);
+        std::vector<RetentionSubject> left;
+        for (std::size_t i = 0; i < snapshots.size(); ++i)
+            if (decisions[i].keep) left.push_back(snapshots[i]);
+        snapshots = left;
+    }
+    EXPECT_LE(snapshots.size(), 37u);
+    EXPECT_GT(snapshots.front().time, now - days(37));
+    EXPECT_LE(snapshots.front().time, now - days(35));
+}
+
+TEST_F(RetentionWindow, EachStretchHasABeginningOfItsOwn) {
+    // A gap before 11 November, whose first snapshot is partial: what follows begins with the next one.
+    for (std::size_t i = 0; i < snapshots.size(); ++i)
+        snapshots[i].stretches = {i < 41 ? RetentionSubject::Stretch{0, at("2026-11-10T12:00:00Z")}
+                                         : RetentionSubject::Stretch{1}};
+    snapshots[41].complete = false;
+    const auto decisions = decide_retention(policy, snapshots, at("2026-11-20T04:00:00Z"));
+    EXPECT_FALSE(decisions[41].keep);
+    EXPECT_THAT(decisions[42].reasons, Contains("the window of 35d begins with it"));
+    EXPECT_THAT(decisions[14].reasons, Contains("the window of 35d begins with it"));
+    EXPECT_FALSE(decisions[13].keep);
+}
+
+TEST_F(RetentionWindow, AStretchThatEndedBeforeItNeedsNoBeginning) {
+    for (std::size_t i = 0; i < 10; ++i) snapshots[i].stretches = {{0, at("2026-10-11T00:00:00Z")}};
+    for (std::size_t i = 10; i < snapshots.size(); ++i) snapshots[i].stretches = {{1, std::nullopt}};
+    EXPECT_THAT(kept_before("2026-10-16"), ElementsAre("2026-10-15T03:00:00Z"));
+}
+
+// Recovered to 10 October on another timeline, where the next snapshot was made on 11 November: from those of
+// the first timeline behind the fork nothing leads there.
+TEST_F(RetentionWindow, AfterARecoveryTheWayToTheNewTimelineStays) {
+    for (std::size_t i = 0; i < snapshots.size(); ++i) {
+        if (i < 10) snapshots[i].stretches = {{0, at("2026-11-01T00:00:00Z")}, {1, std::nullopt}};
+        if (i >= 10 && i < 41) snapshots[i].stretches = {{0, at("2026-11-01T00:00:00Z")}};
+        if (i >= 41) snapshots[i].stretches = {{1, std::nullopt}};
+    }
+    EXPECT_THAT(kept_before("2026-10-16"), ElementsAre("2026-10-10T03:00:00Z", "2026-10-15T03:00:00Z"));
+}
+
+TEST_F(RetentionWindow, OneThatIsNotFullGrowsFromTheOldest) {
+    policy.window = period("90d");
+    EXPECT_EQ(kept(policy, snapshots, "2026-11-20T04:00:00Z").size(), 51u);
+}
+
+TEST_F(RetentionWindow, DoesNotLetGoWhatHasNoLog) {
+    policy.rules = {};
+    for (RetentionSubject& snapshot : snapshots) snapshot.stretches.clear();
+    EXPECT_EQ(kept(policy, snapshots, "2036-11-20T04:00:00Z").size(), 51u);
 }
 
 // What must hold of any policy and any snapshots, over ten thousand of them.
@@ -259,7 +368,7 @@ TEST(Retention, Laws) {
             one.complete = below(4) != 0;
             one.damaged = below(6) == 0;
             one.class_name = classes[below(classes.size())];
-            one.has_log = below(3) != 0;
+            if (below(3) != 0) one.stretches = one_stretch;
             if (below(10) == 0) one.expires = base + hours(below(24 * 90));
             if (below(15) == 0) one.holds = {"why"};
         }
@@ -280,7 +389,8 @@ TEST(Retention, Laws) {
             went += !decisions[i].keep;
             if (!one.good()) continue;
             if (newest_good == nullptr || one.time > newest_good->time) newest_good = &one;
-            if (policy.window && one.has_log && policy.window->after(one.end, policy.zone) <= now &&
+            if (policy.window && !one.stretches.empty() && !one.expires &&
+                policy.window->after(one.end, policy.zone) <= now &&
                 (anchor == nullptr || one.time > anchor->time))
                 anchor = &one;
         }
@@ -290,6 +400,19 @@ TEST(Retention, Laws) {
         };
         ASSERT_TRUE(newest_good == nullptr || stays(*newest_good)) << round;
         ASSERT_TRUE(anchor == nullptr || stays(*anchor)) << round;
+        // What has a time to live changes nothing for the others.
+        std::vector<RetentionSubject> lasting;
+        for (const RetentionSubject& one : snapshots)
+            if (!one.expires) lasting.push_back(one);
+        const auto without = decide_retention(policy, lasting, now);
+        for (std::size_t i = 0, k = 0; i < snapshots.size(); ++i) {
+            if (snapshots[i].expires) continue;
+            // But that it may be the newest, or the newest good one.
+            ASSERT_TRUE(decisions[i].keep == without[k].keep ||
+                        without[k].reasons.front().starts_with("the newest"))
+                << round;
+            ++k;
+        }
         // Once decided, nothing more goes: a second look at the same time keeps all that is left.
         for (const RetentionDecision& decision : decide_retention(policy, left, now))
             ASSERT_TRUE(decision.keep) << round;

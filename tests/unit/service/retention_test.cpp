@@ -80,7 +80,8 @@ class RetentionTest : public testing::Test {
         return ids;
     }
     RetentionResult enforce(bool dry_run = false) {
-        return enforce_retention(*repository, policies, std::nullopt, dry_run, {});
+        return enforce_retention(*repository, policies,
+                                 {.source = {}, .dry_run = dry_run, .trust_clock = false}, {});
     }
     static std::vector<Policy> policy(const char* retention, const char* sources = "\"*\"") {
         return {parse_policy("p", std::string(R"({"sources": )") + sources + R"(, "retention": )" +
@@ -126,11 +127,14 @@ TEST_F(RetentionTest, ASourceCanBeNamed) {
     back_up_daily("documents", 3);
     back_up_daily("others", 3);
     policies = policy(R"({"last": 1})");
-    enforce_retention(*repository, policies, "others", false, {});
+    const auto enforce_for = [&](const char* source) {
+        return enforce_retention(*repository, policies,
+                                 {.source = source, .dry_run = false, .trust_clock = false}, {});
+    };
+    enforce_for("others");
     EXPECT_THAT(left(), SizeIs(3));
     EXPECT_THAT(left("others"), SizeIs(1));
-    expect_error(
-        ErrorCode::not_found, [&] { enforce_retention(*repository, policies, "none", false, {}); }, "'none'");
+    expect_error(ErrorCode::not_found, [&] { enforce_for("none"); }, "'none'");
 }
 
 TEST_F(RetentionTest, HoldsClassesAndTimesToLiveAreReadFromStatements) {
@@ -186,16 +190,124 @@ TEST_F(RetentionTest, RefusesToDeleteByAClockThatIsWrong) {
     clock.advance(days(30));
     expect_error(ErrorCode::unavailable, [&] { enforce(); }, "the clock of this machine shows 2026-12-04");
     EXPECT_THAT(left(), SizeIs(3));
-    // Both are before the newest snapshot.
-    clock.set_time_of_day(from_rfc3339("2026-11-02T00:00:00Z"));
-    store_clock.set_time_of_day(from_rfc3339("2026-11-02T00:00:00Z"));
-    expect_error(ErrorCode::unavailable, [&] { enforce(); }, "there is a snapshot of 2026-11-04");
+    // Both are before the newest snapshot of a source: that one keeps all, the others do not.
+    clock.set_time_of_day(from_rfc3339("2026-11-02T06:00:00Z"));
+    store_clock.set_time_of_day(from_rfc3339("2026-11-02T06:00:00Z"));
+    const RetentionResult result = enforce();
+    EXPECT_EQ(result.forgotten(), 0u);
+    EXPECT_THAT(result.problems, ElementsAre(HasSubstr("and it is 2026-11-02T06:00:00Z here")));
     EXPECT_THAT(left(), SizeIs(3));
+    // Nothing was backed up for longer than one would notice.
+    clock.set_time_of_day(from_rfc3339("2027-01-04T00:30:00Z"));
+    store_clock.set_time_of_day(from_rfc3339("2027-01-04T00:00:00Z"));
+    expect_error(ErrorCode::unavailable, [&] { enforce(); }, "the newest snapshot is of 2026-11-04");
+    EXPECT_EQ(enforce(true).forgotten(), 2u);
+    EXPECT_EQ(
+        enforce_retention(*repository, policies, {.source = {}, .dry_run = false, .trust_clock = true}, {})
+            .forgotten(),
+        2u);
     // Nothing is left of asking the store.
     EXPECT_THAT(store->list_all("probe/"), IsEmpty());
-    clock.set_time_of_day(from_rfc3339("2026-12-04T00:30:00Z"));
-    store_clock.set_time_of_day(from_rfc3339("2026-12-04T00:00:00Z"));
-    EXPECT_EQ(enforce().forgotten(), 2u);
+}
+
+// The clock of a machine fell back for a while: ages are not known, and nothing goes.
+TEST_F(RetentionTest, TimesThatGoBackwardsKeepTheirSource) {
+    back_up_daily("documents", 3);
+    clock.set_time_of_day(from_rfc3339("2026-11-02T12:00:00Z"));
+    const Snapshot newest = back_up("documents");
+    clock.set_time_of_day(from_rfc3339("2026-11-06T00:00:00Z"));
+    store_clock.set_time_of_day(from_rfc3339("2026-11-06T00:00:00Z"));
+    policies = policy(R"({"last": 1})");
+    const RetentionResult result = enforce();
+    EXPECT_THAT(result.problems, ElementsAre(HasSubstr("a clock was wrong")));
+    EXPECT_THAT(left(), SizeIs(4));
+    EXPECT_THAT(result.sources.at(0).blocked, HasSubstr(newest.id.hex()));
+}
+
+// A look at less does not take back what a closer look has found.
+TEST_F(RetentionTest, DamageIsTakenBackByALookAsCloseOnly) {
+    const auto snapshots = back_up_daily("documents", 2);
+    policies = policy(R"({"last": 1})");
+    const auto say = [&](const char* what, const char* result) {
+        clock.advance(std::chrono::seconds(1));
+        Statement statement;
+        statement.snapshot = snapshots[1].id;
+        statement.type = StatementType::verification;
+        statement.time = clock.now();
+        statement.name = what;
+        statement.value = result;
+        put_statement(repository->context(), statement);
+        return enforce(true).forgotten();
+    };
+    EXPECT_EQ(say("content", "damaged"), 0u);
+    EXPECT_EQ(say("structure", "intact"), 0u);
+    EXPECT_EQ(say("digests of 50% of the packs", "intact"), 0u);
+    EXPECT_EQ(say("digests", "intact"), 1u);
+    EXPECT_EQ(say("structure", "damaged"), 0u);
+    EXPECT_EQ(say("content", "intact"), 1u);
+}
+
+// Who can only read may say much, but nothing that lets a snapshot go.
+TEST_F(RetentionTest, AReaderLetsNothingGo) {
+    const auto snapshots = back_up_daily("documents", 3);
+    hold_snapshot(*repository, snapshots[0], "case 4711", "legal");
+    const Credential reader = Credential::key_file(key_file_of(9));
+    {
+        Unlocked admin = unlock(*store, passphrase(), {});
+        KeySlots slots(*store, clock, random, admin);
+        NewSlot slot;
+        slot.label = "reader";
+        slot.role = Role::read;
+        slot.credential = &reader;
+        slots.add(slot);
+    }
+    const auto own = std::move(repository);
+    repository = open(reader);
+    expect_error(ErrorCode::access_denied, [&] { release_holds(*repository, snapshots[0], "", ""); });
+    expect_error(ErrorCode::access_denied,
+                 [&] { set_tags(*repository, snapshots[1], {{"expires", "2026-01-01T00:00:00Z"}}, {}); });
+    expect_error(ErrorCode::access_denied, [&] { enforce(); }, "may not forget");
+    set_tags(*repository, snapshots[1], {{"note", "seen"}}, {});
+    // Said all the same, by a program that is not ours.
+    const auto say = [&](StatementType type, const Snapshot& about, const char* name, const char* value) {
+        Statement statement;
+        statement.snapshot = about.id;
+        statement.type = type;
+        statement.time = clock.now() + hours(1);
+        statement.name = name;
+        if (value != nullptr) statement.value = value;
+        if (type == StatementType::release)
+            statement.releases = list_annotated(*repository).snapshots.at(0).standing.holds.at(0).id;
+        put_statement(repository->context(), statement);
+    };
+    say(StatementType::release, snapshots[0], "", nullptr);
+    say(StatementType::tag, snapshots[1], "expires", "2026-01-01T00:00:00Z");
+    repository = open(passphrase());
+    policies = policy(R"({"daily": 10})");
+    const RetentionResult result = enforce();
+    EXPECT_EQ(result.forgotten(), 0u);
+    EXPECT_THAT(result.problems, ElementsAre(HasSubstr("its writer may not forget snapshots")));
+    EXPECT_THAT(left(), SizeIs(3));
+    expect_error(
+        ErrorCode::usage, [&] { forget_snapshot(repository->context(), snapshots[0].id, false); },
+        "case 4711");
+}
+
+TEST_F(RetentionTest, SeveralOwnersMustBeNamed) {
+    const auto snapshots = back_up_daily("documents", 2);
+    hold_snapshot(*repository, snapshots[0], "one", "legal");
+    hold_snapshot(*repository, snapshots[0], "two", "audit");
+    expect_error(ErrorCode::usage, [&] { release_holds(*repository, snapshots[0], "", ""); }, "2 owners");
+}
+
+// A tag that a machine with a clock ahead has set can be set again.
+TEST_F(RetentionTest, TheLastWordCountsWhateverTheClocks) {
+    const Snapshot snapshot = back_up("documents");
+    clock.advance(days(10));
+    set_tags(*repository, snapshot, {{"a", "ahead"}}, {});
+    clock.set_time_of_day(from_rfc3339("2026-11-02T00:00:00Z"));
+    set_tags(*repository, snapshot, {{"a", "last"}}, {});
+    EXPECT_EQ(list_annotated(*repository).snapshots.at(0).standing.tags.at("a"), "last");
 }
 
 TEST_F(RetentionTest, RefusesToDeleteWhileAStatementCannotBeRead) {
