@@ -13,7 +13,7 @@ import sys
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 PAGE = TOP / "docs" / "holdfast.1"
-CONFIGURATION = TOP / "src" / "cli" / "configuration.cpp"
+CONFIGURATION = [TOP / "src" / "cli" / "configuration.cpp", TOP / "src" / "policy" / "policy_form.cpp"]
 # Every command has these; they are described once, with the options of all commands.
 COMMON = {"-h", "--help", "--help-all", "-r"}
 
@@ -94,7 +94,9 @@ class Page:
 
 
 def configuration_keys():
-    return set(re.findall(r"\.(?:text|flag|choice|number|texts|text_map|table)\(\"(\w+)\"", CONFIGURATION.read_text(encoding="utf-8")))
+    text = "".join(file.read_text(encoding="utf-8") for file in CONFIGURATION)
+    getters = "text|text_as|flag|choice|number|texts|text_map|table|form|forms|named_forms"
+    return set(re.findall(rf"(?:\.(?:{getters})\(|read_\w+\(form, )\"(\w+)\"", text))
 
 
 def compare(what, program, page):

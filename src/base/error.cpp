@@ -53,6 +53,12 @@ Error Error::with_context(std::string_view context) const {
     return copy;
 }
 
+Error Error::with_field(std::string field) const {
+    Error copy = *this;
+    copy.field_ = std::move(field);
+    return copy;
+}
+
 Error Error::with_hint(std::string hint) const {
     Error copy = *this;
     copy.hint_ = std::move(hint);

@@ -44,12 +44,15 @@ class Error : public std::exception {
     const std::string& message() const noexcept { return message_; }
     const std::string& hint() const noexcept { return hint_; }
     bool retryable() const noexcept { return retryable_; }
+    // Which member of what the caller gave is at fault, as "policy.production.daily"; empty when none is.
+    const std::string& field() const noexcept { return field_; }
     // The wait that the other side asked for (HTTP Retry-After), in seconds; 0 when it asked for none.
     double retry_after_seconds() const noexcept { return retry_after_seconds_; }
 
     // Returns this error with "context: " put before its message.
     Error with_context(std::string_view context) const;
     Error with_hint(std::string hint) const;
+    Error with_field(std::string field) const;
     Error with_retry_after(double seconds) const;
 
     const char* what() const noexcept override { return message_.c_str(); }
@@ -58,6 +61,7 @@ class Error : public std::exception {
     ErrorCode code_;
     std::string message_;
     std::string hint_;
+    std::string field_;
     bool retryable_;
     double retry_after_seconds_ = 0;
 };

@@ -2,11 +2,13 @@
 
 #include "base/error.h"
 #include "base/file_descriptor.h"
+#include "policy/policy_form.h"
 
 #include <algorithm>
 #include <cstdlib>
 #include <functional>
 #include <span>
+#include <sstream>
 
 #include <fmt/format.h>
 #include <toml++/toml.h>
@@ -81,6 +83,27 @@ class Table {
             Table sub(*inner, fmt::format("{}{}.{}.", name_, key, name.str()), file_);
             read_table(std::string(name.str()), sub);
             sub.expect_no_more();
+        }
+    }
+    // The same as JSON, for what has a form of its own.
+    void json_tables(const char* key,
+                     const std::function<void(const std::string& name, const std::string& json)>& read_json) {
+        known_.emplace_back(key);
+        const toml::node* node = table_.get(key);
+        if (node == nullptr) return;
+        const toml::table* outer = node->as_table();
+        if (outer == nullptr) fail(*node, key, "a table of tables");
+        for (const auto& [name, item] : *outer) {
+            const toml::table* inner = item.as_table();
+            if (inner == nullptr) fail(item, key, "a table of tables");
+            std::ostringstream json;
+            json << toml::json_formatter(*inner);
+            try {
+                read_json(std::string(name.str()), json.str());
+            } catch (const Error& error) {
+                throw error.with_context(
+                    fmt::format("{}, the table in line {}", file_, item.source().begin.line));
+            }
         }
     }
     bool is_table(const char* key) const {
@@ -206,6 +229,9 @@ Configuration parse_configuration(const std::string& text, const std::string& fi
             throw Error(ErrorCode::usage, fmt::format("{}: source '{}' has no kind", file, name),
                         "add kind = \"postgresql\" to it");
         }
+    });
+    top.json_tables("policy", [&](const std::string& name, const std::string& json) {
+        configuration.policies.push_back(parse_policy(name, json));
     });
     top.expect_no_more();
     return configuration;

@@ -1,6 +1,8 @@
 // holdfast.toml: what need not be typed.
 #pragma once
 
+#include "policy/policy.h"
+
 #include <array>
 #include <cstdint>
 #include <map>
@@ -51,6 +53,7 @@ struct Configuration {
         std::string lock_mode;       // one of lock_modes; empty: governance
     } backup;
     std::map<std::string, SourceConfiguration> sources;
+    std::vector<Policy> policies; // [policy.NAME], by name
 };
 
 // Reads `named`, or if it is empty the first that exists of ~/.config/holdfast/holdfast.toml and

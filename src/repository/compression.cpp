@@ -11,6 +11,10 @@ namespace holdfast {
 
 namespace {
 
+// The lowest level by itself looks for seven equal bytes, and much that repeats in pages and logs of
+// databases is shorter (docs/decisions/0010-matches-of-five-bytes.md).
+constexpr int shortest_match_at_lowest_level = 5;
+
 struct FreeCompression {
     void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
 };
@@ -39,6 +43,9 @@ std::size_t compress_into(ZSTD_CCtx* context, ByteView raw, int level, MutableBy
                     "choose one from 1 to 19");
     }
     ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level);
+    // 0: as the level has it.
+    ZSTD_CCtx_setParameter(context, ZSTD_c_minMatch,
+                           level == lowest_zstd_level ? shortest_match_at_lowest_level : 0);
     const std::size_t size = ZSTD_compress2(context, out.data(), out.size(), raw.data(), raw.size());
     if (!ZSTD_isError(size)) return size;
     if (ZSTD_getErrorCode(size) == ZSTD_error_dstSize_tooSmall) return 0;
@@ -49,11 +56,17 @@ std::size_t compress_into(ZSTD_CCtx* context, ByteView raw, int level, MutableBy
     throw Error(ErrorCode::corrupt, std::string(what) + " does not decompress: " + std::string(why));
 }
 
-// `stored` must be one zstd frame with a known content size, and nothing behind it.
-std::uint64_t checked_content_size(ByteView stored, std::string_view what) {
+// `stored` must begin as a zstd frame with a known content size.
+std::uint64_t claimed_content_size(ByteView stored, std::string_view what) {
     const unsigned long long content = ZSTD_getFrameContentSize(stored.data(), stored.size());
     if (content == ZSTD_CONTENTSIZE_ERROR) corrupt(what, "it is not zstd");
     if (content == ZSTD_CONTENTSIZE_UNKNOWN) corrupt(what, "it does not say how long its content is");
+    return content;
+}
+
+// `stored` must be one zstd frame with a known content size, and nothing behind it.
+std::uint64_t checked_content_size(ByteView stored, std::string_view what) {
+    const std::uint64_t content = claimed_content_size(stored, what);
     const std::size_t size = ZSTD_findFrameCompressedSize(stored.data(), stored.size());
     if (ZSTD_isError(size)) corrupt(what, ZSTD_getErrorName(size));
     if (size != stored.size()) corrupt(what, "there are bytes after its end");
@@ -120,6 +133,30 @@ void Decompressor::decompress(Codec codec, ByteView stored, MutableByteView out)
     if (checked_content_size(stored, what) != out.size())
         corrupt(what, "it does not have the length it should");
     decompress_into(state_->context.get(), stored, out, what);
+}
+
+void Decompressor::decompress_beginning(Codec codec, ByteView stored, std::size_t raw_bytes,
+                                        MutableByteView out) {
+    constexpr std::string_view what = "a frame";
+    if (out.size() == raw_bytes) return decompress(codec, stored, out);
+    const std::uint64_t content = codec == Codec::stored ? stored.size() : claimed_content_size(stored, what);
+    if (content != raw_bytes || out.size() > raw_bytes)
+        corrupt(what, "it does not have the length it should");
+    if (codec == Codec::stored) {
+        if (!out.empty()) std::memcpy(out.data(), stored.data(), out.size());
+        return;
+    }
+    ZSTD_DCtx* const context = state_->context.get();
+    ZSTD_DCtx_reset(context, ZSTD_reset_session_only);
+    ZSTD_inBuffer from{stored.data(), stored.size(), 0};
+    ZSTD_outBuffer to{out.data(), out.size(), 0};
+    while (to.pos < to.size) {
+        const std::size_t before = from.pos + to.pos;
+        const std::size_t left = ZSTD_decompressStream(context, &to, &from);
+        if (ZSTD_isError(left)) corrupt(what, ZSTD_getErrorName(left));
+        if (from.pos + to.pos == before || (left == 0 && to.pos < to.size))
+            corrupt(what, "it is shorter than it says");
+    }
 }
 
 Bytes zstd_compress(ByteView raw, int level) {

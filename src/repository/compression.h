@@ -57,6 +57,9 @@ class Decompressor {
     // Fills all of `out`, whose size is the frame's raw length. Throws Error(corrupt) when `stored` is not
     // one whole frame of exactly that many bytes; takes no memory that depends on what `stored` claims.
     void decompress(Codec codec, ByteView stored, MutableByteView out);
+    // Fills `out` with the beginning of a frame of `raw_bytes`, and decodes no more of it than that takes. Of
+    // what is behind nothing is said.
+    void decompress_beginning(Codec codec, ByteView stored, std::size_t raw_bytes, MutableByteView out);
 
   private:
     struct State;

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "crypto/aead.h"
 #include "repository/key_ring.h"
+#include "repository/object_digest.h"
 #include "repository/run_context.h"
 #include "repository/trust.h"
 
@@ -95,7 +96,7 @@ Bytes signature_message(std::string_view name, const ObjectDigest& digest) {
 }
 
 ObjectDigest digest_of(ByteView before_signature) {
-    return derive_hash<32>("holdfast object digest 1", before_signature);
+    return digest_of_object(std::span(&before_signature, 1));
 }
 
 ByteWriter begin_object(ObjectKind kind, const SlotId& writer, const RunId& run, const Envelope* envelope,
@@ -114,7 +115,8 @@ ByteWriter begin_object(ObjectKind kind, const SlotId& writer, const RunId& run,
 }
 
 Bytes finish_object(ByteWriter out, std::string_view name, const SigningKey& key) {
-    out.fixed_bytes(sign_digest(key, name, digest_of(out.bytes())));
+    const Signature signature = sign_digest(key, name, digest_of(out.bytes()));
+    out.fixed_bytes(signature);
     return std::move(out).take();
 }
 
@@ -151,6 +153,12 @@ std::string_view to_string(ObjectKind kind) {
 bool is_encrypted(ObjectKind kind) {
     const KindRule* rule = find_rule(kind);
     return kind == ObjectKind::pack || (rule != nullptr && rule->encrypted);
+}
+
+ObjectDigest digest_of_object(std::span<const ByteView> parts) {
+    Hasher digest = Hasher::derive("holdfast object digest 1");
+    for (const ByteView part : parts) digest.update(part);
+    return digest.finish<32>();
 }
 
 bool has_parts(ObjectKind kind) { return kind == ObjectKind::index_segment || kind == ObjectKind::log_slice; }

@@ -64,14 +64,14 @@ Bytes ContentReading::node(const NodeRef& reference) {
 ByteView ContentReading::assemble(std::vector<Extent> extents, std::uint64_t begin, std::uint64_t end) {
     block_.assign(end - begin, 0);
     std::ranges::stable_sort(extents, {}, &Extent::frame);
-    std::vector<FrameAddress> frames;
+    std::vector<FramePart> frames;
     for (const Extent& extent : extents) {
-        if (frames.empty() || frames.back() != extent.frame) frames.push_back(extent.frame);
+        if (frames.empty() || frames.back().frame != extent.frame) frames.push_back({extent.frame});
     }
-    if (!frames.empty()) at_ = frames.front();
+    if (!frames.empty()) at_ = frames.front().frame;
     std::size_t next = 0;
     std::size_t taken = 0;
-    v_.pack_reader_.read_frames(frames, [&](const FrameAddress& frame, const Bytes& raw) {
+    v_.pack_reader_.read_frames(frames, [&](const FrameAddress& frame, ByteView raw) {
         at_ = frame;
         for (; next < extents.size() && extents[next].frame == frame; ++next) {
             const Extent& extent = extents[next];
@@ -80,7 +80,7 @@ ByteView ContentReading::assemble(std::vector<Extent> extents, std::uint64_t beg
             std::copy_n(raw.data() + extent.frame_offset, extent.length,
                         block_.data() + (extent.file_offset - begin));
         }
-        if (++taken < frames.size()) at_ = frames[taken];
+        if (++taken < frames.size()) at_ = frames[taken].frame;
     });
     v_.progress_.add_done(block_.size());
     return block_;

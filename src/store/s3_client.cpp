@@ -1,6 +1,7 @@
 #include "store/s3_client.h"
 
 #include "base/error.h"
+#include "base/sha256.h"
 #include "store/s3_error.h"
 
 #include <algorithm>

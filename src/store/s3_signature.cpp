@@ -1,10 +1,10 @@
 #include "store/s3_signature.h"
 
 #include "base/error.h"
+#include "base/sha256.h"
 
 #include <algorithm>
 #include <map>
-#include <memory>
 
 #include <fmt/format.h>
 #include <openssl/evp.h>
@@ -17,10 +17,6 @@ namespace {
 constexpr std::size_t sha256_size = 32;
 using Digest = FixedBytes<sha256_size>;
 
-struct FreeDigestContext {
-    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-};
-
 Digest hmac_sha256(ByteView key, std::string_view text) {
     Digest digest;
     unsigned size = 0;
@@ -30,11 +26,6 @@ Digest hmac_sha256(ByteView key, std::string_view text) {
         throw Error(ErrorCode::internal, "OpenSSL cannot compute an HMAC");
     }
     return digest;
-}
-
-std::string sha256_hex(std::string_view text) {
-    const ByteView view = as_bytes(text);
-    return holdfast::sha256_hex(std::span(&view, 1));
 }
 
 // Header values are compared with outer spaces removed and inner runs of spaces made one.
@@ -70,17 +61,6 @@ CanonicalHeaders canonical_headers(const NameValues& headers) {
 }
 
 } // namespace
-
-std::string sha256_hex(std::span<const ByteView> parts) {
-    const std::unique_ptr<EVP_MD_CTX, FreeDigestContext> context(EVP_MD_CTX_new());
-    Digest digest;
-    bool good = context && EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) == 1;
-    for (const ByteView part : parts)
-        good = good && EVP_DigestUpdate(context.get(), part.data(), part.size()) == 1;
-    good = good && EVP_DigestFinal_ex(context.get(), digest.bytes.data(), nullptr) == 1;
-    if (!good) throw Error(ErrorCode::internal, "OpenSSL cannot compute a SHA-256");
-    return digest.hex();
-}
 
 std::string amz_date(Timestamp time) {
     std::string text = to_rfc3339(std::chrono::floor<std::chrono::seconds>(time));
@@ -124,8 +104,8 @@ std::string authorization_header(const SigningRequest& request, const S3Credenti
     const std::string date_time = amz_date(time);
     const std::string date = date_time.substr(0, 8);
     const std::string scope = fmt::format("{}/{}/{}/aws4_request", date, region, service);
-    const std::string to_sign =
-        fmt::format("{}\n{}\n{}\n{}", algorithm, date_time, scope, sha256_hex(canonical_request(request)));
+    const std::string to_sign = fmt::format("{}\n{}\n{}\n{}", algorithm, date_time, scope,
+                                            sha256_hex(as_bytes(canonical_request(request))));
     Digest key = hmac_sha256(as_bytes("AWS4" + credentials.secret_key), date);
     for (const std::string_view step : {region, service, std::string_view("aws4_request")}) {
         key = hmac_sha256(key.view(), step);

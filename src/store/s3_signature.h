@@ -32,8 +32,6 @@ struct SigningRequest {
 
 inline constexpr std::string_view unsigned_payload = "UNSIGNED-PAYLOAD";
 
-// The SHA-256 of all parts as one, in lower-case hexadecimal, as SigningRequest wants it.
-std::string sha256_hex(std::span<const ByteView> parts);
 // "20130524T000000Z", the value of x-amz-date.
 std::string amz_date(Timestamp time);
 // Percent-encodes all but A-Z a-z 0-9 - . _ ~ , and '/' when `keep_slashes`.

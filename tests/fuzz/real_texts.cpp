@@ -103,6 +103,17 @@ void add_files(std::vector<RealInput>& inputs) {
         "[backup]\nsource = \"home\"\npaths = [\"/home\", \"/srv\"]\nexclude = ['*.o']\ninclude = []\n"
         "tags = {color = \"red\"}\none_file_system = true\nexclude_caches = false\nlock_days = 30\n"
         "lock_mode = \"compliance\"\n");
+    add("configuration", "policy",
+        "[policy.p]\nsources = \"*\"\n[[policy.p.backup]]\nevery = \"6h\"\n[policy.p.retention]\nlast = 1\n");
+    add("policy", "whole",
+        R"({"sources": ["orders", "b*"], "time_zone": "Europe/Berlin", "maintenance": ["sun 04:00-05:00"],
+"objectives": {"rpo": "5min", "rto": "1h", "backup_age": "26h", "window": "30d", "smallest_bytes": 1000},
+"backup": [{"name": "nightly", "window": "02:00-03:00", "type": "full", "class": "full", "time_limit": "30min",
+"tags": {"a": "b"}}, {"name": "often", "every": "15min", "jitter": "1min", "keep": "24h", "catch_up": false},
+{"name": "first", "cron": "5/20 3 1-7,L jan mon#1,friL"}], "verify": {"cron": "@weekly", "depth": "5%"},
+"retention": {"last": 3, "within": "2d", "hourly": 24, "daily": "30d", "weekly": "12w", "monthly": "12mo",
+"yearly": "7y", "window": "35d", "class": {"incremental": {"within": "7d"}}}})");
+    add("policy", "least", R"({"sources": "*"})");
     add("path_filter", "names", "*.o\n.cache/\n# not this\n!keep.o\n\0src/keep.o"sv);
     add("path_filter", "anchored", "/source/root/a/**\n!/source/root/a/b/[a-z]?\\*\n\0a/b/xy*"sv);
     add("path_filter", "any-depth", "**/tmp/**/x\n[!a]*\r\n\\#a\n\0b/tmp/c/d/x"sv);

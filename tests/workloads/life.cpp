@@ -76,6 +76,14 @@ void Life::run() {
     }
 }
 
+std::string Life::last_words() const {
+    if (!server_ || server_->running()) return {};
+    const std::string log = server_->log();
+    constexpr std::size_t most = 3000;
+    return "the server does not run; the end of its log:\n" +
+           log.substr(log.size() - std::min(log.size(), most));
+}
+
 void Life::begin() {
     checksums_ = chance(60);
     hints_are_logged_ = chance(60);

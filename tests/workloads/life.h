@@ -60,6 +60,8 @@ class Life {
     // Throws Wrong for what must not be, and whatever else went wrong.
     void run();
     const LifeCounts& counts() const { return counts_; }
+    // The end of what the server logged, if it does not run any more; else empty.
+    std::string last_words() const;
 
   private:
     void begin();

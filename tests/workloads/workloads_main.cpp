@@ -77,6 +77,7 @@ std::string live(const LifeSettings& settings, LifeCounts& all) {
         trouble = error.what();
     }
     if (life) all.add(life->counts());
+    if (life && !trouble.empty()) trouble += "\n" + life->last_words();
     if (!trouble.empty() && settings.keep) {
         std::puts(trouble.c_str());
         std::puts("its files are left as they are");

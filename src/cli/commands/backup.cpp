@@ -7,6 +7,7 @@
 #include "cli/pair_option.h"
 #include "cli/text.h"
 #include "service/backup_documents.h"
+#include "service/retention.h"
 
 #include <algorithm>
 #include <array>
@@ -25,6 +26,7 @@ struct Arguments {
     std::string source;
     std::string kind = "documents";
     std::string name;
+    std::string class_name, keep_for;
     std::string host;
     std::vector<std::string> paths, tags, exclude, include, exclude_files, split_pages, split_content;
     bool one_file_system = false;
@@ -68,6 +70,13 @@ BackupRunSettings run_settings(const Arguments& arguments, const Configuration::
     run.tags = configured.tags;
     for (const auto& [name, value] : parse_pairs(arguments.tags, "--tag")) run.tags[name] = value;
     if (!arguments.name.empty()) run.tags["name"] = arguments.name;
+    if (!arguments.class_name.empty()) run.tags[class_tag] = arguments.class_name;
+    if (!arguments.keep_for.empty()) {
+        const Timestamp end =
+            Period::parse(arguments.keep_for, "--keep-for").after(system_clock().now(), TimeZone());
+        run.tags[expires_tag] = to_rfc3339(std::chrono::floor<std::chrono::seconds>(end));
+    }
+    require_sensible_tags(run.tags);
     if (arguments.compression_level != 0)
         run.pipeline.level = LevelSettings::fixed(arguments.compression_level);
     run.lock = lock_settings(arguments, configured);
@@ -249,6 +258,12 @@ void add_backup(CLI::App& app, RunCommand& run) {
     command->add_option("--name", a->name, "A name for the snapshot, kept as its tag 'name'");
     command->add_option("--tag", a->tags, "NAME=VALUE, kept with the snapshot; may be repeated")
         ->allow_extra_args(false);
+    command->add_option(
+        "--class", a->class_name,
+        "What it is made for: manual, pre-maintenance, forensic or another word that policies "
+        "know, kept as its tag 'class'");
+    command->add_option("--keep-for", a->keep_for,
+                        "Its time to live, as 24h or 12mo, whatever policies say; kept as its tag 'expires'");
     command->add_option("--host", a->host, "Host to name in the snapshot (default: this one)");
     command
         ->add_option("--compression-level", a->compression_level,

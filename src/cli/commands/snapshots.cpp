@@ -1,4 +1,5 @@
 #include "cli/commands/repository_option.h"
+#include "service/annotate.h"
 
 #include <algorithm>
 
@@ -15,38 +16,53 @@ struct Arguments {
     std::size_t newest = 0; // 0: all
 };
 
-std::string tags_text(const Snapshot& snapshot) {
-    std::string text;
-    for (const auto& [key, value] : snapshot.tags)
+std::string tags_text(const Standing& standing) {
+    std::string text = standing.holds.empty() ? "" : "(held)";
+    for (const auto& [key, value] : standing.tags)
         text += fmt::format("{}{}={}", text.empty() ? "" : " ", key, value);
     return text;
 }
 
+// As it stands now: with the tags that it has been given since.
+nlohmann::json annotated_json(const AnnotatedSnapshot& annotated) {
+    nlohmann::json json = to_json(annotated.snapshot);
+    json["tags"] = annotated.standing.tags;
+    json["holds"] = nlohmann::json::array();
+    for (const Statement& hold : annotated.standing.holds) json["holds"].push_back(hold.name);
+    if (!annotated.standing.verifications.empty()) {
+        const Statement& last = annotated.standing.verifications.back();
+        json["verified"] = {
+            {"time", to_rfc3339(last.time)}, {"what", last.name}, {"result", last.value.value_or("")}};
+    }
+    return json;
+}
+
 int run_snapshots(CommandContext& context, const Arguments& arguments) {
     const OpenRepository open = context.open(arguments.repository);
-    SnapshotList list = list_snapshots(open.repository->context());
-    std::erase_if(list.snapshots, [&](const Snapshot& snapshot) {
-        return !arguments.source.empty() && snapshot.source != arguments.source;
+    AnnotatedList list = list_annotated(*open.repository);
+    std::erase_if(list.snapshots, [&](const AnnotatedSnapshot& one) {
+        return !arguments.source.empty() && one.snapshot.source != arguments.source;
     });
     if (!arguments.before.empty()) {
         const Timestamp before = from_rfc3339(arguments.before);
-        std::erase_if(list.snapshots, [&](const Snapshot& snapshot) { return snapshot.end > before; });
+        std::erase_if(list.snapshots,
+                      [&](const AnnotatedSnapshot& one) { return one.snapshot.end > before; });
     }
     std::reverse(list.snapshots.begin(), list.snapshots.end());
     if (arguments.newest != 0 && list.snapshots.size() > arguments.newest)
         list.snapshots.resize(arguments.newest);
 
     nlohmann::json value = nlohmann::json::array();
-    for (const Snapshot& snapshot : list.snapshots) value.push_back(to_json(snapshot));
+    for (const AnnotatedSnapshot& one : list.snapshots) value.push_back(annotated_json(one));
     context.print(value, [&] {
         fmt::print("{:<10}{:<21}{:<16}{:>10}  {:>10}  {:>8}  {:<10}{}\n", "ID", "TIME", "SOURCE", "SIZE",
                    "ADDED", "TOOK", "STATE", "TAGS");
-        for (const Snapshot& snapshot : list.snapshots) {
+        for (const auto& [snapshot, standing] : list.snapshots) {
             fmt::print("{:<10}{:<21}{:<16}{:>10}  {:>10}  {:>8}  {:<10}{}\n", short_id(snapshot.id.hex()),
                        local_time(snapshot.time), snapshot.source, format_bytes(snapshot.totals.bytes),
                        format_bytes(snapshot.totals.stored_bytes),
                        format_duration(std::chrono::duration<double>(snapshot.end - snapshot.time).count()),
-                       to_string(snapshot.state), tags_text(snapshot));
+                       to_string(snapshot.state), tags_text(standing));
         }
         if (list.snapshots.empty()) fmt::print("(none)\n");
         if (list.unreadable > 0) fmt::print("{} more that this key cannot read\n", list.unreadable);

@@ -84,6 +84,8 @@ void add_push(CLI::App& group, RunCommand& run) {
 
 // Each needs memory for two slices.
 constexpr unsigned most_receive_workers = 4;
+// One more is stored while the one before is made durable, beside a whole slice.
+constexpr unsigned synchronous_flushes = 2;
 
 struct ReceiveArguments {
     std::string repository, source, slot;
@@ -121,7 +123,11 @@ postgres::ReceiveSettings receive_settings(const CommandContext& context, const 
     settings.shipping.workers = std::min(worker_count(), most_receive_workers);
     if (source.compression_level != 0)
         settings.shipping.compression_level = static_cast<int>(source.compression_level);
-    if (arguments.synchronous) settings.shipping.flush_interval = {};
+    if (arguments.synchronous) {
+        settings.shipping.flush_interval = {};
+        settings.shipping.flushes = synchronous_flushes;
+        settings.shipping.workers = std::max(settings.shipping.workers, synchronous_flushes + 1);
+    }
     if (arguments.flush_seconds) settings.shipping.flush_interval = from_seconds(*arguments.flush_seconds);
     return settings;
 }

@@ -23,17 +23,6 @@ namespace {
 constexpr std::size_t most_problems = 1000;
 constexpr std::size_t block_bytes = 1u << 20;
 
-// Appends what `map` says of [from, to). `next` is where the last call stopped; ranges must ascend.
-void append_range(Extents& out, const std::vector<Extent>& map, std::size_t& next, std::uint64_t from,
-                  std::uint64_t to) {
-    while (next < map.size() && map[next].end() <= from) ++next;
-    for (std::size_t i = next; i < map.size() && map[i].file_offset < to; ++i) {
-        const std::uint64_t begin = std::max(from, map[i].file_offset);
-        append_extent(out, begin, std::min(to, map[i].end()) - begin, map[i].frame,
-                      map[i].frame_offset + static_cast<std::uint32_t>(begin - map[i].file_offset));
-    }
-}
-
 } // namespace
 
 void RestoreReport::problem(const std::string& path, const std::string& what) {
@@ -138,7 +127,7 @@ class FileRestorer::Sink final : public ContentSink {
 FileRestorer::FileRestorer(const TreeRestoreSettings& settings, const RestoreTools& tools,
                            ContentReader& content, MetadataWriter& metadata, RestoreReport& report)
     : settings_(settings), tools_(tools), content_(content), metadata_(metadata), report_(report) {
-    if (!tools.domain_key.empty()) signer_.emplace(tools.domain_key);
+    if (!tools.domain_key.empty()) signer_ = std::make_shared<const PageSigner>(tools.domain_key);
 }
 
 // A regular file that is already there.
@@ -215,14 +204,16 @@ void FileRestorer::restore_new(FileWriter file, const TreeEntry& entry, const st
 // Writes only what differs into a file that is there.
 void FileRestorer::update(FileWriter file, const TreeEntry& entry, const std::string& path) {
     auto sink = std::make_shared<Sink>(std::move(file), entry, path, FileDescriptor(), *this);
-    FileWriter& target = sink->file();
     content_.begin_file(sink);
     try {
-        for_each_difference(
-            [&](std::uint64_t offset, MutableByteView out) { return target.read(offset, out); }, entry,
-            {[&](const Extents& extents) { content_.add(extents); },
-             [&](std::uint64_t offset, std::uint64_t length) { target.make_hole(offset, length); },
-             [&](std::uint64_t offset, ByteView bytes) { sink->kept(offset, bytes); }});
+        for_each_part(
+            entry,
+            {[sink](std::uint64_t offset, MutableByteView out) { return sink->file().read(offset, out); },
+             [sink](std::uint64_t offset, ByteView bytes) { sink->kept(offset, bytes); },
+             [&](std::uint64_t offset, std::uint64_t length) { sink->file().make_hole(offset, length); },
+             [&](const Extents& extents, const std::shared_ptr<PresentContent>& present) {
+                 content_.add(extents, present);
+             }});
     } catch (const Error& error) {
         content_.fail_file(error);
     }
@@ -235,24 +226,28 @@ std::optional<std::uint64_t> FileRestorer::would_write(int directory_fd, const T
     if (is_ours(*present, entry) && is_right(*present, entry)) return std::nullopt;
     if (present->metadata.link_count > 1) return entry.size;
     std::uint64_t bytes = 0;
-    for_each_difference(
-        [&](std::uint64_t offset, MutableByteView out) {
-            const Result<std::size_t> got = present->reader.read(offset, out);
-            return got ? *got : 0;
-        },
-        entry,
-        {[&](const Extents& extents) {
-             for (const Extent& extent : extents) bytes += extent.length;
-         },
-         [](std::uint64_t, std::uint64_t) {}, [](std::uint64_t, ByteView) {}});
+    for_each_part(entry, {[&](std::uint64_t offset, MutableByteView out) {
+                              const Result<std::size_t> got = present->reader.read(offset, out);
+                              return got ? *got : 0;
+                          },
+                          [](std::uint64_t, ByteView) {}, [](std::uint64_t, std::uint64_t) {},
+                          [&](const Extents& extents, const std::shared_ptr<PresentContent>& there) {
+                              for (const Extent& extent : extents) {
+                                  if (!there)
+                                      bytes += extent.length;
+                                  else
+                                      for (const FileRange& range :
+                                           there->missing(extent.file_offset, extent.length))
+                                          bytes += range.length;
+                              }
+                          }});
     // Large files are not compared as a whole, but page by page.
     if (bytes == 0 && present->metadata.size_bytes == entry.size) return std::nullopt;
     return bytes;
 }
 
 // Without signatures the whole file counts as different.
-void FileRestorer::for_each_difference(const ReadPresent& read, const TreeEntry& entry,
-                                       const Differences& to) {
+void FileRestorer::for_each_part(const TreeEntry& entry, const Update& to) {
     const auto* groups = std::get_if<SegmentGroups>(&entry.content);
     if (groups == nullptr || !signer_) {
         std::uint64_t position = 0;
@@ -261,54 +256,32 @@ void FileRestorer::for_each_difference(const ReadPresent& read, const TreeEntry&
                 if (extent.file_offset > position) to.hole(position, extent.file_offset - position);
                 position = extent.end();
             }
-            to.take(extents);
+            to.take(extents, nullptr);
         });
         if (position < entry.size) to.hole(position, entry.size - position);
         return;
     }
     for_each_segment(tools_.nodes, entry,
                      [&](const Segment& segment, std::uint64_t start, std::uint64_t length) {
-                         compare_segment(read, segment, start, length, to);
+                         update_segment(segment, start, length, to);
                      });
 }
 
-void FileRestorer::compare_segment(const ReadPresent& read, const Segment& segment, std::uint64_t start,
-                                   std::uint64_t length, const Differences& to) {
-    const std::vector<Extent> map = extents_of(reading(tools_.nodes), segment, length);
-    const std::vector<PageSignature> wanted = signatures_of(reading(tools_.nodes), segment, pages_of(length));
-
-    Extents needed;
-    std::size_t extent = 0;
-    Bytes block(block_bytes);
-    std::vector<PageSignature> present(block_bytes / page_bytes);
-    for (std::uint64_t offset = 0; offset < length; offset += block_bytes) {
-        const std::uint64_t now = std::min<std::uint64_t>(block_bytes, length - offset);
-        const std::size_t got = read(start + offset, MutableByteView(block).first(now));
-        std::fill(block.begin() + static_cast<std::ptrdiff_t>(got), block.end(), Byte{0});
-        const std::uint64_t pages = pages_of(got);
-        signer_->sign(ByteView(block).first(got), std::span(present).first(pages));
-        std::uint64_t same_from = 0; // in the block
-        const auto same_until = [&](std::uint64_t end, std::uint64_t next) {
-            if (end > same_from)
-                to.same(start + offset + same_from, ByteView(block).subspan(same_from, end - same_from));
-            same_from = next;
-        };
-        for (std::uint64_t page = 0; page < pages_of(now); ++page) {
-            const PageSignature& signature = wanted[offset / page_bytes + page];
-            const std::uint64_t from = offset + page * page_bytes;
-            const std::uint64_t end = std::min(from + page_bytes, length);
-            if (signature != hole_signature && page < pages && present[page] == signature) continue;
-            same_until(from - offset, end - offset);
-            if (signature == hole_signature) {
-                to.hole(start + from, end - from);
-            } else {
-                append_range(needed, map, extent, from, end);
-            }
-        }
-        same_until(now, now);
+void FileRestorer::update_segment(const Segment& segment, std::uint64_t start, std::uint64_t length,
+                                  const Update& to) {
+    Extents extents = extents_of(reading(tools_.nodes), segment, length);
+    for (Extent& extent : extents) extent.file_offset += start;
+    std::vector<PageSignature> wanted = signatures_of(reading(tools_.nodes), segment, pages_of(length));
+    std::uint64_t hole_from = 0;
+    for (std::uint64_t page = 0; page <= wanted.size(); ++page) {
+        if (page < wanted.size() && wanted[page] == hole_signature) continue;
+        if (page > hole_from)
+            to.hole(start + hole_from * page_bytes,
+                    std::min(page * page_bytes, length) - hole_from * page_bytes);
+        hole_from = page + 1;
     }
-    for (Extent& part : needed) part.file_offset += start;
-    to.take(needed);
+    to.take(extents,
+            std::make_shared<PresentSegment>(signer_, start, length, std::move(wanted), to.read, to.same));
 }
 
 } // namespace holdfast

@@ -3,9 +3,9 @@
 
 #include "base/log.h"
 #include "documents/file_writer.h"
+#include "documents/restore/present_segment.h"
 #include "documents/restore/tree_restore.h"
 #include "repository/node/file_map_node.h"
-#include "repository/split/page_signatures.h"
 
 #include <mutex>
 
@@ -53,23 +53,23 @@ class FileRestorer {
     static bool is_ours(const Present& present, const TreeEntry& entry);
     void restore_new(FileWriter file, const TreeEntry& entry, const std::string& path, int directory_fd);
     void update(FileWriter file, const TreeEntry& entry, const std::string& path);
-    using ReadPresent = std::function<std::size_t(std::uint64_t offset, MutableByteView out)>;
-    // What a comparison of a file that is there with its entry finds.
-    struct Differences {
-        std::function<void(const Extents&)> take;                             // to be fetched
+    // What becomes of the content of a file that is there.
+    struct Update {
+        PresentSegment::Read read;
+        PresentSegment::Same same;
         std::function<void(std::uint64_t offset, std::uint64_t length)> hole; // to be made one
-        std::function<void(std::uint64_t offset, ByteView bytes)> same;
+        // To be fetched, but for what is there already if that can be told.
+        std::function<void(const Extents&, const std::shared_ptr<PresentContent>&)> take;
     };
-    void for_each_difference(const ReadPresent& read, const TreeEntry& entry, const Differences& to);
-    void compare_segment(const ReadPresent& read, const Segment& segment, std::uint64_t start,
-                         std::uint64_t length, const Differences& to);
+    void for_each_part(const TreeEntry& entry, const Update& to);
+    void update_segment(const Segment& segment, std::uint64_t start, std::uint64_t length, const Update& to);
 
     const TreeRestoreSettings& settings_;
     const RestoreTools& tools_;
     ContentReader& content_;
     MetadataWriter& metadata_;
     RestoreReport& report_;
-    std::optional<PageSigner> signer_;
+    std::shared_ptr<const PageSigner> signer_; // null: nothing can be compared
 };
 
 } // namespace holdfast

@@ -22,7 +22,7 @@ void SliceUpload::work(std::stop_token stop) {
         const SealedSlice sealed =
             log_.seal({slice->range, slice->content, details, slice->summary}, compressor);
         log_.put(sealed, {.stop = stop});
-        if (stored_) stored_(sealed.id, sealed.object.size());
+        if (stored_) stored_(sealed.id, sealed.size_bytes());
     }
 }
 

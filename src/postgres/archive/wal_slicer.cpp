@@ -77,26 +77,34 @@ void WalSlicer::decode(ByteView bytes) {
 }
 
 void WalSlicer::finish_window() {
-    take_(cut(*whole_, window_));
+    const bool again = rest_first_ && cut_ > window_;
+    if (again) {
+        if (std::optional<CutSlice> rest = flush()) take_(std::move(*rest));
+    }
+    CutSlice slice = describe(*whole_, window_);
+    slice.content = std::move(content_);
+    content_ = Bytes();
+    slice.again = again;
+    take_(std::move(slice));
     begin_window();
 }
 
 std::optional<CutSlice> WalSlicer::flush() {
     if (position_ == cut_) return std::nullopt;
-    CutSlice slice = cut(rest_ ? *rest_ : *whole_, cut_);
+    CutSlice slice = describe(rest_ ? *rest_ : *whole_, cut_);
+    const ByteView content = ByteView(content_).subspan(cut_ - window_, position_ - cut_);
+    slice.content.assign(content.begin(), content.end());
     cut_ = position_;
     rest_ = std::make_unique<RecordTally>();
     rest_->details.broken = whole_->details.broken;
     return slice;
 }
 
-// The positions between the last record and where the next one starts are padding and page headers: nothing
-// starts there.
-CutSlice WalSlicer::cut(const RecordTally& part, Lsn begin) {
+// All but the content. The positions between the last record and where the next one starts are padding and
+// page headers: nothing starts there.
+CutSlice WalSlicer::describe(const RecordTally& part, Lsn begin) const {
     CutSlice slice;
     slice.range = {source_.timeline, begin.value, position_.value};
-    const ByteView content = ByteView(content_).subspan(begin - window_, position_ - begin);
-    slice.content.assign(content.begin(), content.end());
     slice.details = part.details;
     slice.details.system_identifier =
         source_.system_identifier != 0 ? source_.system_identifier : reader_->system_identifier();

@@ -19,7 +19,8 @@ struct CutSlice {
     LogRange range;
     Bytes content;
     WalDetails details;
-    Bytes summary; // BlockChanges, encoded; empty when nothing was decoded
+    Bytes summary;      // BlockChanges, encoded; empty when nothing was decoded
+    bool again = false; // all of it is in slices that were cut before
 };
 
 // What becomes of bytes that are no log: of a damaged segment they are kept, since they may be all there is;
@@ -39,6 +40,9 @@ class WalSlicer {
     // Bytes before `start`, as many whole segments as there are, to follow a record that crosses `start`. To
     // be called before feed, with the bytes of the segment before it; they are not archived.
     void lead_in(ByteView segment_before);
+    // Where pieces of a slice were cut, what is left of it when it becomes whole is cut too, before the
+    // whole: for who waits for it to be durable, which small pieces are sooner.
+    void cut_rest_first() { rest_first_ = true; }
     // Each slice that becomes whole goes to `take`: also what flush() has cut of it before, because one
     // object is read faster than many.
     void feed(ByteView bytes);
@@ -60,7 +64,7 @@ class WalSlicer {
     void decode(ByteView bytes);
     void begin_window();
     void finish_window();
-    CutSlice cut(const RecordTally& part, Lsn begin);
+    CutSlice describe(const RecordTally& part, Lsn begin) const;
 
     WalSource source_;
     const std::uint64_t window_bytes_;
@@ -68,6 +72,7 @@ class WalSlicer {
     TakeSlice take_;
     std::unique_ptr<WalReader> reader_;
     bool leading_in_ = false;
+    bool rest_first_ = false;
     Lsn position_;
     Lsn window_; // start of the slice at hand
     Lsn cut_;    // what is before this was cut

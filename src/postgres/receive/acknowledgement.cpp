@@ -11,9 +11,9 @@ WalPosition Acknowledgement::update(const ReceivedSoFar& so_far, Duration now) {
         moved_ = now;
     }
     failing_ = now - moved_ > patience_;
+    const WalPosition spooled = synchronous_ ? so_far.received : so_far.synced;
     const bool by_spool = failing_ && !synchronous_;
-    acknowledged_ =
-        std::max(acknowledged_, by_spool ? so_far.synced : std::min(so_far.archived, so_far.synced));
+    acknowledged_ = std::max(acknowledged_, by_spool ? spooled : std::min(so_far.archived, spooled));
     return acknowledged_;
 }
 

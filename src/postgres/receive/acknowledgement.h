@@ -18,9 +18,11 @@ struct ReceivedSoFar {
 //
 // Positions are acknowledged once they are durable in the repository. When that has stood still for
 // `patience` although there is something for it, the repository counts as failing: then what is durable in
-// the spool is acknowledged, so that the server's disk does not fill; never when `synchronous`. What is
-// acknowledged is always in the spool too, or was archived and removed from it: so the stream can go on
-// behind it without asking what the repository has.
+// the spool is acknowledged, so that the server's disk does not fill. What is acknowledged is always durable
+// in the spool too, or was archived and removed from it: so the stream can go on behind it without asking
+// what the repository has.
+// When `synchronous`, only the repository counts, and nobody waits for the spool: after a power cut that may
+// end before what was acknowledged, which the archive has.
 class Acknowledgement {
   public:
     Acknowledgement(bool synchronous, Duration patience) : synchronous_(synchronous), patience_(patience) {}

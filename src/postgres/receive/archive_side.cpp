@@ -195,8 +195,8 @@ void ArchiveSide::begin_shipping(const std::stop_token& stop) {
     if (stop.stop_requested()) return;
     WalPosition archived;
     if (earlier_ && earlier_->archive == archive_->id().hex()) archived = earlier_->archived;
-    shipper_ =
-        std::make_unique<WalShipper>(*repository_, *archive_, spool_, archived, settings_.shipping, alarms_);
+    shipper_ = std::make_unique<WalShipper>(*repository_, *archive_, spool_, archived, settings_.shipping,
+                                            alarms_, [this] { stored_.raise(); });
     changed_.notify_all();
 }
 

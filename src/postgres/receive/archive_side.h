@@ -2,6 +2,7 @@
 #pragma once
 
 #include "postgres/receive/receive_wal.h"
+#include "postgres/server/socket_wait.h"
 
 #include <condition_variable>
 #include <exception>
@@ -36,6 +37,9 @@ class ArchiveSide {
     // What is in the spool may be acknowledged in place of the archive: it is of the right cluster.
     bool vouches_for_spool() const;
 
+    // Raised when something was stored.
+    const WakeEvent& stored() const { return stored_; }
+
     // Empty while the repository is not open.
     std::optional<WalArchive> archive() const;
     std::string archive_name() const; // its id; "" while it is not known
@@ -62,6 +66,7 @@ class ArchiveSide {
     Logger& logger_;
     const std::optional<ReceiveState> earlier_; // of this spool, if it had something in it
     std::shared_ptr<Repository> repository_;
+    const WakeEvent stored_;
 
     mutable std::mutex mutex_; // of what follows
     mutable std::condition_variable_any changed_;

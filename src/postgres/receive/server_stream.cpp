@@ -40,9 +40,9 @@ ServerStream::ServerStream(LogServer& server, const Tools& tools)
 StreamResult ServerStream::run() {
     try {
         for (;;) {
-            const StreamEvent event = stream_.next(patience(), tools_.stop);
+            const StreamEvent event = stream_.next(patience(), tools_.stop, &tools_.archive.stored());
             const bool goes_on = take(event);
-            keep_up(!std::holds_alternative<Nothing>(event));
+            keep_up();
             if (!goes_on) return result_;
             if (tools_.spool_is_full()) return StreamResult::spool_full;
             tools_.archive.rethrow_if_hopeless();
@@ -93,25 +93,26 @@ void ServerStream::take_data(const WalData& data) {
     }
     if (unsynced_bytes_ == 0) unsynced_since_ = now();
     unsynced_bytes_ += data.bytes.size();
+    appended_ = true;
     tools_.spool.append(data.bytes);
     tools_.status.heard({timeline_, std::max(data.server_end, end + data.bytes.size())});
 }
 
 // Makes durable what came, has it stored, and tells the server.
-void ServerStream::keep_up(bool more_waits) {
+void ServerStream::keep_up() {
     const bool hurry = hurry_to_.has_value();
-    const bool at_once = hurry || (tools_.settings.synchronous && !more_waits);
-    const bool synced = unsynced_bytes_ > 0 && (at_once || unsynced_bytes_ >= sync_bytes ||
-                                                now() - unsynced_since_ >= sync_interval);
+    const bool synced = unsynced_bytes_ > 0 &&
+                        (hurry || unsynced_bytes_ >= sync_bytes || now() - unsynced_since_ >= sync_interval);
     if (synced) {
         tools_.spool.sync(!tools_.settings.synchronous);
         unsynced_bytes_ = 0;
     }
     // Otherwise the shipper looks by itself every now and then.
-    if (hurry || (synced && (tools_.settings.synchronous || !noticed_))) {
+    if (hurry || (appended_ && tools_.settings.synchronous) || (synced && !noticed_)) {
         tools_.archive.notice(hurry);
         noticed_ = true;
     }
+    appended_ = false;
     tell_server();
 }
 
@@ -131,12 +132,9 @@ void ServerStream::tell_server() {
     if (hurry_to_ && told_ >= *hurry_to_) hurry_to_.reset();
 }
 
-// How long to wait for more log when there may be something else to do.
+// How long to wait for more log, or for what came to be stored, when there may be something else to do.
 Duration ServerStream::patience() const {
     const bool waits = told_ < tools_.spool.end();
-    if (tools_.settings.synchronous && unsynced_bytes_ > 0) return {};
-    if (waits && tools_.settings.synchronous) return milliseconds(2);
-    if (waits && hurry_to_) return milliseconds(20);
     return waits ? milliseconds(250) : seconds(1);
 }
 

@@ -43,7 +43,7 @@ class ServerStream {
     // False when the stream has ended.
     bool take(const StreamEvent& event);
     void take_data(const WalData& data);
-    void keep_up(bool more_waits);
+    void keep_up();
     void tell_server();
     Duration patience() const;
     Duration now() const { return system_clock().steady(); }
@@ -57,6 +57,7 @@ class ServerStream {
     std::uint64_t unsynced_bytes_ = 0;
     Duration unsynced_since_{};
     std::optional<WalPosition> hurry_to_; // the server waits until this is acknowledged
+    bool appended_ = false;               // since the shipper was noticed last
     bool noticed_ = false;
     StreamResult result_ = StreamResult::reconnect;
     WalPosition next_;

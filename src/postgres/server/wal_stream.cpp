@@ -105,7 +105,7 @@ void WalStream::start(const std::stop_token& stop) {
     throw ServerError(connection.place(), said);
 }
 
-StreamEvent WalStream::next(Duration timeout, std::stop_token stop) {
+StreamEvent WalStream::next(Duration timeout, std::stop_token stop, const WakeEvent* also) {
     if (end_) return *end_;
     Connection& connection = connection_->connection();
     const StopWake wake(stop);
@@ -118,13 +118,15 @@ StreamEvent WalStream::next(Duration timeout, std::stop_token stop) {
     for (;;) {
         if (std::optional<StreamEvent> event = take_message(wake)) return std::move(*event);
         do_duties(wake);
-        switch (wake.wait(PQsocket(connection.handle()), true, false, std::min(deadline, next_duty()))) {
+        switch (
+            wake.wait(PQsocket(connection.handle()), true, false, std::min(deadline, next_duty()), also)) {
         case SocketState::stopped:
             throw Error(ErrorCode::cancelled, connection.place() + ": stopped");
         case SocketState::timed_out:
             if (std::chrono::steady_clock::now() >= deadline) return Nothing{};
             break;
         case SocketState::ready:
+            if (also != nullptr && also->take()) return Nothing{};
             if (PQconsumeInput(connection.handle()) == 0) connection.fail(connection.place(), nullptr);
         }
     }

@@ -71,11 +71,11 @@ class WalStream {
     WalStream(const WalStream&) = delete;
     WalStream& operator=(const WalStream&) = delete;
 
-    // The next event, or Nothing after `timeout`. A stop ends the wait at once with Error(cancelled). After
-    // TimelineEnd, WalRemoved and ServerStopped each call says the same again; after TimelineEnd the
-    // connection can be used for the next stream. Throws Error(timed_out, retryable) when the server is
-    // silent for too long, ServerError when it is gone.
-    StreamEvent next(Duration timeout, std::stop_token stop = {});
+    // The next event, or Nothing after `timeout` or when `also` is raised, which it takes. A stop ends
+    // the wait at once with Error(cancelled). After TimelineEnd, WalRemoved and ServerStopped each call says
+    // the same again; after TimelineEnd the connection can be used for the next stream. Throws
+    // Error(timed_out, retryable) when the server is silent for too long, ServerError when it is gone.
+    StreamEvent next(Duration timeout, std::stop_token stop = {}, const WakeEvent* also = nullptr);
     // Tells the server how far the log was received, is durable (it frees what the slot kept before that, and
     // lets commits return that wait for a synchronous standby), and was applied. Positions never go back:
     // smaller ones than before are taken as those.

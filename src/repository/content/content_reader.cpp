@@ -99,6 +99,7 @@ struct ContentReader::Piece {
     std::uint32_t length = 0;
     std::uint64_t file_offset = 0;
     std::shared_ptr<File> file;
+    std::shared_ptr<PresentContent> present; // may be null
 };
 
 struct ContentReader::Group {
@@ -119,27 +120,28 @@ void ContentReader::begin_file(std::shared_ptr<ContentSink> sink) {
     ++gathered_files_;
 }
 
-void ContentReader::add(const Extents& extents) {
+void ContentReader::add(const Extents& extents, const std::shared_ptr<PresentContent>& present) {
     for (const Extent& extent : extents) {
         pieces_.push_back({extent.frame, extent.frame_offset, static_cast<std::uint32_t>(extent.length),
-                           extent.file_offset, file_});
+                           extent.file_offset, file_, present});
         ++file_->pieces;
         gathered_bytes_ += extent.length;
     }
-    if (gathered_bytes_ >= settings_.batch_bytes) dispatch();
+    if (gathered_bytes_ >= settings_.batch_bytes >> smaller_batches_) dispatch();
 }
 
 void ContentReader::fail_file(const Error& error) { file_->fail(error); }
 
 void ContentReader::finish_file() {
     std::exchange(file_, nullptr)->piece_ended();
-    if (gathered_files_ >= settings_.batch_files) dispatch();
+    if (gathered_files_ >= settings_.batch_files >> smaller_batches_) dispatch();
 }
 
 void ContentReader::dispatch() {
     std::vector<Piece> pieces = std::exchange(pieces_, {});
     gathered_bytes_ = 0;
     gathered_files_ = 0;
+    if (smaller_batches_ > 0) --smaller_batches_;
     threads_.rethrow_if_failed();
     std::sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) {
         return std::tie(a.frame, a.frame_offset) < std::tie(b.frame, b.frame_offset);
@@ -184,21 +186,51 @@ void ContentReader::write_groups(std::stop_token stop) {
     }
 }
 
-void ContentReader::write_group(const Group& group) {
-    std::vector<FrameAddress> frames;
+void ContentReader::leave_out_present(Group& group) {
+    std::vector<Piece> pieces;
+    for (Piece& piece : group.pieces) {
+        if (!piece.present) {
+            pieces.push_back(std::move(piece));
+            continue;
+        }
+        try {
+            for (const FileRange& range : piece.present->missing(piece.file_offset, piece.length)) {
+                const auto skipped = static_cast<std::uint32_t>(range.offset - piece.file_offset);
+                pieces.push_back({piece.frame,
+                                  piece.frame_offset + skipped,
+                                  static_cast<std::uint32_t>(range.length),
+                                  range.offset,
+                                  piece.file,
+                                  {}});
+                ++piece.file->pieces;
+            }
+        } catch (const Error& error) {
+            piece.file->fail(error);
+        }
+        piece.file->piece_ended();
+    }
+    group.pieces = std::move(pieces);
+}
+
+void ContentReader::write_group(Group& group) {
+    leave_out_present(group);
+    std::vector<FramePart> frames;
     for (const Piece& piece : group.pieces) {
-        if (frames.empty() || frames.back() != piece.frame) frames.push_back(piece.frame);
+        if (frames.empty() || frames.back().frame != piece.frame) frames.push_back({piece.frame, 0});
+        // What cannot be is found out when the frame is there.
+        const std::uint64_t end = std::uint64_t{piece.frame_offset} + piece.length;
+        frames.back().raw_bytes = std::max(
+            frames.back().raw_bytes, static_cast<std::uint32_t>(std::min<std::uint64_t>(end, UINT32_MAX)));
     }
     std::size_t next = 0;
-    const auto take = [&](const FrameAddress& frame, const Bytes& raw) {
+    const auto take = [&](const FrameAddress& frame, ByteView raw) {
         for (; next < group.pieces.size() && group.pieces[next].frame == frame; ++next) {
             const Piece& piece = group.pieces[next];
             try {
                 if (piece.frame_offset > raw.size() || piece.length > raw.size() - piece.frame_offset) {
                     throw Error(ErrorCode::corrupt, "a file refers to bytes behind the end of a frame");
                 }
-                piece.file->sink->write(piece.file_offset,
-                                        ByteView(raw).subspan(piece.frame_offset, piece.length));
+                piece.file->sink->write(piece.file_offset, raw.subspan(piece.frame_offset, piece.length));
             } catch (const Error& error) {
                 piece.file->fail(error);
             }
@@ -219,7 +251,7 @@ void ContentReader::write_group(const Group& group) {
                 group.pieces[next].file->fail(error);
                 group.pieces[next++].file->piece_ended();
             }
-            first = static_cast<std::size_t>(std::upper_bound(frames.begin(), frames.end(), bad) -
+            first = static_cast<std::size_t>(std::ranges::upper_bound(frames, bad, {}, &FramePart::frame) -
                                              frames.begin());
         }
     }

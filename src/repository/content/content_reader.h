@@ -47,17 +47,32 @@ class ContentSink {
     virtual void abandoned() = 0;
 };
 
+struct FileRange {
+    std::uint64_t offset = 0;
+    std::uint64_t length = 0;
+    bool operator==(const FileRange&) const = default;
+};
+
+// What is in its place already of what was added with it.
+class PresentContent {
+  public:
+    virtual ~PresentContent() = default;
+    // The parts of the range that are to be fetched, ascending and apart. Called by several threads at once,
+    // before what is asked for is written. An Error that it throws fails the file.
+    virtual std::vector<FileRange> missing(std::uint64_t file_offset, std::uint64_t length) = 0;
+};
+
 struct ContentReaderSettings {
     unsigned workers = worker_count();
     // Pieces are gathered until they cover this much and then fetched in the order in which they lie in
-    // packs.
+    // packs; the first few times less, so that the workers begin soon.
     std::uint64_t batch_bytes = 512u << 20;
     std::size_t batch_files = 1024;
 };
 
-// One thread adds; workers fetch, prove and write. Errors of one frame fail the files that need it and
-// nothing else. Once it has stopped, add(), finish_file() and wait() throw the first error, or
-// Error(cancelled).
+// One thread adds; workers look at what is there, fetch, prove and write. Errors of one frame fail the files
+// that need it and nothing else. Once it has stopped, add(), finish_file() and wait() throw the first error,
+// or Error(cancelled).
 class ContentReader {
   public:
     ContentReader(PackReader& packs, const ContentReaderSettings& settings, std::stop_token stop = {});
@@ -65,7 +80,8 @@ class ContentReader {
 
     // Begins a file. finish_file() must follow before the next begin_file(), or the file is abandoned.
     void begin_file(std::shared_ptr<ContentSink> sink);
-    void add(const Extents& extents);
+    // Where something may be there already, only what `present` says is missing is fetched.
+    void add(const Extents& extents, const std::shared_ptr<PresentContent>& present = nullptr);
     // The file cannot be completed; finish_file() still must follow.
     void fail_file(const Error& error);
     void finish_file();
@@ -78,7 +94,8 @@ class ContentReader {
     struct Group;
     void dispatch();
     void write_groups(std::stop_token stop);
-    void write_group(const Group& group);
+    static void leave_out_present(Group& group);
+    void write_group(Group& group);
 
     PackReader& packs_;
     const ContentReaderSettings settings_;
@@ -87,6 +104,7 @@ class ContentReader {
     std::vector<Piece> pieces_;
     std::uint64_t gathered_bytes_ = 0;
     std::size_t gathered_files_ = 0;
+    unsigned smaller_batches_ = 4; // that are still to come; each is half of the one behind it
     std::mutex mutex_;
     std::condition_variable_any idle_;
     std::size_t groups_under_way_ = 0;

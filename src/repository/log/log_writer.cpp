@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "crypto/hash.h"
 #include "repository/incompressible.h"
-#include "repository/object.h"
+#include "repository/object_digest.h"
 #include "repository/run_context.h"
 
 #include <algorithm>
@@ -80,7 +80,7 @@ SealedSlice LogWriter::seal(const NewSlice& slice, Compressor& compressor) {
     const std::string name = id.name();
 
     Bytes frames;
-    frames.reserve(slice.content.size() / 2 + aead_tag_bytes);
+    frames.reserve(slice.content.size() + (slice.content.size() / slice_frame_bytes + 1) * aead_tag_bytes);
     SliceInfo info{
         .written = context_.clock.now(), .digest = digest_of(slice.content), .frames = {}, .details = {}};
     Aead content_aead(slice_content_key(place.run->content_secret().view(), name).view());
@@ -110,19 +110,20 @@ SealedSlice LogWriter::seal(const NewSlice& slice, Compressor& compressor) {
     if (!summary.empty()) seal_part(aead, slice_summary_part, associated, summary, sealed_summary);
     header.summary_digest = summary_digest_of(sealed_summary);
     const std::uint64_t body_bytes = header.frames_offset() + frames.size();
+    Bytes before_body = bytes_before_body(ObjectKind::log_slice, *place.run, body_bytes);
     header.signature =
-        sign_digest(place.run->signing_key(), name,
-                    header.beginning_digest(bytes_before_body(ObjectKind::log_slice, *place.run, body_bytes),
-                                            sealed_info));
-    Bytes body = header.encode();
-    body.reserve(body_bytes);
-    for (const Bytes* part : {&sealed_info, &sealed_summary, &frames})
-        body.insert(body.end(), part->begin(), part->end());
-    return {id, sign_parts(ObjectKind::log_slice, name, body, *place.run)};
+        sign_digest(place.run->signing_key(), name, header.beginning_digest(before_body, sealed_info));
+    SealedSlice sealed{id, std::move(before_body), std::move(frames), {}};
+    const Bytes header_bytes = header.encode();
+    for (const ByteView part : {ByteView(header_bytes), ByteView(sealed_info), ByteView(sealed_summary)})
+        sealed.beginning.insert(sealed.beginning.end(), part.begin(), part.end());
+    const std::array<ByteView, 2> before_signature{sealed.beginning, sealed.frames};
+    sealed.signature = sign_digest(place.run->signing_key(), name, digest_of_object(before_signature));
+    return sealed;
 }
 
 void LogWriter::put(const SealedSlice& slice, const CallOptions& call) {
-    context_.store.put(slice.id.name(), slice.object, {}, call);
+    context_.store.put(slice.id.name(), slice.parts(), {}, call);
 }
 
 } // namespace holdfast

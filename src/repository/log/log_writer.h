@@ -5,6 +5,7 @@
 #include "repository/log/slice_format.h"
 #include "repository/protocol/context.h"
 
+#include <array>
 #include <mutex>
 
 namespace holdfast {
@@ -21,9 +22,15 @@ struct NewSlice {
     ByteView summary{}; // for holders who may not read the content; compressed here
 };
 
+// An object in parts, so that what is large in it is copied nowhere.
 struct SealedSlice {
     LogSliceId id;
-    Bytes object;
+    Bytes beginning;
+    Bytes frames;
+    Signature signature;
+
+    std::array<ByteView, 3> parts() const { return {beginning, frames, signature.view()}; }
+    std::size_t size_bytes() const { return beginning.size() + frames.size() + Signature::size(); }
 };
 
 // Writes slices under a run of its own, or several one behind the other, so that what is kept of names used

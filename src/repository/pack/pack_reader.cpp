@@ -29,6 +29,24 @@ Decompressor& decompressor() {
     return instance;
 }
 
+// What a thread has read frames into last: new memory for each would be cleared, and asked of the system.
+template <typename Buffers>
+class Reused {
+  public:
+    Reused() : buffers(std::move(spare())) {}
+    ~Reused() { spare() = std::move(buffers); }
+    Reused(const Reused&) = delete;
+    Reused& operator=(const Reused&) = delete;
+
+    Buffers buffers;
+
+  private:
+    static Buffers& spare() {
+        thread_local Buffers last;
+        return last;
+    }
+};
+
 // The key of a pack's frames. Deriving one costs as much as opening a small frame, and frames are mostly read
 // pack by pack, so each thread keeps the last one; a pack's id commits to its key, so it can be no other's.
 Aead& key_of(const KeyRing& keys, const PackId& origin, const Envelope& envelope) {
@@ -172,10 +190,13 @@ std::shared_ptr<const LoadedPack> PackReader::holder_of(const FrameAddress& addr
                      fmt::format("frame {} is missing: the pack is gone or does not hold it", address.frame));
 }
 
-Bytes PackReader::open_frame(const LoadedPack& pack, std::size_t position, ByteView stored) const {
+// Proves all of a frame, and decompresses the beginning that is wanted, into `buffers`.
+ByteView PackReader::open_frame(const LoadedPack& pack, std::size_t position, ByteView stored,
+                                std::uint32_t raw_bytes, Buffers& buffers) const {
     const FrameRecord& frame = pack.tail.frames[position];
     const PackId& origin = pack.origins[frame.origin];
-    Bytes plain(frame.stored_length - aead_tag_bytes);
+    Bytes& plain = buffers.plain;
+    plain.resize(frame.stored_length - aead_tag_bytes);
     if (stored.size() != frame.stored_length ||
         !key_of(keys_, origin, pack.envelopes[frame.origin])
              .open(frame.number, frame_associated_data(origin, frame.number, frame.raw_length, frame.codec),
@@ -183,28 +204,33 @@ Bytes PackReader::open_frame(const LoadedPack& pack, std::size_t position, ByteV
         throw pack_error(pack.name, fmt::format("frame {} is not what its writer sealed", frame.number));
     }
     if (frame.codec == Codec::stored) return plain;
-    Bytes raw(frame.raw_length);
-    in_context(pack.name, [&] { decompressor().decompress(frame.codec, plain, raw); });
+    Bytes& raw = buffers.raw;
+    raw.resize(std::min(frame.raw_length, raw_bytes));
+    in_context(pack.name,
+               [&] { decompressor().decompress_beginning(frame.codec, plain, frame.raw_length, raw); });
     return raw;
 }
 
 Bytes PackReader::read_frame(const FrameAddress& address) {
     Bytes result;
-    read_frames(std::span(&address, 1), [&](const FrameAddress&, Bytes raw) { result = std::move(raw); });
+    const FramePart part{address};
+    read_frames(std::span(&part, 1),
+                [&](const FrameAddress&, ByteView raw) { result.assign(raw.begin(), raw.end()); });
     return result;
 }
 
-void PackReader::read_frames(std::span<const FrameAddress> addresses,
-                             const std::function<void(const FrameAddress&, Bytes raw)>& take) {
+void PackReader::read_frames(std::span<const FramePart> parts,
+                             const std::function<void(const FrameAddress&, ByteView raw)>& take) {
+    Reused<Buffers> reused;
     unsigned vanished = 0;
-    for (std::size_t first = 0; first < addresses.size();) {
-        const std::shared_ptr<const LoadedPack> pack = holder_of(addresses[first]);
-        const std::size_t start = *pack->find(addresses[first]);
+    for (std::size_t first = 0; first < parts.size();) {
+        const std::shared_ptr<const LoadedPack> pack = holder_of(parts[first].frame);
+        const std::size_t start = *pack->find(parts[first].frame);
         const std::uint64_t begin = pack->offsets[start];
         std::uint64_t end = begin + pack->tail.frames[start].stored_length;
         std::vector<std::size_t> positions{start};
-        while (first + positions.size() < addresses.size()) {
-            const std::optional<std::size_t> next = pack->find(addresses[first + positions.size()]);
+        while (first + positions.size() < parts.size()) {
+            const std::optional<std::size_t> next = pack->find(parts[first + positions.size()].frame);
             if (!next || pack->offsets[*next] < end || pack->offsets[*next] - end > largest_gap_bytes) break;
             const std::uint64_t next_end = pack->offsets[*next] + pack->tail.frames[*next].stored_length;
             if (next_end - begin > largest_fetch_bytes) break;
@@ -223,7 +249,8 @@ void PackReader::read_frames(std::span<const FrameAddress> addresses,
         for (const std::size_t position : positions) {
             const ByteView stored = ByteView(*bytes).subspan(pack->offsets[position] - begin,
                                                              pack->tail.frames[position].stored_length);
-            take(addresses[first], open_frame(*pack, position, stored));
+            take(parts[first].frame,
+                 open_frame(*pack, position, stored, parts[first].raw_bytes, reused.buffers));
             ++first;
         }
     }

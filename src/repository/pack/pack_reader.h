@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 
 namespace holdfast {
 
@@ -31,6 +32,12 @@ struct LoadedPack {
     std::size_t memory_bytes() const;
 };
 
+// A frame, or as much of its beginning as is needed of it.
+struct FramePart {
+    FrameAddress frame;
+    std::uint32_t raw_bytes = UINT32_MAX; // all that it has, if that is less
+};
+
 // Thread-safe. The store and the key ring must outlive it.
 class PackReader {
   public:
@@ -44,13 +51,16 @@ class PackReader {
     // One frame, proven and decompressed. Throws Error(wrong_key) when the key ring may not read it.
     Bytes read_frame(const FrameAddress& address);
     // Many frames, ascending by address: those that lie near each other in one pack are fetched together.
-    // `take` gets each in the order asked for.
-    void read_frames(std::span<const FrameAddress> addresses,
-                     const std::function<void(const FrameAddress&, Bytes raw)>& take);
-    // Proves and decompresses the frame at `position` of `pack` from its stored bytes.
-    Bytes open_frame(const LoadedPack& pack, std::size_t position, ByteView stored) const;
+    // `take` gets each in the order asked for; what it gets is valid during the call.
+    void read_frames(std::span<const FramePart> parts,
+                     const std::function<void(const FrameAddress&, ByteView raw)>& take);
 
   private:
+    struct Buffers {
+        Bytes plain, raw;
+    };
+    ByteView open_frame(const LoadedPack& pack, std::size_t position, ByteView stored,
+                        std::uint32_t raw_bytes, Buffers& buffers) const;
     std::shared_ptr<const LoadedPack> fetch(const PackId& id);
     std::vector<PackId> moved_to(const PackId& id);
 

@@ -6,6 +6,7 @@
 #include "support/receive_fixture.h"
 
 #include <csignal>
+#include <filesystem>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,6 +16,7 @@ using namespace holdfast::postgres;
 using namespace holdfast::test;
 using namespace std::chrono_literals;
 using testing::HasSubstr;
+using testing::IsEmpty;
 using testing::SizeIs;
 
 namespace {
@@ -162,6 +164,8 @@ TEST_F(ReceiveFrom15, SynchronouslyACommitReturnsWhenTheRepositoryHasIt) {
     settings.synchronous = true;
     settings.repository_patience = 100ms;
     settings.shipping.flush_interval = {};
+    settings.shipping.flushes = 2;
+    settings.shipping.workers = 3;
     settings.server.application_name = "vault";
     RunningReceiver receiver = start();
     receiver.wait_for([](const auto& state) { return state.archived.lsn; });
@@ -200,6 +204,39 @@ TEST_F(ReceiveFrom15, SynchronouslyACommitReturnsWhenTheRepositoryHasIt) {
     receiver.wait_for([&](const auto&) { return returned.load(); });
     EXPECT_TRUE(returned);
     const ReceiveState last = receiver.stop();
+    expect_whole(server, last.archived);
+}
+
+TEST_F(ReceiveFrom15, SynchronouslyWhatTheSpoolLosesInAPowerCutIsInTheArchive) {
+    PostgresServer server(options_of(15));
+    connect_to(server);
+    settings.synchronous = true;
+    settings.shipping.flush_interval = {};
+    settings.shipping.flushes = 2;
+    settings.shipping.workers = 3;
+    ReceiveState before;
+    {
+        RunningReceiver receiver = start();
+        write_some(server);
+        receiver.wait_until_archived({1, position_of(server)});
+        before = receiver.stop();
+    }
+    EXPECT_GE(before.acknowledged.lsn, before.archived.lsn);
+    std::vector<std::filesystem::path> segments;
+    for (const auto& entry : std::filesystem::directory_iterator(receive_directory(settings.spool_directory)))
+        if (entry.path().filename().string().size() == 24) segments.push_back(entry.path());
+    std::ranges::sort(segments);
+    ASSERT_GE(segments.size(), 2U);
+    std::filesystem::remove(segments.back());
+    std::filesystem::resize_file(segments[segments.size() - 2], mebibyte / 2);
+    before.boot = "another";
+    write_receive_state(receive_state_path(settings.spool_directory), before);
+    RunningReceiver receiver = start();
+    write_some(server);
+    receiver.wait_until_archived({1, position_of(server)});
+    const ReceiveState last = receiver.stop();
+    EXPECT_THAT(last.gaps, IsEmpty());
+    EXPECT_GE(last.acknowledged, before.acknowledged);
     expect_whole(server, last.archived);
 }
 

@@ -1,3 +1,4 @@
+#include "base/sha256.h"
 #include "store/retry_store.h"
 #include "store/s3_store.h"
 #include "store/store_factory.h"

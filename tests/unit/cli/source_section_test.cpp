@@ -30,7 +30,7 @@ class SourceSection : public testing::Test {
         made.data_directory = "/srv/back";
         made.slot = "holdfast";
         made.compression_level = 3;
-        source.tags = {{"environment", "production"}, {"a b", "it's \"so\""}};
+        made.tags = {{"environment", "production"}, {"a b", "it's \"so\""}};
         return made;
     }
 

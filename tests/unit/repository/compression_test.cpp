@@ -276,5 +276,46 @@ TEST(AdaptiveCompressor, spends_as_much_effort_as_is_asked_for) {
     EXPECT_EQ(report.skipped_frames, 1u);
 }
 
+TEST(Decompressor, DecodesTheBeginningOfAFrame) {
+    const Bytes raw = database_pages(3, frame_bytes);
+    Compressor compressor;
+    Decompressor decompressor;
+    for (const int level : {1, 9}) {
+        const CompressedFrame frame = compressor.compress(raw, level);
+        ASSERT_EQ(frame.codec, Codec::zstd);
+        for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{131'072},
+                                       std::size_t{500'001}, raw.size() - 1, raw.size()}) {
+            Bytes out(size);
+            decompressor.decompress_beginning(frame.codec, frame.bytes, raw.size(), out);
+            EXPECT_TRUE(std::equal(out.begin(), out.end(), raw.begin())) << size;
+        }
+        // The whole of a frame behind a part of one.
+        Bytes all(raw.size());
+        decompressor.decompress(frame.codec, frame.bytes, all);
+        EXPECT_EQ(all, raw);
+    }
+}
+
+TEST(Decompressor, TheBeginningOfWhatIsNoWholeFrameOfThatLengthIsRefused) {
+    const Bytes raw = text(4, frame_bytes);
+    Compressor compressor;
+    Decompressor decompressor;
+    const CompressedFrame frame = compressor.compress(raw, 1);
+    Bytes out(1000);
+    const auto refuses = [&](Codec codec, ByteView stored, std::size_t raw_bytes, std::size_t wanted) {
+        out.resize(wanted);
+        EXPECT_THROW(decompressor.decompress_beginning(codec, stored, raw_bytes, out), Error);
+    };
+    refuses(Codec::zstd, frame.bytes, raw.size() + 1, 1000);
+    refuses(Codec::zstd, frame.bytes, raw.size(), raw.size() + 1);
+    refuses(Codec::zstd, frame.bytes.first(frame.bytes.size() / 2), raw.size(), raw.size() - 1);
+    refuses(Codec::zstd, raw, raw.size(), 1000);
+    refuses(Codec::zstd, {}, raw.size(), 1000);
+    refuses(Codec::stored, raw, raw.size() - 1, 1000);
+    out.resize(1000);
+    decompressor.decompress_beginning(Codec::stored, raw, raw.size(), out);
+    EXPECT_TRUE(std::equal(out.begin(), out.end(), raw.begin()));
+}
+
 } // namespace
 } // namespace holdfast

@@ -188,5 +188,71 @@ TEST_F(ContentReaderTest, AMapThatEndsBeforeTheFileIsDamage) {
     EXPECT_EQ(test::code_of([&] { for_each_segment(nodes, entry, take); }), to_string(ErrorCode::corrupt));
 }
 
+// Says that only some of what is added is missing; throws where that is empty.
+class PartlyPresent final : public PresentContent {
+  public:
+    explicit PartlyPresent(std::vector<FileRange> ranges) : ranges_(std::move(ranges)) {}
+    std::vector<FileRange> missing(std::uint64_t file_offset, std::uint64_t length) override {
+        std::vector<FileRange> missing;
+        for (const FileRange& range : ranges_) {
+            if (range.length == 0) throw Error(ErrorCode::io, "what is there cannot be read");
+            const std::uint64_t from = std::max(file_offset, range.offset);
+            const std::uint64_t to = std::min(file_offset + length, range.offset + range.length);
+            if (from < to) missing.push_back({from, to - from});
+        }
+        return missing;
+    }
+
+  private:
+    const std::vector<FileRange> ranges_;
+};
+
+// Writes over a file of fives.
+class OverwritingSink final : public ContentSink {
+  public:
+    Bytes file = Bytes(300'000, 5);
+    unsigned finished = 0;
+    unsigned failures = 0;
+
+    void write(std::uint64_t offset, ByteView bytes) override {
+        const std::scoped_lock lock(mutex_);
+        std::ranges::copy(bytes, file.begin() + static_cast<std::ptrdiff_t>(offset));
+    }
+    void done() override { ++finished; }
+    void failed(const Error&) override { ++failures; }
+    void abandoned() override { ADD_FAILURE() << "a file was abandoned"; }
+
+  private:
+    std::mutex mutex_;
+};
+
+TEST_F(ContentReaderTest, OnlyWhatIsMissingIsWritten) {
+    const std::vector<std::vector<FileRange>> missing{
+        {{10, 20}, {200'000, 100'000}}, {}, {{0, 1}}, {{0, 0}}, {{299'999, 1}}, {{0, 300'000}}};
+    std::vector<std::shared_ptr<OverwritingSink>> sinks;
+    ContentReader reader(files_.repository->packs(), {});
+    for (std::size_t i = 0; i < missing.size(); ++i) {
+        sinks.push_back(std::make_shared<OverwritingSink>());
+        reader.begin_file(sinks.back());
+        const auto present = std::make_shared<PartlyPresent>(missing[i]);
+        for_each_extent(files_.repository->nodes(), entries_[i],
+                        [&](const Extents& extents) { reader.add(extents, present); });
+        reader.finish_file();
+    }
+    reader.wait();
+    for (std::size_t i = 0; i < missing.size(); ++i) {
+        const bool fails = i == 3;
+        EXPECT_EQ(sinks[i]->failures, fails ? 1U : 0U) << i;
+        EXPECT_EQ(sinks[i]->finished, fails ? 0U : 1U) << i;
+        Bytes content(300'000);
+        SeededRandom(i).fill(content);
+        Bytes wanted(content.size(), 5);
+        for (const FileRange& range : missing[i])
+            std::copy_n(content.begin() + static_cast<std::ptrdiff_t>(range.offset), range.length,
+                        wanted.begin() + static_cast<std::ptrdiff_t>(range.offset));
+        EXPECT_TRUE(sinks[i]->file == wanted) << i;
+    }
+}
+
 } // namespace
 } // namespace holdfast

@@ -1,0 +1,101 @@
+#include "catalog/migrations.h"
+
+#include "base/error.h"
+
+#include <array>
+
+#include <fmt/format.h>
+
+namespace holdfast {
+
+namespace {
+
+// Of all locks of the catalog, those of migrations.
+constexpr std::int64_t migration_lock = 0x686f'6c64'0001;
+
+// Each is applied once, in order, and never changed: what is to be different is another step.
+constexpr std::array<const char*, 1> steps{// Work: what is asked for, what is under way, what came of it.
+                                           R"(
+CREATE TABLE operations (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    source TEXT,
+    state TEXT NOT NULL,
+    request TEXT NOT NULL,
+    requested_by TEXT NOT NULL,
+    plan TEXT,
+    nominal BIGINT,
+    created BIGINT NOT NULL,
+    run_after BIGINT NOT NULL,
+    started BIGINT,
+    ended BIGINT,
+    attempts BIGINT NOT NULL,
+    owner TEXT,
+    lease_until BIGINT,
+    cancel_requested BIGINT NOT NULL,
+    phase TEXT NOT NULL,
+    done_bytes BIGINT NOT NULL,
+    total_bytes BIGINT NOT NULL,
+    done_items BIGINT NOT NULL,
+    total_items BIGINT NOT NULL,
+    result TEXT,
+    error TEXT
+);
+CREATE INDEX operations_to_do ON operations (state, run_after, id);
+CREATE INDEX operations_of_source ON operations (source, id);
+CREATE UNIQUE INDEX operations_of_plan ON operations (source, plan, nominal);
+CREATE TABLE operation_log (
+    operation TEXT NOT NULL REFERENCES operations (id) ON DELETE CASCADE,
+    number BIGINT NOT NULL,
+    time BIGINT NOT NULL,
+    level TEXT NOT NULL,
+    message TEXT NOT NULL,
+    PRIMARY KEY (operation, number)
+);
+CREATE TABLE audit (
+    number BIGINT PRIMARY KEY,
+    time BIGINT NOT NULL,
+    actor TEXT NOT NULL,
+    action TEXT NOT NULL,
+    object TEXT NOT NULL,
+    details TEXT NOT NULL,
+    digest TEXT NOT NULL
+);
+CREATE TABLE tokens (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    digest TEXT NOT NULL UNIQUE,
+    roles TEXT NOT NULL,
+    created BIGINT NOT NULL,
+    created_by TEXT NOT NULL,
+    expires BIGINT,
+    revoked BIGINT
+);
+)"};
+
+} // namespace
+
+std::int64_t catalog_version() { return static_cast<std::int64_t>(steps.size()); }
+
+void migrate(Database& database) {
+    database.transaction([&] {
+        database.lock(migration_lock);
+        database.execute("CREATE TABLE IF NOT EXISTS catalog_version (version BIGINT NOT NULL)");
+        const auto rows = database.query("SELECT version FROM catalog_version");
+        const std::int64_t version = rows.empty() ? 0 : rows.front().number(0);
+        if (version > catalog_version()) {
+            throw Error(ErrorCode::incompatible,
+                        fmt::format("the catalog is of version {}, and this program knows {}", version,
+                                    catalog_version()),
+                        "use the newer version of Holdfast that was used before");
+        }
+        if (version == catalog_version()) return;
+        for (auto step = static_cast<std::size_t>(version); step < steps.size(); ++step)
+            database.execute(steps[step]);
+        database.query(rows.empty() ? "INSERT INTO catalog_version VALUES ($1)"
+                                    : "UPDATE catalog_version SET version = $1",
+                       {sql(catalog_version())});
+    });
+}
+
+} // namespace holdfast

@@ -1,0 +1,265 @@
+#include "catalog/operations.h"
+
+#include "base/error.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace holdfast {
+
+namespace {
+
+// Of all locks of the catalog, that of claiming.
+constexpr std::int64_t claim_lock = 0x686f'6c64'0002;
+
+constexpr std::array<std::pair<OperationState, std::string_view>, 6> state_names{{
+    {OperationState::queued, "queued"},
+    {OperationState::running, "running"},
+    {OperationState::succeeded, "succeeded"},
+    {OperationState::incomplete, "incomplete"},
+    {OperationState::failed, "failed"},
+    {OperationState::cancelled, "cancelled"},
+}};
+
+constexpr std::string_view columns = "id, kind, source, state, request, requested_by, plan, nominal, "
+                                     "created, run_after, started, ended, attempts, "
+                                     "owner, lease_until, cancel_requested, phase, done_bytes, total_bytes, "
+                                     "done_items, total_items, result, error";
+
+std::uint64_t count_of(const SqlRow& row, std::size_t column) {
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(row.number(column), 0));
+}
+
+Operation operation_of(const SqlRow& row) {
+    Operation operation;
+    operation.id = row.text(0);
+    operation.kind = row.text(1);
+    operation.source = row.optional_text(2);
+    operation.state = operation_state(row.text(3));
+    operation.request = row.text(4);
+    operation.requested_by = row.text(5);
+    operation.plan = row.optional_text(6);
+    operation.nominal = row.optional_time(7);
+    operation.created = row.time(8);
+    operation.run_after = row.time(9);
+    operation.started = row.optional_time(10);
+    operation.ended = row.optional_time(11);
+    operation.attempts = row.number(12);
+    operation.owner = row.optional_text(13);
+    operation.lease_until = row.optional_time(14);
+    operation.cancel_requested = row.flag(15);
+    operation.progress = {.phase = row.text(16),
+                          .done_bytes = count_of(row, 17),
+                          .total_bytes = count_of(row, 18),
+                          .done_items = count_of(row, 19),
+                          .total_items = count_of(row, 20)};
+    operation.result = row.optional_text(21);
+    operation.error = row.optional_text(22);
+    return operation;
+}
+
+SqlValue count(std::uint64_t number) {
+    return static_cast<std::int64_t>(std::min<std::uint64_t>(number, INT64_MAX));
+}
+
+} // namespace
+
+std::string_view to_string(OperationState state) {
+    for (const auto& [known, name] : state_names)
+        if (known == state) return name;
+    return "queued";
+}
+
+OperationState operation_state(std::string_view text) {
+    for (const auto& [state, name] : state_names)
+        if (name == text) return state;
+    throw Error(ErrorCode::usage, fmt::format("'{}' is no state of an operation", text),
+                "queued, running, succeeded, incomplete, failed or cancelled");
+}
+
+bool is_over(OperationState state) {
+    return state != OperationState::queued && state != OperationState::running;
+}
+
+// Milliseconds first, so that ids ascend; then enough at random that no two servers draw the same.
+std::string Operations::new_id() {
+    const auto milliseconds =
+        std::chrono::floor<std::chrono::milliseconds>(clock_.now()).time_since_epoch().count();
+    return fmt::format("{:012x}{}", static_cast<std::uint64_t>(milliseconds) & 0xffff'ffff'ffff,
+                       random_.id<10>().hex());
+}
+
+std::optional<std::string> Operations::add(const OperationRequest& request) {
+    const std::string id = new_id();
+    const Timestamp now = clock_.now();
+    const auto rows = catalog_.with([&](Database& database) {
+        return database.query(
+            "INSERT INTO operations (id, kind, source, state, request, requested_by, plan, nominal, created, "
+            "run_after, "
+            "attempts, cancel_requested, phase, done_bytes, total_bytes, done_items, total_items) "
+            "VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, 0, 0, '', 0, 0, 0, 0) "
+            "ON CONFLICT (source, plan, nominal) DO NOTHING RETURNING id",
+            {sql(id), sql(request.kind), sql(request.source), sql(request.request), sql(request.requested_by),
+             sql(request.plan), sql(request.nominal), sql(now), sql(std::max(now, request.run_after))});
+    });
+    return rows.empty() ? std::nullopt : std::optional(id);
+}
+
+std::optional<Operation> Operations::find(const std::string& id) {
+    const auto rows = catalog_.with([&](Database& database) {
+        return database.query(fmt::format("SELECT {} FROM operations WHERE id = $1", columns), {sql(id)});
+    });
+    return rows.empty() ? std::nullopt : std::optional(operation_of(rows.front()));
+}
+
+std::vector<Operation> Operations::list(const OperationFilter& filter) {
+    std::string statement = fmt::format("SELECT {} FROM operations WHERE 1 = 1", columns);
+    SqlValues values;
+    const auto add = [&](const char* condition, SqlValue value) {
+        values.push_back(std::move(value));
+        statement += fmt::format(" AND {} ${}", condition, values.size());
+    };
+    if (filter.kind) add("kind =", sql(*filter.kind));
+    if (filter.source) add("source =", sql(*filter.source));
+    if (filter.before) add("id <", sql(*filter.before));
+    if (!filter.states.empty()) {
+        std::string names;
+        for (const OperationState state : filter.states)
+            names += fmt::format("{}'{}'", names.empty() ? "" : ", ", to_string(state));
+        statement += fmt::format(" AND state IN ({})", names);
+    }
+    statement += fmt::format(" ORDER BY id DESC LIMIT {}", filter.limit);
+    const auto rows = catalog_.with([&](Database& database) { return database.query(statement, values); });
+    std::vector<Operation> operations;
+    for (const SqlRow& row : rows) operations.push_back(operation_of(row));
+    return operations;
+}
+
+std::optional<Timestamp> Operations::last_nominal(const std::string& source, const std::string& plan) {
+    const auto rows = catalog_.with([&](Database& database) {
+        return database.query("SELECT max(nominal) FROM operations WHERE source = $1 AND plan = $2",
+                              {sql(source), sql(plan)});
+    });
+    return rows.empty() ? std::nullopt : rows.front().optional_time(0);
+}
+
+std::optional<Operation> Operations::claim(const std::string& owner, Duration lease,
+                                           const OperationLimits& limits) {
+    std::optional<Operation> claimed;
+    catalog_.transaction([&](Database& database) {
+        // One claim at a time, so that the limits hold.
+        database.lock(claim_lock);
+        const Timestamp now = clock_.now();
+        const std::int64_t running = single_number(database.query(
+            "SELECT count(*) FROM operations WHERE state = 'running' AND lease_until > $1", {sql(now)}));
+        if (running >= limits.at_once) return;
+        const auto rows = database.query(
+            fmt::format(
+                "UPDATE operations SET state = 'running', owner = $1, lease_until = $2, "
+                "started = COALESCE(started, $3), attempts = attempts + 1 "
+                "WHERE id = (SELECT o.id FROM operations o "
+                "WHERE ((o.state = 'queued' AND o.run_after <= $3) OR "
+                "(o.state = 'running' AND o.lease_until <= $3)) "
+                "AND (o.source IS NULL OR (SELECT count(*) FROM operations r WHERE r.state = 'running' AND "
+                "r.lease_until > $3 AND r.source = o.source) < $4) "
+                "ORDER BY o.run_after, o.id LIMIT 1) RETURNING {}",
+                columns),
+            {sql(owner), sql(now + lease), sql(now), sql(limits.of_a_source)});
+        if (!rows.empty()) claimed = operation_of(rows.front());
+    });
+    return claimed;
+}
+
+Operations::Renewal Operations::renew(const std::string& id, const std::string& owner, Duration lease,
+                                      const OperationProgress& progress) {
+    const auto rows = catalog_.with([&](Database& database) {
+        return database.query(
+            "UPDATE operations SET lease_until = $3, phase = $4, done_bytes = $5, total_bytes = $6, "
+            "done_items = $7, total_items = $8 "
+            "WHERE id = $1 AND owner = $2 AND state = 'running' RETURNING cancel_requested",
+            {sql(id), sql(owner), sql(clock_.now() + lease), sql(progress.phase), count(progress.done_bytes),
+             count(progress.total_bytes), count(progress.done_items), count(progress.total_items)});
+    });
+    if (rows.empty()) return {};
+    return {.ours = true, .cancel_requested = rows.front().flag(0)};
+}
+
+bool Operations::finish(const std::string& id, const std::string& owner, OperationState state,
+                        const std::optional<std::string>& result, const std::optional<std::string>& error) {
+    const auto rows = catalog_.with([&](Database& database) {
+        return database.query(
+            "UPDATE operations SET state = $3, ended = $4, result = $5, error = $6, owner = NULL, "
+            "lease_until = NULL WHERE id = $1 AND owner = $2 AND state = 'running' RETURNING id",
+            {sql(id), sql(owner), sql(to_string(state)), sql(clock_.now()), sql(result), sql(error)});
+    });
+    return !rows.empty();
+}
+
+bool Operations::put_back(const std::string& id, const std::string& owner, Timestamp run_after,
+                          const std::string& error) {
+    const auto rows = catalog_.with([&](Database& database) {
+        return database.query(
+            "UPDATE operations SET state = 'queued', run_after = $3, error = $4, owner = NULL, "
+            "lease_until = NULL WHERE id = $1 AND owner = $2 AND state = 'running' RETURNING id",
+            {sql(id), sql(owner), sql(run_after), sql(error)});
+    });
+    return !rows.empty();
+}
+
+bool Operations::cancel(const std::string& id) {
+    const Timestamp now = clock_.now();
+    const auto rows = catalog_.with([&](Database& database) {
+        return database.query("UPDATE operations SET cancel_requested = 1, "
+                              "state = CASE WHEN state = 'queued' THEN 'cancelled' ELSE state END, "
+                              "ended = CASE WHEN state = 'queued' THEN $2 ELSE ended END "
+                              "WHERE id = $1 AND state IN ('queued', 'running') RETURNING id",
+                              {sql(id), sql(now)});
+    });
+    return !rows.empty();
+}
+
+void Operations::log(const std::string& id, std::string_view level, std::string_view message) {
+    const Timestamp now = clock_.now();
+    catalog_.with([&](Database& database) {
+        database.query(
+            "INSERT INTO operation_log (operation, number, time, level, message) "
+            "SELECT $1, COALESCE(max(number), 0) + 1, CAST($2 AS BIGINT), $3, $4 FROM operation_log "
+            "WHERE operation = $1",
+            {sql(id), sql(now), sql(level), sql(message)});
+    });
+}
+
+std::vector<OperationLogLine> Operations::log_after(const std::string& id, std::int64_t number,
+                                                    std::size_t limit) {
+    const auto rows = catalog_.with([&](Database& database) {
+        return database.query(
+            fmt::format("SELECT number, time, level, message FROM operation_log WHERE operation = $1 "
+                        "AND number > $2 ORDER BY number LIMIT {}",
+                        limit),
+            {sql(id), sql(number)});
+    });
+    std::vector<OperationLogLine> lines;
+    for (const SqlRow& row : rows) lines.push_back({row.number(0), row.time(1), row.text(2), row.text(3)});
+    return lines;
+}
+
+std::map<OperationState, std::int64_t> Operations::counts() {
+    const auto rows = catalog_.with([&](Database& database) {
+        return database.query("SELECT state, count(*) FROM operations GROUP BY state");
+    });
+    std::map<OperationState, std::int64_t> counts;
+    for (const SqlRow& row : rows) counts[operation_state(row.text(0))] = row.number(1);
+    return counts;
+}
+
+std::int64_t Operations::remove_ended_before(Timestamp time) {
+    const auto rows = catalog_.with([&](Database& database) {
+        return database.query("DELETE FROM operations WHERE ended < $1 RETURNING id", {sql(time)});
+    });
+    return static_cast<std::int64_t>(rows.size());
+}
+
+} // namespace holdfast

@@ -1,0 +1,136 @@
+// Operations: work that takes time, as it is asked for, under way and done.
+#pragma once
+
+#include "base/random.h"
+#include "catalog/catalog.h"
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace holdfast {
+
+enum class OperationState {
+    queued,
+    running,
+    succeeded,
+    incomplete, // done, but something was left out
+    failed,
+    cancelled,
+};
+std::string_view to_string(OperationState state);
+// Throws Error(usage).
+OperationState operation_state(std::string_view text);
+// Whether nothing more happens to it.
+bool is_over(OperationState state);
+
+struct OperationProgress {
+    std::string phase;
+    std::uint64_t done_bytes = 0, total_bytes = 0, done_items = 0, total_items = 0; // totals 0: not known
+    bool operator==(const OperationProgress&) const = default;
+};
+
+struct Operation {
+    std::string id;   // ascending with the time of its creation
+    std::string kind; // "backup", "verify" …
+    std::optional<std::string> source;
+    OperationState state = OperationState::queued;
+    std::string request; // JSON: what is to be done
+    std::string requested_by;
+    std::optional<std::string> plan;  // of a policy, which asked for it …
+    std::optional<Timestamp> nominal; // … for this time
+    Timestamp created{};
+    Timestamp run_after{};
+    std::optional<Timestamp> started, ended;
+    std::int64_t attempts = 0;
+    std::optional<std::string> owner; // the server that carries it out
+    std::optional<Timestamp> lease_until;
+    bool cancel_requested = false;
+    OperationProgress progress;
+    std::optional<std::string> result, error; // JSON
+};
+
+struct OperationRequest {
+    std::string kind;
+    std::optional<std::string> source;
+    std::string request = "{}";
+    std::string requested_by;
+    std::optional<std::string> plan;
+    std::optional<Timestamp> nominal;
+    Timestamp run_after{};
+};
+
+struct OperationFilter {
+    std::optional<std::string> kind{}, source{};
+    std::set<OperationState> states{}; // empty: all
+    // Newest first: those before this id.
+    std::optional<std::string> before{};
+    std::size_t limit = 100;
+};
+
+struct OperationLogLine {
+    std::int64_t number = 0;
+    Timestamp time{};
+    std::string level, message;
+};
+
+// How many may be under way together.
+struct OperationLimits {
+    std::int64_t at_once = 2; // of all servers that share the catalog
+    std::int64_t of_a_source = 1;
+};
+
+// Thread-safe. Any number of servers may use one catalog: an operation is carried out by at most one of them
+// at a time, as long as it renews its lease. All throws what the catalog throws. The arguments must outlive
+// it.
+class Operations {
+  public:
+    Operations(Catalog& catalog, Clock& clock, Random& random)
+        : catalog_(catalog), clock_(clock), random_(random) {}
+
+    // Asks for work, and returns its id. With a plan and a nominal time it is asked for once, whoever asks
+    // how often: nothing is returned when it was before.
+    std::optional<std::string> add(const OperationRequest& request);
+    std::optional<Operation> find(const std::string& id);
+    std::vector<Operation> list(const OperationFilter& filter);
+    // The nominal time of the last run that a plan of a source was asked for.
+    std::optional<Timestamp> last_nominal(const std::string& source, const std::string& plan);
+
+    // Takes the operation that has waited longest of those that may run now, for `lease` from now on. That
+    // may also be one whose server has not renewed its lease in time: then `attempts` tells. Nothing when
+    // there is none.
+    std::optional<Operation> claim(const std::string& owner, Duration lease, const OperationLimits& limits);
+    struct Renewal {
+        bool ours = false; // else another has it, or it is over: stop
+        bool cancel_requested = false;
+    };
+    Renewal renew(const std::string& id, const std::string& owner, Duration lease,
+                  const OperationProgress& progress);
+    // Ends it; false when it is not ours any more, and nothing was changed.
+    bool finish(const std::string& id, const std::string& owner, OperationState state,
+                const std::optional<std::string>& result, const std::optional<std::string>& error);
+    // Puts it back, to be run again; `error` is why. False as finish().
+    bool put_back(const std::string& id, const std::string& owner, Timestamp run_after,
+                  const std::string& error);
+    // Asks whoever carries it out to stop; one that nobody has begun is over at once. False when it was over.
+    bool cancel(const std::string& id);
+
+    void log(const std::string& id, std::string_view level, std::string_view message);
+    std::vector<OperationLogLine> log_after(const std::string& id, std::int64_t number, std::size_t limit);
+
+    // How many are in each state.
+    std::map<OperationState, std::int64_t> counts();
+    // Takes away those that ended before, with their logs; returns how many.
+    std::int64_t remove_ended_before(Timestamp time);
+
+  private:
+    std::string new_id();
+
+    Catalog& catalog_;
+    Clock& clock_;
+    Random& random_;
+};
+
+} // namespace holdfast

@@ -1,0 +1,60 @@
+#include "catalog/postgres_database.h"
+
+#include <fmt/format.h>
+
+namespace holdfast {
+
+namespace {
+
+// The session's own settings. What belongs to the catalog lies in a schema of its own, and names are looked
+// for there alone, so that nothing that somebody else made in the database is taken for it.
+constexpr const char* schema = "holdfast";
+
+postgres::ConnectionSettings settings_of(const std::string& conninfo) {
+    postgres::ConnectionSettings settings;
+    settings.conninfo = conninfo;
+    settings.application_name = "holdfast catalog";
+    // A server that hangs must not hang all that asks it.
+    settings.statement_timeout = std::chrono::seconds(60);
+    return settings;
+}
+
+std::optional<std::string> text_of(const SqlValue& value) {
+    if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
+    if (const auto* text = std::get_if<std::string>(&value)) return *text;
+    return std::nullopt;
+}
+
+} // namespace
+
+PostgresDatabase::PostgresDatabase(const std::string& conninfo, Logger& logger)
+    : connection_(settings_of(conninfo), {}, logger) {
+    // Asked first, because who may not make schemas may use one that is there.
+    if (connection_.query("SELECT 1 FROM pg_namespace WHERE nspname = $1", {schema}).rows.empty())
+        connection_.execute(fmt::format("CREATE SCHEMA IF NOT EXISTS {}", schema));
+    connection_.execute(fmt::format("SET search_path = {}; SET timezone = 'UTC'", schema));
+}
+
+std::vector<SqlRow> PostgresDatabase::query(std::string_view statement, const SqlValues& values) {
+    postgres::Parameters parameters;
+    for (const SqlValue& value : values) parameters.push_back(text_of(value));
+    std::vector<SqlRow> rows;
+    for (const auto& row : connection_.query(statement, parameters).rows) {
+        SqlValues cells;
+        for (const auto& cell : row) cells.push_back(cell ? SqlValue(*cell) : SqlValue());
+        rows.emplace_back(std::move(cells));
+    }
+    return rows;
+}
+
+void PostgresDatabase::execute(std::string_view statements) { connection_.execute(statements); }
+
+void PostgresDatabase::lock(std::int64_t number) {
+    connection_.query("SELECT pg_advisory_xact_lock($1::bigint)", {std::to_string(number)});
+}
+
+bool PostgresDatabase::alive() { return connection_.connected(); }
+
+void PostgresDatabase::begin() { connection_.execute("BEGIN"); }
+
+} // namespace holdfast

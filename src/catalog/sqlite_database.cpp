@@ -1,0 +1,140 @@
+#include "catalog/sqlite_database.h"
+
+#include "base/error.h"
+#include "base/file_descriptor.h"
+
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+
+namespace holdfast {
+
+namespace {
+
+constexpr int busy_wait_milliseconds = 10'000;
+
+Error error_of(const SQLite::Exception& error, const std::string& file) {
+    const std::string message = fmt::format("the catalog {}: {}", file, error.what());
+    switch (error.getErrorCode()) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return Error(ErrorCode::unavailable, message, "another program writes to it for a long time", true);
+    case SQLITE_FULL:
+        return Error(ErrorCode::no_space, message, "make room on its disk", true);
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return Error(
+            ErrorCode::corrupt, message,
+            "stop the server and move the file away: a new one is made, and what matters is read from the "
+            "repository again");
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+        return Error(ErrorCode::access_denied, message);
+    case SQLITE_CANTOPEN:
+    case SQLITE_IOERR:
+        return Error(ErrorCode::io, message, "look at its directory and disk", true);
+    default:
+        return Error(ErrorCode::internal, message);
+    }
+}
+
+template <typename Body>
+auto translated(const std::string& file, Body&& body) {
+    try {
+        return body();
+    } catch (const SQLite::Exception& error) {
+        throw error_of(error, file);
+    }
+}
+
+// Before SQLite does, which would leave it to the umask who may read it.
+void make_private(const std::string& file) {
+    const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    if (descriptor < 0) throw system_error(errno, fmt::format("the catalog {}", file));
+    const FileDescriptor close_it(descriptor);
+}
+
+void bind(SQLite::Statement& statement, int index, const SqlValue& value) {
+    if (const auto* number = std::get_if<std::int64_t>(&value)) {
+        statement.bind(index, *number);
+    } else if (const auto* text = std::get_if<std::string>(&value)) {
+        statement.bind(index, *text);
+    } else {
+        statement.bind(index);
+    }
+}
+
+SqlValue value_of(const SQLite::Column& column) {
+    if (column.isNull()) return {};
+    if (column.isInteger()) return static_cast<std::int64_t>(column.getInt64());
+    return column.getString();
+}
+
+// Its values must not stay bound: they may be large, or secret.
+class ResetAtEnd {
+  public:
+    explicit ResetAtEnd(SQLite::Statement& statement) : statement_(statement) {}
+    ~ResetAtEnd() {
+        statement_.tryReset();
+        try {
+            statement_.clearBindings();
+        } catch (const SQLite::Exception&) {
+            // Nothing that a caller could do; the next use binds all of them again.
+        }
+    }
+    ResetAtEnd(const ResetAtEnd&) = delete;
+    ResetAtEnd& operator=(const ResetAtEnd&) = delete;
+
+  private:
+    SQLite::Statement& statement_;
+};
+
+} // namespace
+
+SqliteDatabase::SqliteDatabase(const std::string& file) : file_(file) {
+    make_private(file);
+    translated(file_, [&] {
+        database_ = std::make_unique<SQLite::Database>(file, SQLite::OPEN_READWRITE, busy_wait_milliseconds);
+        database_->exec("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; "
+                        "PRAGMA trusted_schema=OFF");
+    });
+}
+
+SqliteDatabase::~SqliteDatabase() { prepared_.clear(); }
+
+SQLite::Statement& SqliteDatabase::prepared(std::string_view statement) {
+    const auto known = prepared_.find(statement);
+    if (known != prepared_.end()) return *known->second;
+    auto made = std::make_unique<SQLite::Statement>(*database_, std::string(statement));
+    return *prepared_.emplace(std::string(statement), std::move(made)).first->second;
+}
+
+std::vector<SqlRow> SqliteDatabase::query(std::string_view statement, const SqlValues& values) {
+    return translated(file_, [&] {
+        SQLite::Statement& prepared_statement = prepared(statement);
+        const ResetAtEnd reset(prepared_statement);
+        for (std::size_t i = 0; i < values.size(); ++i) {
+            // SQLite takes $1 for a name, not for a place.
+            const int index = prepared_statement.getIndex(fmt::format("${}", i + 1).c_str());
+            if (index != 0) bind(prepared_statement, index, values[i]);
+        }
+        std::vector<SqlRow> rows;
+        while (prepared_statement.executeStep()) {
+            SqlValues row;
+            for (int column = 0; column < prepared_statement.getColumnCount(); ++column)
+                row.push_back(value_of(prepared_statement.getColumn(column)));
+            rows.emplace_back(std::move(row));
+        }
+        return rows;
+    });
+}
+
+void SqliteDatabase::execute(std::string_view statements) {
+    translated(file_, [&] { database_->exec(std::string(statements)); });
+}
+
+void SqliteDatabase::begin() { execute("BEGIN IMMEDIATE"); }
+
+} // namespace holdfast

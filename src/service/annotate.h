@@ -1,0 +1,43 @@
+// What is said of snapshots after they were made: tags and holds.
+#pragma once
+
+#include "repository/protocol/statement.h"
+#include "repository/repository.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace holdfast {
+
+// A snapshot and what the statements make of it.
+struct AnnotatedSnapshot {
+    Snapshot snapshot;
+    Standing standing;
+};
+struct AnnotatedList {
+    std::vector<AnnotatedSnapshot> snapshots; // oldest first
+    StatementList statements;
+    std::size_t unreadable = 0;        // commits that this key cannot read
+    std::vector<std::string> problems; // of snapshots and of statements
+};
+AnnotatedList list_annotated(Repository& repository);
+
+// Each of these throws Error(access_denied) when this key slot may say nothing.
+
+// Sets tags, and takes away those named in `removed`. Throws Error(usage), and says nothing, when a value
+// makes no sense for a tag that means something here (service/retention.h).
+void set_tags(Repository& repository, const Snapshot& snapshot,
+              const std::map<std::string, std::string>& tags, const std::vector<std::string>& removed);
+// The same check alone, for tags that a snapshot is about to be made with.
+void require_sensible_tags(const std::map<std::string, std::string>& tags);
+
+// From now on the snapshot is not forgotten, by rules or by hand.
+StatementId hold_snapshot(Repository& repository, const Snapshot& snapshot, const std::string& reason,
+                          const std::string& owner);
+// Ends all holds of the snapshot, or of those the ones of `owner` if it is not empty; returns those that were
+// ended. `reason` is kept with the end of each.
+std::vector<Statement> release_holds(Repository& repository, const Snapshot& snapshot,
+                                     const std::string& owner, const std::string& reason);
+
+} // namespace holdfast

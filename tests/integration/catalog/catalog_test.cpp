@@ -1,0 +1,221 @@
+#include "catalog/audit.h"
+#include "catalog/catalog.h"
+#include "catalog/migrations.h"
+#include "integration/catalog/catalog_fixture.h"
+#include "support/error_matchers.h"
+
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include <gmock/gmock.h>
+
+namespace holdfast {
+namespace {
+
+using test::expect_error;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+class CatalogBase : public test::CatalogTest {};
+HOLDFAST_BOTH_DATABASES(CatalogBase);
+
+TEST_P(CatalogBase, KeepsNumbersTextsAndNulls) {
+    catalog->with([](Database& database) {
+        database.execute("CREATE TABLE things (a TEXT, b BIGINT)");
+        database.query(
+            "INSERT INTO things VALUES ($1, $2), ($3, $4)",
+            {sql("t\u00e4xt'; --"), sql(std::int64_t{-9'223'372'036'854'775'807}), SqlValue(), SqlValue()});
+        const auto rows = database.query("SELECT a, b FROM things ORDER BY b NULLS LAST");
+        ASSERT_THAT(rows, SizeIs(2));
+        EXPECT_EQ(rows[0].text(0), "t\u00e4xt'; --");
+        EXPECT_EQ(rows[0].number(1), -9'223'372'036'854'775'807);
+        EXPECT_TRUE(rows[1].is_null(0));
+        EXPECT_EQ(rows[1].optional_number(1), std::nullopt);
+        expect_error(ErrorCode::internal, [&] { rows[0].number(0); }, "another type");
+        expect_error(ErrorCode::internal, [&] { rows[1].text(0); }, "another type");
+        expect_error(ErrorCode::internal, [&] { rows[0].text(7); }, "another type");
+        const Timestamp time = from_rfc3339("2026-11-20T12:00:00.123456789Z");
+        EXPECT_EQ(database.query("SELECT CAST($1 AS BIGINT)", {sql(time)})[0].time(0), time);
+    });
+}
+
+TEST_P(CatalogBase, ATransactionIsWholeOrNotAtAll) {
+    catalog->with([](Database& database) { database.execute("CREATE TABLE things (a BIGINT)"); });
+    expect_error(ErrorCode::io, [&] {
+        catalog->transaction([](Database& database) {
+            database.query("INSERT INTO things VALUES ($1)", {sql(std::int64_t{1})});
+            throw Error(ErrorCode::io, "on the way");
+        });
+    });
+    const auto count = [&] {
+        return catalog->with(
+            [](Database& database) { return single_number(database.query("SELECT count(*) FROM things")); });
+    };
+    EXPECT_EQ(count(), 0);
+    catalog->transaction(
+        [](Database& database) { database.query("INSERT INTO things VALUES ($1)", {sql(std::int64_t{1})}); });
+    EXPECT_EQ(count(), 1);
+}
+
+TEST_P(CatalogBase, AWrongStatementIsTold) {
+    const auto error = test::error_of(
+        [&] { catalog->with([](Database& database) { database.query("SELECT nothing FROM nowhere"); }); });
+    ASSERT_TRUE(error);
+    EXPECT_FALSE(error->retryable());
+    EXPECT_THAT(error->message(), HasSubstr("nowhere"));
+}
+
+TEST_P(CatalogBase, OpensAgainAsItWas) {
+    Audit(*catalog, clock).append("somebody", "test", "thing");
+    catalog = nullptr;
+    Catalog again(url, silent_logger());
+    EXPECT_EQ(Audit(again, clock).head().number, 1);
+}
+
+TEST_P(CatalogBase, ManyOpenItTogether) {
+    std::vector<std::jthread> threads;
+    std::atomic<int> opened{0};
+    for (int i = 0; i < 8; ++i) {
+        threads.emplace_back([&] {
+            Catalog another(url, silent_logger());
+            ++opened;
+        });
+    }
+    threads.clear();
+    EXPECT_EQ(opened, 8);
+}
+
+TEST_P(CatalogBase, ANewerOneIsRefused) {
+    catalog->with([](Database& database) {
+        database.query("UPDATE catalog_version SET version = $1", {sql(catalog_version() + 1)});
+    });
+    expect_error(ErrorCode::incompatible, [&] { Catalog(url, silent_logger()); }, "this program knows");
+}
+
+class AuditTest : public test::CatalogTest {
+  protected:
+    Audit audit{*catalog, clock};
+    void change(const char* statement) {
+        catalog->with([&](Database& database) { database.execute(statement); });
+    }
+    void fill() {
+        for (int i = 0; i < 5; ++i) {
+            clock.advance(std::chrono::seconds(1));
+            audit.append("anna", "snapshot.forget", fmt::format("snapshot-{}", i), R"({"why": "retention"})");
+        }
+    }
+};
+HOLDFAST_BOTH_DATABASES(AuditTest);
+
+TEST_P(AuditTest, IsReadInOrder) {
+    EXPECT_EQ(audit.head(), AuditHead{});
+    EXPECT_THAT(audit.verify().problems, IsEmpty());
+    fill();
+    std::vector<std::string> objects;
+    audit.read(2, [&](const AuditEntry& entry) {
+        objects.push_back(entry.object);
+        return objects.size() < 3;
+    });
+    EXPECT_THAT(objects, ElementsAre("snapshot-1", "snapshot-2", "snapshot-3"));
+    const AuditCheck check = audit.verify({audit.head()});
+    EXPECT_EQ(check.entries, 5);
+    EXPECT_EQ(check.head, audit.head());
+    EXPECT_THAT(check.problems, IsEmpty());
+}
+
+TEST_P(AuditTest, WhatWasChangedIsFound) {
+    fill();
+    for (const char* statement : {"UPDATE audit SET actor = 'bert' WHERE number = 3",
+                                  "UPDATE audit SET details = '{}' WHERE number = 3",
+                                  "UPDATE audit SET time = time + 1 WHERE number = 3",
+                                  "UPDATE audit SET object = '' WHERE number = 3"}) {
+        change("CREATE TABLE saved AS SELECT * FROM audit");
+        change(statement);
+        EXPECT_THAT(audit.verify().problems, ElementsAre(HasSubstr("entry 3 of 2026-11-20T12:00:03")))
+            << statement;
+        change("DELETE FROM audit");
+        change("INSERT INTO audit SELECT * FROM saved");
+        change("DROP TABLE saved");
+    }
+    EXPECT_THAT(audit.verify().problems, IsEmpty());
+}
+
+TEST_P(AuditTest, WhatWasTakenAwayIsFound) {
+    fill();
+    const AuditHead head = audit.head();
+    change("DELETE FROM audit WHERE number = 2");
+    EXPECT_THAT(audit.verify().problems, ElementsAre(HasSubstr("entry 3 follows entry 1")));
+    // The end is found by who has seen it.
+    change("DELETE FROM audit WHERE number > 1");
+    EXPECT_THAT(audit.verify().problems, IsEmpty());
+    EXPECT_THAT(audit.verify({head}).problems,
+                ElementsAre(HasSubstr("ends with entry 1, and entry 5 was seen")));
+    // A trail that was written anew, too.
+    change("DELETE FROM audit");
+    fill();
+    EXPECT_THAT(audit.verify().problems, IsEmpty());
+    EXPECT_THAT(audit.verify({head}).problems, ElementsAre(HasSubstr("entry 5 is another one")));
+}
+
+TEST_P(AuditTest, ManyWritersMakeOneChain) {
+    {
+        std::vector<std::jthread> threads;
+        for (int i = 0; i < 4; ++i) {
+            threads.emplace_back([&, i] {
+                Catalog own(url, silent_logger());
+                Audit writer(own, clock);
+                for (int k = 0; k < 25; ++k)
+                    writer.append(fmt::format("writer {}", i), "test", std::to_string(k));
+            });
+        }
+    }
+    const AuditCheck check = audit.verify();
+    EXPECT_EQ(check.entries, 100);
+    EXPECT_THAT(check.problems, IsEmpty());
+}
+
+// Of SQLite alone.
+
+TEST(SqliteCatalog, IsForItsOwnerAlone) {
+    const test::ScratchDirectory scratch;
+    const Catalog catalog("sqlite:" + scratch.file("catalog.db"), silent_logger());
+    using std::filesystem::perms;
+    EXPECT_EQ(std::filesystem::status(scratch.file("catalog.db")).permissions(),
+              perms::owner_read | perms::owner_write);
+    EXPECT_EQ(std::filesystem::status(scratch.file("catalog.db-wal")).permissions(),
+              perms::owner_read | perms::owner_write);
+}
+
+TEST(SqliteCatalog, ADamagedFileIsTold) {
+    const test::ScratchDirectory scratch;
+    std::ofstream(scratch.file("catalog.db")) << std::string(8192, 'x');
+    expect_error(
+        ErrorCode::corrupt, [&] { Catalog("sqlite:" + scratch.file("catalog.db"), silent_logger()); },
+        "catalog.db");
+    expect_error(ErrorCode::not_found,
+                 [&] { Catalog("sqlite:" + scratch.file("nowhere/catalog.db"), silent_logger()); });
+}
+
+// Of PostgreSQL alone.
+
+TEST(PostgresCatalog, ASessionThatWasEndedIsNotUsedAgain) {
+    test::PostgresServer server;
+    Catalog catalog(server.conninfo(), silent_logger());
+    FakeClock clock{from_rfc3339("2026-11-20T12:00:00Z")};
+    Audit audit(catalog, clock);
+    audit.append("a", "test", "1");
+    server.stop(test::PostgresStop::immediate);
+    const auto gone = test::error_of([&] { audit.append("a", "test", "2"); });
+    ASSERT_TRUE(gone);
+    EXPECT_EQ(gone->code(), ErrorCode::unavailable) << gone->message();
+    EXPECT_TRUE(gone->retryable());
+    server.start();
+    audit.append("a", "test", "2");
+    EXPECT_EQ(audit.head().number, 2);
+}
+
+} // namespace
+} // namespace holdfast

@@ -1,0 +1,255 @@
+#include "catalog/operations.h"
+#include "integration/catalog/catalog_fixture.h"
+#include "support/error_matchers.h"
+
+#include <atomic>
+#include <set>
+#include <thread>
+
+#include <gmock/gmock.h>
+
+namespace holdfast {
+namespace {
+
+using std::chrono::minutes;
+using std::chrono::seconds;
+using testing::ElementsAre;
+using testing::Pair;
+using testing::SizeIs;
+
+class OperationsTest : public test::CatalogTest {
+  protected:
+    Operations operations{*catalog, clock, random};
+
+    std::string add(const std::string& source, Timestamp run_after = {}) {
+        clock.advance(seconds(1));
+        OperationRequest request;
+        request.kind = "backup";
+        request.source = source;
+        request.request = R"({"type": "auto"})";
+        request.requested_by = "anna";
+        request.run_after = run_after;
+        return operations.add(request).value();
+    }
+    std::optional<Operation> claim(const std::string& owner = "server-1",
+                                   const OperationLimits& limits = {}) {
+        return operations.claim(owner, minutes(1), limits);
+    }
+    std::string claimed(const std::string& owner = "server-1", const OperationLimits& limits = {}) {
+        const auto operation = claim(owner, limits);
+        return operation ? operation->id : "none";
+    }
+};
+HOLDFAST_BOTH_DATABASES(OperationsTest);
+
+TEST_P(OperationsTest, GoThroughTheirLife) {
+    const std::string id = add("orders");
+    Operation operation = operations.find(id).value();
+    EXPECT_EQ(operation.state, OperationState::queued);
+    EXPECT_EQ(operation.source, "orders");
+    EXPECT_EQ(operation.request, R"({"type": "auto"})");
+    EXPECT_EQ(operation.created, clock.now());
+    EXPECT_FALSE(operation.started);
+
+    operation = claim().value();
+    EXPECT_EQ(operation.id, id);
+    EXPECT_EQ(operation.state, OperationState::running);
+    EXPECT_EQ(operation.owner, "server-1");
+    EXPECT_EQ(operation.attempts, 1);
+    EXPECT_EQ(operation.started, clock.now());
+    EXPECT_EQ(operation.lease_until, clock.now() + minutes(1));
+
+    const OperationProgress progress{"reading", 10, 100, 1, 2};
+    clock.advance(seconds(30));
+    const auto renewal = operations.renew(id, "server-1", minutes(1), progress);
+    EXPECT_TRUE(renewal.ours);
+    EXPECT_FALSE(renewal.cancel_requested);
+    operation = operations.find(id).value();
+    EXPECT_EQ(operation.progress, progress);
+    EXPECT_EQ(operation.lease_until, clock.now() + minutes(1));
+
+    EXPECT_TRUE(operations.finish(id, "server-1", OperationState::incomplete, R"({"a": 1})", std::nullopt));
+    operation = operations.find(id).value();
+    EXPECT_EQ(operation.state, OperationState::incomplete);
+    EXPECT_EQ(operation.ended, clock.now());
+    EXPECT_EQ(operation.result, R"({"a": 1})");
+    EXPECT_FALSE(operation.owner);
+    EXPECT_FALSE(operations.finish(id, "server-1", OperationState::failed, std::nullopt, "{}"));
+    EXPECT_FALSE(operations.renew(id, "server-1", minutes(1), progress).ours);
+    EXPECT_FALSE(operations.find("nothing"));
+}
+
+TEST_P(OperationsTest, TheOneThatWaitedLongestComesFirst) {
+    const std::string first = add("a"), later = add("b", clock.now() + minutes(10)), second = add("c");
+    const OperationLimits many{.at_once = 10};
+    EXPECT_EQ(claimed("s", many), first);
+    EXPECT_EQ(claimed("s", many), second);
+    EXPECT_EQ(claimed("s", many), "none");
+    for (const std::string& id : {first, second})
+        operations.finish(id, "s", OperationState::succeeded, std::nullopt, std::nullopt);
+    clock.advance(minutes(10));
+    EXPECT_EQ(claimed("t", many), later);
+}
+
+TEST_P(OperationsTest, LimitsHold) {
+    const std::string a1 = add("a"), a2 = add("a"), b = add("b"), c = add("c");
+    EXPECT_EQ(claimed(), a1);
+    EXPECT_EQ(claimed("server-2"), b);      // not a second of the same source
+    EXPECT_EQ(claimed("server-2"), "none"); // two at once
+    operations.finish(b, "server-2", OperationState::succeeded, std::nullopt, std::nullopt);
+    EXPECT_EQ(claimed(), c);
+    operations.finish(a1, "server-1", OperationState::succeeded, std::nullopt, std::nullopt);
+    EXPECT_EQ(claimed(), a2);
+}
+
+TEST_P(OperationsTest, ALostServersWorkIsTakenOver) {
+    const std::string id = add("a");
+    ASSERT_EQ(claimed("lost"), id);
+    clock.advance(seconds(59));
+    EXPECT_EQ(claimed("heir"), "none");
+    clock.advance(seconds(1));
+    const auto taken = claim("heir");
+    ASSERT_TRUE(taken);
+    EXPECT_EQ(taken->id, id);
+    EXPECT_EQ(taken->attempts, 2);
+    // The lost one was only paused: it learns so, and cannot end what is not its own.
+    EXPECT_FALSE(operations.renew(id, "lost", minutes(1), {}).ours);
+    EXPECT_FALSE(operations.finish(id, "lost", OperationState::succeeded, "{}", std::nullopt));
+    EXPECT_FALSE(operations.put_back(id, "lost", clock.now(), "{}"));
+    EXPECT_EQ(operations.find(id)->state, OperationState::running);
+    EXPECT_TRUE(operations.finish(id, "heir", OperationState::succeeded, "{}", std::nullopt));
+}
+
+TEST_P(OperationsTest, FailedOnesAreTriedAgainLater) {
+    const std::string id = add("a");
+    ASSERT_EQ(claimed(), id);
+    EXPECT_TRUE(operations.put_back(id, "server-1", clock.now() + minutes(5), R"({"code": "unavailable"})"));
+    EXPECT_EQ(claimed(), "none");
+    clock.advance(minutes(5));
+    const auto again = claim();
+    ASSERT_TRUE(again);
+    EXPECT_EQ(again->attempts, 2);
+    EXPECT_EQ(again->error, R"({"code": "unavailable"})");
+}
+
+TEST_P(OperationsTest, AreCancelled) {
+    const std::string waiting = add("a"), running = add("b");
+    EXPECT_TRUE(operations.cancel(waiting));
+    EXPECT_EQ(operations.find(waiting)->state, OperationState::cancelled);
+    EXPECT_TRUE(operations.find(waiting)->ended);
+    EXPECT_FALSE(operations.cancel(waiting));
+    ASSERT_EQ(claimed(), running);
+    EXPECT_TRUE(operations.cancel(running));
+    EXPECT_EQ(operations.find(running)->state, OperationState::running);
+    EXPECT_TRUE(operations.renew(running, "server-1", minutes(1), {}).cancel_requested);
+    EXPECT_FALSE(operations.cancel("nothing"));
+}
+
+TEST_P(OperationsTest, ARunOfAPlanIsAskedForOnce) {
+    OperationRequest request;
+    request.kind = "backup";
+    request.source = "orders";
+    request.requested_by = "schedule";
+    request.plan = "nightly";
+    request.nominal = from_rfc3339("2026-11-20T02:00:00Z");
+    EXPECT_FALSE(operations.last_nominal("orders", "nightly"));
+    EXPECT_TRUE(operations.add(request));
+    EXPECT_FALSE(operations.add(request));
+    EXPECT_EQ(operations.last_nominal("orders", "nightly"), request.nominal);
+    request.nominal = from_rfc3339("2026-11-21T02:00:00Z");
+    EXPECT_TRUE(operations.add(request));
+    EXPECT_EQ(operations.last_nominal("orders", "nightly"), request.nominal);
+    EXPECT_FALSE(operations.last_nominal("orders", "weekly"));
+}
+
+TEST_P(OperationsTest, AreListedNewestFirstPageByPage) {
+    std::vector<std::string> ids;
+    for (int i = 0; i < 7; ++i) ids.push_back(add(i % 2 == 0 ? "even" : "odd"));
+    operations.cancel(ids[0]);
+    OperationFilter filter;
+    filter.limit = 3;
+    std::vector<std::string> seen;
+    while (true) {
+        const auto page = operations.list(filter);
+        if (page.empty()) break;
+        for (const Operation& operation : page) seen.push_back(operation.id);
+        filter.before = page.back().id;
+    }
+    EXPECT_EQ(seen, std::vector<std::string>(ids.rbegin(), ids.rend()));
+    EXPECT_THAT(operations.list({.source = "odd"}), SizeIs(3));
+    EXPECT_THAT(operations.list({.kind = "verify"}), SizeIs(0));
+    EXPECT_THAT(operations.list({.source = "even", .states = {OperationState::cancelled}}), SizeIs(1));
+    EXPECT_THAT(operations.counts(),
+                ElementsAre(Pair(OperationState::queued, 6), Pair(OperationState::cancelled, 1)));
+}
+
+TEST_P(OperationsTest, HaveALog) {
+    const std::string id = add("a"), other = add("b");
+    operations.log(id, "info", "started");
+    operations.log(other, "info", "of another");
+    operations.log(id, "warning", "left out: a file");
+    const auto lines = operations.log_after(id, 0, 10);
+    ASSERT_THAT(lines, SizeIs(2));
+    EXPECT_EQ(lines[1].number, 2);
+    EXPECT_EQ(lines[1].level, "warning");
+    EXPECT_EQ(lines[1].message, "left out: a file");
+    EXPECT_THAT(operations.log_after(id, 1, 10), SizeIs(1));
+    ASSERT_TRUE(operations.cancel(id));
+    clock.advance(minutes(1));
+    EXPECT_EQ(operations.remove_ended_before(clock.now()), 1);
+    EXPECT_FALSE(operations.find(id));
+    EXPECT_THAT(operations.log_after(id, 0, 10), SizeIs(0));
+    EXPECT_THAT(operations.log_after(other, 0, 10), SizeIs(1));
+}
+
+// Several servers, all at it: each operation is carried out once, and no limit is passed.
+TEST_P(OperationsTest, ManyServersShareTheWork) {
+    constexpr int count = 60;
+    for (int i = 0; i < count; ++i) add(fmt::format("source-{}", i % 10));
+    std::atomic<int> at_once{0}, most{0}, done{0}, twice{0};
+    std::mutex mutex;
+    std::set<std::string> seen;
+    std::multiset<std::string> busy;
+    {
+        std::vector<std::jthread> servers;
+        for (int s = 0; s < 4; ++s) {
+            servers.emplace_back([&, s] {
+                Catalog own(url, silent_logger());
+                Operations mine(own, clock, random);
+                const std::string name = fmt::format("server-{}", s);
+                while (done < count) {
+                    const auto operation = mine.claim(name, minutes(1), {.at_once = 3});
+                    if (!operation) {
+                        std::this_thread::yield();
+                        continue;
+                    }
+                    const int now = ++at_once;
+                    int before = most;
+                    while (now > before && !most.compare_exchange_weak(before, now)) {
+                    }
+                    {
+                        const std::scoped_lock lock(mutex);
+                        if (!seen.insert(operation->id).second || busy.contains(*operation->source)) ++twice;
+                        busy.insert(*operation->source);
+                    }
+                    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+                    {
+                        const std::scoped_lock lock(mutex);
+                        busy.erase(busy.find(*operation->source));
+                    }
+                    --at_once;
+                    if (!mine.finish(operation->id, name, OperationState::succeeded, "{}", std::nullopt))
+                        ++twice;
+                    ++done;
+                }
+            });
+        }
+    }
+    EXPECT_EQ(done, count);
+    EXPECT_EQ(twice, 0);
+    EXPECT_LE(most, 3);
+    EXPECT_EQ(operations.counts().at(OperationState::succeeded), count);
+}
+
+} // namespace
+} // namespace holdfast
