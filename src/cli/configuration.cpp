@@ -165,6 +165,7 @@ void read_source(Table& table, SourceConfiguration& source) {
     table.text("slot", source.slot);
     table.number("compression_level", highest_compression_level, source.compression_level);
     table.number("rate_limit_mib", highest_rate_mib, source.rate_limit_mib);
+    table.text_map("tags", source.tags);
 }
 
 // `repository = "URL"`, or a table with the keys beside the URL.

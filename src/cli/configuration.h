@@ -25,8 +25,9 @@ struct SourceConfiguration {
     std::string data_directory;  // where it can be read from here; empty: over the replication protocol
     std::string spool_directory; // what waits for the repository, or for PostgreSQL
     std::string slot;            // the replication slot that the log is received through
-    std::uint32_t compression_level = 0; // 0: the default
-    std::uint32_t rate_limit_mib = 0;    // of reading, a second; 0: none
+    std::uint32_t compression_level = 0;     // 0: the default
+    std::uint32_t rate_limit_mib = 0;        // of reading, a second; 0: none
+    std::map<std::string, std::string> tags; // of its snapshots; win over those below [backup]
 };
 
 // Absent members are empty. Command line and environment win over the file.

@@ -54,6 +54,10 @@ std::string source_section(const SourceConfiguration& source) {
     if (source.compression_level != 0)
         text += fmt::format("compression_level = {}\n", source.compression_level);
     if (source.rate_limit_mib != 0) text += fmt::format("rate_limit_mib = {}\n", source.rate_limit_mib);
+    std::string tags;
+    for (const auto& [name, value] : source.tags)
+        tags += fmt::format("{}{} = {}", tags.empty() ? "" : ", ", key(name), quoted(value));
+    if (!tags.empty()) text += fmt::format("tags = {{ {} }}\n", tags);
     return text;
 }
 

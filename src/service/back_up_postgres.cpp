@@ -8,6 +8,7 @@
 #include "repository/protocol/snapshot_list.h"
 #include "service/cluster_reading.h"
 #include "service/describe_cluster.h"
+#include "service/space_watch.h"
 
 #include <algorithm>
 
@@ -53,6 +54,7 @@ class ClusterBackup {
         archive_.emplace(repository_.context(), archive_id);
         BackupRun& run = run_.emplace(repository_, std::move(settings), stop_);
         look_at_earlier(run);
+        look_at_space();
 
         progress_.set_phase("waiting for the server's checkpoint");
         Duration started = clock_.steady();
@@ -113,6 +115,33 @@ class ClusterBackup {
         } catch (const ServerError& error) {
             repository_.logger().warning("the server may remove log that this backup needs, if it takes long",
                                          {{"reason", error.message()}});
+        }
+    }
+
+    // What a backup will add is not known before: a first one about a third of the cluster, the next ones
+    // about what the last one has. When that does not fit it is said, and tried.
+    void look_at_space() {
+        const auto space = space_of_repository(repository_.store().url());
+        if (!space) return;
+        const std::uint64_t expected = parent_ ? parent_->totals.stored_bytes : size_of_cluster() / 3;
+        const std::uint64_t room = space->free_bytes - std::min(space->free_bytes, space->reserve_bytes());
+        if (expected <= room) return;
+        std::string alarm = fmt::format("this backup may need about {} MiB, and {} MiB can be used on the "
+                                        "disk of {}: 'holdfast forget' and "
+                                        "'holdfast prune' give back what no snapshot needs that is kept",
+                                        expected >> 20, room >> 20, space->place);
+        repository_.logger().warning("the repository's disk is nearly full",
+                                     {{"expected_bytes", expected}, {"room_bytes", room}});
+        result_.alarms.push_back(std::move(alarm));
+    }
+    std::uint64_t size_of_cluster() {
+        try {
+            const auto size = connection_->query_value(
+                "SELECT coalesce(sum(pg_database_size(oid)), 0)::bigint FROM pg_database", {}, stop_);
+            return std::stoull(size.value_or("0"));
+        } catch (const ServerError& error) {
+            if (error.code() == ErrorCode::cancelled) throw;
+            return 0; // the role may not ask
         }
     }
 
@@ -359,7 +388,17 @@ class ClusterBackup {
 
 PostgresBackupResult back_up_postgres(Repository& repository, const PostgresBackup& what, Progress& progress,
                                       std::stop_token stop) {
-    return ClusterBackup(repository, what, progress, std::move(stop)).run();
+    const std::string url = repository.store().url();
+    const SpaceWatch space([url] { return space_of_repository(url); }, std::move(stop));
+    try {
+        return ClusterBackup(repository, what, progress, space.stop_token()).run();
+    } catch (const BackupTimedOut&) {
+        throw;
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::cancelled || error.code() == ErrorCode::no_space)
+            throw space.explain(error);
+        throw;
+    }
 }
 
 } // namespace holdfast

@@ -6,6 +6,7 @@
 #include "postgres/recovery/access_file.h"
 #include "postgres/recovery/server_program.h"
 #include "repository/log/proven_path.h"
+#include "service/space_watch.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -99,6 +100,17 @@ postgres::StartSettings start_of(const PostgresRestore& what, const PostgresRest
     return start;
 }
 
+// Holes in files take none: so it is said, and tried.
+void note_space(const std::string& target, PostgresRestoreResult& result) {
+    const auto space = space_at(target);
+    const std::uint64_t wanted = result.restore_bytes + result.plan.log_bytes;
+    if (space && space->free_bytes < wanted)
+        result.notes.push_back(fmt::format(
+            "{} MiB are free where {} is to be, for files of {} MiB and {} MiB of "
+            "log: make room, or choose another place",
+            space->free_bytes >> 20, target, result.restore_bytes >> 20, result.plan.log_bytes >> 20));
+}
+
 // Passphrase and credentials that were given in the environment are there for the recovery alone. A server
 // that has not ended it goes on to need them.
 postgres::StartedCluster start_with_access(const postgres::StartSettings& settings, Progress& progress,
@@ -183,6 +195,7 @@ PostgresRestoreResult restore_postgres(Repository& repository, const PostgresRes
     result.left_out = databases.left_out;
     result.restore_bytes = snapshot.totals.bytes - std::min(holes.bytes, snapshot.totals.bytes);
     add_notes(replayed, made, databases, what.standby, result);
+    if (!what.in_place) note_space(what.target, result);
     // Found missing before gigabytes were written.
     if (what.start) postgres::find_server_program(result.version, what.start->bin_directory);
     if (what.estimate)

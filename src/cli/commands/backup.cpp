@@ -198,8 +198,10 @@ int run_backup(CommandContext& context, const CLI::App& command, const Arguments
         refuse_options_under(command, options_for_documents,
                              fmt::format("for documents, and '{}' is a PostgreSQL source", source->name));
         check_source_backup_options(command);
+        Configuration::Backup configured = context.configuration().backup;
+        for (const auto& [name, value] : source->tags) configured.tags[name] = value;
         return run_source_backup(context, source->name, arguments.repository, arguments.of_source,
-                                 run_settings(arguments, context.configuration().backup));
+                                 run_settings(arguments, configured));
     }
     refuse_options_under(command, options_for_postgresql, "for a PostgreSQL source, and paths are named",
                          "or name in their place a source of holdfast.toml: holdfast backup SOURCE");

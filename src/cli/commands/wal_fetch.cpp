@@ -11,6 +11,7 @@
 #include "postgres/archive/slice_list.h"
 #include "postgres/archive/wal_fetch.h"
 #include "postgres/archive/wal_prefetch.h"
+#include "postgres/recovery/rivals.h"
 
 #include <bit>
 #include <filesystem>
@@ -34,6 +35,7 @@ struct Arguments {
 constexpr std::string_view kind = "postgresql";
 constexpr std::size_t most_replacement_bytes = 16u << 20;
 constexpr std::size_t most_slice_list_bytes = 256u << 20;
+constexpr std::uint64_t looked_at_ahead = std::uint64_t{1} << 16; // segments: about a terabyte of log
 
 std::optional<postgres::Lsn> parse_until(const Arguments& arguments) {
     if (arguments.until.empty()) return std::nullopt;
@@ -143,7 +145,8 @@ std::string signal_file() {
 }
 
 void fetch_ahead(CommandContext& context, const Arguments& arguments, const std::string& directory) {
-    if (arguments.ahead == 0 || arguments.file.ends_with(".history") || postgres::is_prefetching(directory))
+    if (directory.empty() || arguments.ahead == 0 || arguments.file.ends_with(".history") ||
+        postgres::is_prefetching(directory))
         return;
     std::vector<std::string> words{"wal", "prefetch", "--ahead", fmt::format("{}", arguments.ahead)};
     if (!arguments.archive.empty()) words.insert(words.end(), {"--archive", arguments.archive});
@@ -170,18 +173,31 @@ bool tolerantly(CommandContext& context, const char* what, Use&& use) {
     return false;
 }
 
+// Of `segments` from a file on: nobody has said whose log is meant.
+void refuse_rivals(const postgres::WalArchive& archive, const std::string& file, std::uint64_t segment_bytes,
+                   std::uint64_t segments, const std::stop_token& stop) {
+    if (segment_bytes == 0) return;
+    if (const auto start = postgres::parse_segment_name(file, segment_bytes))
+        postgres::refuse_rivals(archive,
+                                {start->timeline, start->begin, start->begin + segments * segment_bytes},
+                                {.stop = stop});
+}
+
 int run_fetch(CommandContext& context, const Arguments& arguments) {
     const SourceConfiguration source = source_named(context, arguments.source, kind);
     const std::optional<postgres::Lsn> until = parse_until(arguments);
     parse_archive(arguments); // refused before anything else
-    const std::string ahead = prefetch_directory(context, source, arguments);
+    std::string ahead;
     bool found = tolerantly(context, "what was fetched ahead cannot be used", [&] {
+        ahead = prefetch_directory(context, source, arguments); // a user may have no place for it
         return postgres::take_prefetched(ahead, arguments.file, arguments.destination, context.stop());
     });
     if (!found) {
         const OpenRepository open = context.open(arguments.repository);
         const postgres::WalArchive archive = archive_of(context, open, arguments, source.name);
         const std::uint64_t segment_bytes = postgres::segment_bytes_of(archive, {.stop = context.stop()});
+        if (arguments.slices.empty())
+            refuse_rivals(archive, arguments.file, segment_bytes, 1, context.stop());
         found = segment_bytes != 0 &&
                 postgres::fetch_wal_file(archive, arguments.file, arguments.destination, segment_bytes,
                                          context.stop(), until.value_or(postgres::Lsn{}));
@@ -205,8 +221,12 @@ int run_prefetch(CommandContext& context, const Arguments& arguments) {
     const SourceConfiguration source = source_named(context, arguments.source, kind);
     const OpenRepository open = context.open(arguments.repository);
     const postgres::WalArchive archive = archive_of(context, open, arguments, source.name);
+    const std::uint64_t segment_bytes = postgres::segment_bytes_of(archive, {.stop = context.stop()});
+    // Who asks is told why.
+    if (arguments.slices.empty())
+        refuse_rivals(archive, arguments.file, segment_bytes, looked_at_ahead, context.stop());
     postgres::prefetch_wal(
-        *turn, archive, arguments.file, postgres::segment_bytes_of(archive, {.stop = context.stop()}),
+        *turn, archive, arguments.file, segment_bytes,
         {.segments = arguments.ahead, .workers = worker_count(), .while_exists = arguments.while_exists},
         context.stop());
     return exit_done;

@@ -1,6 +1,6 @@
 #include "postgres/recovery/log_branches.h"
 
-#include "base/error.h"
+#include "postgres/recovery/rivals.h"
 
 #include <algorithm>
 #include <numeric>
@@ -12,11 +12,6 @@ namespace holdfast::postgres {
 namespace {
 
 using Choice = std::vector<std::size_t>; // of the versions of a stretch
-
-bool is_unreadable(const Error& error) {
-    return error.code() == ErrorCode::corrupt || error.code() == ErrorCode::not_found ||
-           error.code() == ErrorCode::access_denied;
-}
 
 bool share_a_run(const LogVersion& a, const LogVersion& b) {
     return std::ranges::any_of(a.slices, [&](const LogSliceId& of_a) {
@@ -79,37 +74,9 @@ class Way {
         if (stretch.has_rivals() && (begins || is_end_of_snapshot(stretch))) read_contents(stretch);
     }
 
-    // Of contents that differ, those that cannot be read are none, nor those of which no record is known
-    // where they differ, and that nothing goes on from.
     void read_contents(LogStretch& stretch) {
-        std::vector<LogVersion> all = std::move(stretch.versions);
-        stretch.versions.clear();
-        for (LogVersion& version : all) {
-            try {
-                content_of(source_, version);
-                stretch.versions.push_back(version);
-            } catch (const Error& error) {
-                if (!is_unreadable(error)) throw;
-            }
-        }
-        const auto is_none = [&](const LogVersion& one) {
-            if (one.end == stretch.end && !one.content->broken) return false;
-            return std::ranges::any_of(all, [&](const LogVersion& other) {
-                if (!other.content || other.content == one.content) return false;
-                const Lsn differs = first_difference(*one.content, *other.content);
-                return one.content->details.records_to <= differs &&
-                       other.content->details.records_to > differs;
-            });
-        };
-        std::vector<LogVersion> kept;
-        std::ranges::remove_copy_if(stretch.versions, std::back_inserter(kept), is_none);
-        stretch.versions = std::move(kept);
-        for (const LogVersion& version : all)
-            for (const LogSliceId& slice : version.slices)
-                if (std::ranges::none_of(stretch.versions, [&](const LogVersion& other) {
-                        return std::ranges::find(other.slices, slice) != other.slices.end();
-                    }))
-                    dropped_.push_back(slice);
+        const std::vector<LogSliceId> none = drop_what_is_none(source_, stretch);
+        dropped_.insert(dropped_.end(), none.begin(), none.end());
         if (stretch.has_rivals()) differs_.back() = first_difference_in(stretch);
     }
     static Lsn first_difference_in(const LogStretch& stretch) {
@@ -169,11 +136,6 @@ class Way {
         return those([&](LogVersion& next) {
             return may_follow(before, next) && follows_by_content(source_, before, next);
         });
-    }
-
-    void forget_content(std::size_t k) {
-        if (valid_[k].size() > 1 || k == 0 || valid_[k - 1].size() != 1) return;
-        for (LogVersion& version : stretches_[k].versions) version.content.reset();
     }
 
     // --- What must be on the way ---------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "postgres/archive/record_tally.h"
+#include "postgres/recovery/same_bytes.h"
 #include "postgres/wal/wal_reader.h"
 #include "repository/log/log_path.h"
 
@@ -14,9 +15,6 @@ namespace holdfast::postgres {
 
 namespace {
 
-constexpr std::uint64_t compared_at_once_bytes = std::uint64_t{1} << 20;
-// So many pages that are not empty tell contents apart; what a segment was filled up with does not.
-constexpr std::size_t telling_pages = 16;
 constexpr std::size_t page_header_bytes = 40; // the longest
 // Of a slice's beginning this much is read to see whether it follows on another.
 constexpr std::uint64_t crossing_bytes = std::uint64_t{1} << 20;
@@ -26,45 +24,8 @@ bool is_unreadable(const Error& error) {
            error.code() == ErrorCode::access_denied;
 }
 
-LogRange range_of(const LogSliceId& slice) { return slice.range; }
-
 bool overlap(const LogSliceId& a, const LogSliceId& b) {
     return a.range.begin < b.range.end && b.range.begin < a.range.end;
-}
-
-// --- Comparing -------------------------------------------------------------------------------------------
-
-bool is_empty_page(ByteView page) {
-    return std::ranges::all_of(page.subspan(std::min(page_header_bytes, page.size())),
-                               [](Byte byte) { return byte == Byte{0}; });
-}
-
-std::size_t count_telling(ByteView bytes) {
-    std::size_t count = 0;
-    for (std::size_t at = 0; at < bytes.size(); at += wal_page_bytes)
-        if (!is_empty_page(bytes.subspan(at, std::min<std::size_t>(wal_page_bytes, bytes.size() - at))))
-            ++count;
-    return count;
-}
-
-// Of two slices that overlap, from the end of what both have backwards, as far as it takes.
-bool have_same_bytes(const RecoverySource& source, const LogSliceId& a, const LogSliceId& b) {
-    if (range_of(a) == range_of(b) && source.digest) {
-        const auto digest_a = source.digest(a), digest_b = source.digest(b);
-        if (digest_a && digest_b) return *digest_a == *digest_b;
-    }
-    const Lsn begin{std::max(a.range.begin, b.range.begin)};
-    Lsn end{std::min(a.range.end, b.range.end)};
-    for (std::size_t telling = 0; end > begin && telling < telling_pages;) {
-        // Pages as they lie in the log.
-        const std::uint64_t back = std::min(end - begin, compared_at_once_bytes);
-        const Lsn from = std::max(begin, Lsn{(end.value - back) / wal_page_bytes * wal_page_bytes});
-        const Bytes of_a = source.part(a, from, end), of_b = source.part(b, from, end);
-        if (of_a != of_b) return false;
-        telling += count_telling(of_a);
-        end = from;
-    }
-    return true;
 }
 
 // The slices of one run: one stream.
@@ -101,7 +62,7 @@ bool agree(const RecoverySource& source, const Strand& a, const Strand& b) {
             const std::uint64_t end = std::min(x.range.end, y.range.end);
             if (!overlap(x, y) || end < furthest) continue;
             // Of those that end there, two of the same length are compared the fastest.
-            if (end == furthest && range_of(x) != range_of(y)) continue;
+            if (end == furthest && x.range != y.range) continue;
             furthest = end;
             of_a = &x;
             of_b = &y;
@@ -196,6 +157,24 @@ void decode(VersionContent& content, Lsn end) {
     reader.feed(ByteView(content.bytes).subspan(how->from - content.begin));
     if (reader.end()) content.broken = reader.end()->at;
     details = std::move(tally.details);
+}
+
+// Whether the second decodes as what follows on the first.
+bool goes_on(const VersionContent& before, const VersionContent& behind) {
+    const auto how = decoding_of(before);
+    if (!how || how->from >= before.end() || before.broken) return true;
+    bool reached = false;
+    WalReader reader(how->source, how->from,
+                     [&](const WalRecord& record) { reached = reached || record.end > before.end(); });
+    reader.feed(ByteView(before.bytes).subspan(how->from - before.begin));
+    if (reader.end()) return true;
+    ByteView rest = behind.bytes;
+    while (!rest.empty() && !reached && !reader.end()) {
+        const std::size_t size = std::min<std::size_t>(rest.size(), crossing_bytes);
+        reader.feed(rest.first(size));
+        rest = rest.subspan(size);
+    }
+    return reached || !reader.end();
 }
 
 // A slice that begins within the stretch may go on where another one stands, whose bytes before it are its
@@ -400,23 +379,13 @@ bool may_follow(const LogVersion& version, const LogVersion& next) {
 
 bool follows_by_content(const RecoverySource& source, LogVersion& version, LogVersion& next) {
     if (version.end != next.begin) return false;
-    if (!source.content) return true;
-    const VersionContent& before = content_of(source, version);
-    const VersionContent& behind = content_of(source, next);
-    const auto how = decoding_of(before);
-    if (!how || how->from >= before.end() || before.broken) return true;
-    bool reached = false;
-    WalReader reader(how->source, how->from,
-                     [&](const WalRecord& record) { reached = reached || record.end > before.end(); });
-    reader.feed(ByteView(before.bytes).subspan(how->from - before.begin));
-    if (reader.end()) return true;
-    ByteView rest = behind.bytes;
-    while (!rest.empty() && !reached && !reader.end()) {
-        const std::size_t size = std::min<std::size_t>(rest.size(), crossing_bytes);
-        reader.feed(rest.first(size));
-        rest = rest.subspan(size);
+    if (!source.part || !source.content) return true;
+    try {
+        return goes_on(content_of(source, version), content_of(source, next));
+    } catch (const Error& error) {
+        if (!is_unreadable(error)) throw;
+        return true;
     }
-    return reached || !reader.end();
 }
 
 Lsn first_difference(const VersionContent& a, const VersionContent& b) {

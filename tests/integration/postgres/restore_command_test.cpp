@@ -107,6 +107,32 @@ TEST_P(RestoreCommand, TheNewClusterIsProtectedInOneGo) {
     EXPECT_THAT(unstarted.error, HasSubstr("--start"));
 }
 
+TEST_P(RestoreCommand, ItBecomesAStandbyOfTheOriginal) {
+    const std::string target = source_.new_place("restored");
+    const Started started(target);
+    const ProgramRun run = source_.restore_by_program(target, {"--standby-of", source_.server.conninfo()});
+    ASSERT_EQ(run.exit_code, 0) << run.out << run.error;
+    EXPECT_EQ(started.value("SELECT pg_is_in_recovery()"), "t");
+    source_.server.execute("INSERT INTO t VALUES (5000)");
+    while (started.value("SELECT count(*) FROM public.t WHERE i = 5000") != "1")
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    source_.server.execute("DELETE FROM t WHERE i = 5000");
+}
+
+// Another machine, of which nothing is known: no configuration, no home.
+TEST_P(RestoreCommand, NeedsNothingButRepositoryKeyAndProgram) {
+    const std::string target = source_.new_place("restored");
+    const Started started(target);
+    source_.hand_over();
+    const ProgramRun run = holdfast::test::run_program(
+        {source_.program(), "--key-file", source_.key_file(), "restore", "orders", "--repo",
+         source_.repository_directory(), "--to", target, "--start", "--pg-bindir",
+         holdfast::test::postgres_programs(source_.server.version())},
+        {.environment = {{"XDG_STATE_HOME", source_.new_place("state")}}});
+    ASSERT_EQ(run.exit_code, 0) << run.out << run.error;
+    EXPECT_EQ(started.value("SELECT max(i) FROM public.t"), "1001");
+}
+
 TEST_P(RestoreCommand, TheServerHasNoSecretsInItsEnvironment) {
     const std::string target = source_.new_place("restored");
     const Started started(target);

@@ -67,7 +67,7 @@ class SplitBrain : public testing::Test {
     }
 
     ProtectedSource source;
-    PostgresServer first{{.version = 15, .settings = settings}};
+    PostgresServer first{{.version = 15, .locale = "C.UTF-8", .settings = settings}};
     std::unique_ptr<PostgresServer> second;
     std::string common_time;
 };
@@ -124,6 +124,11 @@ TEST_F(SplitBrain, TheProgramNamesBothAndTakesAChoice) {
         EXPECT_THAT(verify.out + verify.error, HasSubstr(branch.name));
         EXPECT_THAT(shown.out, HasSubstr(branch.name));
     }
+    const std::string segment = segment_name(1, both.forks[0].at, std::uint64_t{16} << 20);
+    const ProgramRun fetched =
+        source.run_program({"wal", "fetch", "orders", segment, source.new_place("fetched")});
+    EXPECT_EQ(fetched.exit_code, 200) << "nobody has said whose it is to be";
+    EXPECT_THAT(fetched.error, HasSubstr("2 logs of timeline 1"));
     const LogBranch& chosen = both.forks[0].branches[1];
     const std::string target = source.new_place("restored");
     const ProgramRun run = source.run_program({"restore", "orders", "--to", target, "--branch", chosen.name});

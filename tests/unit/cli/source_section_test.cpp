@@ -30,6 +30,7 @@ class SourceSection : public testing::Test {
         made.data_directory = "/srv/back";
         made.slot = "holdfast";
         made.compression_level = 3;
+        made.tags = {{"environment", "production"}, {"a b", "it's \"so\""}};
         return made;
     }
 
@@ -50,6 +51,7 @@ TEST_F(SourceSection, IsReadBackAsItWasMeant) {
         EXPECT_EQ(read_back.data_directory, "/srv/back");
         EXPECT_EQ(read_back.slot, "holdfast");
         EXPECT_EQ(read_back.compression_level, 3U);
+        EXPECT_EQ(read_back.tags, source(name).tags);
     }
     EXPECT_THAT(read(), HasSubstr("# ours\n"));
     EXPECT_EQ(fs::status(file).permissions(),

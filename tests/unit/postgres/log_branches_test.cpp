@@ -7,6 +7,7 @@
 #include "postgres/continuity/verify_wal.h"
 #include "postgres/recovery/recovery_plan.h"
 #include "postgres/recovery/recovery_window.h"
+#include "postgres/recovery/rivals.h"
 #include "repository/log/log_writer.h"
 #include "repository/protocol/writer_session.h"
 #include "support/document_repository.h"
@@ -349,6 +350,21 @@ TEST_F(LogBranchesTest, WhatIsFetchedIsOfTheListAlone) {
     }
     const std::string text = write_slice_list(stored);
     expect_error(ErrorCode::corrupt, [&] { parse_slice_list(text + "x", "list"); }, "list, line 10");
+}
+
+TEST_F(LogBranchesTest, WhoHasNotBeenToldWhoseLogToFetchGetsNone) {
+    store(a, 0, 4);
+    store(b, 2, 3);
+    store(a, 3, 4); // the same again
+    const WalArchive all(files.repository->context(), archive);
+    const auto range = [](std::size_t i) { return WalRange{1, segment(i), segment(i + 1)}; };
+    for (const std::size_t i : {0U, 1U, 3U}) EXPECT_NO_THROW(refuse_rivals(all, range(i))) << i;
+    expect_error(ErrorCode::incompatible, [&] { refuse_rivals(all, range(2)); }, "2 logs of timeline 1");
+    // What a power cut tore is no rival of what came later.
+    Server torn = a;
+    std::ranges::fill(std::span(torn.writer.bytes()).subspan(segment(1) + 400'000 - begin, 200'000), Byte{7});
+    store_bytes(torn, segment(1), segment(1) + 600'000, {});
+    EXPECT_NO_THROW(refuse_rivals(all, range(1)));
 }
 
 TEST_F(LogBranchesTest, TheWindowSaysWhatCannotBeHad) {
