@@ -44,6 +44,9 @@ Secret domain_key_of(const Repository& repository, const Snapshot& snapshot) {
     }
 }
 
+// Whether the archive has more than the log that is to be followed: of another server, or damaged.
+bool must_choose(const RecoveryPlan& plan) { return !plan.forks.empty() || !plan.aside.empty(); }
+
 // The log ends where the plan does. What was looked at is what is replayed: log that is archived later may
 // make a tablespace where the original has it. And a server that reads ahead (from 15 on) does not come to a
 // gap behind its target, at which it would give up.
@@ -53,8 +56,8 @@ std::vector<std::string> fetch_command_of(const PostgresRestore& what, const Rec
     std::vector<std::string> words = what.fetch_command;
     words.insert(words.end(), {"--archive", plan.snapshot.log->archive.hex()});
     // A standby goes on behind it, but where the archive goes on with the log of more than one server.
-    if (!what.standby || !plan.forks.empty()) words.insert(words.end(), {"--until", plan.log.end.str()});
-    if (!plan.forks.empty()) words.insert(words.end(), {"--slices", postgres::log_slices_path(what.target)});
+    if (!what.standby || must_choose(plan)) words.insert(words.end(), {"--until", plan.log.end.str()});
+    if (must_choose(plan)) words.insert(words.end(), {"--slices", postgres::log_slices_path(what.target)});
     if (!replayed.replacements.empty())
         words.insert(words.end(), {"--replace", postgres::log_changes_path(what.target)});
     return words;
@@ -63,7 +66,7 @@ std::vector<std::string> fetch_command_of(const PostgresRestore& what, const Rec
 // What a recovery may fetch, where there are logs of several servers: what its plan has, and what is the
 // same.
 std::vector<LogSliceId> slices_to_fetch(const postgres::RecoverySource& source, const RecoveryPlan& plan) {
-    if (plan.forks.empty()) return {};
+    if (!must_choose(plan)) return {};
     std::set<LogRange> ranges;
     for (const PathStep& step : plan.log.steps) ranges.insert(step.slice.range);
     std::vector<LogSliceId> slices;
@@ -116,8 +119,8 @@ void note_space(const std::string& target, PostgresRestoreResult& result) {
 postgres::StartedCluster start_with_access(const postgres::StartSettings& settings, Progress& progress,
                                            const std::stop_token& stop) {
     const std::string access = postgres::access_file_text(postgres::process_variables());
-    if (!access.empty()) postgres::write_access_file(settings.data_directory, access);
     try {
+        if (!access.empty()) postgres::write_access_file(settings.data_directory, access);
         postgres::StartedCluster started = start_cluster(settings, progress, stop);
         if (started.process == 0) postgres::remove_access_file(settings.data_directory);
         return started;

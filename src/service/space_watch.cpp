@@ -42,6 +42,8 @@ std::optional<SpaceLeft> space_at(const std::string& directory) {
     while (!error && !fs::exists(place, error) && place.has_relative_path()) place = place.parent_path();
     const fs::space_info space = fs::space(place, error);
     if (error) return std::nullopt;
+    // Some file systems say nothing of their size.
+    if (space.capacity == 0) return std::nullopt;
     return SpaceLeft{directory, space.available, space.capacity};
 }
 

@@ -173,6 +173,9 @@ bool tolerantly(CommandContext& context, const char* what, Use&& use) {
     return false;
 }
 
+// For a recovery that was planned: which log there is up to where it ends was looked at.
+bool planned(const Arguments& arguments) { return !arguments.slices.empty() || !arguments.until.empty(); }
+
 // Of `segments` from a file on: nobody has said whose log is meant.
 void refuse_rivals(const postgres::WalArchive& archive, const std::string& file, std::uint64_t segment_bytes,
                    std::uint64_t segments, const std::stop_token& stop) {
@@ -196,8 +199,7 @@ int run_fetch(CommandContext& context, const Arguments& arguments) {
         const OpenRepository open = context.open(arguments.repository);
         const postgres::WalArchive archive = archive_of(context, open, arguments, source.name);
         const std::uint64_t segment_bytes = postgres::segment_bytes_of(archive, {.stop = context.stop()});
-        if (arguments.slices.empty())
-            refuse_rivals(archive, arguments.file, segment_bytes, 1, context.stop());
+        if (!planned(arguments)) refuse_rivals(archive, arguments.file, segment_bytes, 1, context.stop());
         found = segment_bytes != 0 &&
                 postgres::fetch_wal_file(archive, arguments.file, arguments.destination, segment_bytes,
                                          context.stop(), until.value_or(postgres::Lsn{}));
@@ -223,7 +225,7 @@ int run_prefetch(CommandContext& context, const Arguments& arguments) {
     const postgres::WalArchive archive = archive_of(context, open, arguments, source.name);
     const std::uint64_t segment_bytes = postgres::segment_bytes_of(archive, {.stop = context.stop()});
     // Who asks is told why.
-    if (arguments.slices.empty())
+    if (!planned(arguments))
         refuse_rivals(archive, arguments.file, segment_bytes, looked_at_ahead, context.stop());
     postgres::prefetch_wal(
         *turn, archive, arguments.file, segment_bytes,

@@ -21,8 +21,8 @@ struct ReceivedSoFar {
 // the spool is acknowledged, so that the server's disk does not fill. What is acknowledged is always durable
 // in the spool too, or was archived and removed from it: so the stream can go on behind it without asking
 // what the repository has.
-// When `synchronous`, only the repository counts, and nobody waits for the spool: after a power cut that may
-// end before what was acknowledged, which the archive has.
+// When `synchronous`, only the repository counts, and an acknowledgement does not wait for the spool: after a
+// power cut that may end before what was acknowledged, which the archive has.
 class Acknowledgement {
   public:
     Acknowledgement(bool synchronous, Duration patience) : synchronous_(synchronous), patience_(patience) {}

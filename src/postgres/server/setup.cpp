@@ -199,11 +199,33 @@ class Setup {
                        "keep"});
             return;
         }
+        // The limit holds for all slots: one that keeps much already would lose it at the next checkpoint.
+        const std::uint64_t kept = most_kept_by_a_slot() >> 20;
+        if (kept > half / 2) {
+            report_.steps.push_back(
+                {slot_limit, SetupState::by_hand, "",
+                 fmt::format("a slot of this server keeps {} MiB already, and half of what is free "
+                             "at {} are {} MiB: see what that slot is for, then say how much slots "
+                             "may keep",
+                             kept, *place, half)});
+            return;
+        }
         set(slot_limit, half >= 2048 ? fmt::format("{}GB", half >> 10) : fmt::format("{}MB", half), false);
         report_.steps.back().remark =
             fmt::format("half of the {} MiB that are free at {}: when a receiver stays away for so long that "
                         "more would be kept, its slot loses log rather than the server its disk",
                         space.available >> 20, *place);
+    }
+
+    std::uint64_t most_kept_by_a_slot() {
+        return std::stoull(
+            connection_
+                .query_value(
+                    "SELECT greatest(coalesce(max(pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN "
+                    "pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, restart_lsn)), "
+                    "0), 0)::bigint FROM pg_replication_slots",
+                    {}, stop_)
+                .value_or("0"));
     }
 
     // Where the log lies, if the server is on this machine.
