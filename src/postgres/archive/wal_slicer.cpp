@@ -77,14 +77,9 @@ void WalSlicer::decode(ByteView bytes) {
 }
 
 void WalSlicer::finish_window() {
-    const bool again = rest_first_ && cut_ > window_;
-    if (again) {
-        if (std::optional<CutSlice> rest = flush()) take_(std::move(*rest));
-    }
     CutSlice slice = describe(*whole_, window_);
     slice.content = std::move(content_);
     content_ = Bytes();
-    slice.again = again;
     take_(std::move(slice));
     begin_window();
 }

@@ -19,8 +19,7 @@ struct CutSlice {
     LogRange range;
     Bytes content;
     WalDetails details;
-    Bytes summary;      // BlockChanges, encoded; empty when nothing was decoded
-    bool again = false; // all of it is in slices that were cut before
+    Bytes summary; // BlockChanges, encoded; empty when nothing was decoded
 };
 
 // What becomes of bytes that are no log: of a damaged segment they are kept, since they may be all there is;
@@ -40,9 +39,6 @@ class WalSlicer {
     // Bytes before `start`, as many whole segments as there are, to follow a record that crosses `start`. To
     // be called before feed, with the bytes of the segment before it; they are not archived.
     void lead_in(ByteView segment_before);
-    // Where pieces of a slice were cut, what is left of it when it becomes whole is cut too, before the
-    // whole: for who waits for it to be durable, which small pieces are sooner.
-    void cut_rest_first() { rest_first_ = true; }
     // Each slice that becomes whole goes to `take`: also what flush() has cut of it before, because one
     // object is read faster than many.
     void feed(ByteView bytes);
@@ -72,7 +68,6 @@ class WalSlicer {
     TakeSlice take_;
     std::unique_ptr<WalReader> reader_;
     bool leading_in_ = false;
-    bool rest_first_ = false;
     Lsn position_;
     Lsn window_; // start of the slice at hand
     Lsn cut_;    // what is before this was cut

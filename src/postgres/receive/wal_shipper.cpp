@@ -59,7 +59,7 @@ WalShipper::WalShipper(Repository& repository, const WalArchive& archive, WalSpo
       progress_(std::move(progress)),
       of_(header_of(spool)),
       log_(repository.context(), archive.id(), settings_.compression_level),
-      schedule_(settings_.flush_interval, now(), settings_.flushes) {
+      schedule_(settings_.flush_interval, now()) {
     so_far_.archived = std::max(archived, first_of(spool));
     const std::vector<SpoolRun> runs = spool.runs();
     if (so_far_.archived.timeline > runs.back().timeline) so_far_.archived = first_of(spool);
@@ -127,7 +127,7 @@ bool WalShipper::follow(Attempt& attempt, const std::stop_token& stop) {
     {
         const std::scoped_lock lock(mutex_);
         on_their_way_.clear();
-        schedule_ = FlushSchedule(settings_.flush_interval, now(), settings_.flushes);
+        schedule_ = FlushSchedule(settings_.flush_interval, now());
         attempt.begin = so_far_.archived;
     }
     if (!begin_run(attempt, attempt.begin, stop))
@@ -184,7 +184,6 @@ bool WalShipper::begin_run(Attempt& attempt, WalPosition at, const std::stop_tok
     attempt.slicer.emplace(WalSource{of_.version, of_.segment_bytes, of_.system_identifier, at.timeline},
                            begin,
                            [this, &attempt](CutSlice slice) { submit(attempt, std::move(slice), false); });
-    if (settings_.flushes > 1) attempt.slicer->cut_rest_first();
     lead_in(attempt, *run);
     attempt.known_end = {};
     for (const LogSliceId& slice : archive_.slices_of({at.timeline, begin, Lsn{UINT64_MAX}}, {.stop = stop}))
@@ -223,18 +222,16 @@ void WalShipper::submit(Attempt& attempt, CutSlice slice, bool flush) {
         attempt.cut = end.lsn;
         if (end <= attempt.begin) return;
     }
-    // What comes behind it does not wait for what is stored already.
-    if (!slice.again) {
+    {
         const std::scoped_lock lock(mutex_);
-        OnItsWay one{slice.range, end, slice.details.last_commit_end, slice.details.last_commit_us};
+        on_their_way_.push_back(
+            {slice.range, end, slice.details.last_commit_end, slice.details.last_commit_us, flush, false});
         if (flush) {
-            one.flushed = now();
-            schedule_.flushed(*one.flushed);
+            schedule_.flushed(now());
             hurry_ = false;
         } else if (!history) {
             schedule_.cut(now());
         }
-        on_their_way_.push_back(one);
     }
     if (const auto& broken = attempt.slicer->broken()) {
         alarms_.raise(undecodable, fmt::format("the log does not decode from {} on: {}", broken->at.str(),
@@ -280,7 +277,7 @@ void WalShipper::stored(const LogRange& range) {
         on_their_way_, [&](const OnItsWay& one) { return one.range == range && !one.stored; });
     if (found == on_their_way_.end()) return;
     found->stored = true;
-    if (found->flushed) schedule_.stored(*found->flushed, now());
+    if (found->flush) schedule_.stored(now());
     last_error_.clear();
     while (!on_their_way_.empty() && on_their_way_.front().stored) {
         const OnItsWay& first = on_their_way_.front();
@@ -311,7 +308,7 @@ void WalShipper::wait(const Attempt& attempt, const std::stop_token& stop) {
     Duration patience = longest_wait;
     const bool uncut = attempt.at.lsn > attempt.cut;
     if (!uncut) hurry_ = false;
-    if (uncut && !schedule_.full())
+    if (uncut && !schedule_.on_its_way())
         patience = std::clamp(schedule_.next() - now(), Duration(std::chrono::microseconds(100)), patience);
     changed_.wait_for(lock, stop, patience, [&] { return noticed_; });
 }

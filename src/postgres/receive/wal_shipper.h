@@ -22,9 +22,6 @@ struct ShipperSettings {
     int compression_level = 1;
     // What came since the last slice is stored this often at least, if the store is fast enough.
     Duration flush_interval = std::chrono::seconds(5);
-    // So many of these may be on their way at once. With more than one, whole slices are stored beside them,
-    // and nothing waits for those: for who waits for every piece.
-    unsigned flushes = 1;
     // Between attempts after the repository failed: doubled from the first to the last.
     Duration first_retry = std::chrono::seconds(1);
     Duration last_retry = std::chrono::seconds(30);
@@ -45,8 +42,9 @@ class WalShipper {
   public:
     // Begins at once, at `archived` or where the spool begins. `progress` is called, on any thread, when
     // something was stored. What is given must outlive it; the spool is not empty.
-    WalShipper(Repository& repository, const WalArchive& archive, WalSpool& spool, WalPosition archived,
-               ShipperSettings settings, Alarms& alarms, std::function<void()> progress = [] {});
+    WalShipper(
+        Repository& repository, const WalArchive& archive, WalSpool& spool, WalPosition archived,
+        ShipperSettings settings, Alarms& alarms, std::function<void()> progress = [] {});
     // Stops without finishing.
     ~WalShipper();
 
@@ -66,7 +64,7 @@ class WalShipper {
         WalPosition end; // what is archived when this and all before it are
         Lsn commit_end;
         std::int64_t commit_us = 0;
-        std::optional<Duration> flushed{}; // when, if it is one that did not wait for a whole slice
+        bool flush = false;
         bool stored = false;
     };
     struct Attempt; // of following the spool from where the archive ends

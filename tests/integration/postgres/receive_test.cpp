@@ -164,8 +164,6 @@ TEST_F(ReceiveFrom15, SynchronouslyACommitReturnsWhenTheRepositoryHasIt) {
     settings.synchronous = true;
     settings.repository_patience = 100ms;
     settings.shipping.flush_interval = {};
-    settings.shipping.flushes = 2;
-    settings.shipping.workers = 3;
     settings.server.application_name = "vault";
     RunningReceiver receiver = start();
     receiver.wait_for([](const auto& state) { return state.archived.lsn; });
@@ -212,8 +210,6 @@ TEST_F(ReceiveFrom15, SynchronouslyWhatTheSpoolLosesInAPowerCutIsInTheArchive) {
     connect_to(server);
     settings.synchronous = true;
     settings.shipping.flush_interval = {};
-    settings.shipping.flushes = 2;
-    settings.shipping.workers = 3;
     ReceiveState before;
     {
         RunningReceiver receiver = start();

@@ -105,40 +105,19 @@ TEST(FlushSchedule, WaitsForTheIntervalAndForTheStore) {
     EXPECT_TRUE(schedule.due(5s, false));
     schedule.flushed(5s);
     EXPECT_FALSE(schedule.due(11s, true)) << "one at a time";
-    schedule.stored(5s, 6s);
+    schedule.stored(6s);
     EXPECT_TRUE(schedule.due(10s, false));
     // A whole slice was cut on the way: what is behind it is new.
     schedule.cut(8s);
     EXPECT_FALSE(schedule.due(12s, false));
     // A store that takes long is asked less often.
     schedule.flushed(13s);
-    schedule.stored(13s, 33s);
+    schedule.stored(33s);
     EXPECT_FALSE(schedule.due(32s, false));
     EXPECT_TRUE(schedule.due(33s, false));
     schedule.flushed(33s);
-    schedule.stored(33s, 34s);
+    schedule.stored(34s);
     EXPECT_EQ(schedule.next(), 38s);
-}
-
-TEST(FlushSchedule, SpreadsThoseThatMayBeOnTheirWayTogether) {
-    FlushSchedule schedule(0s, 0s, 2);
-    EXPECT_TRUE(schedule.due(0s, false));
-    schedule.flushed(0s);
-    EXPECT_TRUE(schedule.due(0s, false)) << "nothing is known of the store yet";
-    schedule.flushed(1s);
-    EXPECT_TRUE(schedule.full());
-    EXPECT_FALSE(schedule.due(5s, true));
-    schedule.stored(0s, 6s);
-    EXPECT_EQ(schedule.next(), 4s);
-    EXPECT_TRUE(schedule.due(6s, false));
-    schedule.flushed(6s);
-    EXPECT_FALSE(schedule.due(9s, false)) << "full";
-    // The second came back first.
-    schedule.stored(6s, 10s);
-    EXPECT_FALSE(schedule.due(7s, false));
-    EXPECT_TRUE(schedule.due(8s, false));
-    schedule.stored(1s, 11s);
-    EXPECT_FALSE(schedule.full());
 }
 
 TEST(PlaceInHistory, FollowsTheServerWhereItsTimelinesLead) {

@@ -209,35 +209,5 @@ TEST(WalDetails, AreReadBackAndRubbishIsRefused) {
     EXPECT_ANY_THROW(decode_wal_details(longer, "x"));
 }
 
-TEST_F(WalSlicerTest, WhatIsLeftOfAWindowIsCutFirstIfAskedFor) {
-    const MadeLog log(begin, 3);
-    WalSlicer slicer = make();
-    slicer.cut_rest_first();
-    std::vector<CutSlice> pieces;
-    slicer.feed(log.segment(0).first(small_segment_bytes / 2));
-    pieces.push_back(slicer.flush().value());
-    slicer.feed(log.segment(0).subspan(small_segment_bytes / 2));
-    ASSERT_THAT(slices, SizeIs(2));
-    pieces.push_back(slices[0]);
-    EXPECT_FALSE(pieces[1].again);
-    EXPECT_EQ(pieces[1].range.begin, pieces[0].range.end);
-    EXPECT_TRUE(std::ranges::equal(pieces[1].content, log.segment(0).subspan(small_segment_bytes / 2)));
-    EXPECT_TRUE(slices[1].again);
-    EXPECT_TRUE(std::ranges::equal(slices[1].content, log.segment(0)));
-    // Cut to its end already, and not cut at all.
-    slicer.feed(log.segment(1).first(small_segment_bytes - 1));
-    pieces.push_back(slicer.flush().value());
-    slicer.feed(log.segment(1).last(1));
-    slicer.feed(log.segment(2));
-    ASSERT_THAT(slices, SizeIs(5));
-    EXPECT_EQ(slices[2].content.size(), 1U);
-    EXPECT_TRUE(slices[3].again);
-    EXPECT_FALSE(slices[4].again);
-    pieces.push_back(slices[2]);
-    pieces.push_back(slices[4]);
-    expect_whole(pieces, log);
-    expect_whole({slices[1], slices[3], slices[4]}, log);
-}
-
 } // namespace
 } // namespace holdfast::postgres
