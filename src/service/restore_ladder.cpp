@@ -116,8 +116,9 @@ class Ladder {
     // Of the newest stretch of log that a snapshot leads into, when the end of all log was asked for.
     std::optional<postgres::Lsn> end_before_a_gap() const {
         if (!std::holds_alternative<postgres::RecoverToEnd>(what_.request.target)) return std::nullopt;
-        const postgres::RecoveryWindow window = recovery_window(postgres::load_recovery_source(
-            repository_, what_.source, what_.request.snapshot, {.stop = stop_}));
+        const postgres::RecoverySource source = postgres::load_recovery_source(
+            repository_, what_.source, what_.request.snapshot, {.stop = stop_});
+        const postgres::RecoveryWindow window = recovery_window(source, what_.request.branches);
         if (window.ranges.empty()) return std::nullopt;
         const postgres::TimelineId newest = window.ranges.front().timeline;
         const auto behind =

@@ -44,8 +44,12 @@ Secret domain_key_of(const Repository& repository, const Snapshot& snapshot) {
     }
 }
 
-// Whether the archive has more than the log that is to be followed: of another server, or damaged.
-bool must_choose(const RecoveryPlan& plan) { return !plan.forks.empty() || !plan.aside.empty(); }
+// Whether the archive has more than the log that is to be followed, of another server or damaged, so that the
+// server is told which slices it may have. A standby is to go on behind the plan's end, and is bound by it
+// only where that is the log of one of several servers.
+bool must_choose(const PostgresRestore& what, const RecoveryPlan& plan) {
+    return !plan.forks.empty() || (!what.standby && !plan.aside.empty());
+}
 
 // The log ends where the plan does. What was looked at is what is replayed: log that is archived later may
 // make a tablespace where the original has it. And a server that reads ahead (from 15 on) does not come to a
@@ -55,9 +59,9 @@ std::vector<std::string> fetch_command_of(const PostgresRestore& what, const Rec
                                           const postgres::ReplayedTablespaces& replayed) {
     std::vector<std::string> words = what.fetch_command;
     words.insert(words.end(), {"--archive", plan.snapshot.log->archive.hex()});
-    // A standby goes on behind it, but where the archive goes on with the log of more than one server.
-    if (!what.standby || must_choose(plan)) words.insert(words.end(), {"--until", plan.log.end.str()});
-    if (must_choose(plan)) words.insert(words.end(), {"--slices", postgres::log_slices_path(what.target)});
+    if (!what.standby || must_choose(what, plan)) words.insert(words.end(), {"--until", plan.log.end.str()});
+    if (must_choose(what, plan))
+        words.insert(words.end(), {"--slices", postgres::log_slices_path(what.target)});
     if (!replayed.replacements.empty())
         words.insert(words.end(), {"--replace", postgres::log_changes_path(what.target)});
     return words;
@@ -65,8 +69,9 @@ std::vector<std::string> fetch_command_of(const PostgresRestore& what, const Rec
 
 // What a recovery may fetch, where there are logs of several servers: what its plan has, and what is the
 // same.
-std::vector<LogSliceId> slices_to_fetch(const postgres::RecoverySource& source, const RecoveryPlan& plan) {
-    if (!must_choose(plan)) return {};
+std::vector<LogSliceId> slices_to_fetch(const PostgresRestore& what, const postgres::RecoverySource& source,
+                                        const RecoveryPlan& plan) {
+    if (!must_choose(what, plan)) return {};
     std::set<LogRange> ranges;
     for (const PathStep& step : plan.log.steps) ranges.insert(step.slice.range);
     std::vector<LogSliceId> slices;
@@ -222,11 +227,16 @@ PostgresRestoreResult restore_postgres(Repository& repository, const PostgresRes
     settings.tablespaces = wanted;
     settings.replayed = made;
     settings.databases = databases;
-    settings.log_slices = slices_to_fetch(source, result.plan);
+    settings.log_slices = slices_to_fetch(what, source, result.plan);
     settings.recovery = recovery_of(what, result.plan, made);
     const LogReader reader(repository.context());
     ProvenPaths proven(reader);
     settings.is_archived = [&](const postgres::WalRange& range) {
+        // What lies behind a fork may be the log of another server than the archive has of that name.
+        const auto parted = [&](const postgres::LogFork& fork) {
+            return fork.timeline == range.timeline && fork.at < range.end;
+        };
+        if (std::ranges::any_of(result.plan.forks, parted)) return false;
         const std::vector<PathStep> path =
             proven.find(source.slices, {range.timeline, range.begin.value, range.end.value}, {.stop = stop});
         return !path.empty() && path.back().end == range.end.value;

@@ -128,14 +128,38 @@ class Way {
         // A wrong refusal would lose what is there: the bytes have the last word.
         if (found.empty())
             return those([&](LogVersion& next) { return follows_by_content(source_, before, next); });
-        if (found.size() == 1 || !stretches_[k - 1].has_rivals()) return found;
-        Choice of_one_run;
+        if (!stretches_[k - 1].has_rivals()) return found;
+        Choice of_one_run, own;
         std::ranges::copy_if(found, std::back_inserter(of_one_run),
                              [&](std::size_t j) { return share_a_run(before, versions[j]); });
         if (!of_one_run.empty()) return of_one_run;
-        return those([&](LogVersion& next) {
-            return may_follow(before, next) && follows_by_content(source_, before, next);
-        });
+        std::ranges::copy_if(found, std::back_inserter(own),
+                             [&](std::size_t j) { return follows_on_this_alone(k, i, j); });
+        return own;
+    }
+
+    // Copies that write records of the same lengths have the same claims: then the record that lies on both
+    // sides tells, which has the right checksum on one of them; and where none does, nobody can tell but who
+    // chooses.
+    bool follows_on_this_alone(std::size_t k, std::size_t i, std::size_t j) {
+        std::vector<LogVersion>& rivals = stretches_[k - 1].versions;
+        LogVersion& next = stretches_[k].versions[j];
+        std::vector<std::size_t> others;
+        for (std::size_t other = 0; other < rivals.size(); ++other)
+            if (other != i && may_follow(rivals[other], next)) others.push_back(other);
+        if (others.empty()) return true;
+        if (std::ranges::any_of(others, [&](std::size_t other) { return share_a_run(rivals[other], next); }))
+            return false;
+        if (!follows_by_content(source_, rivals[i], next)) return false;
+        if (std::ranges::none_of(
+                others, [&](std::size_t other) { return follows_by_content(source_, rivals[other], next); }))
+            return true;
+        if (std::ranges::any_of(next.slices, [&](const LogSliceId& slice) {
+                return std::ranges::find(chosen_, branch_name(slice)) != chosen_.end();
+            }))
+            return true;
+        undecided_ = k;
+        return false;
     }
 
     // --- What must be on the way ---------------------------------------------------------------------------
@@ -232,6 +256,18 @@ class Way {
             if (stretches_[k].has_rivals()) pass(k, verdict);
         }
         if (reached_ + 1 == groups_.size()) return;
+        if (undecided_ == reached_ + 1) {
+            verdict.stop =
+                LogStop{stretches_[reached_].versions[valid_[reached_].front()].end,
+                        fmt::format("what is stored of timeline {} from {} on follows on the logs of several "
+                                    "servers alike, and of which of them it is cannot be told; if it is of "
+                                    "the one that is used, say --branch {} too",
+                                    section_.timeline, stretches_[reached_ + 1].begin.str(),
+                                    branch_name(stretches_[reached_ + 1].versions.front().slices.front())),
+                        {},
+                        {}};
+            return;
+        }
         if (stretches_[reached_].has_rivals()) {
             // The branch ends, and another goes on.
             for (std::size_t k = reached_ + 1; k < groups_.size(); ++k)
@@ -341,6 +377,7 @@ class Way {
     std::vector<std::vector<Choice>> follows_; // by stretch and version of the one before
     std::size_t reached_ = 0;                  // the last stretch that something valid leads to
     std::optional<std::size_t> pinned_;        // the last one that must be on the way
+    std::optional<std::size_t> undecided_;     // one that may be of several of those before it
     bool off_choice_ = false;
 };
 

@@ -257,6 +257,47 @@ TEST_F(LogBranchesTest, ABranchThatEndsDoesNotGoOnWithTheOther) {
     expect_log_of(b, plan(RecoverToEnd{}, {second}));
 }
 
+// Kinds that are 2000 apart write records of the same lengths: what they say of themselves is the same.
+TEST_F(LogBranchesTest, EqualLengthsAreToldApartByTheRecordThatCrosses) {
+    Server one = common, other = common;
+    one.write_until(segment(5) + 100'000, 2);
+    other.write_until(segment(5) + 100'000, 2002);
+    ASSERT_EQ(one.position(), other.position());
+    store(one, 0, 1);
+    const std::string first = store(one, 1, 2), second = store(other, 1, 2);
+    store(other, 2, 4); // that of the first one is lost
+    early_snapshot();
+    const RecoveryPlan of_one = plan(RecoverToEnd{}, {first});
+    EXPECT_EQ(of_one.log.end, segment(2));
+    expect_log_of(one, of_one);
+    const RecoveryPlan of_other = plan(RecoverToEnd{}, {second});
+    EXPECT_EQ(of_other.log.end, segment(4));
+    expect_log_of(other, of_other);
+}
+
+// Idle copies that switch segments at the same place: nothing lies on both sides of the boundary.
+TEST_F(LogBranchesTest, WhatFollowsOnBothAlikeIsUsedWhenItIsChosen) {
+    Server one = common, other = common;
+    one.write_until(segment(1) + 600'000, 2);
+    other.write_until(segment(1) + 600'000, 2002);
+    one.writer.add_switch();
+    other.writer.add_switch();
+    ASSERT_EQ(one.position(), segment(2));
+    one.write_until(segment(4), 2);
+    other.write_until(segment(4), 2002);
+    store(one, 0, 1);
+    const std::string first = store(one, 1, 2), second = store(other, 1, 2);
+    const std::string behind = store(other, 2, 3);
+    early_snapshot();
+    expect_error(ErrorCode::not_found, [&] { plan(RecoverToEnd{}, {first}); }, "cannot be told");
+    expect_error(ErrorCode::not_found, [&] { plan(RecoverToEnd{}, {second}); }, "--branch " + behind);
+    const RecoveryPlan of_other = plan(RecoverToEnd{}, {second, behind});
+    EXPECT_EQ(of_other.log.end, segment(3));
+    expect_log_of(other, of_other);
+    // Up to there nobody need choose more.
+    EXPECT_EQ(plan(RecoverToLsn{segment(1) + 500'000}, {first}).log.end, segment(2));
+}
+
 TEST_F(LogBranchesTest, LogThatDoesNotFollowIsNotUsedThoughNothingLiesBesideIt) {
     store(a, 0, 3);
     store(b, 3, 5);
