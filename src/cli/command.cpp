@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file_descriptor.h"
 #include "cli/configuration.h"
+#include "cli/signals.h"
 #include "cli/terminal.h"
 #include "documents/entry_name.h"
 #include "repository/node/entry.h"
@@ -35,10 +36,10 @@ std::string trimmed_file(const std::string& path) {
 } // namespace
 
 CommandContext::CommandContext(const GlobalOptions& options, const Configuration& configuration,
-                               std::stop_token stop)
+                               StopOnSignal& signals)
     : options_(options),
       configuration_(configuration),
-      stop_(std::move(stop)),
+      signals_(signals),
       logger_(std::make_unique<StandardErrorLogger>(options.verbose ? LogLevel::debug
                                                     : options.quiet ? LogLevel::error
                                                                     : LogLevel::warning,
@@ -46,6 +47,14 @@ CommandContext::CommandContext(const GlobalOptions& options, const Configuration
                                                                                  : LogFormat::text)) {}
 
 CommandContext::~CommandContext() = default;
+
+std::stop_token CommandContext::stop() const { return signals_.stop_token(); }
+
+ProgressStyle CommandContext::progress_style() const {
+    if (options_.progress == "json") return ProgressStyle::json;
+    const bool none = options_.quiet || options_.progress == "none";
+    return none ? ProgressStyle::none : ProgressStyle::people;
+}
 
 RepositoryAccess CommandContext::access(const std::string& url, bool new_passphrase) {
     RepositoryAccess access;
@@ -87,7 +96,7 @@ RepositoryAccess CommandContext::access(const std::string& url, bool new_passphr
     } else if (!configuration_.passphrase_file.empty()) {
         access.passphrase = Secret::copy_of(as_bytes(trimmed_file(configuration_.passphrase_file)));
     } else {
-        access.passphrase = ask_passphrase(new_passphrase, stop_);
+        access.passphrase = ask_passphrase(new_passphrase, stop());
     }
     return access;
 }
