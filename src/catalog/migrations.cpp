@@ -1,6 +1,7 @@
 #include "catalog/migrations.h"
 
 #include "base/error.h"
+#include "catalog/watch_tables.h"
 
 #include <array>
 
@@ -14,8 +15,9 @@ namespace {
 constexpr std::int64_t migration_lock = 0x686f'6c64'0001;
 
 // Each is applied once, in order, and never changed: what is to be different is another step.
-constexpr std::array<const char*, 1> steps{// Work: what is asked for, what is under way, what came of it.
-                                           R"(
+constexpr std::array<const char*, 2> steps{
+    // Work: what is asked for, what is under way, what came of it.
+    R"(
 CREATE TABLE operations (
     id TEXT PRIMARY KEY,
     kind TEXT NOT NULL,
@@ -71,7 +73,9 @@ CREATE TABLE tokens (
     expires BIGINT,
     revoked BIGINT
 );
-)"};
+)",
+    // Watching: alerts, notices, and what is remembered of measurements.
+    watch_tables};
 
 } // namespace
 
