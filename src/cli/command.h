@@ -108,6 +108,7 @@ void add_instances(CLI::App& app, RunCommand& run);
 void add_doctor(CLI::App& app, RunCommand& run);
 void add_serve(CLI::App& app, RunCommand& run);
 void add_setup(CLI::App& app, RunCommand& run);
+void add_status(CLI::App& app, RunCommand& run);
 void add_version(CLI::App& app, RunCommand& run);
 
 // What --version prints.
