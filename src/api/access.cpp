@@ -110,7 +110,7 @@ std::expected<Identity, Problem> Access::identify(const Request& request) {
 std::expected<void, Problem> Access::permit(const Identity& identity, Permission permission) {
     if (allows(identity.token.roles, permission)) return {};
     std::string names;
-    for (const Role role : roles_with(permission))
+    for (const TokenRole role : roles_with(permission))
         names += fmt::format("{}{}", names.empty() ? "" : ", ", to_string(role));
     Problem problem = problem_of(403, fmt::format("the token \"{}\" does not have the permission \"{}\"",
                                                   identity.token.name, to_string(permission)));

@@ -60,6 +60,15 @@ std::string etag_of(std::string_view text) {
     return fmt::format("\"{}\"", sha256_hex(as_bytes(text)).substr(0, 32));
 }
 
+std::int64_t Page::after_number() const {
+    if (after.empty()) return 0;
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(after.data(), after.data() + after.size(), value);
+    if (error != std::errc() || end != after.data() + after.size() || value < 0 || value == INT64_MAX)
+        throw refusal("cursor", "is none that this server gave");
+    return value;
+}
+
 Form Call::form() const {
     return Form::parse(request_.body.empty() ? std::string_view("{}") : std::string_view(request_.body), "");
 }

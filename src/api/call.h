@@ -29,6 +29,9 @@ struct CallServices {
 struct Page {
     std::string after; // what the cursor holds; empty at the beginning
     std::size_t limit = 100;
+
+    // What the cursor holds, as a number; 0 at the beginning. Throws Error(usage).
+    std::int64_t after_number() const;
 };
 
 // Used by the one thread that answers.
