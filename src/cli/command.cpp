@@ -164,38 +164,4 @@ std::string file_time_text(const FileTime& time) {
 
 std::string short_id(const std::string& hex) { return hex.substr(0, 8); }
 
-nlohmann::json to_json(const Snapshot& snapshot) {
-    nlohmann::json paths = nlohmann::json::array();
-    for (const std::string& path : snapshot.paths) paths.push_back(printable(path));
-    const SnapshotTotals& totals = snapshot.totals;
-    return {
-        {"id", snapshot.id.hex()},
-        {"source", snapshot.source},
-        {"kind", snapshot.kind},
-        {"sequence", snapshot.sequence},
-        {"parent", snapshot.parent ? nlohmann::json(snapshot.parent->hex()) : nlohmann::json()},
-        {"host", snapshot.host},
-        {"domain", snapshot.domain},
-        {"paths", paths},
-        {"time", to_rfc3339(snapshot.time)},
-        {"end", to_rfc3339(snapshot.end)},
-        {"duration_seconds", std::chrono::duration<double>(snapshot.end - snapshot.time).count()},
-        {"tags", snapshot.tags},
-        {"state", to_string(snapshot.state)},
-        {"size_bytes", totals.bytes},
-        {"added_bytes", totals.stored_bytes},
-        {"files", totals.files},
-        {"directories", totals.directories},
-        {"others", totals.others},
-        {"read_bytes", totals.read_bytes},
-        {"new_bytes", totals.new_bytes},
-        {"unchanged_files", totals.unchanged_files},
-        {"changed_files", totals.changed_files},
-        {"new_files", totals.new_files},
-        {"failed", totals.failed},
-        {"compression", snapshot.compression},
-        {"program", snapshot.program},
-    };
-}
-
 } // namespace holdfast

@@ -122,7 +122,5 @@ std::string local_time(Timestamp time);
 std::string file_time_text(const struct FileTime& time);
 // The first eight digits of an id.
 std::string short_id(const std::string& hex);
-// A snapshot as JSON.
-nlohmann::json to_json(const struct Snapshot& snapshot);
 
 } // namespace holdfast

@@ -31,19 +31,20 @@ std::optional<Timestamp> known_before(const std::optional<NewestSnapshots>& newe
 } // namespace
 
 std::vector<PlannedOperation> planned_operations(const std::vector<Policy>& policies,
-                                                 const std::map<std::string, std::string>& sources,
+                                                 const std::vector<MeasuredSource>& sources,
                                                  const ServerSettings& settings,
                                                  const std::optional<NewestSnapshots>& newest,
                                                  Timestamp now) {
     std::vector<PlannedOperation> planned;
-    for (const auto& [source, kind] : sources) {
+    for (const MeasuredSource& declared : sources) {
+        const std::string& source = declared.name;
         const Policy* policy = policy_for(policies, source);
         if (policy == nullptr) continue;
         for (const BackupPlan& plan : policy->backups) {
             planned.push_back({.kind = "backup",
                                .source = source,
                                .plan = fmt::format("{}/{}", policy->name, plan.name),
-                               .request = backup_request(plan, kind),
+                               .request = backup_request(plan, declared.kind),
                                .schedule = policy->schedule_of(plan, source),
                                .catch_up = plan.catch_up,
                                .known_before = known_before(newest, source)});

@@ -1,10 +1,12 @@
 #include "server/server.h"
 
 #include "base/error.h"
-#include "base/file_descriptor.h"
+#include "server/prepare_operation.h"
+#include "server/repository_routes.h"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
-#include <filesystem>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -17,7 +19,11 @@ namespace holdfast {
 namespace {
 
 constexpr Duration between_rounds = std::chrono::seconds(1);
-constexpr Duration ask_again = std::chrono::minutes(1);
+constexpr Duration between_looks = std::chrono::minutes(1);
+// Of the time, a look at the repository takes one part in so many at most.
+constexpr int look_share = 10;
+// For what is being answered when the server ends.
+constexpr Duration answers_grace = std::chrono::seconds(5);
 constexpr Duration clean_again = std::chrono::hours(1);
 // How long what has ended is remembered; the audit trail is for longer.
 constexpr Duration remembered = std::chrono::days(400);
@@ -39,6 +45,26 @@ FileDescriptor lock_state(const std::string& directory) {
     if (errno != EWOULDBLOCK) throw system_error(errno, path);
     throw Error(ErrorCode::usage, fmt::format("another server has the state directory {}", directory),
                 "end it, or name another state_directory below [server]");
+}
+
+api::ApiSettings api_settings(const ServerSettings& settings) {
+    api::ApiSettings api;
+    api.http.listen = settings.listen;
+    api.state_directory = settings.state_directory;
+    api.certificate_file = settings.certificate;
+    api.key_file = settings.key;
+    api.certificate_names = settings.names;
+    for (const auto& [action, protection] : settings.protection)
+        api.protection[action] = api::protection_of(protection);
+    return api;
+}
+
+// Snapshots are listed newest first.
+NewestSnapshots newest_of(const RepositoryView& view) {
+    NewestSnapshots newest;
+    for (const AnnotatedSnapshot& one : view.measurements.snapshots)
+        newest.try_emplace(one.snapshot.source, one.snapshot.time);
+    return newest;
 }
 
 struct Forgotten {
@@ -71,19 +97,43 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
       catalog_(environment_.settings.catalog_url(), logger),
       operations_(catalog_, clock, random),
       audit_(catalog_, clock),
+      observer_(environment_.open_repository, clock),
       plans_(operations_, clock, logger),
       executor_({.words = environment_.program, .world = [this] { return world(); }}),
       runner_(operations_, executor_, clock, random, logger,
               {.owner = owner_name(random),
                .limits = {.at_once = environment_.settings.at_once},
-               .on_end = [this](const Operation& operation, const ExecutionOutcome& outcome) {
-                   after(operation, outcome);
-               }}) {}
+               .on_end = [this](const Operation& operation,
+                                const ExecutionOutcome& outcome) { after(operation, outcome); }}),
+      api_(api_settings(environment_.settings),
+           {.catalog = catalog_,
+            .clock = clock,
+            .random = random,
+            .logger = logger,
+            .prepare =
+                [this](const api::OperationAsked& asked) {
+                    return prepare_operation(asked, world(), clock_.now());
+                },
+            .ready = {{.name = "repository", .missing = [this]() -> std::optional<std::string> {
+                           return observer_.view() ? std::nullopt
+                                                   : std::optional<std::string>("not looked at yet");
+                       }}}}) {
+    add_repository_routes(api_.router(), observer_);
+    add_backup_listing_routes(api_.router(), observer_);
+}
 
 Server::~Server() = default;
 
-void Server::run(const std::stop_token& stop) {
+std::optional<std::string> Server::first_token() {
+    const auto issued = api_.first_token();
+    return issued ? std::optional(issued->secret) : std::nullopt;
+}
+
+void Server::run(const std::function<void(std::uint16_t port)>& ready, const std::stop_token& stop) {
+    api_.start();
+    ready(api_.port());
     const std::jthread carrying_out([&] { runner_.run(stop); });
+    const std::jthread observing([&] { observe(stop); });
     bool failing = false;
     while (!stop.stop_requested()) {
         try {
@@ -96,11 +146,17 @@ void Server::run(const std::stop_token& stop) {
         }
         clock_.sleep_for(between_rounds, stop);
     }
+    api_.stop(answers_grace);
 }
 
 void Server::round() {
     if (environment_.wants_reload()) declare_again();
-    ask_repository();
+    if (!newest_) {
+        if (const auto view = observer_.view()) {
+            newest_ = newest_of(*view);
+            replan_ = true;
+        }
+    }
     if (replan_) plan_anew();
     if (plans_.round().asked_for > 0) runner_.wake();
     clean_up();
@@ -113,51 +169,79 @@ void Server::declare_again() {
                            clock_.now());
         const std::scoped_lock lock(mutex_);
         environment_.declaration = std::move(declaration);
-        replan_ = true;
+        replan_ = look_again_ = true;
+        changed_.notify_all();
         logger_.info("configuration read again");
     } catch (const Error& error) {
         logger_.error("configuration not read again; what was read before stays",
                       {{"reason", error.message()}});
     }
-}
-
-// Until it has answered once; then the catalog knows.
-void Server::ask_repository() {
-    if (newest_ || (asked_ && clock_.steady() - asked_repository_ < ask_again)) return;
-    asked_ = true;
-    asked_repository_ = clock_.steady();
     try {
-        newest_ = environment_.newest_snapshots();
-        replan_ = true;
+        api_.reload_certificate();
     } catch (const Error& error) {
-        logger_.error("the repository cannot be asked for its snapshots", {{"reason", error.message()}});
+        logger_.error("certificate not read again; the one before stays", {{"reason", error.message()}});
     }
 }
 
 void Server::plan_anew() {
-    const std::scoped_lock lock(mutex_);
-    const ServerDeclaration& declared = environment_.declaration;
+    const ServerDeclaration declared = declaration();
     plans_.plan(planned_operations(declared.policies, declared.sources, environment_.settings, newest_,
                                    clock_.now()));
     replan_ = false;
 }
 
 void Server::clean_up() {
-    if (cleaned_ && clock_.steady() - cleaned_up_ < clean_again) return;
-    cleaned_ = true;
+    if (cleaned_up_ && clock_.steady() - *cleaned_up_ < clean_again) return;
     cleaned_up_ = clock_.steady();
     operations_.remove_ended_before(clock_.now() - remembered);
 }
 
-OperationWorld Server::world() const {
+// Each minute, when an operation has ended, and less often where a look takes long.
+void Server::observe(const std::stop_token& stop) {
+    bool failing = false;
+    while (!stop.stop_requested()) {
+        const Duration begun = clock_.steady();
+        try {
+            look(stop);
+            failing = false;
+        } catch (const Error& error) {
+            if (error.code() == ErrorCode::cancelled) return;
+            if (!failing) logger_.error("the repository cannot be looked at", {{"reason", error.message()}});
+            failing = true;
+        }
+        const Duration took = clock_.steady() - begun;
+        std::unique_lock lock(mutex_);
+        changed_.wait_for(lock, stop, std::max(Duration(between_looks), took * look_share),
+                          [&] { return look_again_; });
+        look_again_ = false;
+    }
+}
+
+void Server::look(const std::stop_token& stop) {
+    const ServerDeclaration declared = declaration();
+    observer_.look(declared.policies,
+                   {.sources = declared.sources, .repository_url = environment_.repository_url}, stop);
+}
+
+ServerDeclaration Server::declaration() const {
     const std::scoped_lock lock(mutex_);
-    return {.sources = environment_.declaration.sources,
-            .restore_directory = environment_.settings.restore_directory};
+    return environment_.declaration;
+}
+
+OperationWorld Server::world() const {
+    OperationWorld world{.sources = {}, .restore_directory = environment_.settings.restore_directory};
+    for (const MeasuredSource& source : declaration().sources) world.sources[source.name] = source.kind;
+    return world;
 }
 
 // What follows from the end of an operation. A server that is lost before this leaves data behind that is
 // needed by nothing until the next retention run forgets something.
 void Server::after(const Operation& operation, const ExecutionOutcome& outcome) {
+    {
+        const std::scoped_lock lock(mutex_);
+        look_again_ = true;
+        changed_.notify_all();
+    }
     if (operation.kind != "retention") return;
     try {
         const std::vector<Forgotten> forgotten = forgotten_by(outcome);

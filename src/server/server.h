@@ -1,6 +1,8 @@
-// The server: it asks for what policies plan, carries operations out, and enforces retention, by itself.
+// The server: it asks for what policies plan, carries operations out, enforces retention, and answers the
+// API.
 #pragma once
 
+#include "api/api_server.h"
 #include "base/file_descriptor.h"
 #include "base/log.h"
 #include "catalog/audit.h"
@@ -10,6 +12,7 @@
 #include "execution/plan_runner.h"
 #include "execution/program_executor.h"
 #include "server/planned_operations.h"
+#include "server/repository_view.h"
 
 #include <functional>
 #include <map>
@@ -23,7 +26,7 @@ namespace holdfast {
 // What is declared, and may be declared anew while the server runs.
 struct ServerDeclaration {
     std::vector<Policy> policies;
-    std::map<std::string, std::string> sources; // the kind of each
+    std::vector<MeasuredSource> sources;
 };
 
 struct ServerEnvironment {
@@ -34,28 +37,36 @@ struct ServerEnvironment {
     std::function<bool()> wants_reload;
     // Reads it. Throws Error(usage), and everything stays as it is.
     std::function<ServerDeclaration()> declare_again;
-    // Asks the repository. Throws what opening and listing it throw.
-    std::function<NewestSnapshots()> newest_snapshots;
+    std::function<OpenRepository()> open_repository;
+    std::string repository_url; // without secrets
 };
 
 // Clock, random and logger must outlive it.
 class Server {
   public:
     // Makes the state directory and opens the catalog. Throws Error(usage) when another server has the state
-    // directory, and what opening the catalog throws.
+    // directory, and what opening the catalog and making the certificate throw.
     Server(ServerEnvironment environment, Clock& clock, Random& random, Logger& logger);
     ~Server();
 
-    // Works until `stop`; what is under way is then put back, for whoever comes next.
-    void run(const std::stop_token& stop);
+    // The administrator's token, when the catalog has had none before: to be shown once.
+    std::optional<std::string> first_token();
+    // SHA-256 of the certificate, hexadecimal.
+    std::string fingerprint() const { return api_.fingerprint(); }
+
+    // Listens, calls `ready` with the port, and works until `stop`; what is under way is then put back, for
+    // whoever comes next. Throws Error(usage) or Error(unavailable) when it cannot listen.
+    void run(const std::function<void(std::uint16_t port)>& ready, const std::stop_token& stop);
 
   private:
     void round();
     void plan_anew();
-    void ask_repository();
     void declare_again();
     void clean_up();
+    void observe(const std::stop_token& stop);
+    void look(const std::stop_token& stop);
     void after(const Operation& operation, const ExecutionOutcome& outcome);
+    ServerDeclaration declaration() const;
     OperationWorld world() const;
 
     ServerEnvironment environment_;
@@ -65,14 +76,17 @@ class Server {
     Catalog catalog_;
     Operations operations_;
     Audit audit_;
+    RepositoryObserver observer_;
     PlanRunner plans_;
     ProgramExecutor executor_;
     OperationRunner runner_;
-    mutable std::mutex mutex_; // of the declaration
+    api::ApiServer api_;
+    mutable std::mutex mutex_; // of the declaration, and of what wakes the observer
+    std::condition_variable_any changed_;
+    bool look_again_ = false;
     std::optional<NewestSnapshots> newest_;
     bool replan_ = true;
-    Duration asked_repository_{}, cleaned_up_{};
-    bool asked_ = false, cleaned_ = false;
+    std::optional<Duration> cleaned_up_;
 };
 
 } // namespace holdfast

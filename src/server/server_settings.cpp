@@ -1,13 +1,22 @@
 #include "server/server_settings.h"
 
+#include "api/router.h"
 #include "base/error.h"
 #include "base/form.h"
 #include "policy/cron_expression.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace holdfast {
 
 namespace {
 
+constexpr std::array<std::string_view, 4> protected_actions{"backups.delete", "retention.shorten",
+                                                            "holds.release", "tokens.administer"};
 constexpr std::uint64_t most_at_once = 256;
 constexpr std::string_view in_state_directory = "sqlite";
 
@@ -43,6 +52,19 @@ ServerSettings parse_server_settings(std::string_view json, const std::string& d
         form.at("retention", [&] { CronExpression::parse(settings.retention); });
     settings.at_once =
         static_cast<std::uint32_t>(form.number("at_once", 1, most_at_once).value_or(settings.at_once));
+    settings.certificate = absolute_path(form, "certificate");
+    settings.key = absolute_path(form, "key");
+    if (settings.certificate.empty() != settings.key.empty())
+        form.fail(settings.key.empty() ? "key" : "certificate",
+                  "is missing: a certificate and its key go together");
+    settings.names = form.texts("names");
+    settings.protection = form.text_map("protection");
+    for (const auto& [action, protection] : settings.protection) {
+        if (std::ranges::find(protected_actions, action) == protected_actions.end())
+            form.fail("protection", fmt::format("there is no action '{}'", action),
+                      fmt::format("there are {}", fmt::join(protected_actions, ", ")));
+        form.at("protection", [&] { api::protection_of(protection); });
+    }
     form.expect_no_more();
     return settings;
 }

@@ -37,9 +37,7 @@ std::optional<VerificationFacts> last_verification(const SourceSnapshots& source
         for (const Statement& statement : one.standing.verifications) {
             if (last && last->time >= statement.time) continue;
             const std::string result = statement.value.value_or("");
-            last = VerificationFacts{.time = statement.time,
-                                     .good = result != "damaged",
-                                     .problem = result};
+            last = VerificationFacts{.time = statement.time, .good = result != "damaged", .problem = result};
         }
     }
     return last;
@@ -56,7 +54,7 @@ class Measuring {
           now_(repository.clock().now()) {}
 
     Measurements measure() {
-        const RetentionView view = view_retention(repository_, policies_, std::nullopt);
+        RetentionView view = view_retention(repository_, policies_, std::nullopt);
         std::map<std::string, SourceMeasurement> sources;
         for (const MeasuredSource& source : settings_.sources) {
             SourceFacts& facts = sources[source.name].facts;
@@ -64,8 +62,14 @@ class Measuring {
             facts.kind = source.kind;
             facts.backups_expected = true;
         }
-        for (const SourceSnapshots& stored : view.sources) add(stored, sources[stored.source]);
         Measurements result;
+        result.problems = std::move(view.problems);
+        for (SourceSnapshots& stored : view.sources) {
+            add(stored, sources[stored.source]);
+            std::ranges::move(stored.snapshots, std::back_inserter(result.snapshots));
+        }
+        std::ranges::stable_sort(result.snapshots, std::ranges::greater(),
+                                 [](const AnnotatedSnapshot& one) { return one.snapshot.end; });
         for (auto& [name, measurement] : sources) {
             promise(measurement.facts);
             result.sources.push_back(std::move(measurement));
@@ -109,8 +113,8 @@ class Measuring {
 
     void look_at_log(SourceMeasurement& measurement) {
         try {
-            const postgres::RecoverySource from = postgres::load_recovery_source(
-                repository_, measurement.facts.source, {}, {.stop = stop_});
+            const postgres::RecoverySource from =
+                postgres::load_recovery_source(repository_, measurement.facts.source, {}, {.stop = stop_});
             const postgres::RecoveryWindow window = postgres::recovery_window(from);
             tell_window(measurement.facts, window);
             if (const MeasuredSource* source = configured(measurement.facts.source))
@@ -147,9 +151,10 @@ class Measuring {
     }
 
     void estimate(const postgres::RecoverySource& from, SourceMeasurement& measurement) const {
-        const postgres::RecoveryPlan plan = postgres::plan_recovery(from, {.target = postgres::RecoverToEnd{}});
-        const auto estimate = postgres::estimate_recovery(from, plan, plan.snapshot_bytes, worker_count(),
-                                                          repository_.clock());
+        const postgres::RecoveryPlan plan =
+            postgres::plan_recovery(from, {.target = postgres::RecoverToEnd{}});
+        const auto estimate =
+            postgres::estimate_recovery(from, plan, plan.snapshot_bytes, worker_count(), repository_.clock());
         if (estimate) measurement.estimated_recovery_seconds = estimate->seconds();
     }
 

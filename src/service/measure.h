@@ -3,6 +3,7 @@
 
 #include "policy/policy.h"
 #include "repository/repository.h"
+#include "service/annotate.h"
 #include "watch/facts.h"
 
 #include <map>
@@ -17,13 +18,13 @@ namespace holdfast {
 struct MeasuredSource {
     std::string name;
     std::string kind;
-    std::string connection{};   // of PostgreSQL: for what is not stored yet; empty: not asked
+    std::string connection{};    // of PostgreSQL: for what is not stored yet; empty: not asked
     std::string receive_state{}; // where a receiver on this machine reports; empty: nowhere
 };
 
 struct MeasureSettings {
     std::vector<MeasuredSource> sources{};
-    std::string repository_url{}; // without secrets; for the room on its disk
+    std::string repository_url{};   // without secrets; for the room on its disk
     bool estimate_recovery = false; // reads a little of each log
 };
 
@@ -32,12 +33,14 @@ struct SourceMeasurement {
     std::size_t snapshots = 0;
     std::string exposure_unknown{}; // why the exposure is not known; empty: it is, or was not asked for
     std::optional<double> estimated_recovery_seconds{}; // to the newest moment
-    std::vector<std::string> notes{};                    // what could not be measured, and why
+    std::vector<std::string> notes{};                   // what could not be measured, and why
 };
 
 struct Measurements {
     std::vector<SourceMeasurement> sources; // by name: those that are named, and those of the repository
     RepositoryFacts repository;
+    std::vector<AnnotatedSnapshot> snapshots; // newest first
+    std::vector<std::string> problems;        // of snapshots and statements that could not be read
 
     // As rules take them. What the catalog and the server know is not in them.
     Facts facts(Timestamp at) const;

@@ -8,6 +8,7 @@
 #include "cli/text.h"
 #include "service/backup_documents.h"
 #include "service/retention.h"
+#include "service/snapshot_json.h"
 
 #include <algorithm>
 #include <array>

@@ -6,6 +6,7 @@
 #include "cli/option_rules.h"
 #include "cli/text.h"
 #include "service/back_up_postgres.h"
+#include "service/snapshot_json.h"
 
 #include <fmt/format.h>
 

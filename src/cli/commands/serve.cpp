@@ -4,11 +4,12 @@
 #include "cli/commands/source_option.h"
 #include "cli/configuration.h"
 #include "cli/signals.h"
-#include "repository/protocol/snapshot_list.h"
 #include "server/server.h"
 
 #include <atomic>
+#include <cstdio>
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 namespace holdfast {
@@ -19,22 +20,6 @@ constexpr const char* state_directory_of_root = "/var/lib/holdfast";
 
 std::string default_state_directory() {
     return ::geteuid() == 0 ? state_directory_of_root : state_directory_of_user() + "/server";
-}
-
-ServerDeclaration declaration_of(const Configuration& configuration) {
-    ServerDeclaration declaration{.policies = configuration.policies, .sources = {}};
-    for (const auto& [name, source] : configuration.sources) declaration.sources[name] = source.kind;
-    return declaration;
-}
-
-NewestSnapshots newest_snapshots(const RepositoryAccess& access, Logger& logger) {
-    const OpenRepository open = open_repository(access, logger);
-    NewestSnapshots newest;
-    for (const Snapshot& snapshot : list_snapshots(open.repository->context()).snapshots) {
-        std::optional<Timestamp>& time = newest[snapshot.source];
-        if (!time || snapshot.time > *time) time = snapshot.time;
-    }
-    return newest;
 }
 
 int run_serve(CommandContext& context, const std::string& repository) {
@@ -48,6 +33,10 @@ int run_serve(CommandContext& context, const std::string& repository) {
                                context.options().log_format == "json" ? LogFormat::json : LogFormat::text);
     const RepositoryAccess access = context.access(repository);
     const std::vector<std::string> words = program_words(context, Listener::somebody);
+    const auto declaration_of = [&](const Configuration& declared) {
+        return ServerDeclaration{.policies = declared.policies,
+                                 .sources = measured_sources(context, declared.sources, repository)};
+    };
     ServerEnvironment environment{
         .settings = parse_server_settings(configuration.server_json, default_state_directory()),
         .declaration = declaration_of(configuration),
@@ -55,14 +44,26 @@ int run_serve(CommandContext& context, const std::string& repository) {
                     .before = {words.begin() + 1, words.end()},
                     .behind = repository_words(repository)},
         .wants_reload = [&] { return reload.exchange(false); },
-        .declare_again = [file = configuration.file] { return declaration_of(load_configuration(file)); },
-        .newest_snapshots = [&] { return newest_snapshots(access, logger); }};
+        .declare_again = [&] { return declaration_of(load_configuration(configuration.file)); },
+        .open_repository = [&] { return open_repository(access, logger); },
+        .repository_url = access.url};
     // Before anything is begun: what is declared must make sense.
     planned_operations(environment.declaration.policies, environment.declaration.sources,
                        environment.settings, {}, system_clock().now());
+    const std::string listen = environment.settings.listen;
     Server server(std::move(environment), system_clock(), system_random(), logger);
-    logger.info("serving", {{"configuration", configuration.file}});
-    server.run(context.stop());
+    if (const auto token = server.first_token()) {
+        fmt::print("The administrator's token, which is shown this once:\n  {}\n", *token);
+        std::fflush(stdout);
+    }
+    server.run(
+        [&](std::uint16_t port) {
+            logger.info("serving", {{"listen", listen},
+                                    {"port", std::uint64_t{port}},
+                                    {"certificate_sha256", server.fingerprint()},
+                                    {"configuration", configuration.file}});
+        },
+        context.stop());
     logger.info("stopped");
     return exit_done;
 }

@@ -4,8 +4,7 @@
 #include "cli/commands/source_option.h"
 #include "cli/configuration.h"
 #include "cli/text.h"
-#include "postgres/receive/receive_wal.h"
-#include "service/measure.h"
+#include "service/status_json.h"
 #include "watch/judgement.h"
 
 #include <algorithm>
@@ -20,65 +19,12 @@ std::string ago(Timestamp time, Timestamp now) {
     return fmt::format("{} ago", length_text(std::chrono::duration<double>(now - time).count()));
 }
 
-std::vector<MeasuredSource> measured_sources(const CommandContext& context, const std::string& repository) {
-    std::vector<MeasuredSource> sources;
-    for (const auto& [name, source] : context.configuration().sources) {
-        MeasuredSource measured{.name = name, .kind = source.kind, .connection = source.connection};
-        if (source.kind != kind_of_documents) {
-            try {
-                measured.receive_state =
-                    postgres::receive_state_path(spool_directory_of(context, source, repository));
-            } catch (const Error&) {
-                measured.receive_state.clear(); // it has no place here, or is another user's
-            }
-        }
-        sources.push_back(std::move(measured));
-    }
-    return sources;
-}
-
 // What is wrong, the worst first.
 std::vector<Judgement> breaches(const Measurements& measurements, Timestamp now) {
     std::vector<Judgement> found = judge(measurements.facts(now), RuleBook());
     std::erase_if(found, [](const Judgement& judgement) { return judgement.verdict != Verdict::breach; });
     std::ranges::stable_sort(found, {}, &Judgement::severity);
     return found;
-}
-
-nlohmann::json time_json(const std::optional<Timestamp>& time) {
-    return time ? nlohmann::json(to_rfc3339(*time)) : nlohmann::json();
-}
-
-nlohmann::json number_json(const std::optional<double>& number) {
-    return number ? nlohmann::json(*number) : nlohmann::json();
-}
-
-nlohmann::json source_json(const SourceMeasurement& measurement) {
-    const SourceFacts& facts = measurement.facts;
-    const BackupFacts* newest = facts.newest();
-    const BackupFacts* good = facts.newest_good();
-    nlohmann::json value = {{"source", facts.source},
-                            {"kind", facts.kind},
-                            {"policy", facts.policy},
-                            {"snapshots", measurement.snapshots},
-                            {"newest", newest == nullptr ? nlohmann::json() : to_rfc3339(newest->time)},
-                            {"newest_good", good == nullptr ? nlohmann::json() : to_rfc3339(good->time)},
-                            {"window_start", time_json(facts.window_start)},
-                            {"window_end", time_json(facts.window_end)},
-                            {"exposure_seconds", number_json(facts.exposure_seconds)},
-                            {"exposure_unknown", measurement.exposure_unknown},
-                            {"estimated_recovery_seconds", number_json(measurement.estimated_recovery_seconds)},
-                            {"verified", nlohmann::json()},
-                            {"retention_blocked", facts.retention_blocked},
-                            {"notes", measurement.notes}};
-    if (facts.verification)
-        value["verified"] = {{"time", to_rfc3339(facts.verification->time)},
-                             {"good", facts.verification->good}};
-    nlohmann::json gaps = nlohmann::json::array();
-    for (const GapFacts& gap : facts.gaps)
-        gaps.push_back({{"from", to_rfc3339(gap.from)}, {"to", to_rfc3339(gap.to)}});
-    value["gaps"] = gaps;
-    return value;
 }
 
 void print_recoverable(const SourceMeasurement& measurement, Timestamp now) {
@@ -113,8 +59,8 @@ void print_source(const SourceMeasurement& measurement, const std::vector<Judgem
     print_backups(measurement, now);
     if (facts.exposure_seconds)
         fmt::print("  not stored    {}\n", *facts.exposure_seconds == 0
-                                              ? std::string("nothing: all that was written is stored")
-                                              : "the last " + length_text(*facts.exposure_seconds));
+                                               ? std::string("nothing: all that was written is stored")
+                                               : "the last " + length_text(*facts.exposure_seconds));
     if (!measurement.exposure_unknown.empty())
         fmt::print("  not stored    not known: {}\n", measurement.exposure_unknown);
     if (measurement.estimated_recovery_seconds)
@@ -135,7 +81,8 @@ void print_source(const SourceMeasurement& measurement, const std::vector<Judgem
 int run_status(CommandContext& context, const std::string& repository) {
     const RepositoryAccess access = context.access(repository);
     const OpenRepository open = open_repository(access, context.logger());
-    const MeasureSettings settings{.sources = measured_sources(context, repository),
+    const MeasureSettings settings{.sources =
+                                       measured_sources(context, context.configuration().sources, repository),
                                    .repository_url = access.url,
                                    .estimate_recovery = true};
     const Measurements measurements =
@@ -145,7 +92,7 @@ int run_status(CommandContext& context, const std::string& repository) {
     nlohmann::json value = {{"time", to_rfc3339(now)},
                             {"sources", nlohmann::json::array()},
                             {"problems", nlohmann::json::array()}};
-    for (const SourceMeasurement& source : measurements.sources) value["sources"].push_back(source_json(source));
+    for (const SourceMeasurement& source : measurements.sources) value["sources"].push_back(to_json(source));
     for (const Judgement& judgement : wrong)
         value["problems"].push_back({{"rule", judgement.rule->name},
                                      {"subject", judgement.subject},
