@@ -7,6 +7,7 @@
 #include "support/scratch_directory.h"
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -28,12 +29,13 @@ class ApiTest : public testing::Test {
                           .clock = clock,
                           .random = random,
                           .logger = silent_logger(),
-                          .prepare = [this](const api::OperationAsked& asked) { return prepared(asked); }});
+                          .prepare = [this](const api::OperationAsked& what) { return prepared(what); }});
         if (auto issued = server->first_token()) first = std::move(*issued);
     }
 
     // Knows the source "db" and nothing of disasters.
     OperationRequest prepared(const api::OperationAsked& what) {
+        const std::scoped_lock lock(mutex);
         ++prepares;
         asked = what;
         if (what.kind == "failover" || what.kind == "drill")
@@ -102,6 +104,7 @@ class ApiTest : public testing::Test {
     SeededRandom random{4711};
     std::unique_ptr<api::ApiServer> server;
     IssuedToken first;
+    std::mutex mutex; // of what follows
     int prepares = 0;
     api::OperationAsked asked;
 };

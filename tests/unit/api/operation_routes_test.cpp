@@ -14,6 +14,13 @@ using testing::SizeIs;
 
 class OperationRoutes : public test::ApiTest {
   protected:
+    static OperationRequest work(std::string kind, std::string requested_by = {}) {
+        OperationRequest request;
+        request.kind = std::move(kind);
+        request.requested_by = std::move(requested_by);
+        return request;
+    }
+
     Operations operations{catalog, clock, random};
 };
 
@@ -38,7 +45,7 @@ TEST_F(OperationRoutes, WorkIsQueuedAndFollowed) {
 
 TEST_F(OperationRoutes, PagesMeetEveryOneOnce) {
     std::set<std::string> made, seen;
-    for (int i = 0; i < 25; ++i) made.insert(*operations.add({.kind = "verify"}));
+    for (int i = 0; i < 25; ++i) made.insert(*operations.add(work("verify")));
     std::string target = "/v1/operations?limit=10";
     int pages = 0;
     while (true) {
@@ -46,7 +53,7 @@ TEST_F(OperationRoutes, PagesMeetEveryOneOnce) {
         ++pages;
         for (const auto& item : page["items"]) EXPECT_TRUE(seen.insert(item["id"]).second);
         // What is new meanwhile stands in front of the first page.
-        operations.add({.kind = "backup"});
+        operations.add(work("backup"));
         if (page["next"].is_null()) break;
         target = "/v1/operations?limit=10&cursor=" + page["next"].get<std::string>();
     }
@@ -56,7 +63,7 @@ TEST_F(OperationRoutes, PagesMeetEveryOneOnce) {
 }
 
 TEST_F(OperationRoutes, LogsComeInOrder) {
-    const std::string id = *operations.add({.kind = "verify"});
+    const std::string id = *operations.add(work("verify"));
     for (int i = 1; i <= 3; ++i) operations.log(id, "info", "line " + std::to_string(i));
     const auto page = json_of(ask("GET", "/v1/operations/" + id + "/log?limit=2"));
     ASSERT_THAT(page["items"], SizeIs(2));
@@ -70,13 +77,13 @@ TEST_F(OperationRoutes, LogsComeInOrder) {
 
 TEST_F(OperationRoutes, AreCancelledByWhoMay) {
     const std::string restorer = token("rita", "restorer");
-    const std::string id = *operations.add({.kind = "backup", .requested_by = "somebody"});
+    const std::string id = *operations.add(work("backup", "somebody"));
     EXPECT_EQ(ask("POST", "/v1/operations/" + id + "/cancel", {}, {}, token("victor", "viewer")).status, 403);
     EXPECT_EQ(ask("POST", "/v1/operations/" + id + "/cancel", {}, {}, restorer).status, 403);
     EXPECT_EQ(ask("POST", "/v1/operations/" + id + "/cancel", {}, {}, token("olga", "operator")).status, 202);
     EXPECT_EQ(json_of(ask("GET", "/v1/operations/" + id))["state"], "cancelled");
     EXPECT_EQ(ask("POST", "/v1/operations/" + id + "/cancel").status, 409);
-    const std::string own = *operations.add({.kind = "restore", .requested_by = "rita"});
+    const std::string own = *operations.add(work("restore", "rita"));
     EXPECT_EQ(ask("POST", "/v1/operations/" + own + "/cancel", {}, {}, restorer).status, 202);
 }
 
@@ -117,7 +124,7 @@ TEST_F(OperationRoutes, ManyWithOneKeyAreDoneOnce) {
 }
 
 TEST_F(OperationRoutes, EventsTellWhatHappens) {
-    const std::string before = *operations.add({.kind = "verify"});
+    const std::string before = *operations.add(work("verify"));
     const auto source = ask("GET", "/v1/operations/events").events;
     ASSERT_TRUE(source);
     auto events = *source->next();
@@ -138,7 +145,7 @@ TEST_F(OperationRoutes, EventsTellWhatHappens) {
     EXPECT_THAT(next(), SizeIs(0));
     operations.finish(*claimed, OperationState::succeeded, std::nullopt, std::nullopt);
     // One that comes and goes between two looks is seen, too.
-    const std::string brief = *operations.add({.kind = "backup"});
+    const std::string brief = *operations.add(work("backup"));
     operations.cancel(brief);
     events = next();
     ASSERT_THAT(events, SizeIs(2));
