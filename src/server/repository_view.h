@@ -25,6 +25,8 @@ class RepositoryObserver {
     // Throws what opening and measuring throw; what was seen before stays.
     void look(const std::vector<Policy>& policies, const MeasureSettings& settings,
               const std::stop_token& stop);
+    // As it was opened for the last look; for the thread that looks, and until its next look.
+    Repository& repository() { return *repository_.value().repository; }
     // Null before the first look.
     std::shared_ptr<const RepositoryView> view() const;
     // As it was seen last; throws Error(unavailable) before the first look.

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "server/prepare_operation.h"
 #include "server/repository_routes.h"
+#include "service/audit_heads.h"
 
 #include <algorithm>
 #include <array>
@@ -19,6 +20,8 @@ namespace holdfast {
 namespace {
 
 constexpr Duration between_rounds = std::chrono::seconds(1);
+// Each head is a statement that stays: a day has no more than these.
+constexpr Duration between_heads = std::chrono::hours(1);
 constexpr Duration between_looks = std::chrono::minutes(1);
 // Of the time, a look at the repository takes one part in so many at most.
 constexpr int look_share = 10;
@@ -114,6 +117,7 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
                 [this](const api::OperationAsked& asked) {
                     return prepare_operation(asked, world(), clock_.now());
                 },
+            .known_heads = [this] { return kept_audit_heads(); },
             .ready = {{.name = "repository", .missing = [this]() -> std::optional<std::string> {
                            return observer_.view() ? std::nullopt
                                                    : std::optional<std::string>("not looked at yet");
@@ -221,6 +225,23 @@ void Server::look(const std::stop_token& stop) {
     const ServerDeclaration declared = declaration();
     observer_.look(declared.policies,
                    {.sources = declared.sources, .repository_url = environment_.repository_url}, stop);
+    keep_audit_head();
+}
+
+// What was done since is told to the repository, where whoever changes the catalog cannot change it.
+void Server::keep_audit_head() {
+    if (kept_head_ && clock_.steady() - *kept_head_ < between_heads) return;
+    const AuditHead head = audit_.head();
+    if (head.number > 0 && head != head_) {
+        holdfast::keep_audit_head(observer_.repository(), audit_.first_digest(), head);
+        head_ = head;
+    }
+    kept_head_ = clock_.steady();
+}
+
+std::vector<AuditHead> Server::kept_audit_heads() {
+    const auto view = observer_.require_view();
+    return holdfast::kept_audit_heads(view->measurements.statements.statements, audit_.first_digest());
 }
 
 ServerDeclaration Server::declaration() const {

@@ -65,6 +65,8 @@ class Server {
     void clean_up();
     void observe(const std::stop_token& stop);
     void look(const std::stop_token& stop);
+    void keep_audit_head();
+    std::vector<AuditHead> kept_audit_heads();
     void after(const Operation& operation, const ExecutionOutcome& outcome);
     ServerDeclaration declaration() const;
     OperationWorld world() const;
@@ -86,7 +88,8 @@ class Server {
     bool look_again_ = false;
     std::optional<NewestSnapshots> newest_;
     bool replan_ = true;
-    std::optional<Duration> cleaned_up_;
+    std::optional<Duration> cleaned_up_, kept_head_;
+    std::optional<AuditHead> head_; // that the repository has
 };
 
 } // namespace holdfast

@@ -64,6 +64,7 @@ class Measuring {
         }
         Measurements result;
         result.problems = std::move(view.problems);
+        result.statements = std::move(view.statements);
         for (SourceSnapshots& stored : view.sources) {
             add(stored, sources[stored.source]);
             std::ranges::move(stored.snapshots, std::back_inserter(result.snapshots));

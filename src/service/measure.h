@@ -40,7 +40,8 @@ struct Measurements {
     std::vector<SourceMeasurement> sources; // by name: those that are named, and those of the repository
     RepositoryFacts repository;
     std::vector<AnnotatedSnapshot> snapshots; // newest first
-    std::vector<std::string> problems;        // of snapshots and statements that could not be read
+    StatementList statements;
+    std::vector<std::string> problems; // of snapshots and statements that could not be read
 
     // As rules take them. What the catalog and the server know is not in them.
     Facts facts(Timestamp at) const;

@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "cli/commands/program_words.h"
 #include "cli/commands/repository_option.h"
+#include "cli/commands/server_option.h"
 #include "cli/commands/source_option.h"
 #include "cli/configuration.h"
 #include "cli/signals.h"
@@ -10,17 +11,10 @@
 #include <cstdio>
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 namespace holdfast {
 
 namespace {
-
-constexpr const char* state_directory_of_root = "/var/lib/holdfast";
-
-std::string default_state_directory() {
-    return ::geteuid() == 0 ? state_directory_of_root : state_directory_of_user() + "/server";
-}
 
 int run_serve(CommandContext& context, const std::string& repository) {
     const Configuration& configuration = context.configuration();
@@ -38,7 +32,7 @@ int run_serve(CommandContext& context, const std::string& repository) {
                                  .sources = measured_sources(context, declared.sources, repository)};
     };
     ServerEnvironment environment{
-        .settings = parse_server_settings(configuration.server_json, default_state_directory()),
+        .settings = server_settings(configuration),
         .declaration = declaration_of(configuration),
         .program = {.program = words.front(),
                     .before = {words.begin() + 1, words.end()},
