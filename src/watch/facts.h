@@ -18,7 +18,7 @@ namespace holdfast {
 struct BackupFacts {
     Timestamp time{};
     bool good = true;              // whole; not one that left something out
-    std::string type;              // "full", "incremental" …
+    std::string type{};            // "full", "incremental" …
     std::uint64_t bytes = 0;       // of what it holds
     std::uint64_t added_bytes = 0; // that it stored
     std::optional<Duration> took{};
@@ -30,7 +30,7 @@ struct GapFacts {
 };
 
 struct ReceiverFacts {
-    std::string name;
+    std::string name{};
     std::optional<Timestamp> last_seen{}; // nothing: never
 };
 
@@ -53,7 +53,7 @@ struct OperationFacts {
 };
 
 struct SourceFacts {
-    std::string source;
+    std::string source{};
     std::string kind{};   // "postgresql", "documents"; empty: not known
     std::string policy{}; // that covers it; empty: none
     Objectives objectives{};
@@ -84,7 +84,7 @@ struct StoragePoint {
 };
 
 struct RepositoryFacts {
-    std::string name; // no secret in it: it is shown
+    std::string name{}; // no secret in it: it is shown
     bool reachable = true;
     std::string problem{}; // when it is not
     std::optional<std::uint64_t> bytes{};
@@ -94,7 +94,7 @@ struct RepositoryFacts {
 };
 
 struct ServerFacts {
-    std::string name;
+    std::string name{};
     // How far its clock is ahead of the others, in seconds; nothing where it could not be compared.
     std::optional<double> store_clock_offset_seconds{}, database_clock_offset_seconds{};
     std::optional<Timestamp> certificate_end{};
@@ -108,7 +108,7 @@ struct ServerFacts {
 
 // How a channel does; Watch fills it in.
 struct ChannelFacts {
-    std::string name;
+    std::string name{};
     std::int64_t waiting = 0;         // notices that are due or will be again
     std::int64_t failed_in_a_row = 0; // attempts since the last success
     std::optional<Timestamp> last_success{}, last_failure{};

@@ -32,7 +32,8 @@ bool Route::takes(std::string_view rule, std::string_view subject, Severity seve
                    return matches_pattern(pattern, text);
                });
     };
-    return (severities.empty() || severities.contains(severity)) && any(rules, rule) && any(subjects, subject);
+    return (severities.empty() || severities.contains(severity)) && any(rules, rule) &&
+           any(subjects, subject);
 }
 
 std::vector<std::string> Routing::channels(std::string_view rule, std::string_view subject, Severity severity,

@@ -14,7 +14,7 @@ namespace holdfast {
 
 // What a channel takes.
 struct Route {
-    std::string channel;
+    std::string channel{};
     std::set<Severity> severities{};     // empty: all
     std::vector<std::string> rules{};    // names, with `*` for anything; empty: all
     std::vector<std::string> subjects{}; // likewise
