@@ -33,31 +33,31 @@ const Row& row_of(Permission permission) { return *std::ranges::find(table, perm
 
 std::string_view to_string(Permission permission) { return row_of(permission).name; }
 
-bool allows(Role role, Permission permission) {
+bool allows(TokenRole role, Permission permission) {
     const Row& row = row_of(permission);
     switch (role) {
-    case Role::viewer:
+    case TokenRole::viewer:
         return row.viewer;
-    case Role::operator_:
+    case TokenRole::operator_:
         return row.operator_;
-    case Role::restorer:
+    case TokenRole::restorer:
         return row.restorer;
-    case Role::administrator:
+    case TokenRole::administrator:
         return row.administrator;
-    case Role::exporter:
+    case TokenRole::exporter:
         return row.exporter;
     }
     return false;
 }
 
-bool allows(const std::set<Role>& roles, Permission permission) {
-    return std::ranges::any_of(roles, [&](Role role) { return allows(role, permission); });
+bool allows(const std::set<TokenRole>& roles, Permission permission) {
+    return std::ranges::any_of(roles, [&](TokenRole role) { return allows(role, permission); });
 }
 
-std::vector<Role> roles_with(Permission permission) {
-    std::vector<Role> roles;
-    for (const Role role :
-         {Role::viewer, Role::operator_, Role::restorer, Role::administrator, Role::exporter})
+std::vector<TokenRole> roles_with(Permission permission) {
+    std::vector<TokenRole> roles;
+    for (const TokenRole role : {TokenRole::viewer, TokenRole::operator_, TokenRole::restorer,
+                                 TokenRole::administrator, TokenRole::exporter})
         if (allows(role, permission)) roles.push_back(role);
     return roles;
 }

@@ -24,9 +24,9 @@ enum class Permission {
 std::string_view to_string(Permission permission);
 
 // Nobody may write or erase the trail: there is no permission for it.
-bool allows(Role role, Permission permission);
-bool allows(const std::set<Role>& roles, Permission permission);
+bool allows(TokenRole role, Permission permission);
+bool allows(const std::set<TokenRole>& roles, Permission permission);
 // The roles that do, for telling who lacks it.
-std::vector<Role> roles_with(Permission permission);
+std::vector<TokenRole> roles_with(Permission permission);
 
 } // namespace holdfast::api

@@ -21,25 +21,25 @@ constexpr std::size_t most_at_once = 1000;
 constexpr std::string_view seed_purpose = "holdfast second factor";
 constexpr auto good_for_another = std::chrono::hours(24);
 
-constexpr std::array<std::pair<Role, std::string_view>, 5> role_names{{
-    {Role::viewer, "viewer"},
-    {Role::operator_, "operator"},
-    {Role::restorer, "restorer"},
-    {Role::administrator, "administrator"},
-    {Role::exporter, "exporter"},
+constexpr std::array<std::pair<TokenRole, std::string_view>, 5> role_names{{
+    {TokenRole::viewer, "viewer"},
+    {TokenRole::operator_, "operator"},
+    {TokenRole::restorer, "restorer"},
+    {TokenRole::administrator, "administrator"},
+    {TokenRole::exporter, "exporter"},
 }};
 
 constexpr std::string_view columns = "id, name, roles, created, created_by, expires, revoked, "
                                      "(SELECT count(*) FROM second_factors WHERE token = tokens.id)";
 
-std::string text_of(const std::set<Role>& roles) {
+std::string text_of(const std::set<TokenRole>& roles) {
     std::string text;
-    for (const Role role : roles) text += fmt::format("{}{}", text.empty() ? "" : ",", to_string(role));
+    for (const TokenRole role : roles) text += fmt::format("{}{}", text.empty() ? "" : ",", to_string(role));
     return text;
 }
 
-std::set<Role> roles_of(std::string_view text) {
-    std::set<Role> roles;
+std::set<TokenRole> roles_of(std::string_view text) {
+    std::set<TokenRole> roles;
     while (!text.empty()) {
         const std::size_t comma = std::min(text.find(','), text.size());
         roles.insert(role_of(text.substr(0, comma)));
@@ -76,13 +76,13 @@ void check(const TokenRequest& request, Timestamp now) {
 
 } // namespace
 
-std::string_view to_string(Role role) {
+std::string_view to_string(TokenRole role) {
     for (const auto& [known, name] : role_names)
         if (known == role) return name;
     return "viewer";
 }
 
-Role role_of(std::string_view text) {
+TokenRole role_of(std::string_view text) {
     for (const auto& [role, name] : role_names)
         if (name == text) return role;
     throw Error(ErrorCode::usage, fmt::format("\"{}\" is no role", text),
@@ -130,7 +130,7 @@ std::optional<IssuedToken> Tokens::issue_first(bool second_factor) {
         database.lock(token_lock);
         if (!database.query("SELECT id FROM tokens LIMIT 1").empty()) return;
         issued = issue(database, {.name = "first-administrator",
-                                  .roles = {Role::administrator},
+                                  .roles = {TokenRole::administrator},
                                   .created_by = "first start",
                                   .expires = std::nullopt,
                                   .second_factor = second_factor});
@@ -174,12 +174,12 @@ bool Tokens::revoke(Database& database, const std::string& id) {
     const Token token = token_of(rows.front());
     if (token.revoked) return false;
     const Timestamp now = clock_.now();
-    if (token.roles.contains(Role::administrator) && token.is_valid(now)) {
+    if (token.roles.contains(TokenRole::administrator) && token.is_valid(now)) {
         const auto others = database.query(
             fmt::format("SELECT {} FROM tokens WHERE id <> $1 AND revoked IS NULL", columns), {sql(id)});
         const bool one_left = std::ranges::any_of(others, [&](const SqlRow& row) {
             const Token other = token_of(row);
-            return other.roles.contains(Role::administrator) && other.is_valid(now + good_for_another);
+            return other.roles.contains(TokenRole::administrator) && other.is_valid(now + good_for_another);
         });
         if (!one_left) {
             throw Error(ErrorCode::fenced,
@@ -199,7 +199,7 @@ std::optional<Timestamp> Tokens::last_administrator_ends() {
     std::optional<Timestamp> last;
     for (const SqlRow& row : rows) {
         const Token token = token_of(row);
-        if (!token.roles.contains(Role::administrator)) continue;
+        if (!token.roles.contains(TokenRole::administrator)) continue;
         if (!token.expires) return std::nullopt;
         last = std::max(last.value_or(*token.expires), *token.expires);
     }

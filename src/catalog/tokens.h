@@ -12,7 +12,7 @@
 
 namespace holdfast {
 
-enum class Role {
+enum class TokenRole {
     viewer,        // sees everything but the trail and who has tokens
     operator_,     // has things backed up and verified, answers alerts
     restorer,      // gets data back
@@ -20,14 +20,14 @@ enum class Role {
     exporter,      // takes the trail and reports with him
 };
 // "operator" for operator_.
-std::string_view to_string(Role role);
+std::string_view to_string(TokenRole role);
 // Throws Error(usage).
-Role role_of(std::string_view text);
+TokenRole role_of(std::string_view text);
 
 struct Token {
     std::string id;   // "tk_" and random digits
     std::string name; // of one token, for all times: the trail speaks of it
-    std::set<Role> roles;
+    std::set<TokenRole> roles;
     Timestamp created{};
     std::string created_by;
     std::optional<Timestamp> expires, revoked;
@@ -39,7 +39,7 @@ struct Token {
 
 struct TokenRequest {
     std::string name; // letters, digits, '.', '_', '-', at most 64
-    std::set<Role> roles;
+    std::set<TokenRole> roles;
     std::string created_by;
     std::optional<Timestamp> expires;
     bool second_factor = false;

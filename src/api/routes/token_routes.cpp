@@ -15,7 +15,7 @@ Json time_of(const std::optional<Timestamp>& time) { return time ? Json(to_rfc33
 
 Json json_of(const Token& token, Timestamp now) {
     Json roles = Json::array();
-    for (const Role role : token.roles) roles.push_back(to_string(role));
+    for (const TokenRole role : token.roles) roles.push_back(to_string(role));
     return {{"id", token.id},
             {"name", token.name},
             {"roles", std::move(roles)},

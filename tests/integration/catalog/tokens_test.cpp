@@ -19,8 +19,8 @@ using testing::SizeIs;
 
 class TokensBase : public test::CatalogTest {
   protected:
-    IssuedToken issue(const std::string& name, Role role, std::optional<Timestamp> expires = std::nullopt,
-                      bool second_factor = false) {
+    IssuedToken issue(const std::string& name, TokenRole role,
+                      std::optional<Timestamp> expires = std::nullopt, bool second_factor = false) {
         IssuedToken issued;
         catalog->transaction([&](Database& database) {
             issued = tokens.issue(database, {.name = name,
@@ -54,7 +54,7 @@ class TokensBase : public test::CatalogTest {
 HOLDFAST_BOTH_DATABASES(TokensBase);
 
 TEST_P(TokensBase, AreFoundByTheirSecrets) {
-    const IssuedToken anna = issue("anna", Role::operator_, clock.now() + std::chrono::hours(1));
+    const IssuedToken anna = issue("anna", TokenRole::operator_, clock.now() + std::chrono::hours(1));
     const auto found = tokens.find_by_secret(anna.secret);
     ASSERT_TRUE(found);
     EXPECT_EQ(*found, anna.token);
@@ -62,11 +62,11 @@ TEST_P(TokensBase, AreFoundByTheirSecrets) {
     EXPECT_FALSE(found->is_valid(clock.now() + std::chrono::hours(1)));
     EXPECT_EQ(tokens.find_by_secret("hf_" + std::string(64, '0')), std::nullopt);
     EXPECT_EQ(tokens.find(anna.token.id), anna.token);
-    expect_error(ErrorCode::already_exists, [&] { issue("anna", Role::viewer); });
+    expect_error(ErrorCode::already_exists, [&] { issue("anna", TokenRole::viewer); });
     EXPECT_TRUE(revoke(anna.token.id));
     EXPECT_FALSE(revoke(anna.token.id));
     EXPECT_FALSE(tokens.find_by_secret(anna.secret)->is_valid(clock.now()));
-    expect_error(ErrorCode::already_exists, [&] { issue("anna", Role::viewer); });
+    expect_error(ErrorCode::already_exists, [&] { issue("anna", TokenRole::viewer); });
     expect_error(ErrorCode::not_found, [&] { revoke("tk_none"); });
     EXPECT_THAT(tokens.list("", 10), SizeIs(1));
     EXPECT_THAT(tokens.list(anna.token.id, 10), SizeIs(0));
@@ -78,8 +78,8 @@ TEST_P(TokensBase, OfManyStartsOneMakesTheFirst) {
 }
 
 TEST_P(TokensBase, TheLastTwoAdministratorsDoNotRevokeEachOther) {
-    const std::string ids[] = {issue("anna", Role::administrator).token.id,
-                               issue("bert", Role::administrator).token.id};
+    const std::string ids[] = {issue("anna", TokenRole::administrator).token.id,
+                               issue("bert", TokenRole::administrator).token.id};
     EXPECT_EQ(count([&](int i) {
                   try {
                       return revoke(ids[i % 2]);
@@ -93,7 +93,7 @@ TEST_P(TokensBase, TheLastTwoAdministratorsDoNotRevokeEachOther) {
 }
 
 TEST_P(TokensBase, ACodeIsAcceptedOnce) {
-    const IssuedToken anna = issue("anna", Role::administrator, std::nullopt, true);
+    const IssuedToken anna = issue("anna", TokenRole::administrator, std::nullopt, true);
     EXPECT_TRUE(tokens.find(anna.token.id)->has_second_factor);
     const std::string address = *anna.authenticator;
     const std::string text = address.substr(address.find("secret=") + 7, 32);
@@ -109,7 +109,7 @@ TEST_P(TokensBase, ACodeIsAcceptedOnce) {
     EXPECT_FALSE(tokens.accept_code(anna.token, "hf_other", code));
     EXPECT_EQ(count([&](int) { return tokens.accept_code(anna.token, anna.secret, code); }), 1);
     EXPECT_FALSE(tokens.accept_code(anna.token, anna.secret, code));
-    EXPECT_FALSE(tokens.accept_code(issue("bert", Role::viewer).token, anna.secret, code));
+    EXPECT_FALSE(tokens.accept_code(issue("bert", TokenRole::viewer).token, anna.secret, code));
 }
 
 TEST_P(TokensBase, OneKeyIsAnsweredOnce) {

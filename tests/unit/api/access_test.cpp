@@ -26,18 +26,18 @@ TEST(RateLimits, LetABurstThroughAndThenTheRate) {
 }
 
 TEST(Permission, IsAsTheTableSays) {
-    EXPECT_TRUE(allows(Role::viewer, Permission::read));
-    EXPECT_FALSE(allows(Role::viewer, Permission::back_up));
-    EXPECT_TRUE(allows(Role::operator_, Permission::back_up));
-    EXPECT_FALSE(allows(Role::operator_, Permission::restore));
-    EXPECT_FALSE(allows(Role::operator_, Permission::remove));
-    EXPECT_TRUE(allows(Role::restorer, Permission::restore));
-    EXPECT_FALSE(allows(Role::restorer, Permission::back_up));
-    EXPECT_TRUE(allows(Role::exporter, Permission::read_trail));
-    EXPECT_FALSE(allows(Role::exporter, Permission::read));
-    EXPECT_TRUE(allows(std::set<Role>{Role::exporter, Role::viewer}, Permission::read));
+    EXPECT_TRUE(allows(TokenRole::viewer, Permission::read));
+    EXPECT_FALSE(allows(TokenRole::viewer, Permission::back_up));
+    EXPECT_TRUE(allows(TokenRole::operator_, Permission::back_up));
+    EXPECT_FALSE(allows(TokenRole::operator_, Permission::restore));
+    EXPECT_FALSE(allows(TokenRole::operator_, Permission::remove));
+    EXPECT_TRUE(allows(TokenRole::restorer, Permission::restore));
+    EXPECT_FALSE(allows(TokenRole::restorer, Permission::back_up));
+    EXPECT_TRUE(allows(TokenRole::exporter, Permission::read_trail));
+    EXPECT_FALSE(allows(TokenRole::exporter, Permission::read));
+    EXPECT_TRUE(allows(std::set<TokenRole>{TokenRole::exporter, TokenRole::viewer}, Permission::read));
     for (const Permission each : {Permission::remove, Permission::administer, Permission::configure})
-        EXPECT_THAT(roles_with(each), testing::ElementsAre(Role::administrator)) << to_string(each);
+        EXPECT_THAT(roles_with(each), testing::ElementsAre(TokenRole::administrator)) << to_string(each);
 }
 
 TEST(AddressGroup, IsTheNetworkOfAnIpv6Client) {
