@@ -5,6 +5,7 @@
 #include <memory>
 
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 namespace holdfast {
 
@@ -25,6 +26,17 @@ std::string sha256_hex(std::span<const ByteView> parts) {
     good = good && EVP_DigestFinal_ex(context.get(), digest.bytes.data(), nullptr) == 1;
     if (!good) throw Error(ErrorCode::internal, "OpenSSL cannot compute a SHA-256");
     return digest.hex();
+}
+
+FixedBytes<32> hmac_sha256(ByteView key, std::string_view text) {
+    FixedBytes<32> digest;
+    unsigned size = 0;
+    const ByteView data = as_bytes(text);
+    if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), data.data(), data.size(),
+             digest.bytes.data(), &size) == nullptr) {
+        throw Error(ErrorCode::internal, "OpenSSL cannot compute an HMAC");
+    }
+    return digest;
 }
 
 } // namespace holdfast

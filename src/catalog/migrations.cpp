@@ -1,6 +1,7 @@
 #include "catalog/migrations.h"
 
 #include "base/error.h"
+#include "catalog/watch_tables.h"
 
 #include <array>
 
@@ -14,8 +15,9 @@ namespace {
 constexpr std::int64_t migration_lock = 0x686f'6c64'0001;
 
 // Each is applied once, in order, and never changed: what is to be different is another step.
-constexpr std::array<const char*, 2> steps{// Work: what is asked for, what is under way, what came of it.
-                                           R"(
+constexpr std::array<const char*, 3> steps{
+    // Work: what is asked for, what is under way, what came of it.
+    R"(
 CREATE TABLE operations (
     id TEXT PRIMARY KEY,
     kind TEXT NOT NULL,
@@ -72,9 +74,9 @@ CREATE TABLE tokens (
     revoked BIGINT
 );
 )",
-                                           // Who may what: second factors, answers that are given again to
-                                           // the same request, and what waits for a second person.
-                                           R"(
+    // Who may what: second factors, answers that are given again to
+    // the same request, and what waits for a second person.
+    R"(
 CREATE UNIQUE INDEX tokens_by_name ON tokens (name);
 CREATE TABLE second_factors (
     token TEXT PRIMARY KEY REFERENCES tokens (id) ON DELETE CASCADE,
@@ -103,7 +105,9 @@ CREATE TABLE approvals (
     answer TEXT
 );
 CREATE INDEX approvals_by_state ON approvals (state, id);
-)"};
+)",
+    // Watching: alerts, notices, and what is remembered of measurements.
+    watch_tables};
 
 } // namespace
 

@@ -54,11 +54,11 @@ struct Operation {
 
 struct OperationRequest {
     std::string kind;
-    std::optional<std::string> source;
+    std::optional<std::string> source{};
     std::string request = "{}";
-    std::string requested_by;
-    std::optional<std::string> plan;
-    std::optional<Timestamp> nominal;
+    std::string requested_by{};
+    std::optional<std::string> plan{};
+    std::optional<Timestamp> nominal{};
     Timestamp run_after{};
 };
 

@@ -7,26 +7,10 @@
 #include <map>
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 namespace holdfast {
 
 namespace {
-
-constexpr std::size_t sha256_size = 32;
-using Digest = FixedBytes<sha256_size>;
-
-Digest hmac_sha256(ByteView key, std::string_view text) {
-    Digest digest;
-    unsigned size = 0;
-    const ByteView data = as_bytes(text);
-    if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), data.data(), data.size(),
-             digest.bytes.data(), &size) == nullptr) {
-        throw Error(ErrorCode::internal, "OpenSSL cannot compute an HMAC");
-    }
-    return digest;
-}
 
 // Header values are compared with outer spaces removed and inner runs of spaces made one.
 std::string trimmed(std::string_view value) {
@@ -106,7 +90,7 @@ std::string authorization_header(const SigningRequest& request, const S3Credenti
     const std::string scope = fmt::format("{}/{}/{}/aws4_request", date, region, service);
     const std::string to_sign = fmt::format("{}\n{}\n{}\n{}", algorithm, date_time, scope,
                                             sha256_hex(as_bytes(canonical_request(request))));
-    Digest key = hmac_sha256(as_bytes("AWS4" + credentials.secret_key), date);
+    FixedBytes<32> key = hmac_sha256(as_bytes("AWS4" + credentials.secret_key), date);
     for (const std::string_view step : {region, service, std::string_view("aws4_request")}) {
         key = hmac_sha256(key.view(), step);
     }
