@@ -59,15 +59,27 @@ std::expected<void, Problem> Access::admit(const Request& request) {
     return {};
 }
 
-std::optional<Token> Access::look_up(const std::string& secret, bool& known_well) {
+std::optional<Token> Access::remembered(const std::string& secret, bool& known_well) {
     const Duration now = clock_.steady();
-    {
-        const std::scoped_lock lock(mutex_);
-        const Known* known = known_.find(secret);
-        known_well = known != nullptr;
-        if (known != nullptr && now - known->at < settings_.believed_for) return known->token;
-    }
+    const std::scoped_lock lock(mutex_);
+    const Known* known = known_.find(secret);
+    known_well = known != nullptr;
+    if (known != nullptr && now - known->at < settings_.believed_for) return known->token;
     return std::nullopt;
+}
+
+std::optional<Token> Access::look_up(const std::string& secret) {
+    std::unique_lock trial(trial_, std::defer_lock);
+    if (catalog_failed_ && !trial.try_lock())
+        throw Error(ErrorCode::unavailable, "the catalog does not answer", {}, true);
+    try {
+        auto token = tokens_.find_by_secret(secret);
+        catalog_failed_ = false;
+        return token;
+    } catch (const Error&) {
+        catalog_failed_ = true;
+        throw;
+    }
 }
 
 Problem Access::refuse(const Request& request, std::string detail) {
@@ -86,7 +98,7 @@ std::expected<Identity, Problem> Access::identify(const Request& request) {
     const auto secret = secret_in(*field);
     if (!secret) return std::unexpected(refuse(request, "this is no token of Holdfast"));
     bool known_well = false;
-    std::optional<Token> token = look_up(*secret, known_well);
+    std::optional<Token> token = remembered(*secret, known_well);
     if (!token) {
         // Who has tried too often must not make the database work; who was good a moment ago may.
         if (!known_well) {
@@ -95,7 +107,7 @@ std::expected<Identity, Problem> Access::identify(const Request& request) {
                     too_many(*wait, "too many requests without a good token from this address"));
             }
         }
-        token = tokens_.find_by_secret(*secret);
+        token = look_up(*secret);
         if (!token) return std::unexpected(refuse(request, "the token is not known"));
         const std::scoped_lock lock(mutex_);
         known_.put(*secret, {.token = *token, .at = clock_.steady()}, 1);

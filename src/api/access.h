@@ -7,6 +7,7 @@
 #include "api/rate_limits.h"
 #include "catalog/tokens.h"
 
+#include <atomic>
 #include <expected>
 #include <mutex>
 #include <string>
@@ -50,7 +51,9 @@ class Access {
         Token token;
         Duration at{};
     };
-    std::optional<Token> look_up(const std::string& secret, bool& known_well);
+    // What is remembered of a token, while that can be believed; `known_well`: whether it was ever good.
+    std::optional<Token> remembered(const std::string& secret, bool& known_well);
+    std::optional<Token> look_up(const std::string& secret);
     Problem refuse(const Request& request, std::string detail);
 
     const AccessSettings settings_;
@@ -59,6 +62,9 @@ class Access {
     RateLimits token_rates_, address_rates_, failure_rates_, code_rates_;
     std::mutex mutex_;
     LruCache<std::string, Known> known_; // by secret
+    // While the catalog does not answer one thread at a time waits for it, not all that there are.
+    std::atomic<bool> catalog_failed_{false};
+    std::mutex trial_;
 };
 
 // What an address is counted under: itself, or of IPv6 the /64 that it is in, which one client has for

@@ -84,10 +84,18 @@ class ApiServer::Inside {
     }
 
     void start() {
+        warn_of_the_end();
         server_ = std::make_unique<HttpServer>(
             settings_.http, identity_, [this](const Request& request) { return router_.answer(request); },
             [this](int status, const std::string& reason) { return router_.refuse(status, reason); }, clock_,
             logger_);
+    }
+
+    // Nobody should learn from a 401 that the last administrator's token has ended.
+    void warn_of_the_end() {
+        const auto ends = tokens_.last_administrator_ends();
+        if (!ends || *ends - clock_.now() > std::chrono::days(30)) return;
+        logger_.warning("api.last_administrator_ends", {{"at", to_rfc3339(*ends)}});
     }
 
     void reload() {

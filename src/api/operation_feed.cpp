@@ -25,8 +25,16 @@ class OperationFeed::Listener final : public EventSource {
         : feed_(std::move(feed)), last_id_(std::move(last_id)) {}
 
     std::optional<std::vector<Event>> next() override {
-        const std::scoped_lock lock(feed_->mutex_);
-        feed_->look();
+        // While one of them waits for the catalog, others go on.
+        const std::unique_lock lock(feed_->mutex_, std::try_to_lock);
+        if (!lock.owns_lock()) return std::vector<Event>{};
+        try {
+            feed_->look();
+        } catch (const Error& error) {
+            // A catalog that is away comes back.
+            if (!error.retryable()) throw;
+            return std::vector<Event>{};
+        }
         if (!begun_) resume();
         if (position_ == 0) return feed_->standing(position_);
         if (position_ < feed_->first_number_) {

@@ -56,8 +56,8 @@ bool allows(const std::set<TokenRole>& roles, Permission permission) {
 
 std::vector<TokenRole> roles_with(Permission permission) {
     std::vector<TokenRole> roles;
-    for (const TokenRole role :
-         {TokenRole::viewer, TokenRole::operator_, TokenRole::restorer, TokenRole::administrator, TokenRole::exporter})
+    for (const TokenRole role : {TokenRole::viewer, TokenRole::operator_, TokenRole::restorer,
+                                 TokenRole::administrator, TokenRole::exporter})
         if (allows(role, permission)) roles.push_back(role);
     return roles;
 }

@@ -162,8 +162,10 @@ Response Router::answer(const Request& request) {
     std::string actor;
     Response response = guarded(request, request_id, [&] { return routed(request, request_id, actor); });
     response.headers.set("Holdfast-Request-Id", request_id);
-    services_.logger.debug(
-        "api.request",
+    // Who is turned away is worth knowing; how often is limited by who may fail how often.
+    const bool refused = response.status == 401 || response.status == 403;
+    services_.logger.log(
+        refused ? LogLevel::info : LogLevel::debug, refused ? "api.refused" : "api.request",
         {{"request_id", request_id},
          {"method", request.method},
          {"path", request.path},

@@ -173,7 +173,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
 
     void respond(Response response) {
         if (closed_) return;
-        if (host_.stopping) keep_alive_ = false;
+        if (host_.stopping || response.events) keep_alive_ = false;
         if (response.events && !head_only_) {
             if (++host_.streams > host_.limits.most_streams) {
                 --host_.streams;

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Holds a running server against its contract, openapi.yaml.
 
-    contract.py PORT TOKEN ROUTES SEED
+    contract.py PORT TOKEN SEED whole          every operation of the contract must be there
+    contract.py PORT TOKEN SEED part ROUTES    those that are there alone are looked at, and all of ROUTES, a file with a line
+                                               "METHOD PATH NAME" for each route of the server, must be in the contract
 
-ROUTES is a file with a line "METHOD PATH NAME" for each route of the server. Every route must be in the contract and the
-other way round. Then every operation is asked for, as it should be and in many ways it should not be, and each answer
+Then every operation is asked for, as it should be and in many ways it should not be, and each answer
 must be one that the contract names, of the type and form that it says, and no failure of the server. The requests follow
 from SEED alone. Prints what is wrong; exit code 1 when something is.
 """
@@ -102,8 +103,11 @@ def check_routes(contract, file):
     theirs = {(method.upper(), path, operation["operationId"]) for method, path, operation, _ in contract.operations()}
     for route in sorted(ours - theirs):
         wrong(" ".join(route), "is a route and not in the contract")
-    for route in sorted(theirs - ours):
-        wrong(" ".join(route), "is in the contract and no route")
+
+
+def is_there(server, method, path):
+    status, headers, _ = server.ask("OPTIONS", path.replace("{", "").replace("}", ""), {}, None)
+    return status == 204 and method.upper() in (headers.get("Allow") or "").split(", ")
 
 
 def some_value(rng, schema, contract, depth=0):
@@ -159,13 +163,18 @@ def some_request(rng, method, path, operation, parameters, contract, token):
 
 
 def main():
-    port, token, routes, seed = int(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
+    port, token, seed, whole = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4] == "whole"
     server = Server(port, token)
     contract = Contract(server.ask("GET", "/openapi.yaml", {}, None)[2])
-    check_routes(contract, routes)
+    if not whole:
+        check_routes(contract, sys.argv[5])
     rng = random.Random(seed)
     statuses = {}
     for method, path, operation, parameters in contract.operations():
+        if not is_there(server, method, path):
+            if whole:
+                wrong(f"{method.upper()} {path}", "is in the contract, and no route")
+            continue
         for _ in range(REQUESTS_PER_OPERATION):
             target, headers, body = some_request(rng, method, path, operation, parameters, contract, token)
             where = f"{method.upper()} {target[:200]} {(body or b'')[:200]!r}"
@@ -181,7 +190,7 @@ def main():
                 wrong(where, f"the server failed: {answer[2][:300]!r}")
             contract.check_answer(where, operation, *answer)
     print("answers:", dict(sorted(statuses.items())))
-    for expected in (200, 202, 400, 404, 501):
+    for expected in (200, 400, 404):
         if expected not in statuses:
             wrong("all", f"no request was answered {expected}: the test does not reach what it should")
     for line in WRONG[:50]:

@@ -53,7 +53,7 @@ TEST_F(Served, KeepsItsContract) {
     }
     const auto run =
         test::run_program({"/usr/bin/python3", HOLDFAST_CONTRACT_SCRIPT, std::to_string(served->port()),
-                           first.secret, scratch.file("routes"), "7"},
+                           first.secret, "7", "part", scratch.file("routes")},
                           {});
     EXPECT_EQ(run.exit_code, 0) << run.out << run.error;
 }

@@ -19,8 +19,8 @@ using testing::SizeIs;
 
 class TokensBase : public test::CatalogTest {
   protected:
-    IssuedToken issue(const std::string& name, TokenRole role, std::optional<Timestamp> expires = std::nullopt,
-                      bool second_factor = false) {
+    IssuedToken issue(const std::string& name, TokenRole role,
+                      std::optional<Timestamp> expires = std::nullopt, bool second_factor = false) {
         IssuedToken issued;
         catalog->transaction([&](Database& database) {
             issued = tokens.issue(database, {.name = name,

@@ -53,6 +53,7 @@ TEST_F(OperationRoutes, PagesMeetEveryOneOnce) {
         ++pages;
         for (const auto& item : page["items"]) EXPECT_TRUE(seen.insert(item["id"]).second);
         // What is new meanwhile stands in front of the first page.
+        clock.advance(std::chrono::milliseconds(1));
         operations.add(work("backup"));
         if (page["next"].is_null()) break;
         target = "/v1/operations?limit=10&cursor=" + page["next"].get<std::string>();

@@ -88,7 +88,7 @@ TEST(RequestParser, RefusesWhatTwoReadersMightReadDifferently) {
 TEST(RequestParser, RefusesWhatIsNoRequest) {
     EXPECT_EQ(refused_with("\x16\x03\x01 hello"), 400);
     EXPECT_EQ(refused_with("GET /\r\n\r\n"), 400);
-    EXPECT_EQ(refused_with("GET / HTTP/1.1\nHost: h\n\n"), 505);
+    EXPECT_EQ(refused_with("GET / HTTP/1.1\nHost: h\n\n\r\n\r\n"), 505);
     EXPECT_EQ(refused_with("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 505);
     EXPECT_EQ(refused_with("GET / HTTP/1.1\r\nHost: h\r\nA: b\rc\r\n\r\n"), 400);
     EXPECT_EQ(refused_with(std::string("GET / HTTP/1.1\r\nHost: h\r\nA: b\0c\r\n\r\n", 40)), 400);
@@ -96,7 +96,8 @@ TEST(RequestParser, RefusesWhatIsNoRequest) {
     EXPECT_EQ(refused_with("GET /%zz HTTP/1.1\r\nHost: h\r\n\r\n"), 400);
     EXPECT_EQ(refused_with("GET / HTTP/1.1\r\nHost: h\r\nExpect: miracles\r\n\r\n"), 417);
     EXPECT_EQ(refused_with("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), 400);
-    EXPECT_EQ(refused_with("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcX\r\n"),
+    EXPECT_EQ(refused_with(
+                  "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcX\r\n0\r\n\r\n"),
               400);
     EXPECT_EQ(
         refused_with("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n"),
