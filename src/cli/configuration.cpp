@@ -258,6 +258,12 @@ Configuration parse_configuration(const std::string& text, const std::string& fi
     top.json_tables("policy", [&](const std::string& name, const std::string& json) {
         configuration.policies.push_back(parse_policy(name, json));
     });
+    top.json_tables("alert", [&](const std::string& name, const std::string& json) {
+        configuration.alerts[name] = parse_rule_settings(name, json);
+    });
+    top.json_tables("channel", [&](const std::string& name, const std::string& json) {
+        configuration.channels.push_back(parse_channel(name, json));
+    });
     top.json_table("server", [&](const std::string& json) {
         parse_server_settings(json, "/");
         configuration.server_json = json;

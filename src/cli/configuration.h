@@ -2,6 +2,8 @@
 #pragma once
 
 #include "policy/policy.h"
+#include "watch/channels/channel_settings.h"
+#include "watch/rule.h"
 
 #include <array>
 #include <cstdint>
@@ -61,8 +63,10 @@ struct Configuration {
         std::string lock_mode;       // one of lock_modes; empty: governance
     } backup;
     std::map<std::string, SourceConfiguration> sources;
-    std::vector<Policy> policies;   // [policy.NAME], by name
-    std::string server_json = "{}"; // [server], for server/server_settings.h
+    std::vector<Policy> policies;                            // [policy.NAME], by name
+    std::map<std::string, RuleSettings, std::less<>> alerts; // [alert.RULE]
+    std::vector<ChannelSettings> channels;                   // [channel.NAME], by name
+    std::string server_json = "{}";                          // [server], for server/server_settings.h
 };
 
 // Reads `named`, or if it is empty the first that exists of ~/.config/holdfast/holdfast.toml and

@@ -109,7 +109,7 @@ Response list_backups(Call& call, const Snapshots& snapshots, const std::string&
     return answer({{"backups", std::move(items)}, {"total", total}, {"limit", limit}, {"offset", offset}});
 }
 
-Response backup_statistics(const Measurements& measurements, const std::string& kind) {
+Response backup_statistics(const ProtectionStatus& measurements, const std::string& kind) {
     std::uint64_t count = 0, complete = 0, bytes = 0, added = 0;
     double seconds = 0;
     json newest;
@@ -184,7 +184,7 @@ Response recovery_point(const RepositoryView& view, Timestamp time) {
     return answer({{"timestamp", to_rfc3339(time)}, {"sources", sources}});
 }
 
-Response lifecycle_statistics(const Measurements& measurements) {
+Response lifecycle_statistics(const ProtectionStatus& measurements) {
     std::uint64_t held = 0, expiring = 0;
     std::map<std::string, std::uint64_t> classes;
     for (const AnnotatedSnapshot& one : measurements.snapshots) {

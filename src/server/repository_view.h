@@ -12,7 +12,7 @@ namespace holdfast {
 
 struct RepositoryView {
     Timestamp at{};
-    Measurements measurements;
+    ProtectionStatus measurements;
 };
 
 // Looks at the repository now and then, and gives out what it saw. Thread-safe, but for look(), which one

@@ -1,6 +1,7 @@
 #include "server/server.h"
 
 #include "base/error.h"
+#include "server/alert_routes.h"
 #include "server/prepare_operation.h"
 #include "server/repository_routes.h"
 #include "service/audit_heads.h"
@@ -27,15 +28,20 @@ constexpr Duration between_looks = std::chrono::minutes(1);
 constexpr int look_share = 10;
 // For what is being answered when the server ends.
 constexpr Duration answers_grace = std::chrono::seconds(5);
+constexpr Duration between_deliveries = std::chrono::seconds(5);
+constexpr Duration between_pulses = std::chrono::seconds(30);
 constexpr Duration clean_again = std::chrono::hours(1);
 // How long what has ended is remembered; the audit trail is for longer.
 constexpr Duration remembered = std::chrono::days(400);
 
+std::string host_name() {
+    std::array<char, 256> host{};
+    return ::gethostname(host.data(), host.size() - 1) == 0 ? std::string(host.data()) : "unknown";
+}
+
 // Of this process alone, and readable where operations are shown.
 std::string owner_name(Random& random) {
-    std::array<char, 256> host{};
-    if (::gethostname(host.data(), host.size() - 1) != 0) host = {"unknown"};
-    return fmt::format("{}/{}/{}", host.data(), ::getpid(), random.id<4>().hex());
+    return fmt::format("{}/{}/{}", host_name(), ::getpid(), random.id<4>().hex());
 }
 
 // Held as long as the server lives. A second server over the same catalog file would be another owner of the
@@ -100,11 +106,17 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
       catalog_(environment_.settings.catalog_url(), logger),
       operations_(catalog_, clock, random),
       audit_(catalog_, clock),
+      owner_(owner_name(random)),
+      watch_(catalog_, clock, random, logger,
+             {.server = owner_,
+              .origin = host_name(),
+              .rules = environment_.rules,
+              .channels = environment_.channels}),
       observer_(environment_.open_repository, clock),
       plans_(operations_, clock, logger),
       executor_({.words = environment_.program, .world = [this] { return world(); }}),
       runner_(operations_, executor_, clock, random, logger,
-              {.owner = owner_name(random),
+              {.owner = owner_,
                .limits = {.at_once = environment_.settings.at_once},
                .on_end = [this](const Operation& operation,
                                 const ExecutionOutcome& outcome) { after(operation, outcome); }}),
@@ -124,6 +136,9 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
                        }}}}) {
     add_repository_routes(api_.router(), observer_);
     add_backup_listing_routes(api_.router(), observer_);
+    add_alert_routes(
+        api_.router(),
+        {.watch = watch_, .operations = operations_, .audit = audit_, .channels = environment_.channels});
 }
 
 Server::~Server() = default;
@@ -138,6 +153,8 @@ void Server::run(const std::function<void(std::uint16_t port)>& ready, const std
     ready(api_.port());
     const std::jthread carrying_out([&] { runner_.run(stop); });
     const std::jthread observing([&] { observe(stop); });
+    const std::jthread delivering([&] { deliver(stop); });
+    const std::jthread watching([&] { watch_over_watch(stop); });
     bool failing = false;
     while (!stop.stop_requested()) {
         try {
@@ -151,6 +168,7 @@ void Server::run(const std::function<void(std::uint16_t port)>& ready, const std
         clock_.sleep_for(between_rounds, stop);
     }
     api_.stop(answers_grace);
+    watch_.leave();
 }
 
 void Server::round() {
@@ -207,9 +225,11 @@ void Server::observe(const std::stop_token& stop) {
         const Duration begun = clock_.steady();
         try {
             look(stop);
+            watch_.round(facts());
             failing = false;
         } catch (const Error& error) {
             if (error.code() == ErrorCode::cancelled) return;
+            watch_.round_failed(error);
             if (!failing) logger_.error("the repository cannot be looked at", {{"reason", error.message()}});
             failing = true;
         }
@@ -226,6 +246,28 @@ void Server::look(const std::stop_token& stop) {
     observer_.look(declared.policies,
                    {.sources = declared.sources, .repository_url = environment_.repository_url}, stop);
     keep_audit_head();
+}
+
+// What the last look found, and what the catalog and this server know.
+Facts Server::facts() {
+    const auto view = observer_.require_view();
+    Facts facts = view->measurements.facts(view->at);
+    for (SourceFacts& source : facts.sources) source.operations = operation_facts(operations_, source.source);
+    facts.operations = operations_.counts();
+    facts.servers.push_back(
+        {.name = owner_,
+         .certificate_end = api_.certificate_ends(),
+         .catalog = environment_.settings.catalog_url().starts_with("sqlite") ? "sqlite" : "postgresql"});
+    return facts;
+}
+
+void Server::deliver(const std::stop_token& stop) {
+    do watch_.deliver(stop);
+    while (clock_.sleep_for(between_deliveries, stop));
+}
+
+void Server::watch_over_watch(const std::stop_token& stop) {
+    while (clock_.sleep_for(between_pulses, stop)) watch_.check_pulse(stop);
 }
 
 // What was done since is told to the repository, where whoever changes the catalog cannot change it.

@@ -13,6 +13,7 @@
 #include "execution/program_executor.h"
 #include "server/planned_operations.h"
 #include "server/repository_view.h"
+#include "watch/watch.h"
 
 #include <functional>
 #include <map>
@@ -39,6 +40,8 @@ struct ServerEnvironment {
     std::function<ServerDeclaration()> declare_again;
     std::function<OpenRepository()> open_repository;
     std::string repository_url; // without secrets
+    RuleBook rules;
+    std::vector<ChannelSettings> channels;
 };
 
 // Clock, random and logger must outlive it.
@@ -65,6 +68,9 @@ class Server {
     void clean_up();
     void observe(const std::stop_token& stop);
     void look(const std::stop_token& stop);
+    Facts facts();
+    void deliver(const std::stop_token& stop);
+    void watch_over_watch(const std::stop_token& stop);
     void keep_audit_head();
     std::vector<AuditHead> kept_audit_heads();
     void after(const Operation& operation, const ExecutionOutcome& outcome);
@@ -78,6 +84,8 @@ class Server {
     Catalog catalog_;
     Operations operations_;
     Audit audit_;
+    const std::string owner_; // of operations, leases and rounds: this process alone
+    Watch watch_;
     RepositoryObserver observer_;
     PlanRunner plans_;
     ProgramExecutor executor_;

@@ -53,7 +53,7 @@ class Measuring {
           stop_(stop),
           now_(repository.clock().now()) {}
 
-    Measurements measure() {
+    ProtectionStatus measure() {
         RetentionView view = view_retention(repository_, policies_, std::nullopt);
         std::map<std::string, SourceMeasurement> sources;
         for (const MeasuredSource& source : settings_.sources) {
@@ -62,7 +62,7 @@ class Measuring {
             facts.kind = source.kind;
             facts.backups_expected = true;
         }
-        Measurements result;
+        ProtectionStatus result;
         result.problems = std::move(view.problems);
         result.statements = std::move(view.statements);
         for (SourceSnapshots& stored : view.sources) {
@@ -173,14 +173,14 @@ class Measuring {
 
 } // namespace
 
-Facts Measurements::facts(Timestamp at) const {
+Facts ProtectionStatus::facts(Timestamp at) const {
     Facts facts{.at = at};
     for (const SourceMeasurement& source : sources) facts.sources.push_back(source.facts);
     facts.repositories.push_back(repository);
     return facts;
 }
 
-Measurements measure(Repository& repository, const std::vector<Policy>& policies,
+ProtectionStatus measure(Repository& repository, const std::vector<Policy>& policies,
                      const MeasureSettings& settings, const std::stop_token& stop) {
     return Measuring(repository, policies, settings, stop).measure();
 }

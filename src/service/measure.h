@@ -36,7 +36,7 @@ struct SourceMeasurement {
     std::vector<std::string> notes{};                   // what could not be measured, and why
 };
 
-struct Measurements {
+struct ProtectionStatus {
     std::vector<SourceMeasurement> sources; // by name: those that are named, and those of the repository
     RepositoryFacts repository;
     std::vector<AnnotatedSnapshot> snapshots; // newest first
@@ -49,7 +49,7 @@ struct Measurements {
 
 // Looks at the repository, and asks the servers. What is wrong with one source is told with it, and the
 // others are measured. Throws what listing the repository throws, and Error(cancelled).
-Measurements measure(Repository& repository, const std::vector<Policy>& policies,
+ProtectionStatus measure(Repository& repository, const std::vector<Policy>& policies,
                      const MeasureSettings& settings, const std::stop_token& stop);
 
 } // namespace holdfast

@@ -40,7 +40,9 @@ int run_serve(CommandContext& context, const std::string& repository) {
         .wants_reload = [&] { return reload.exchange(false); },
         .declare_again = [&] { return declaration_of(load_configuration(configuration.file)); },
         .open_repository = [&] { return open_repository(access, logger); },
-        .repository_url = access.url};
+        .repository_url = access.url,
+        .rules = RuleBook(configuration.alerts),
+        .channels = configuration.channels};
     // Before anything is begun: what is declared must make sense.
     planned_operations(environment.declaration.policies, environment.declaration.sources,
                        environment.settings, {}, system_clock().now());

@@ -20,7 +20,7 @@ std::string ago(Timestamp time, Timestamp now) {
 }
 
 // What is wrong, the worst first.
-std::vector<Judgement> breaches(const Measurements& measurements, Timestamp now) {
+std::vector<Judgement> breaches(const ProtectionStatus& measurements, Timestamp now) {
     std::vector<Judgement> found = judge(measurements.facts(now), RuleBook());
     std::erase_if(found, [](const Judgement& judgement) { return judgement.verdict != Verdict::breach; });
     std::ranges::stable_sort(found, {}, &Judgement::severity);
@@ -85,7 +85,7 @@ int run_status(CommandContext& context, const std::string& repository) {
                                        measured_sources(context, context.configuration().sources, repository),
                                    .repository_url = access.url,
                                    .estimate_recovery = true};
-    const Measurements measurements =
+    const ProtectionStatus measurements =
         measure(*open.repository, context.configuration().policies, settings, context.stop());
     const Timestamp now = system_clock().now();
     const std::vector<Judgement> wrong = breaches(measurements, now);

@@ -205,6 +205,60 @@ TEST_F(ServeApi, ListsInPagesThatNewOnesDoNotMove) {
     EXPECT_EQ(got("/v1/snapshots?source=other")["items"].size(), 0U);
 }
 
+TEST_F(ServeApi, AnAlertBeginsIsAcknowledgedAndEndsWithItsCause) {
+    configure("");
+    std::filesystem::remove_all(source());
+    serve();
+    done("/v1/backups", R"({"source":"home"})", "failed");
+    const auto about_failure = [&] {
+        for (const Json& alert : got("/v1/alerts?rule=backup_failed&source=home")["items"]) return alert;
+        return Json();
+    };
+    wait_until(*server, [&] { return !about_failure().is_null(); });
+    const Json alert = about_failure();
+    EXPECT_EQ(alert["state"], "firing");
+    EXPECT_EQ(got("/v1/backup-recovery/monitoring/dashboard")["systemHealth"]["status"], "CRITICAL");
+    const std::string path = "/v1/alerts/" + alert["id"].get<std::string>();
+    const Answer seen = ask("POST", path + "/acknowledge", R"({"comment":"on it"})");
+    EXPECT_EQ(seen.status, 200) << seen.body;
+    EXPECT_EQ(seen.body["state"], "acknowledged");
+    EXPECT_EQ(ask("POST", path + "/acknowledge", "{}").status, 409);
+    const ProgramRun metrics = run_program(
+        {"/usr/bin/curl", "-sk", "-H", "Authorization: Bearer " + token, address + "/metrics"}, {});
+    EXPECT_THAT(metrics.out, HasSubstr("# TYPE holdfast_"));
+
+    write("a", "content");
+    done("/v1/backups", R"({"source":"home"})");
+    wait_until(*server, [&] { return about_failure().is_null(); });
+    EXPECT_EQ(got(path)["state"], "resolved");
+    EXPECT_EQ(std::ranges::count(got("/v1/audit")["items"], "alert.acknowledge",
+                                 [](const Json& one) { return one["action"]; }),
+              1);
+    // A silence has an end and a reason.
+    EXPECT_EQ(field_at_fault("/v1/silences", R"({"rule":"*","reason":"work"})"), "ends");
+}
+
+TEST_F(ServeApi, ATrailThatWasWrittenAnewIsFoundOut) {
+    write("a", "content");
+    configure("");
+    serve();
+    done("/v1/backups", R"({"source":"home"})");
+    server->signal(SIGTERM);
+    EXPECT_EQ(server->finish().exit_code, 0);
+    serve(); // which tells the repository where the trail stands
+    wait_until(*server, [&] { return json({"audit", "verify"})["heads_compared"] > 0; });
+    const Json whole = json({"audit", "verify"});
+    EXPECT_TRUE(whole["intact"].get<bool>()) << whole;
+    EXPECT_THAT(run({"audit", "export"}).out, HasSubstr(",operation.request,"));
+    EXPECT_THAT(run({"audit", "export", "--what", "snapshots"}).out,
+                HasSubstr("DATE,SNAPSHOT_ID,TYPE,STATUS,SIZE_GB,VERIFIED,NOTES\n"));
+    beside().catalog.with(
+        [](Database& database) { database.execute("UPDATE audit SET actor = 'nobody' WHERE number = 2"); });
+    EXPECT_FALSE(json({"audit", "verify"}, 1)["intact"].get<bool>());
+    beside().catalog.with([](Database& database) { database.execute("DELETE FROM audit"); });
+    EXPECT_FALSE(json({"audit", "verify"}, 1)["intact"].get<bool>());
+}
+
 TEST_F(ServeApi, TheSameRequestTwiceIsDoneOnce) {
     write("a", "content");
     configure("");

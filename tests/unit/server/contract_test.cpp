@@ -1,5 +1,6 @@
 // What the server answers beyond the API's own routes is in the contract too.
 #include "api/openapi_text.h"
+#include "server/alert_routes.h"
 #include "server/repository_routes.h"
 #include "unit/api/api_fixture.h"
 
@@ -17,8 +18,18 @@ class Contract : public ApiTest {
         ApiTest::SetUp();
         add_repository_routes(server->router(), observer);
         add_backup_listing_routes(server->router(), observer);
+        watch =
+            std::make_unique<Watch>(catalog, clock, random, silent_logger(), WatchSettings{.server = "test"});
+        operations = std::make_unique<Operations>(catalog, clock, random);
+        audit = std::make_unique<Audit>(catalog, clock);
+        add_alert_routes(server->router(),
+                         {.watch = *watch, .operations = *operations, .audit = *audit, .channels = channels});
     }
 
+    std::unique_ptr<Watch> watch;
+    std::unique_ptr<Operations> operations;
+    std::unique_ptr<Audit> audit;
+    const std::vector<ChannelSettings> channels;
     RepositoryObserver observer{[]() -> OpenRepository { throw Error(ErrorCode::unavailable, "nowhere"); },
                                 clock};
 };
