@@ -16,12 +16,15 @@
 
 namespace holdfast {
 
+void add_alerts(CLI::App& app, RunCommand& run);
+
 namespace {
 
-constexpr std::array<AddCommand, 24> commands = {
-    add_init,   add_backup, add_snapshots, add_ls,     add_find,      add_cat,    add_diff,  add_restore,
-    add_verify, add_tag,    add_hold,      add_policy, add_retention, add_forget, add_prune, add_stats,
-    add_repair, add_key,    add_wal,       add_window, add_instances, add_doctor, add_setup, add_version,
+constexpr std::array<AddCommand, 25> commands = {
+    add_init,    add_backup, add_snapshots, add_ls,     add_find,   add_cat,       add_diff,
+    add_restore, add_verify, add_tag,       add_hold,   add_policy, add_retention, add_forget,
+    add_prune,   add_stats,  add_repair,    add_key,    add_wal,    add_window,    add_instances,
+    add_doctor,  add_setup,  add_version,   add_alerts,
 };
 
 void add_global_options(CLI::App& app, GlobalOptions& options) {

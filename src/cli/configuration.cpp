@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "base/file_descriptor.h"
 #include "policy/policy_form.h"
+#include "watch/channels/channel_settings.h"
+#include "watch/rule.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -232,6 +234,14 @@ Configuration parse_configuration(const std::string& text, const std::string& fi
     });
     top.json_tables("policy", [&](const std::string& name, const std::string& json) {
         configuration.policies.push_back(parse_policy(name, json));
+    });
+    top.json_tables("alert", [&](const std::string& name, const std::string& json) {
+        parse_rule_settings(name, json);
+        configuration.alerts[name] = json;
+    });
+    top.json_tables("channel", [&](const std::string& name, const std::string& json) {
+        parse_channel(name, json);
+        configuration.channels[name] = json;
     });
     top.expect_no_more();
     return configuration;

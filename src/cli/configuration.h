@@ -54,6 +54,8 @@ struct Configuration {
     } backup;
     std::map<std::string, SourceConfiguration> sources;
     std::vector<Policy> policies; // [policy.NAME], by name
+    // [alert.RULE] and [channel.NAME] as JSON, for watch/: what is wrong with them was found.
+    std::map<std::string, std::string> alerts, channels;
 };
 
 // Reads `named`, or if it is empty the first that exists of ~/.config/holdfast/holdfast.toml and
