@@ -13,7 +13,7 @@ import sys
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 PAGE = TOP / "docs" / "holdfast.1"
-CONFIGURATION = [TOP / "src" / "cli" / "configuration.cpp", TOP / "src" / "policy" / "policy_form.cpp"]
+CONFIGURATION = [TOP / "src" / name for name in ("cli/configuration.cpp", "policy/policy_form.cpp", "server/server_settings.cpp")]
 # Every command has these; they are described once, with the options of all commands.
 COMMON = {"-h", "--help", "--help-all", "-r"}
 
@@ -95,8 +95,8 @@ class Page:
 
 def configuration_keys():
     text = "".join(file.read_text(encoding="utf-8") for file in CONFIGURATION)
-    getters = "tables|json_tables|text|text_as|flag|choice|number|texts|text_map|table|form|forms|named_forms"
-    return set(re.findall(rf"(?:\.(?:{getters})\(|read_\w+\(form, )\"(\w+)\"", text))
+    getters = "tables|json_tables|json_table|text|text_as|flag|choice|number|texts|text_map|table|form|forms|named_forms"
+    return set(re.findall(rf"(?:\.(?:{getters})\(|(?:read_\w+|absolute_path)\(form, )\"(\w+)\"", text))
 
 
 def compare(what, program, page):

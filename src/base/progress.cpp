@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@ namespace {
 constexpr auto quiet_time = std::chrono::seconds(2);
 constexpr auto redraw_interval = std::chrono::milliseconds(200);
 constexpr auto line_interval = std::chrono::seconds(10);
+constexpr auto json_interval = std::chrono::milliseconds(500);
 
 std::size_t terminal_columns(int fd) {
     winsize size{};
@@ -33,9 +35,11 @@ std::string Progress::phase() const {
     return phase_;
 }
 
-ProgressDisplay::ProgressDisplay(const Progress& progress, std::FILE* out, bool enabled)
+ProgressDisplay::ProgressDisplay(const Progress& progress, std::FILE* out, ProgressStyle style)
     : progress_(progress), out_(out), terminal_(::isatty(::fileno(out)) == 1) {
-    if (enabled) thread_ = std::jthread([this](std::stop_token stop) { run(stop); });
+    if (style == ProgressStyle::people) thread_ = std::jthread([this](std::stop_token stop) { run(stop); });
+    if (style == ProgressStyle::json)
+        thread_ = std::jthread([this](std::stop_token stop) { run_json(stop); });
 }
 
 ProgressDisplay::~ProgressDisplay() {
@@ -43,10 +47,7 @@ ProgressDisplay::~ProgressDisplay() {
         thread_.request_stop();
         thread_.join();
     }
-    if (drawn_ && terminal_) {
-        std::fputs("\r\x1b[K", out_);
-        std::fflush(out_);
-    }
+    if (drawn_ && terminal_) write("\r\x1b[K");
 }
 
 void ProgressDisplay::run(std::stop_token stop) {
@@ -68,15 +69,24 @@ void ProgressDisplay::run(std::stop_token stop) {
     } while (clock.sleep_for(terminal_ ? Duration(redraw_interval) : Duration(line_interval), stop));
 }
 
+void ProgressDisplay::run_json(std::stop_token stop) {
+    do write(render_progress_json(progress_) + "\n");
+    while (system_clock().sleep_for(json_interval, stop));
+    write(render_progress_json(progress_) + "\n");
+}
+
+// Not fmt::print, which throws: a full or closed standard error must not end the operation it reports on.
+void ProgressDisplay::write(const std::string& text) {
+    std::fwrite(text.data(), 1, text.size(), out_);
+    std::fflush(out_);
+}
+
 void ProgressDisplay::draw(double elapsed_seconds, double rate_bytes) {
     const std::string text = render_progress(
         progress_.phase(), progress_.done_bytes(), progress_.total_bytes(), progress_.done_items(),
         progress_.total_items(), rate_bytes, terminal_ ? terminal_columns(::fileno(out_)) : 200);
-    // Not fmt::print, which throws: a full or closed standard error must not end the operation it reports on.
-    const std::string line = terminal_ ? fmt::format("\r{}\x1b[K", text)
-                                       : fmt::format("{} ({})\n", text, format_duration(elapsed_seconds));
-    std::fwrite(line.data(), 1, line.size(), out_);
-    std::fflush(out_);
+    write(terminal_ ? fmt::format("\r{}\x1b[K", text)
+                    : fmt::format("{} ({})\n", text, format_duration(elapsed_seconds)));
     drawn_ = true;
 }
 
@@ -105,6 +115,15 @@ std::string render_progress(std::string_view phase, std::uint64_t done_bytes, st
     }
     if (columns > 0 && text.size() >= columns) text.resize(columns - 1);
     return text;
+}
+
+std::string render_progress_json(const Progress& progress) {
+    const nlohmann::json value = {{"phase", progress.phase()},
+                                  {"done_bytes", progress.done_bytes()},
+                                  {"total_bytes", progress.total_bytes()},
+                                  {"done_items", progress.done_items()},
+                                  {"total_items", progress.total_items()}};
+    return nlohmann::json{{"progress", value}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 std::string format_bytes(std::uint64_t bytes) {

@@ -43,17 +43,26 @@ class Progress {
     std::atomic<std::uint64_t> done_bytes_{0}, done_items_{0}, total_bytes_{0}, total_items_{0};
 };
 
-// Shows `progress` while it lives: nothing in the first two seconds; then on a terminal a bar with rate and
-// time left, redrawn five times a second; elsewhere a line every ten seconds. Writes to `out` (standard
-// error), never to standard output. The destructor clears the bar.
+enum class ProgressStyle {
+    none,
+    people, // a bar or lines
+    json,   // for a program that started this one: see render_progress_json()
+};
+
+// Shows `progress` while it lives. To people: nothing in the first two seconds; then on a terminal a bar with
+// rate and time left, redrawn five times a second; elsewhere a line every ten seconds. As JSON: a line at
+// once, every half second, and at the end. Writes to `out` (standard error), never to standard output. The
+// destructor clears the bar.
 class ProgressDisplay {
   public:
-    ProgressDisplay(const Progress& progress, std::FILE* out, bool enabled);
+    ProgressDisplay(const Progress& progress, std::FILE* out, ProgressStyle style);
     ~ProgressDisplay();
 
   private:
     void run(std::stop_token stop);
+    void run_json(std::stop_token stop);
     void draw(double elapsed_seconds, double rate_bytes);
+    void write(const std::string& text);
 
     const Progress& progress_;
     std::FILE* out_;
@@ -67,6 +76,10 @@ class ProgressDisplay {
 std::string render_progress(std::string_view phase, std::uint64_t done_bytes, std::uint64_t total_bytes,
                             std::uint64_t done_items, std::uint64_t total_items, double rate_bytes_per_second,
                             std::size_t columns);
+
+// {"progress":{"phase":…,"done_bytes":…,"total_bytes":…,"done_items":…,"total_items":…}}: totals that are not
+// known are 0.
+std::string render_progress_json(const Progress& progress);
 
 // "1.2 GiB", "512 B": three significant digits, binary units.
 std::string format_bytes(std::uint64_t bytes);

@@ -78,6 +78,13 @@ AuditHead Audit::head() {
     return rows.empty() ? AuditHead{} : AuditHead{rows.front().number(0), rows.front().text(1)};
 }
 
+std::string Audit::first_digest() {
+    const auto rows = catalog_.with([](Database& database) {
+        return database.query("SELECT digest FROM audit WHERE number = 1");
+    });
+    return rows.empty() ? "" : rows.front().text(0);
+}
+
 void Audit::read(std::int64_t first, const std::function<bool(const AuditEntry&)>& visit) {
     while (true) {
         const auto rows = catalog_.with([&](Database& database) {

@@ -51,6 +51,8 @@ class Audit {
     AuditEntry append(Database& database, const std::string& actor, const std::string& action,
                       const std::string& object, const std::string& details);
     AuditHead head();
+    // Of the first entry, by which a trail is known; empty when there is none.
+    std::string first_digest();
     // Calls `visit` with the entries from `first` on, in order, until it returns false.
     void read(std::int64_t first, const std::function<bool(const AuditEntry&)>& visit);
     // Follows the chain, and looks for heads that were seen before, in any order.

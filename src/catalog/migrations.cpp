@@ -15,7 +15,7 @@ namespace {
 constexpr std::int64_t migration_lock = 0x686f'6c64'0001;
 
 // Each is applied once, in order, and never changed: what is to be different is another step.
-constexpr std::array<const char*, 2> steps{
+constexpr std::array<const char*, 3> steps{
     // Work: what is asked for, what is under way, what came of it.
     R"(
 CREATE TABLE operations (
@@ -73,6 +73,38 @@ CREATE TABLE tokens (
     expires BIGINT,
     revoked BIGINT
 );
+)",
+    // Who may what: second factors, answers that are given again to
+    // the same request, and what waits for a second person.
+    R"(
+CREATE UNIQUE INDEX tokens_by_name ON tokens (name);
+CREATE TABLE second_factors (
+    token TEXT PRIMARY KEY REFERENCES tokens (id) ON DELETE CASCADE,
+    seed TEXT NOT NULL,
+    last_step BIGINT NOT NULL
+);
+CREATE TABLE answers (
+    token TEXT NOT NULL,
+    key TEXT NOT NULL,
+    request TEXT NOT NULL,
+    answer TEXT NOT NULL,
+    created BIGINT NOT NULL,
+    PRIMARY KEY (token, key)
+);
+CREATE INDEX answers_by_time ON answers (created);
+CREATE TABLE approvals (
+    id TEXT PRIMARY KEY,
+    action TEXT NOT NULL,
+    request TEXT NOT NULL,
+    requested_by TEXT NOT NULL,
+    created BIGINT NOT NULL,
+    expires BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    decided_by TEXT,
+    decided BIGINT,
+    answer TEXT
+);
+CREATE INDEX approvals_by_state ON approvals (state, id);
 )",
     // Watching: alerts, notices, and what is remembered of measurements.
     watch_tables};

@@ -96,19 +96,21 @@ std::string Operations::new_id() {
 }
 
 std::optional<std::string> Operations::add(const OperationRequest& request) {
+    return catalog_.with([&](Database& database) { return add(database, request); });
+}
+
+std::optional<std::string> Operations::add(Database& database, const OperationRequest& request) {
     const std::string id = new_id();
     const Timestamp now = clock_.now();
-    const auto rows = catalog_.with([&](Database& database) {
-        return database.query(
-            "INSERT INTO operations (id, kind, source, state, request, requested_by, plan, nominal, created, "
-            "run_after, "
-            "attempts, cancel_requested, phase, done_bytes, total_bytes, done_items, total_items) "
-            "VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, 0, 0, '', 0, 0, 0, 0) "
-            "ON CONFLICT (kind, source, plan, nominal) DO NOTHING RETURNING id",
-            {sql(id), sql(request.kind), sql(request.source.value_or("")), sql(request.request),
-             sql(request.requested_by), sql(request.plan), sql(request.nominal), sql(now),
-             sql(std::max(now, request.run_after))});
-    });
+    const auto rows = database.query(
+        "INSERT INTO operations (id, kind, source, state, request, requested_by, plan, nominal, created, "
+        "run_after, "
+        "attempts, cancel_requested, phase, done_bytes, total_bytes, done_items, total_items) "
+        "VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, 0, 0, '', 0, 0, 0, 0) "
+        "ON CONFLICT (kind, source, plan, nominal) DO NOTHING RETURNING id",
+        {sql(id), sql(request.kind), sql(request.source.value_or("")), sql(request.request),
+         sql(request.requested_by), sql(request.plan), sql(request.nominal), sql(now),
+         sql(std::max(now, request.run_after))});
     return rows.empty() ? std::nullopt : std::optional(id);
 }
 
@@ -229,14 +231,16 @@ bool Operations::put_back(const Operation& claimed, Timestamp run_after, const s
 }
 
 bool Operations::cancel(const std::string& id) {
+    return catalog_.with([&](Database& database) { return cancel(database, id); });
+}
+
+bool Operations::cancel(Database& database, const std::string& id) {
     const Timestamp now = clock_.now();
-    const auto rows = catalog_.with([&](Database& database) {
-        return database.query("UPDATE operations SET cancel_requested = 1, "
-                              "state = CASE WHEN state = 'queued' THEN 'cancelled' ELSE state END, "
-                              "ended = CASE WHEN state = 'queued' THEN $2 ELSE ended END "
-                              "WHERE id = $1 AND state IN ('queued', 'running') RETURNING id",
-                              {sql(id), sql(now)});
-    });
+    const auto rows = database.query("UPDATE operations SET cancel_requested = 1, "
+                                     "state = CASE WHEN state = 'queued' THEN 'cancelled' ELSE state END, "
+                                     "ended = CASE WHEN state = 'queued' THEN $2 ELSE ended END "
+                                     "WHERE id = $1 AND state IN ('queued', 'running') RETURNING id",
+                                     {sql(id), sql(now)});
     return !rows.empty();
 }
 

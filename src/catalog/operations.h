@@ -54,11 +54,11 @@ struct Operation {
 
 struct OperationRequest {
     std::string kind;
-    std::optional<std::string> source;
+    std::optional<std::string> source{};
     std::string request = "{}";
-    std::string requested_by;
-    std::optional<std::string> plan;
-    std::optional<Timestamp> nominal;
+    std::string requested_by{};
+    std::optional<std::string> plan{};
+    std::optional<Timestamp> nominal{};
     Timestamp run_after{};
 };
 
@@ -93,6 +93,8 @@ class Operations {
     // Asks for work, and returns its id. With a plan and a nominal time it is asked for once, whoever asks
     // how often: nothing is returned when it was before.
     std::optional<std::string> add(const OperationRequest& request);
+    // Within a transaction of the caller.
+    std::optional<std::string> add(Database& database, const OperationRequest& request);
     std::optional<Operation> find(const std::string& id);
     std::vector<Operation> list(const OperationFilter& filter);
     // The nominal time of the last run of this kind that a plan was asked for.
@@ -118,6 +120,7 @@ class Operations {
     bool put_back(const Operation& claimed, Timestamp run_after, const std::string& error);
     // Asks whoever carries it out to stop; one that nobody has begun is over at once. False when it was over.
     bool cancel(const std::string& id);
+    bool cancel(Database& database, const std::string& id);
 
     void log(const std::string& id, std::string_view level, std::string_view message);
     std::vector<OperationLogLine> log_after(const std::string& id, std::int64_t number, std::size_t limit);

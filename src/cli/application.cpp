@@ -20,11 +20,11 @@ void add_alerts(CLI::App& app, RunCommand& run);
 
 namespace {
 
-constexpr std::array<AddCommand, 25> commands = {
-    add_init,    add_backup, add_snapshots, add_ls,     add_find,   add_cat,       add_diff,
-    add_restore, add_verify, add_tag,       add_hold,   add_policy, add_retention, add_forget,
-    add_prune,   add_stats,  add_repair,    add_key,    add_wal,    add_window,    add_instances,
-    add_doctor,  add_setup,  add_version,   add_alerts,
+constexpr std::array<AddCommand, 28> commands = {
+    add_init,    add_backup, add_snapshots, add_ls,    add_find,   add_cat,       add_diff,
+    add_restore, add_verify, add_tag,       add_hold,  add_policy, add_retention, add_forget,
+    add_prune,   add_stats,  add_repair,    add_key,   add_wal,    add_window,    add_instances,
+    add_doctor,  add_setup,  add_status,    add_serve, add_audit,  add_version,   add_alerts,
 };
 
 void add_global_options(CLI::App& app, GlobalOptions& options) {
@@ -48,6 +48,10 @@ void add_global_options(CLI::App& app, GlobalOptions& options) {
     app.add_flag("-v,--verbose", options.verbose, "Say more");
     app.add_option("--log-format", options.log_format, "Log lines as text or json")
         ->check(CLI::IsMember({"text", "json"}));
+    app.add_option(
+           "--progress", options.progress,
+           "auto: a bar or lines, unless --quiet; json: a JSON object on a line, twice a second; none")
+        ->check(CLI::IsMember({"auto", "json", "none"}));
 }
 
 // What a command exits with when it cannot do its work.
@@ -58,9 +62,11 @@ struct FailureCodes {
 
 int report(const Error& error, bool json, const FailureCodes& codes) {
     if (json) {
-        const nlohmann::json value = {
-            {"error",
-             {{"code", to_string(error.code())}, {"message", error.message()}, {"hint", error.hint()}}}};
+        const nlohmann::json value = {{"error",
+                                       {{"code", to_string(error.code())},
+                                        {"message", error.message()},
+                                        {"hint", error.hint()},
+                                        {"retryable", error.retryable()}}}};
         fmt::print("{}\n", value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
     }
     fmt::print(stderr, "holdfast: {}\n", error.message());
@@ -143,8 +149,8 @@ int parse_and_run(int argc, char** argv, GlobalOptions& options, FailureCodes& c
     }
     codes = failure_codes(app);
     const Configuration configuration = load_configuration(options.configuration_file);
-    const StopOnSignal signals;
-    CommandContext context(options, configuration, signals.stop_token());
+    StopOnSignal signals;
+    CommandContext context(options, configuration, signals);
     return run(context);
 }
 

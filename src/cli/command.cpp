@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file_descriptor.h"
 #include "cli/configuration.h"
+#include "cli/signals.h"
 #include "cli/terminal.h"
 #include "documents/entry_name.h"
 #include "repository/node/entry.h"
@@ -35,10 +36,10 @@ std::string trimmed_file(const std::string& path) {
 } // namespace
 
 CommandContext::CommandContext(const GlobalOptions& options, const Configuration& configuration,
-                               std::stop_token stop)
+                               StopOnSignal& signals)
     : options_(options),
       configuration_(configuration),
-      stop_(std::move(stop)),
+      signals_(signals),
       logger_(std::make_unique<StandardErrorLogger>(options.verbose ? LogLevel::debug
                                                     : options.quiet ? LogLevel::error
                                                                     : LogLevel::warning,
@@ -46,6 +47,14 @@ CommandContext::CommandContext(const GlobalOptions& options, const Configuration
                                                                                  : LogFormat::text)) {}
 
 CommandContext::~CommandContext() = default;
+
+std::stop_token CommandContext::stop() const { return signals_.stop_token(); }
+
+ProgressStyle CommandContext::progress_style() const {
+    if (options_.progress == "json") return ProgressStyle::json;
+    const bool none = options_.quiet || options_.progress == "none";
+    return none ? ProgressStyle::none : ProgressStyle::people;
+}
 
 RepositoryAccess CommandContext::access(const std::string& url, bool new_passphrase) {
     RepositoryAccess access;
@@ -87,7 +96,7 @@ RepositoryAccess CommandContext::access(const std::string& url, bool new_passphr
     } else if (!configuration_.passphrase_file.empty()) {
         access.passphrase = Secret::copy_of(as_bytes(trimmed_file(configuration_.passphrase_file)));
     } else {
-        access.passphrase = ask_passphrase(new_passphrase, stop_);
+        access.passphrase = ask_passphrase(new_passphrase, stop());
     }
     return access;
 }
@@ -154,39 +163,5 @@ std::string file_time_text(const FileTime& time) {
 }
 
 std::string short_id(const std::string& hex) { return hex.substr(0, 8); }
-
-nlohmann::json to_json(const Snapshot& snapshot) {
-    nlohmann::json paths = nlohmann::json::array();
-    for (const std::string& path : snapshot.paths) paths.push_back(printable(path));
-    const SnapshotTotals& totals = snapshot.totals;
-    return {
-        {"id", snapshot.id.hex()},
-        {"source", snapshot.source},
-        {"kind", snapshot.kind},
-        {"sequence", snapshot.sequence},
-        {"parent", snapshot.parent ? nlohmann::json(snapshot.parent->hex()) : nlohmann::json()},
-        {"host", snapshot.host},
-        {"domain", snapshot.domain},
-        {"paths", paths},
-        {"time", to_rfc3339(snapshot.time)},
-        {"end", to_rfc3339(snapshot.end)},
-        {"duration_seconds", std::chrono::duration<double>(snapshot.end - snapshot.time).count()},
-        {"tags", snapshot.tags},
-        {"state", to_string(snapshot.state)},
-        {"size_bytes", totals.bytes},
-        {"added_bytes", totals.stored_bytes},
-        {"files", totals.files},
-        {"directories", totals.directories},
-        {"others", totals.others},
-        {"read_bytes", totals.read_bytes},
-        {"new_bytes", totals.new_bytes},
-        {"unchanged_files", totals.unchanged_files},
-        {"changed_files", totals.changed_files},
-        {"new_files", totals.new_files},
-        {"failed", totals.failed},
-        {"compression", snapshot.compression},
-        {"program", snapshot.program},
-    };
-}
 
 } // namespace holdfast

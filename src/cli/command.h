@@ -37,6 +37,7 @@ struct GlobalOptions {
     bool quiet = false;
     bool verbose = false;
     std::string log_format = "text";
+    std::string progress = "auto";
 };
 
 // What the configuration file says beyond the global options; see configuration.h.
@@ -45,13 +46,15 @@ struct Configuration;
 // Handed to every subcommand. Lives until the program ends.
 class CommandContext {
   public:
-    CommandContext(const GlobalOptions& options, const Configuration& configuration, std::stop_token stop);
+    CommandContext(const GlobalOptions& options, const Configuration& configuration,
+                   class StopOnSignal& signals);
     ~CommandContext();
 
     const GlobalOptions& options() const { return options_; }
     const Configuration& configuration() const { return configuration_; }
     Logger& logger() { return *logger_; }
-    std::stop_token stop() const { return stop_; }
+    std::stop_token stop() const;
+    StopOnSignal& signals() { return signals_; }
     bool json() const { return options_.json; }
 
     // `url` is what the command line names; empty: what the environment or the configuration names. A
@@ -66,13 +69,13 @@ class CommandContext {
     // Where people read what a command could not do: behind its result, or where errors go when there is
     // none.
     std::FILE* problem_stream() const { return options_.quiet ? stderr : stdout; }
-    // Whether a progress display is wanted.
-    bool show_progress() const { return !options_.quiet; }
+    // How progress is wanted.
+    ProgressStyle progress_style() const;
 
   private:
     const GlobalOptions& options_;
     const Configuration& configuration_;
-    std::stop_token stop_;
+    StopOnSignal& signals_;
     std::unique_ptr<Logger> logger_;
 };
 
@@ -82,6 +85,7 @@ using RunCommand = std::function<int(CommandContext&)>;
 using AddCommand = void (*)(CLI::App& app, RunCommand& run);
 
 void add_init(CLI::App& app, RunCommand& run);
+void add_audit(CLI::App& app, RunCommand& run);
 void add_backup(CLI::App& app, RunCommand& run);
 void add_retention(CLI::App& app, RunCommand& run);
 void add_snapshots(CLI::App& app, RunCommand& run);
@@ -103,7 +107,9 @@ void add_wal(CLI::App& app, RunCommand& run);
 void add_window(CLI::App& app, RunCommand& run);
 void add_instances(CLI::App& app, RunCommand& run);
 void add_doctor(CLI::App& app, RunCommand& run);
+void add_serve(CLI::App& app, RunCommand& run);
 void add_setup(CLI::App& app, RunCommand& run);
+void add_status(CLI::App& app, RunCommand& run);
 void add_version(CLI::App& app, RunCommand& run);
 
 // What --version prints.
@@ -117,7 +123,5 @@ std::string local_time(Timestamp time);
 std::string file_time_text(const struct FileTime& time);
 // The first eight digits of an id.
 std::string short_id(const std::string& hex);
-// A snapshot as JSON.
-nlohmann::json to_json(const struct Snapshot& snapshot);
 
 } // namespace holdfast

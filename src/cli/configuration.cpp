@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file_descriptor.h"
 #include "policy/policy_form.h"
+#include "server/server_settings.h"
 #include "watch/channels/channel_settings.h"
 #include "watch/rule.h"
 
@@ -74,50 +75,30 @@ class Table {
     }
     // Every member of the table `key`, which are tables themselves, by name.
     void tables(const char* key, const std::function<void(const std::string&, Table&)>& read_table) {
-        known_.emplace_back(key);
-        const toml::node* node = table_.get(key);
-        if (node == nullptr) return;
-        const toml::table* outer = node->as_table();
-        if (outer == nullptr) fail(*node, key, "a table of tables");
-        for (const auto& [name, item] : *outer) {
-            const toml::table* inner = item.as_table();
-            if (inner == nullptr) fail(item, key, "a table of tables");
-            Table sub(*inner, fmt::format("{}{}.{}.", name_, key, name.str()), file_);
-            read_table(std::string(name.str()), sub);
+        each_table(key, [&](const std::string& name, const toml::table& inner) {
+            Table sub(inner, fmt::format("{}{}.{}.", name_, key, name), file_);
+            read_table(name, sub);
             sub.expect_no_more();
-        }
+        });
     }
     // The same as JSON, for what has a form of its own.
     void json_tables(const char* key,
                      const std::function<void(const std::string& name, const std::string& json)>& read_json) {
-        known_.emplace_back(key);
-        const toml::node* node = table_.get(key);
-        if (node == nullptr) return;
-        const toml::table* outer = node->as_table();
-        if (outer == nullptr) fail(*node, key, "a table of tables");
-        for (const auto& [name, item] : *outer) {
-            const toml::table* inner = item.as_table();
-            if (inner == nullptr) fail(item, key, "a table of tables");
-            std::ostringstream json;
-            json << toml::json_formatter(*inner);
-            try {
-                read_json(std::string(name.str()), json.str());
-            } catch (const Error& error) {
-                throw error.with_context(
-                    fmt::format("{}, the table in line {}", file_, item.source().begin.line));
-            }
-        }
+        each_table(key, [&](const std::string& name, const toml::table& inner) {
+            read_as_json(inner, [&](const std::string& json) { read_json(name, json); });
+        });
+    }
+    // The table `key`, likewise; nothing is read when there is none.
+    void json_table(const char* key, const std::function<void(const std::string& json)>& read_json) {
+        if (const toml::table* inner = inner_table(key)) read_as_json(*inner, read_json);
     }
     bool is_table(const char* key) const {
         const toml::node* node = table_.get(key);
         return node != nullptr && node->is_table();
     }
     void table(const char* key, const std::function<void(Table&)>& read_table) {
-        known_.emplace_back(key);
-        const toml::node* node = table_.get(key);
-        if (node == nullptr) return;
-        const toml::table* inner = node->as_table();
-        if (inner == nullptr) fail(*node, key, "a table");
+        const toml::table* inner = inner_table(key);
+        if (inner == nullptr) return;
         Table sub(*inner, name_ + key + ".", file_);
         read_table(sub);
         sub.expect_no_more();
@@ -136,6 +117,37 @@ class Table {
     }
 
   private:
+    const toml::table* inner_table(const char* key) {
+        known_.emplace_back(key);
+        const toml::node* node = table_.get(key);
+        if (node == nullptr) return nullptr;
+        const toml::table* inner = node->as_table();
+        if (inner == nullptr) fail(*node, key, "a table");
+        return inner;
+    }
+    template <typename Read>
+    void each_table(const char* key, Read read_table) {
+        known_.emplace_back(key);
+        const toml::node* node = table_.get(key);
+        if (node == nullptr) return;
+        const toml::table* outer = node->as_table();
+        if (outer == nullptr) fail(*node, key, "a table of tables");
+        for (const auto& [name, item] : *outer) {
+            const toml::table* inner = item.as_table();
+            if (inner == nullptr) fail(item, key, "a table of tables");
+            read_table(std::string(name.str()), *inner);
+        }
+    }
+    void read_as_json(const toml::table& table, const std::function<void(const std::string&)>& read_json) {
+        std::ostringstream json;
+        json << toml::json_formatter(table);
+        try {
+            read_json(json.str());
+        } catch (const Error& error) {
+            throw error.with_context(
+                fmt::format("{}, the table in line {}", file_, table.source().begin.line));
+        }
+    }
     template <typename Value, typename Take>
     void read(const char* key, const char* wanted, Take take) {
         known_.emplace_back(key);
@@ -155,19 +167,32 @@ class Table {
     std::vector<std::string> known_;
 };
 
-constexpr std::array<const char*, 1> source_kinds{"postgresql"};
+constexpr std::array<const char*, 2> source_kinds{"postgresql", kind_of_documents};
 constexpr std::uint32_t highest_compression_level = 19;
 constexpr std::uint32_t highest_rate_mib = 1u << 20;
 
+void read_documents(Table& table, DocumentsSelection& documents) {
+    table.texts("paths", documents.paths);
+    table.texts("exclude", documents.exclude);
+    table.texts("include", documents.include);
+    table.flag("one_file_system", documents.one_file_system);
+    table.flag("exclude_caches", documents.exclude_caches);
+}
+
+// What is for another kind of source is a setting that there is not.
 void read_source(Table& table, SourceConfiguration& source) {
     table.choice("kind", source_kinds, source.kind);
+    table.text_map("tags", source.tags);
+    if (source.kind == kind_of_documents) {
+        read_documents(table, source.documents);
+        return;
+    }
     table.text("connection", source.connection);
     table.text("data_directory", source.data_directory);
     table.text("spool_directory", source.spool_directory);
     table.text("slot", source.slot);
     table.number("compression_level", highest_compression_level, source.compression_level);
     table.number("rate_limit_mib", highest_rate_mib, source.rate_limit_mib);
-    table.text_map("tags", source.tags);
 }
 
 // `repository = "URL"`, or a table with the keys beside the URL.
@@ -214,12 +239,8 @@ Configuration parse_configuration(const std::string& text, const std::string& fi
     });
     top.table("backup", [&](Table& backup) {
         backup.text("source", configuration.backup.source);
-        backup.texts("paths", configuration.backup.paths);
-        backup.texts("exclude", configuration.backup.exclude);
-        backup.texts("include", configuration.backup.include);
+        read_documents(backup, configuration.backup.documents);
         backup.text_map("tags", configuration.backup.tags);
-        backup.flag("one_file_system", configuration.backup.one_file_system);
-        backup.flag("exclude_caches", configuration.backup.exclude_caches);
         backup.number("lock_days", most_lock_days, configuration.backup.lock_days);
         backup.choice("lock_mode", lock_modes, configuration.backup.lock_mode);
     });
@@ -229,7 +250,11 @@ Configuration parse_configuration(const std::string& text, const std::string& fi
         read_source(table, source);
         if (source.kind.empty()) {
             throw Error(ErrorCode::usage, fmt::format("{}: source '{}' has no kind", file, name),
-                        "add kind = \"postgresql\" to it");
+                        "add kind = \"postgresql\" or kind = \"documents\" to it");
+        }
+        if (source.kind == kind_of_documents && source.documents.paths.empty()) {
+            throw Error(ErrorCode::usage, fmt::format("{}: source '{}' has no paths", file, name),
+                        "say what is to be backed up: paths = [\"/srv/uploads\"]");
         }
     });
     top.json_tables("policy", [&](const std::string& name, const std::string& json) {
@@ -242,6 +267,10 @@ Configuration parse_configuration(const std::string& text, const std::string& fi
     top.json_tables("channel", [&](const std::string& name, const std::string& json) {
         parse_channel(name, json);
         configuration.channels[name] = json;
+    });
+    top.json_table("server", [&](const std::string& json) {
+        parse_server_settings(json, "/");
+        configuration.server_json = json;
     });
     top.expect_no_more();
     return configuration;

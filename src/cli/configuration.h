@@ -17,10 +17,20 @@ inline constexpr std::uint32_t most_lock_days = 36'500;
 // As an option and in the file.
 inline constexpr std::array<const char*, 2> lock_modes{"governance", "compliance"};
 
+// What of the file trees is backed up.
+struct DocumentsSelection {
+    std::vector<std::string> paths, exclude, include;
+    bool one_file_system = false;
+    bool exclude_caches = false;
+};
+
+inline constexpr const char* kind_of_documents = "documents";
+
 // A source that is named in the file, [source.NAME].
 struct SourceConfiguration {
     std::string name;
-    std::string kind;            // "postgresql"
+    std::string kind; // "postgresql" or "documents"
+    DocumentsSelection documents;
     std::string connection;      // as libpq takes it
     std::string data_directory;  // where it can be read from here; empty: over the replication protocol
     std::string spool_directory; // what waits for the repository, or for PostgreSQL
@@ -45,17 +55,16 @@ struct Configuration {
     } s3;
     struct Backup {
         std::string source;
-        std::vector<std::string> paths, exclude, include;
+        DocumentsSelection documents;
         std::map<std::string, std::string> tags;
-        bool one_file_system = false;
-        bool exclude_caches = false;
         std::uint32_t lock_days = 0; // 0: no lock
         std::string lock_mode;       // one of lock_modes; empty: governance
     } backup;
     std::map<std::string, SourceConfiguration> sources;
-    std::vector<Policy> policies; // [policy.NAME], by name
     // [alert.RULE] and [channel.NAME] as JSON, for watch/: what is wrong with them was found.
     std::map<std::string, std::string> alerts, channels;
+    std::vector<Policy> policies;   // [policy.NAME], by name
+    std::string server_json = "{}"; // [server], for server/server_settings.h
 };
 
 // Reads `named`, or if it is empty the first that exists of ~/.config/holdfast/holdfast.toml and

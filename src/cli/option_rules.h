@@ -11,6 +11,7 @@ namespace holdfast {
 
 // Under these headings the help lists what is for one kind of source; options under another are for all.
 inline constexpr const char* options_for_documents = "For documents";
+inline constexpr const char* options_for_paths = "For documents that no source of holdfast.toml names";
 inline constexpr const char* options_for_postgresql = "For a PostgreSQL source";
 
 // While one lives, options added to `command` are listed under `heading`.

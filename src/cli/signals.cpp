@@ -35,7 +35,7 @@ StopOnSignal::StopOnSignal() {
             int number = 0;
             if (sigwait(&waited_for, &number) != 0) continue;
             if (number == SIGUSR2 && ended_) return;
-            if (number == SIGUSR2) continue;
+            if (number == SIGUSR2 || (number == SIGHUP && hang_up())) continue;
             const Duration now = system_clock().steady();
             if (!stop_.stop_requested()) {
                 first = now;
@@ -47,11 +47,29 @@ StopOnSignal::StopOnSignal() {
     });
 }
 
+// Whether somebody wanted to know.
+bool StopOnSignal::hang_up() {
+    const std::scoped_lock lock(mutex_);
+    if (!on_hangup_) return false;
+    on_hangup_();
+    return true;
+}
+
 StopOnSignal::~StopOnSignal() {
     ended_ = true;
     // Wakes the thread, which alone waits for it.
     pthread_kill(thread_.native_handle(), SIGUSR2);
     thread_.join();
+}
+
+HangupAction::HangupAction(StopOnSignal& signals, std::function<void()> action) : signals_(signals) {
+    const std::scoped_lock lock(signals_.mutex_);
+    signals_.on_hangup_ = std::move(action);
+}
+
+HangupAction::~HangupAction() {
+    const std::scoped_lock lock(signals_.mutex_);
+    signals_.on_hangup_ = nullptr;
 }
 
 } // namespace holdfast

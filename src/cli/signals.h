@@ -2,6 +2,8 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
+#include <mutex>
 #include <stop_token>
 #include <thread>
 
@@ -18,9 +20,26 @@ class StopOnSignal {
     std::stop_token stop_token() const { return stop_.get_token(); }
 
   private:
+    friend class HangupAction;
+    bool hang_up();
+
     std::stop_source stop_;
+    std::mutex mutex_;
+    std::function<void()> on_hangup_;
     std::atomic<bool> ended_{false};
     std::thread thread_;
+};
+
+// While it lives, SIGHUP calls `action`, from another thread, and requests no stop. One at a time.
+class HangupAction {
+  public:
+    HangupAction(StopOnSignal& signals, std::function<void()> action);
+    ~HangupAction();
+    HangupAction(const HangupAction&) = delete;
+    HangupAction& operator=(const HangupAction&) = delete;
+
+  private:
+    StopOnSignal& signals_;
 };
 
 } // namespace holdfast

@@ -106,6 +106,10 @@ Schedule Policy::schedule_of(const BackupPlan& plan, std::string_view source) co
     return {plan.rhythm, zone, fmt::format("{}/{}", source, plan.name), plan.jitter};
 }
 
+Schedule Policy::schedule_of(const VerificationPlan& plan, std::string_view source) const {
+    return {plan.rhythm, zone, fmt::format("{}/verify {}", source, plan.name), plan.jitter};
+}
+
 const Policy* policy_for(const std::vector<Policy>& policies, std::string_view source) {
     const Policy* found = nullptr;
     for (const bool by_name : {true, false}) {

@@ -58,6 +58,7 @@ struct Policy {
     bool covers(std::string_view source) const;
     // When `plan` runs for `source`.
     Schedule schedule_of(const BackupPlan& plan, std::string_view source) const;
+    Schedule schedule_of(const VerificationPlan& plan, std::string_view source) const;
 };
 
 // The one policy that covers `source`: one that names it goes before patterns. Nothing when none does. Throws

@@ -5,8 +5,8 @@ add_executable(fuzz_corpus ${CMAKE_CURRENT_LIST_DIR}/fuzz_corpus.cpp ${CMAKE_CUR
                            ${CMAKE_CURRENT_LIST_DIR}/real_nodes.cpp ${CMAKE_CURRENT_LIST_DIR}/real_keys.cpp
                            ${CMAKE_CURRENT_LIST_DIR}/real_objects.cpp ${CMAKE_CURRENT_LIST_DIR}/real_protocol.cpp
                            ${CMAKE_CURRENT_LIST_DIR}/real_texts.cpp ${CMAKE_CURRENT_LIST_DIR}/real_postgres.cpp
-                           ${CMAKE_CURRENT_LIST_DIR}/real_wal.cpp)
-target_link_libraries(fuzz_corpus PRIVATE holdfast_test_support holdfast_cli holdfast_warnings)
+                           ${CMAKE_CURRENT_LIST_DIR}/real_wal.cpp ${CMAKE_CURRENT_LIST_DIR}/real_requests.cpp)
+target_link_libraries(fuzz_corpus PRIVATE holdfast_test_support holdfast_cli holdfast_api holdfast_warnings)
 target_include_directories(fuzz_corpus PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/fuzz)
 set(targets "")
 foreach(source ${fuzz_sources})
@@ -14,7 +14,7 @@ foreach(source ${fuzz_sources})
     string(REGEX REPLACE "_fuzz$" "" name ${target})
     # All have the entry that libFuzzer wants; here each gets a name of its own.
     add_library(corpus_${target} OBJECT ${source})
-    target_link_libraries(corpus_${target} PRIVATE holdfast_cli holdfast_warnings)
+    target_link_libraries(corpus_${target} PRIVATE holdfast_cli holdfast_api holdfast_warnings)
     target_include_directories(corpus_${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
     target_compile_definitions(corpus_${target} PRIVATE LLVMFuzzerTestOneInput=${target})
     target_link_libraries(fuzz_corpus PRIVATE corpus_${target})

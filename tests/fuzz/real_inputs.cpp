@@ -11,6 +11,7 @@ std::vector<RealInput> real_inputs() {
     add_texts(inputs);
     add_postgres(inputs);
     add_wal(inputs);
+    add_requests(inputs);
     return inputs;
 }
 

@@ -26,6 +26,7 @@ void add_keys(std::vector<RealInput>& inputs);
 void add_texts(std::vector<RealInput>& inputs);
 void add_postgres(std::vector<RealInput>& inputs);
 void add_wal(std::vector<RealInput>& inputs);
+void add_requests(std::vector<RealInput>& inputs);
 
 // `selector` bytes, then `rest`: how targets that share a program are told apart.
 inline Bytes selected(std::initializer_list<Byte> selector, ByteView rest) {

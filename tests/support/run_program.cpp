@@ -23,13 +23,18 @@ int unlinked_file() {
     return file;
 }
 
-std::string content_and_close(int& file) {
+std::string content_of(int file) {
     std::string text;
     Bytes buffer(1u << 20);
     for (std::size_t got = buffer.size(); got == buffer.size();) {
         got = read_at(file, text.size(), buffer, "output");
         text += as_text(ByteView(buffer).first(got));
     }
+    return text;
+}
+
+std::string content_and_close(int& file) {
+    std::string text = content_of(file);
     ::close(file);
     file = -1;
     return text;
@@ -68,6 +73,9 @@ RunningProgram::RunningProgram(const std::vector<std::string>& command, const Ru
     ::execve(argument_pointers[0], argument_pointers.data(), environment_pointers.data());
     ::_exit(127);
 }
+
+std::string RunningProgram::out_so_far() const { return content_of(out_); }
+std::string RunningProgram::error_so_far() const { return content_of(error_); }
 
 RunningProgram::~RunningProgram() {
     if (!status_) {

@@ -40,6 +40,9 @@ class RunningProgram {
     bool ended();
     // Whether it has this file open now.
     bool has_open(const std::string& path) const;
+    // What it has written up to now.
+    std::string out_so_far() const;
+    std::string error_so_far() const;
     // Waits for the end.
     ProgramRun finish();
 

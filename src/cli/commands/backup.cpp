@@ -8,6 +8,7 @@
 #include "cli/text.h"
 #include "service/backup_documents.h"
 #include "service/retention.h"
+#include "service/snapshot_json.h"
 
 #include <algorithm>
 #include <array>
@@ -24,7 +25,7 @@ namespace {
 struct Arguments {
     std::string repository;
     std::string source;
-    std::string kind = "documents";
+    std::string kind = kind_of_documents;
     std::string name;
     std::string class_name, keep_for;
     std::string host;
@@ -85,17 +86,21 @@ BackupRunSettings run_settings(const Arguments& arguments, const Configuration::
     return run;
 }
 
-DocumentsBackup make_request(const CommandContext& context, const Arguments& arguments) {
-    const Configuration::Backup& configured = context.configuration().backup;
+// Of what the arguments name, or of a `source` of the configuration.
+DocumentsBackup make_request(const Arguments& arguments, const Configuration::Backup& settings,
+                             const SourceConfiguration* source) {
+    const DocumentsSelection& configured = source == nullptr ? settings.documents : source->documents;
     DocumentsBackup what;
-    what.run = run_settings(arguments, configured);
-    what.run.source = arguments.source.empty() ? configured.source : arguments.source;
+    what.run = run_settings(arguments, settings);
+    what.run.source = source != nullptr          ? source->name
+                      : arguments.source.empty() ? settings.source
+                                                 : arguments.source;
     if (what.run.source.empty()) {
         throw Error(ErrorCode::usage, "no source is named",
                     "add --source NAME: it tells the snapshots of one tree from another's");
     }
     what.run.kind = arguments.kind;
-    what.paths = arguments.paths.empty() ? configured.paths : arguments.paths;
+    what.paths = source != nullptr || arguments.paths.empty() ? configured.paths : arguments.paths;
     if (what.paths.empty()) throw Error(ErrorCode::usage, "no path is named", "say what to back up");
 
     for (const std::string& file : arguments.exclude_files) {
@@ -193,24 +198,46 @@ const SourceConfiguration* source_of(const CommandContext& context, const Argume
     return &sources.at(*named);
 }
 
-int run_backup(CommandContext& context, const CLI::App& command, const Arguments& arguments) {
-    if (const SourceConfiguration* source = source_of(context, arguments)) {
+// What is said for all backups, and for this source.
+Configuration::Backup settings_for(const CommandContext& context, const SourceConfiguration* source) {
+    Configuration::Backup settings = context.configuration().backup;
+    if (source == nullptr) return settings;
+    for (const auto& [name, value] : source->tags) settings.tags[name] = value;
+    return settings;
+}
+
+void refuse_options_of_others(const CLI::App& command, const SourceConfiguration* source) {
+    if (source == nullptr) {
+        refuse_options_under(command, options_for_postgresql, "for a PostgreSQL source, and paths are named",
+                             "or name in their place a source of holdfast.toml: holdfast backup SOURCE");
+    } else if (source->kind == kind_of_documents) {
+        refuse_options_under(
+            command, options_for_postgresql,
+            fmt::format("for a PostgreSQL source, and '{}' is one of documents", source->name));
+        refuse_options_under(command, options_for_paths,
+                             fmt::format("said of source '{}' in holdfast.toml", source->name));
+    } else {
         refuse_options_under(command, options_for_documents,
                              fmt::format("for documents, and '{}' is a PostgreSQL source", source->name));
+        refuse_options_under(command, options_for_paths,
+                             fmt::format("for documents, and '{}' is a PostgreSQL source", source->name));
         check_source_backup_options(command);
-        Configuration::Backup configured = context.configuration().backup;
-        for (const auto& [name, value] : source->tags) configured.tags[name] = value;
-        return run_source_backup(context, source->name, arguments.repository, arguments.of_source,
-                                 run_settings(arguments, configured));
     }
-    refuse_options_under(command, options_for_postgresql, "for a PostgreSQL source, and paths are named",
-                         "or name in their place a source of holdfast.toml: holdfast backup SOURCE");
-    const DocumentsBackup what = make_request(context, arguments);
+}
+
+int run_backup(CommandContext& context, const CLI::App& command, const Arguments& arguments) {
+    const SourceConfiguration* source = source_of(context, arguments);
+    refuse_options_of_others(command, source);
+    const Configuration::Backup settings = settings_for(context, source);
+    if (source != nullptr && source->kind != kind_of_documents)
+        return run_source_backup(context, source->name, arguments.repository, arguments.of_source,
+                                 run_settings(arguments, settings));
+    const DocumentsBackup what = make_request(arguments, settings, source);
     const OpenRepository open = context.open(arguments.repository);
     Progress progress;
     DocumentsBackupResult result;
     {
-        const ProgressDisplay display(progress, stderr, context.show_progress());
+        const ProgressDisplay display(progress, stderr, context.progress_style());
         result = back_up_documents(*open.repository, what, progress, context.stop());
     }
     context.report(result_json(result), [&] { print_result(result); });
@@ -218,13 +245,17 @@ int run_backup(CommandContext& context, const CLI::App& command, const Arguments
     return result.report.snapshot.state == SnapshotState::partial ? exit_incomplete : exit_done;
 }
 
-void add_document_options(CLI::App& command, Arguments& a) {
-    const OptionHeading heading(command, options_for_documents);
+void add_path_options(CLI::App& command, Arguments& a) {
+    const OptionHeading heading(command, options_for_paths);
     command.add_option("--source", a.source,
                        "Name of what is protected; snapshots of one source follow each other");
     command.add_option("--kind", a.kind, "Kind of source")
-        ->check(CLI::IsMember({"documents"}))
+        ->check(CLI::IsMember({kind_of_documents}))
         ->capture_default_str();
+}
+
+void add_document_options(CLI::App& command, Arguments& a) {
+    const OptionHeading heading(command, options_for_documents);
     command.add_option("--exclude", a.exclude, "Leave out what matches the pattern; may be repeated")
         ->allow_extra_args(false);
     command.add_option("--include", a.include, "Take in again what a pattern left out; may be repeated")
@@ -253,6 +284,7 @@ void add_backup(CLI::App& app, RunCommand& run) {
     CLI::App* command =
         app.add_subcommand("backup", "Make a snapshot of files and directories, or of a source");
     add_repository_option(*command, a->repository);
+    add_path_options(*command, *a);
     add_document_options(*command, *a);
     add_source_backup_options(*command, a->of_source);
     command->add_option("--name", a->name, "A name for the snapshot, kept as its tag 'name'");

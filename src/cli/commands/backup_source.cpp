@@ -6,6 +6,7 @@
 #include "cli/option_rules.h"
 #include "cli/text.h"
 #include "service/back_up_postgres.h"
+#include "service/snapshot_json.h"
 
 #include <fmt/format.h>
 
@@ -152,7 +153,7 @@ int run_source_backup(CommandContext& context, const std::string& name, const st
     Progress progress;
     PostgresBackupResult result;
     {
-        const ProgressDisplay display(progress, stderr, context.show_progress());
+        const ProgressDisplay display(progress, stderr, context.progress_style());
         result = back_up_postgres(*open.repository, what, progress, context.stop());
     }
     context.report(result_json(result), [&] { print_result(result); });

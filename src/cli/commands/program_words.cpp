@@ -12,9 +12,10 @@ std::string absolute(const std::string& path) { return std::filesystem::absolute
 
 } // namespace
 
-std::vector<std::string> program_words(const CommandContext& context) {
+std::vector<std::string> program_words(const CommandContext& context, Listener listener) {
     const GlobalOptions& options = context.options();
-    std::vector<std::string> words{std::filesystem::read_symlink("/proc/self/exe").string(), "--quiet"};
+    std::vector<std::string> words{std::filesystem::read_symlink("/proc/self/exe").string()};
+    if (listener == Listener::nobody) words.emplace_back("--quiet");
     const auto add = [&](const char* option, const std::string& value) {
         if (!value.empty()) words.insert(words.end(), {option, value});
     };

@@ -94,7 +94,7 @@ int run_prune(CommandContext& context, const Arguments& arguments) {
     Progress progress;
     CollectorReport report;
     {
-        const ProgressDisplay display(progress, stderr, context.show_progress());
+        const ProgressDisplay display(progress, stderr, context.progress_style());
         report = collect_garbage(open.repository->context(), settings, progress, context.stop());
     }
     std::FILE* const problems = context.problem_stream();

@@ -17,7 +17,7 @@ int run_repair_index(CommandContext& context, const Arguments& arguments) {
     Progress progress;
     RepairReport report;
     {
-        const ProgressDisplay display(progress, stderr, context.show_progress());
+        const ProgressDisplay display(progress, stderr, context.progress_style());
         report = repair_index(*open.repository, progress, context.stop());
     }
     context.report(

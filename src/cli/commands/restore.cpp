@@ -31,9 +31,16 @@ struct Arguments {
     SourceRestoreOptions of_source;
 };
 
-// A source rather than a snapshot: one that the configuration names, or a word that can be no id.
+const SourceConfiguration* configured_source(const CommandContext& context, const Arguments& arguments) {
+    const auto& sources = context.configuration().sources;
+    const auto named = sources.find(arguments.snapshot);
+    return named == sources.end() ? nullptr : &named->second;
+}
+
+// A PostgreSQL source rather than a snapshot: one that the configuration names, or a word that can be no id.
 bool names_source(const CommandContext& context, const Arguments& arguments) {
-    if (context.configuration().sources.contains(arguments.snapshot)) return true;
+    if (const SourceConfiguration* source = configured_source(context, arguments))
+        return source->kind != kind_of_documents;
     return arguments.snapshot != "latest" &&
            arguments.snapshot.find_first_not_of("0123456789abcdef") != std::string::npos;
 }
@@ -128,6 +135,20 @@ void print_problems(std::FILE* stream, const TreeRestoreResult& result) {
     if (result.failed > result.problems.size()) fmt::print(stream, "  …\n");
 }
 
+// What is named; with the name of a source of documents, its latest.
+Snapshot find_snapshot(const CommandContext& context, const Repository& repository,
+                       const Arguments& arguments) {
+    if (configured_source(context, arguments) == nullptr)
+        return repository.find_snapshot(arguments.snapshot, arguments.source);
+    if (!arguments.source.empty()) {
+        throw Error(ErrorCode::usage,
+                    fmt::format("--source says of which source 'latest' is, and '{}' is a source itself",
+                                arguments.snapshot),
+                    "leave one of them out");
+    }
+    return repository.find_snapshot("latest", arguments.snapshot);
+}
+
 int run_restore(CommandContext& context, const CLI::App& command, const Arguments& arguments) {
     if (names_source(context, arguments)) {
         refuse_options_under(
@@ -154,13 +175,14 @@ int run_restore(CommandContext& context, const CLI::App& command, const Argument
         changes.push_back({{"path", path}, {"action", to_string(change.action)}, {"bytes", change.bytes}});
     };
     const OpenRepository open = context.open(arguments.repository);
-    const Snapshot snapshot = open.repository->find_snapshot(arguments.snapshot, arguments.source);
+    const Snapshot snapshot = find_snapshot(context, *open.repository, arguments);
     const Duration started = system_clock().steady();
     Progress progress;
     TreeRestoreResult result;
     {
         // A dry run prints names.
-        const ProgressDisplay display(progress, stderr, context.show_progress() && !settings.dry_run);
+        const ProgressDisplay display(progress, stderr,
+                                      settings.dry_run ? ProgressStyle::none : context.progress_style());
         result = restore_documents(*open.repository, snapshot, arguments.target, settings, progress,
                                    context.stop());
     }
@@ -196,7 +218,7 @@ void add_restore(CLI::App& app, RunCommand& run) {
     auto a = std::make_shared<Arguments>();
     CLI::App* command = app.add_subcommand("restore", "Write a snapshot, or part of it, back");
     add_repository_option(*command, a->repository);
-    command->add_option("SNAPSHOT", a->snapshot, "Id, beginning of an id, or latest; or a PostgreSQL source")
+    command->add_option("SNAPSHOT", a->snapshot, "Id, beginning of an id, or latest; or a source")
         ->required();
     command
         ->add_option("--to", a->target,

@@ -95,7 +95,7 @@ class SourceRestore {
     }
 
     void restore(Repository& repository) {
-        const ProgressDisplay display(progress_, stderr, context_.show_progress());
+        const ProgressDisplay display(progress_, stderr, context_.progress_style());
         try {
             if (!options_.ladder || target_.dry_run) {
                 report_.result = restore_postgres(repository, what_, progress_, context_.stop());
@@ -176,7 +176,7 @@ class SourceRestore {
             append_source(file, configuration);
             done.configuration_file = file;
         }
-        const ProgressDisplay display(progress_, stderr, context_.show_progress());
+        const ProgressDisplay display(progress_, stderr, context_.progress_style());
         done.snapshot = back_up_restored(repository, what, progress_, context_.stop()).report.snapshot;
         report_.protected_as = configuration.name;
         report_.protect = std::move(done);

@@ -1,5 +1,6 @@
 #include "cli/commands/repository_option.h"
 #include "service/annotate.h"
+#include "service/snapshot_json.h"
 
 #include <algorithm>
 
@@ -23,20 +24,6 @@ std::string tags_text(const Standing& standing) {
     return text;
 }
 
-// As it stands now: with the tags that it has been given since.
-nlohmann::json annotated_json(const AnnotatedSnapshot& annotated) {
-    nlohmann::json json = to_json(annotated.snapshot);
-    json["tags"] = annotated.standing.tags;
-    json["holds"] = nlohmann::json::array();
-    for (const Statement& hold : annotated.standing.holds) json["holds"].push_back(hold.name);
-    if (!annotated.standing.verifications.empty()) {
-        const Statement& last = annotated.standing.verifications.back();
-        json["verified"] = {
-            {"time", to_rfc3339(last.time)}, {"what", last.name}, {"result", last.value.value_or("")}};
-    }
-    return json;
-}
-
 int run_snapshots(CommandContext& context, const Arguments& arguments) {
     const OpenRepository open = context.open(arguments.repository);
     AnnotatedList list = list_annotated(*open.repository);
@@ -53,7 +40,7 @@ int run_snapshots(CommandContext& context, const Arguments& arguments) {
         list.snapshots.resize(arguments.newest);
 
     nlohmann::json value = nlohmann::json::array();
-    for (const AnnotatedSnapshot& one : list.snapshots) value.push_back(annotated_json(one));
+    for (const AnnotatedSnapshot& one : list.snapshots) value.push_back(to_json(one));
     context.print(value, [&] {
         fmt::print("{:<10}{:<21}{:<16}{:>10}  {:>10}  {:>8}  {:<10}{}\n", "ID", "TIME", "SOURCE", "SIZE",
                    "ADDED", "TOOK", "STATE", "TAGS");

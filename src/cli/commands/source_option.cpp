@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "crypto/hash.h"
+#include "postgres/receive/receive_wal.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -41,6 +42,25 @@ std::string spool_directory_of(const CommandContext& context, const SourceConfig
         throw Error(ErrorCode::usage, "there is no place for what waits",
                     fmt::format("set spool_directory below [source.{}], or HOME", source.name));
     }
+}
+
+std::vector<MeasuredSource> measured_sources(const CommandContext& context,
+                                             const std::map<std::string, SourceConfiguration>& of,
+                                             const std::string& repository_url) {
+    std::vector<MeasuredSource> sources;
+    for (const auto& [name, source] : of) {
+        MeasuredSource measured{.name = name, .kind = source.kind, .connection = source.connection};
+        if (source.kind != kind_of_documents) {
+            try {
+                measured.receive_state =
+                    postgres::receive_state_path(spool_directory_of(context, source, repository_url));
+            } catch (const Error&) {
+                measured.receive_state.clear(); // it has no place here, or is another user's
+            }
+        }
+        sources.push_back(std::move(measured));
+    }
+    return sources;
 }
 
 std::string state_directory_of_user() {

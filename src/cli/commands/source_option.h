@@ -3,6 +3,7 @@
 
 #include "cli/command.h"
 #include "cli/configuration.h"
+#include "service/measure.h"
 
 namespace holdfast {
 
@@ -14,6 +15,11 @@ SourceConfiguration source_named(const CommandContext& context, const std::strin
 // the configured one, XDG_STATE_HOME or HOME. Throws Error(usage) when neither says.
 std::string spool_directory_of(const CommandContext& context, const SourceConfiguration& source,
                                const std::string& repository_url);
+
+// What is measured of the sources of a configuration.
+std::vector<MeasuredSource> measured_sources(const CommandContext& context,
+                                             const std::map<std::string, SourceConfiguration>& of,
+                                             const std::string& repository_url);
 
 // Where what commands remember on this machine lies: "holdfast" below XDG_STATE_HOME, or HOME. Throws
 // Error(usage) when neither says.

@@ -13,6 +13,7 @@ namespace {
 struct Arguments {
     std::string repository;
     std::vector<std::string> snapshots;
+    std::string source;
     std::string sample;
     bool read_data = false;
     bool files = false;
@@ -159,10 +160,18 @@ int run_verify(CommandContext& context, const Arguments& arguments) {
     for (const std::string& name : arguments.snapshots) {
         settings.snapshots.push_back(open.repository->find_snapshot(name, "").id);
     }
+    if (!arguments.source.empty()) {
+        for (const Snapshot& snapshot : list_snapshots(open.repository->context()).snapshots)
+            if (snapshot.source == arguments.source) settings.snapshots.push_back(snapshot.id);
+        if (settings.snapshots.empty())
+            throw Error(ErrorCode::usage,
+                        fmt::format("there is no snapshot of source '{}'", arguments.source),
+                        "list what there is with 'holdfast snapshots'");
+    }
     Progress progress;
     VerifyReport report;
     {
-        const ProgressDisplay display(progress, stderr, context.show_progress());
+        const ProgressDisplay display(progress, stderr, context.progress_style());
         report = verify_repository(*open.repository, settings, progress, context.stop());
     }
     if (arguments.record) record_verification(*open.repository, settings, report);
@@ -178,7 +187,10 @@ void add_verify(CLI::App& app, RunCommand& run) {
     auto a = std::make_shared<Arguments>();
     CLI::App* command = app.add_subcommand("verify", "Prove that the repository is whole");
     add_repository_option(*command, a->repository);
-    command->add_option("SNAPSHOT", a->snapshots, "Only the trees of these (default: all)");
+    CLI::Option* snapshots =
+        command->add_option("SNAPSHOT", a->snapshots, "Only the trees of these (default: all)");
+    command->add_option("--source", a->source, "Only the trees of the snapshots of this source")
+        ->excludes(snapshots);
     command->add_flag("--read-data", a->read_data, "Read all content, decrypt it and prove it");
     command->add_flag("--files", a->files,
                       "Read all content, put every file together and compare its digest: takes longer");

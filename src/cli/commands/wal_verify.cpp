@@ -116,7 +116,7 @@ int run_verify(CommandContext& context, const Arguments& arguments) {
     Progress progress;
     postgres::WalVerifyReport report;
     {
-        const ProgressDisplay display(progress, stderr, context.show_progress());
+        const ProgressDisplay display(progress, stderr, context.progress_style());
         report = postgres::verify_wal(*open.repository, settings, progress, context.stop());
     }
     context.report(result_json(report), [&] { print_result(source.name, report); });

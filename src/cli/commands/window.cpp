@@ -4,13 +4,10 @@
 #include "cli/commands/source_option.h"
 #include "cli/commands/window_output.h"
 #include "cli/text.h"
-#include "postgres/archive/wal_archive.h"
 #include "postgres/receive/receive_wal.h"
-#include "postgres/recovery/log_exposure.h"
 #include "postgres/recovery/recovery_estimate.h"
 #include "postgres/recovery/recovery_window.h"
-#include "postgres/server/cluster_facts.h"
-#include "postgres/server/connection.h"
+#include "service/exposure.h"
 
 #include <fmt/format.h>
 
@@ -24,37 +21,14 @@ struct Arguments {
     std::string at;
 };
 
-// How much the server has that cannot be recovered, or why that is not known.
-struct Exposure {
-    std::optional<postgres::LogExposure> known;
-    std::string unknown;
-};
-
-Exposure ask_exposure(CommandContext& context, const SourceConfiguration& source,
-                      const Repository& repository, const postgres::RecoverySource& from,
-                      const postgres::RecoveryWindow& window) {
-    try {
-        postgres::Connection connection({.conninfo = source.connection}, context.stop(), context.logger());
-        const postgres::ClusterFacts facts =
-            postgres::read_cluster_facts(connection, system_clock(), {}, context.stop());
-        if (postgres::wal_archive_id(repository.keys(), source.name, facts.system_identifier) != from.archive)
-            return {{}, "the server is another cluster than the one whose log this is"};
-        return {postgres::log_exposure(from, window, facts.timeline, facts.position),
-                fmt::format("no moment of the server's timeline {} can be recovered", facts.timeline)};
-    } catch (const Error& error) {
-        if (error.code() == ErrorCode::cancelled) throw;
-        return {{}, error.message()};
-    }
-}
-
 double seconds_since(Timestamp time) {
     return std::chrono::duration<double>(system_clock().now() - time).count();
 }
 
-nlohmann::json exposure_json(const postgres::LogExposure& exposure) {
-    return {{"bytes", exposure.bytes},
-            {"since", to_rfc3339(exposure.since)},
-            {"seconds", exposure.bytes == 0 ? 0.0 : seconds_since(exposure.since)}};
+nlohmann::json exposure_json(const Exposure& exposure) {
+    return {{"bytes", exposure.known->bytes},
+            {"since", to_rfc3339(exposure.known->since)},
+            {"seconds", *exposure.seconds(system_clock().now())}};
 }
 
 void print_exposure(const Exposure& exposure, const postgres::RecoveryWindow& window) {
@@ -114,9 +88,9 @@ int run_window(CommandContext& context, const Arguments& arguments) {
     }
     std::optional<Exposure> exposure;
     if (!source.connection.empty()) {
-        exposure = ask_exposure(context, source, *open.repository, from, window);
+        exposure = measure_exposure(source.connection, *open.repository, from, window, context.stop());
         if (exposure->known) {
-            value["exposure"] = exposure_json(*exposure->known);
+            value["exposure"] = exposure_json(*exposure);
         } else {
             value["exposure_unknown"] = exposure->unknown;
         }

@@ -94,10 +94,29 @@ TEST(ProgressDisplay, SaysNothingAboutAShortOperation) {
     ASSERT_TRUE(out);
     {
         const Progress progress;
-        const ProgressDisplay display(progress, out.get(), true);
-        const ProgressDisplay disabled(progress, out.get(), false);
+        const ProgressDisplay display(progress, out.get(), ProgressStyle::people);
+        const ProgressDisplay disabled(progress, out.get(), ProgressStyle::none);
     }
     EXPECT_EQ(std::ftell(out.get()), 0);
+}
+
+TEST(ProgressDisplay, TellsProgramsInJsonFromBeginningToEnd) {
+    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> out(std::tmpfile(), &std::fclose);
+    ASSERT_TRUE(out);
+    Progress progress;
+    progress.set_phase("reading \"a\"\n");
+    progress.set_total(100, 2);
+    {
+        const ProgressDisplay display(progress, out.get(), ProgressStyle::json);
+        progress.set_done(100, 2);
+    }
+    std::string text(4096, '\0');
+    std::rewind(out.get());
+    text.resize(std::fread(text.data(), 1, text.size(), out.get()));
+    const std::string last =
+        "{\"progress\":{\"done_bytes\":100,\"done_items\":2,\"phase\":\"reading \\\"a\\\"\\n\","
+        "\"total_bytes\":100,\"total_items\":2}}\n";
+    EXPECT_TRUE(text.ends_with("\n" + last)) << text;
 }
 
 } // namespace

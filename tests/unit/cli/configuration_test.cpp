@@ -8,6 +8,7 @@
 namespace holdfast {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 Configuration parsed(const std::string& text) { return parse_configuration(text, "holdfast.toml"); }
@@ -36,6 +37,37 @@ TEST(ConfigurationTest, NamesTheLineOfAModeThatIsNone) {
         AllOf(HasSubstr("line 3"), HasSubstr("backup.lock_mode"), HasSubstr("governance, compliance")));
     EXPECT_THAT(refusal("[backup]\nlock_mode = true\n"), HasSubstr("line 2"));
     EXPECT_THAT(refusal("lock_mode = \"governance\"\n"), HasSubstr("lock_mode"));
+}
+
+TEST(ConfigurationTest, ReadsSourcesByTheirKind) {
+    const Configuration set = parsed("[source.orders]\nkind = \"postgresql\"\nslot = \"s\"\n"
+                                     "[source.uploads]\nkind = \"documents\"\npaths = [\"/srv\"]\n"
+                                     "exclude = [\"*.tmp\"]\none_file_system = true\ntags = {a = \"b\"}\n");
+    EXPECT_EQ(set.sources.at("orders").slot, "s");
+    const SourceConfiguration& uploads = set.sources.at("uploads");
+    EXPECT_THAT(uploads.documents.paths, ElementsAre("/srv"));
+    EXPECT_THAT(uploads.documents.exclude, ElementsAre("*.tmp"));
+    EXPECT_TRUE(uploads.documents.one_file_system);
+    EXPECT_EQ(uploads.tags.at("a"), "b");
+}
+
+TEST(ConfigurationTest, RefusesWhatIsForAnotherKindOfSource) {
+    EXPECT_THAT(refusal("[source.u]\nkind = \"documents\"\npaths = [\"/srv\"]\nslot = \"s\"\n"),
+                AllOf(HasSubstr("line 4"), HasSubstr("source.u.slot")));
+    EXPECT_THAT(refusal("[source.o]\nkind = \"postgresql\"\npaths = [\"/srv\"]\n"),
+                HasSubstr("source.o.paths"));
+    EXPECT_THAT(refusal("[source.u]\nkind = \"documents\"\n"), HasSubstr("no paths"));
+    EXPECT_THAT(refusal("[source.u]\npaths = [\"/srv\"]\n"), HasSubstr("has no kind"));
+}
+
+TEST(ConfigurationTest, ChecksTheServersSettings) {
+    EXPECT_EQ(parsed("").server_json, "{}");
+    EXPECT_THAT(parsed("[server]\nat_once = 3\n").server_json, HasSubstr("at_once"));
+    EXPECT_THAT(refusal("[server]\nat_once = 0\n"), AllOf(HasSubstr("line 1"), HasSubstr("server.at_once")));
+    EXPECT_THAT(refusal("[server]\ncatalog = \"mysql://x\"\n"), HasSubstr("server.catalog"));
+    EXPECT_THAT(refusal("[server]\nretention = \"daily\"\n"), HasSubstr("server.retention"));
+    EXPECT_THAT(refusal("[server]\nport = 1\n"), HasSubstr("server.port"));
+    EXPECT_THAT(refusal("[server]\nstate_directory = \"here\"\n"), HasSubstr("server.state_directory"));
 }
 
 } // namespace

@@ -1,0 +1,48 @@
+// What waits for a second person before it is done.
+#pragma once
+
+#include "base/random.h"
+#include "catalog/catalog.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace holdfast {
+
+struct Approval {
+    std::string id;           // "ap_" and digits that ascend with the time of its creation
+    std::string action;       // the name of what is asked for
+    std::string request;      // JSON: all that is needed to do it
+    std::string requested_by; // the id of a token
+    Timestamp created{}, expires{};
+    std::string state; // "pending", "approved", "rejected"; "expired" when nobody decided in time
+    std::optional<std::string> decided_by; // the id of another token
+    std::optional<Timestamp> decided;
+    std::optional<std::string> answer; // JSON: what came of it once it was approved
+};
+
+// Kept for 24 hours to be decided on. Thread-safe. The arguments outlive it.
+class Approvals {
+  public:
+    Approvals(Catalog& catalog, Clock& clock, Random& random)
+        : catalog_(catalog), clock_(clock), random_(random) {}
+
+    // Within a transaction of the caller.
+    Approval add(Database& database, const std::string& action, const std::string& request,
+                 const std::string& requested_by);
+    std::optional<Approval> find(const std::string& id);
+    // Newest first, those before the id `before` (empty: all).
+    std::vector<Approval> list(const std::string& before, std::size_t limit);
+    // Decides on one that is pending, within a transaction: of several who try, one does. False when it is
+    // not pending any more, or `by` is who asked for it.
+    bool decide(Database& database, const std::string& id, bool approved, const std::string& by);
+    void keep_answer(const std::string& id, const std::string& answer);
+
+  private:
+    Catalog& catalog_;
+    Clock& clock_;
+    Random& random_;
+};
+
+} // namespace holdfast

@@ -1,0 +1,229 @@
+#include "execution/operation_request.h"
+
+#include "base/error.h"
+#include "base/form.h"
+
+#include <algorithm>
+#include <functional>
+
+#include <fmt/format.h>
+
+namespace holdfast {
+
+namespace {
+
+constexpr std::uint64_t longest_limit_seconds = 30ULL * 24 * 3600;
+constexpr std::uint64_t highest_port = 65'535;
+constexpr std::size_t most_name_bytes = 200;
+
+// The words of a command line. A value never stands alone where it could be taken for an option.
+class Words {
+  public:
+    explicit Words(std::string command) : words_{std::move(command)} {}
+    void flag(bool wanted, const char* option) {
+        if (wanted) words_.emplace_back(option);
+    }
+    void value(const char* option, const std::optional<std::string>& text) {
+        if (text) words_.push_back(fmt::format("{}={}", option, *text));
+    }
+    void values(const char* option, const std::vector<std::string>& texts) {
+        for (const std::string& text : texts) value(option, text);
+    }
+    // Of a name that was checked.
+    void name(std::string text) { words_.push_back(std::move(text)); }
+    std::vector<std::string> take() { return std::move(words_); }
+
+  private:
+    std::vector<std::string> words_;
+};
+
+class Request {
+  public:
+    Request(const std::optional<std::string>& source, std::string_view json, const OperationWorld& world)
+        : source_(source), form_(Form::parse(json, "")), world_(world) {}
+
+    OperationCommand command(std::string_view kind) {
+        OperationCommand command;
+        if (const auto limit = form_.number("time_limit_seconds", 1, longest_limit_seconds))
+            command.time_limit = std::chrono::seconds(*limit);
+        command.arguments = words_of(kind, command.time_limit);
+        form_.expect_no_more();
+        return command;
+    }
+
+  private:
+    std::vector<std::string> words_of(std::string_view kind, Duration time_limit) {
+        if (kind == "backup") return backup(time_limit);
+        if (kind == "verify") return verify();
+        if (kind == "restore") return restore();
+        if (kind == "retention") return retention();
+        if (kind == "prune") return prune();
+        throw Error(ErrorCode::usage, fmt::format("there is no operation '{}'", kind),
+                    fmt::format("there are {}", fmt::join(operation_kinds, ", ")))
+            .with_field("kind");
+    }
+
+    // The kind of the source, which must be one that the configuration names.
+    const std::string& source_kind() const {
+        if (!source_)
+            throw Error(ErrorCode::usage, "'source' is missing", "name what it is about")
+                .with_field("source");
+        const auto found = world_.sources.find(*source_);
+        if (found == world_.sources.end()) {
+            throw Error(ErrorCode::usage, fmt::format("there is no source '{}'", *source_),
+                        "sources are named in holdfast.toml, [source.NAME]")
+                .with_field("source");
+        }
+        return found->second;
+    }
+    bool of_postgres() const { return source_kind() == "postgresql"; }
+    void refuse_source() const {
+        if (source_)
+            throw Error(ErrorCode::usage, "this is about the whole repository", "leave 'source' out")
+                .with_field("source");
+    }
+    // For members that mean something for one kind of source alone.
+    void only_for(const char* kind, std::initializer_list<const char*> members) const {
+        if (source_kind() == kind) return;
+        for (const char* member : members)
+            if (form_.has(member))
+                form_.fail(member, fmt::format("is for {} sources, and '{}' is one of {}", kind, *source_,
+                                               source_kind()));
+    }
+
+    std::optional<std::string> choice(const char* member, std::initializer_list<std::string_view> known) {
+        const std::optional<std::string> text = form_.text(member);
+        if (text && std::ranges::find(known, *text) == known.end())
+            form_.fail(member, fmt::format("must be one of {}", fmt::join(known, ", ")));
+        return text;
+    }
+    std::optional<std::string> number(const char* member, std::uint64_t least, std::uint64_t most) {
+        const auto value = form_.number(member, least, most);
+        return value ? std::optional(std::to_string(*value)) : std::nullopt;
+    }
+
+    std::vector<std::string> backup(Duration time_limit) {
+        only_for("postgresql", {"type", "compare"});
+        Words words("backup");
+        words.name(source_name());
+        words.value("--type", choice("type", {"auto", "full", "incremental"}));
+        words.flag(form_.flag("compare").value_or(false), "--compare");
+        words.value("--name", form_.text("name", most_name_bytes));
+        for (const auto& [name, value] : form_.text_map("tags")) {
+            if (name.empty() || name.find('=') != std::string::npos)
+                form_.fail("tags", fmt::format("'{}' can be no name of a tag", name));
+            words.value("--tag", name + "=" + value);
+        }
+        words.value("--class", form_.text("class", most_name_bytes));
+        words.value("--keep-for", form_.text("keep_for", most_name_bytes));
+        if (of_postgres() && time_limit != Duration{})
+            words.value("--wait-limit",
+                        fmt::format("{}s", std::chrono::ceil<std::chrono::seconds>(time_limit).count()));
+        return words.take();
+    }
+
+    // As a word of a command line by itself: the configuration may have names that look like options.
+    std::string source_name() const {
+        source_kind();
+        if (source_->starts_with('-'))
+            throw Error(ErrorCode::usage, fmt::format("source '{}' looks like an option", *source_),
+                        "give it another name")
+                .with_field("source");
+        return *source_;
+    }
+
+    std::string snapshot_id(const char* member, const std::string& text) const {
+        const bool fits = !text.empty() && text.find_first_not_of("0123456789abcdef") == std::string::npos;
+        if (!fits) form_.fail(member, "must be the id of a snapshot, or its beginning");
+        return text;
+    }
+
+    std::vector<std::string> verify() {
+        Words words("verify");
+        const std::vector<std::string> snapshots = form_.texts("snapshots");
+        if (source_ && !snapshots.empty()) form_.fail("snapshots", "says which, and so does 'source'");
+        if (source_) words.value("--source", source_name());
+        for (const std::string& snapshot : snapshots) words.name(snapshot_id("snapshots", snapshot));
+        const std::string depth = form_.text("depth").value_or("structure");
+        if (depth == "all") {
+            words.flag(true, "--read-data");
+        } else if (depth == "files") {
+            words.flag(true, "--files");
+        } else if (depth.ends_with('%')) {
+            words.value("--sample", depth);
+        } else if (depth != "structure") {
+            form_.fail("depth", "must be structure, a part such as 5%, all or files");
+        }
+        words.flag(true, "--record");
+        return words.take();
+    }
+
+    std::string target_directory() {
+        if (world_.restore_directory.empty())
+            throw Error(ErrorCode::access_denied, "this server restores nothing",
+                        "set restore_directory below [server] in holdfast.toml, or restore with the command "
+                        "line");
+        const std::optional<std::string> name = form_.text("directory", most_name_bytes);
+        if (!name) form_.fail("directory", "is missing", "name a new directory below the server's");
+        const bool plain = !name->starts_with('.') && !name->starts_with('-') &&
+                           name->find('/') == std::string::npos && name->find('\0') == std::string::npos;
+        if (!plain)
+            form_.fail("directory", "must be a name, without '/', that begins with neither '.' nor '-'");
+        return fmt::format("{}/{}", world_.restore_directory, *name);
+    }
+
+    std::vector<std::string> restore() {
+        only_for("postgresql", {"at", "lsn", "xid", "restore_point", "exclusive", "timeline", "databases",
+                                "start", "port"});
+        only_for("documents", {"paths"});
+        Words words("restore");
+        const std::string target = target_directory();
+        const std::optional<std::string> snapshot = form_.text("snapshot");
+        if (of_postgres()) {
+            words.name(source_name());
+            words.value("--snapshot",
+                        snapshot ? std::optional(snapshot_id("snapshot", *snapshot)) : std::nullopt);
+            words.value("--at", form_.text("at"));
+            words.value("--lsn", form_.text("lsn"));
+            words.value("--xid", form_.text("xid"));
+            words.value("--restore-point", form_.text("restore_point"));
+            words.flag(form_.flag("exclusive").value_or(false), "--exclusive");
+            words.value("--timeline", number("timeline", 1, UINT32_MAX));
+            words.values("--database", form_.texts("databases"));
+            words.flag(form_.flag("start").value_or(false), "--start");
+            words.value("--port", number("port", 1, highest_port));
+        } else {
+            words.name(snapshot ? snapshot_id("snapshot", *snapshot) : source_name());
+            words.values("--path", form_.texts("paths"));
+        }
+        words.value("--to", target);
+        return words.take();
+    }
+
+    std::vector<std::string> retention() {
+        Words words("retention");
+        words.name("enforce");
+        if (source_) words.name(source_name());
+        words.flag(form_.flag("dry_run").value_or(false), "--dry-run");
+        words.flag(form_.flag("trust_clock").value_or(false), "--trust-clock");
+        return words.take();
+    }
+
+    std::vector<std::string> prune() {
+        refuse_source();
+        return Words("prune").take();
+    }
+
+    const std::optional<std::string>& source_;
+    Form form_;
+    const OperationWorld& world_;
+};
+
+} // namespace
+
+OperationCommand operation_command(std::string_view kind, const std::optional<std::string>& source,
+                                   std::string_view request, const OperationWorld& world) {
+    return Request(source, request, world).command(kind);
+}
+
+} // namespace holdfast

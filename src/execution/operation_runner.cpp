@@ -1,0 +1,253 @@
+#include "execution/operation_runner.h"
+
+#include "base/error.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+namespace holdfast {
+
+namespace {
+
+// More would fill the catalog with what one program repeats.
+constexpr std::size_t most_log_lines = 2'000;
+// How long the end of an operation is tried to be told to a catalog that is away when this process is to end.
+constexpr Duration last_words = std::chrono::seconds(10);
+constexpr Duration try_again = std::chrono::seconds(1);
+// Of an operation whose server is lost each time it tries.
+constexpr std::int64_t most_losses = 20;
+
+} // namespace
+
+// One operation under way here, and what its executor tells.
+class OperationRunner::Run final : public ExecutionReport {
+  public:
+    Run(OperationRunner& runner, Operation claimed)
+        : operation(claimed), runner_(runner), claim_(std::move(claimed)), kept_(runner.clock_.steady()) {}
+
+    void start(const std::stop_token& stop) {
+        thread_ = std::jthread([this, stop] {
+            const ExecutionOutcome outcome = runner_.executor_.carry_out(operation, *this, stop_.get_token());
+            runner_.end(*this, outcome, stop);
+            ended = true;
+            runner_.wake();
+        });
+    }
+
+    void progress(const OperationProgress& progress) override {
+        const std::scoped_lock lock(mutex_);
+        progress_ = progress;
+    }
+    void log(std::string_view level, std::string_view message) override {
+        if (++lines_ > most_log_lines) return;
+        try {
+            runner_.operations_.log(operation.id, level,
+                                    lines_ == most_log_lines ? "what follows is left out" : message);
+        } catch (const Error& error) {
+            runner_.tell_of(error);
+        }
+    }
+
+    // Renews the lease when it is time, and stops what is not to go on. Throws what the catalog throws.
+    void keep() {
+        const OperationRunnerSettings& settings = runner_.settings_;
+        const Duration now = runner_.clock_.steady();
+        const Duration age = now - kept_;
+        if (age < settings.renew_every) return;
+        OperationProgress progress;
+        {
+            const std::scoped_lock lock(mutex_);
+            progress = progress_;
+        }
+        if (age >= settings.lease && !settings.harmless_twice.contains(operation.kind)) stop_.request_stop();
+        const Operations::Renewal renewal = runner_.operations_.renew(claim(), settings.lease, progress);
+        kept_ = now;
+        if (!renewal.ours) lost = true;
+        if (renewal.cancel_requested) cancelled = true;
+        if (lost || cancelled) stop_.request_stop();
+    }
+    void request_stop() { stop_.request_stop(); }
+
+    // What the catalog knows it by.
+    Operation claim() const {
+        const std::scoped_lock lock(mutex_);
+        return claim_;
+    }
+    // It was claimed anew, by ourselves.
+    void take(Operation claimed) {
+        const std::scoped_lock lock(mutex_);
+        claim_ = std::move(claimed);
+    }
+
+    const Operation operation; // as it was begun
+    std::atomic<bool> settled{false}; // the catalog was told how it ended
+    std::atomic<bool> ended{false};
+    std::atomic<bool> lost{false};      // another has it, or it is over
+    std::atomic<bool> cancelled{false}; // it was asked to be
+
+  private:
+    OperationRunner& runner_;
+    std::stop_source stop_;
+    mutable std::mutex mutex_;
+    Operation claim_;
+    OperationProgress progress_;
+    Duration kept_; // when the lease was last renewed
+    std::atomic<std::size_t> lines_{0};
+    std::jthread thread_;
+};
+
+OperationRunner::OperationRunner(Operations& operations, Executor& executor, Clock& clock, Random& random,
+                                 Logger& logger, OperationRunnerSettings settings)
+    : operations_(operations),
+      executor_(executor),
+      clock_(clock),
+      random_(random),
+      logger_(logger),
+      settings_(std::move(settings)) {}
+
+OperationRunner::~OperationRunner() = default;
+
+void OperationRunner::run(const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+        try {
+            remove_ended();
+            keep();
+            claim_what_can_be(stop);
+            if (told_.exchange(false)) logger_.info("catalog answers again");
+        } catch (const Error& error) {
+            tell_of(error);
+        }
+        std::unique_lock lock(mutex_);
+        changed_.wait_for(lock, stop, settings_.look_again, [&] { return woken_; });
+        woken_ = false;
+    }
+    for (const auto& run : runs_) run->request_stop();
+    while (!runs_.empty()) {
+        remove_ended();
+        try {
+            keep();
+        } catch (const Error& error) {
+            tell_of(error);
+        }
+        std::unique_lock lock(mutex_);
+        changed_.wait_for(lock, settings_.look_again, [&] { return woken_; });
+        woken_ = false;
+    }
+}
+
+void OperationRunner::wake() {
+    const std::scoped_lock lock(mutex_);
+    woken_ = true;
+    changed_.notify_all();
+}
+
+std::size_t OperationRunner::running() const {
+    const std::scoped_lock lock(mutex_);
+    return runs_.size();
+}
+
+void OperationRunner::remove_ended() {
+    std::list<std::unique_ptr<Run>> ended;
+    const std::scoped_lock lock(mutex_);
+    for (auto run = runs_.begin(); run != runs_.end();) {
+        const auto next = std::next(run);
+        if ((*run)->ended) ended.splice(ended.end(), runs_, run);
+        run = next;
+    }
+}
+
+// Only this thread changes the list, so it is read here without the lock.
+void OperationRunner::keep() {
+    for (const auto& run : runs_)
+        if (!run->ended) run->keep();
+}
+
+void OperationRunner::claim_what_can_be(const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+        std::optional<Operation> claimed;
+        {
+            // Nothing ends between being claimed anew and knowing of it.
+            const std::scoped_lock lock(settling_);
+            claimed = operations_.claim(settings_.owner, settings_.lease, settings_.limits);
+            if (!claimed) return;
+            // A clock that leaps ends the leases of what is under way here too.
+            const auto ours = std::ranges::find_if(runs_, [&](const auto& run) {
+                return run->operation.id == claimed->id && !run->settled && !run->lost;
+            });
+            if (ours != runs_.end()) {
+                (*ours)->take(std::move(*claimed));
+                continue;
+            }
+        }
+        if (claimed->attempts > most_losses) {
+            const Error error(ErrorCode::internal,
+                              fmt::format("given up: the server that carried it out was lost {} times",
+                                          claimed->attempts - 1));
+            operations_.finish(*claimed, OperationState::failed, std::nullopt, error_json(error));
+            continue;
+        }
+        logger_.info("operation begins", {{"operation", claimed->id},
+                                          {"kind", claimed->kind},
+                                          {"source", claimed->source.value_or("")},
+                                          {"attempt", claimed->attempts}});
+        auto run = std::make_unique<Run>(*this, std::move(*claimed));
+        Run& started = *run;
+        {
+            const std::scoped_lock lock(mutex_);
+            runs_.push_back(std::move(run));
+        }
+        started.start(stop);
+    }
+}
+
+void OperationRunner::end(Run& run, const ExecutionOutcome& outcome, const std::stop_token& stop) {
+    const Duration begun = clock_.steady();
+    while (!run.lost) {
+        try {
+            const bool interrupted = outcome.state == OperationState::cancelled && !run.cancelled;
+            const std::scoped_lock lock(settling_);
+            if (!settle(run.claim(), outcome, interrupted)) run.lost = true;
+            run.settled = true;
+            break;
+        } catch (const Error& error) {
+            tell_of(error);
+            if (stop.stop_requested() && clock_.steady() - begun > last_words) return;
+            clock_.sleep_for(try_again);
+        }
+    }
+    if (run.lost) {
+        logger_.warning("operation was taken over by another server, or is over",
+                        {{"operation", run.operation.id}});
+        return;
+    }
+    logger_.info("operation ends",
+                 {{"operation", run.operation.id}, {"state", std::string(to_string(outcome.state))}});
+    if (settings_.on_end) settings_.on_end(run.operation, outcome);
+}
+
+// `interrupted`: it was not asked to be cancelled, but this server ends. False when it is not ours any more.
+bool OperationRunner::settle(const Operation& operation, const ExecutionOutcome& outcome, bool interrupted) {
+    if (interrupted) return operations_.put_back(operation, clock_.now(), outcome.error.value_or("{}"));
+    const bool again = outcome.state == OperationState::failed && outcome.retryable &&
+                       operation.attempts < settings_.most_attempts;
+    if (!again) return operations_.finish(operation, outcome.state, outcome.result, outcome.error);
+    return operations_.put_back(operation, clock_.now() + wait_before(operation.attempts),
+                                outcome.error.value_or("{}"));
+}
+
+// Doubled with each attempt; up to a fifth more, so that what failed together is not tried together.
+Duration OperationRunner::wait_before(std::int64_t attempt) const {
+    Duration wait = settings_.first_retry;
+    for (std::int64_t i = 1; i < attempt && wait < settings_.longest_retry; ++i) wait *= 2;
+    wait = std::min(wait, settings_.longest_retry);
+    return wait + Duration(random_.below(static_cast<std::uint64_t>(wait.count()) / 5 + 1));
+}
+
+// Once, until it answers again.
+void OperationRunner::tell_of(const Error& error) {
+    if (!told_.exchange(true)) logger_.error("catalog fails", {{"reason", error.message()}});
+}
+
+} // namespace holdfast

@@ -1,0 +1,182 @@
+#include "execution/program_executor.h"
+
+#include "base/error.h"
+
+#include <stop_token>
+#include <thread>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace holdfast {
+
+namespace {
+
+using nlohmann::json;
+
+// Exit codes of holdfast (holdfast(1), EXIT STATUS).
+constexpr int exit_done = 0, exit_incomplete = 3;
+// What a program may need beyond its limit to end by itself, which says more than being stopped.
+constexpr Duration own_end = std::chrono::minutes(1);
+constexpr std::size_t most_result_bytes = 16u << 20, most_list_bytes = 256u << 20;
+constexpr const char* operation_tag = "operation";
+
+std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+
+json error_value(std::string_view code, std::string_view message, bool retryable = false) {
+    return {{"code", code}, {"message", message}, {"hint", ""}, {"retryable", retryable}};
+}
+
+std::uint64_t number_of(const json& object, const char* member) {
+    const auto found = object.find(member);
+    return found != object.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
+}
+
+// One line of a program's standard error: how far it is, or what it has to say.
+void tell(std::string_view line, ExecutionReport& report) {
+    const json value = json::parse(line, nullptr, false);
+    if (!value.is_object()) {
+        if (!line.empty()) report.log("info", line);
+        return;
+    }
+    if (const auto progress = value.find("progress"); progress != value.end() && progress->is_object()) {
+        report.progress({.phase = progress->value("phase", std::string()),
+                         .done_bytes = number_of(*progress, "done_bytes"),
+                         .total_bytes = number_of(*progress, "total_bytes"),
+                         .done_items = number_of(*progress, "done_items"),
+                         .total_items = number_of(*progress, "total_items")});
+        return;
+    }
+    const auto level = value.find("level");
+    report.log(level != value.end() && level->is_string() ? level->get<std::string>() : "info", line);
+}
+
+// While it lives: requests a stop when `stop` does, or after `limit` (zero: never).
+class Deadline {
+  public:
+    Deadline(Duration limit, const std::stop_token& stop) : forward_(stop, [this] { both_.request_stop(); }) {
+        if (limit == Duration{}) return;
+        thread_ = std::jthread([this, limit](const std::stop_token& ended) {
+            if (!system_clock().sleep_for(limit, ended)) return;
+            passed_ = true;
+            both_.request_stop();
+        });
+    }
+    std::stop_token token() const { return both_.get_token(); }
+    bool passed() const { return passed_; }
+
+  private:
+    std::stop_source both_;
+    std::atomic<bool> passed_{false};
+    std::stop_callback<std::function<void()>> forward_;
+    std::jthread thread_;
+};
+
+ExecutionOutcome outcome_of(const ProgramEnd& end, const Deadline& deadline, const std::stop_token& stop,
+                            Duration limit) {
+    ExecutionOutcome outcome;
+    json output = end.output_cut ? json() : json::parse(end.output, nullptr, false);
+    if (end.output_cut || output.is_discarded()) output = json();
+    const bool tells_error = output.is_object() && output.contains("error");
+    if (!output.is_null() && !tells_error) outcome.result = dump(output);
+    if (end.exit_code == exit_done || end.exit_code == exit_incomplete) {
+        outcome.state = end.exit_code == exit_done ? OperationState::succeeded : OperationState::incomplete;
+        return outcome;
+    }
+    json error;
+    if (deadline.passed()) {
+        error = error_value("timed_out",
+                            fmt::format("not done within its limit of {} s, and stopped",
+                                        std::chrono::ceil<std::chrono::seconds>(limit).count()),
+                            true);
+    } else if (stop.stop_requested()) {
+        outcome.state = OperationState::cancelled;
+        error = error_value("cancelled", "stopped before it was done");
+    } else if (tells_error) {
+        error = output["error"];
+    } else if (end.signalled) {
+        // Killed by somebody, or for lack of memory: the next attempt goes on where this one was.
+        error = error_value("internal", fmt::format("ended by signal {}", end.exit_code - 128), true);
+    } else {
+        error = error_value("failed",
+                            outcome.result
+                                ? fmt::format("ended with exit code {}; its result says why", end.exit_code)
+                                : fmt::format("ended with exit code {}; its log says why", end.exit_code));
+    }
+    outcome.retryable = error.is_object() && error.value("retryable", false);
+    outcome.error = dump(error);
+    return outcome;
+}
+
+} // namespace
+
+std::string error_json(const Error& error) {
+    json value = error_value(to_string(error.code()), error.message(), error.retryable());
+    value["hint"] = error.hint();
+    if (!error.field().empty()) value["field"] = error.field();
+    return dump(value);
+}
+
+ExecutionOutcome ProgramExecutor::carry_out(const Operation& operation, ExecutionReport& report,
+                                            const std::stop_token& stop) {
+    try {
+        const OperationCommand command =
+            operation_command(operation.kind, operation.source, operation.request, settings_.world());
+        if (operation.kind == "backup" && operation.attempts > 1) {
+            if (auto outcome = finished_before(operation, stop)) {
+                report.log("info", "the snapshot was there already, from an attempt that did not end here");
+                return *outcome;
+            }
+        }
+        const Deadline deadline(command.time_limit == Duration{} ? Duration{} : command.time_limit + own_end,
+                                stop);
+        std::vector<std::string> words = command.arguments;
+        if (operation.kind == "backup")
+            words.push_back(fmt::format("--tag={}={}", operation_tag, operation.id));
+        const ProgramEnd end = call(
+            std::move(words), most_result_bytes, [&](std::string_view line) { tell(line, report); },
+            deadline.token());
+        return outcome_of(end, deadline, stop, command.time_limit);
+    } catch (const Error& error) {
+        return {.state = OperationState::failed, .error = error_json(error), .retryable = error.retryable()};
+    }
+}
+
+ProgramEnd ProgramExecutor::call(std::vector<std::string> words, std::size_t most_output_bytes,
+                                 const std::function<void(std::string_view)>& on_line,
+                                 const std::stop_token& stop) const {
+    const ProgramWords& how = settings_.words;
+    ProgramCall call{.program = how.program,
+                     .arguments = how.before,
+                     .most_output_bytes = most_output_bytes,
+                     .grace = settings_.grace};
+    call.arguments.insert(call.arguments.end(), {"--json", "--log-format=json", "--progress=json"});
+    call.arguments.insert(call.arguments.end(), words.begin(), words.end());
+    call.arguments.insert(call.arguments.end(), how.behind.begin(), how.behind.end());
+    return run_program(call, on_line, stop);
+}
+
+std::optional<ExecutionOutcome> ProgramExecutor::finished_before(const Operation& operation,
+                                                                 const std::stop_token& stop) {
+    const ProgramEnd end = call(
+        {"snapshots", "--source=" + operation.source.value_or("")}, most_list_bytes, [](std::string_view) {},
+        stop);
+    const json list = json::parse(end.output, nullptr, false);
+    if (!list.is_array()) {
+        throw Error(ErrorCode::unavailable,
+                    "whether an earlier attempt made the snapshot could not be found out: the snapshots were "
+                    "not listed",
+                    {}, true);
+    }
+    for (const json& snapshot : list) {
+        const auto tags = snapshot.find("tags");
+        if (tags == snapshot.end() || !tags->is_object()) continue;
+        if (tags->value(operation_tag, std::string()) != operation.id) continue;
+        const bool partial = snapshot.value("state", std::string()) == "partial";
+        return ExecutionOutcome{.state = partial ? OperationState::incomplete : OperationState::succeeded,
+                                .result = dump(snapshot)};
+    }
+    return std::nullopt;
+}
+
+} // namespace holdfast

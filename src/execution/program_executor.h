@@ -1,0 +1,46 @@
+// The server itself as an executor: each operation is a `holdfast` of its own.
+#pragma once
+
+#include "execution/executor.h"
+#include "execution/operation_request.h"
+#include "execution/program.h"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace holdfast {
+
+// How the program is called.
+struct ProgramWords {
+    std::string program;             // holdfast
+    std::vector<std::string> before; // the command: --config FILE …
+    std::vector<std::string> behind; // it: --repo URL
+};
+
+struct ProgramExecutorSettings {
+    ProgramWords words;
+    // What requests are checked against; called for each operation, from its thread.
+    std::function<OperationWorld()> world;
+    Duration grace = std::chrono::seconds(60); // between the request to stop and the end without asking
+};
+
+// Thread-safe.
+class ProgramExecutor final : public Executor {
+  public:
+    explicit ProgramExecutor(ProgramExecutorSettings settings) : settings_(std::move(settings)) {}
+
+    // A backup that was begun before, by a server that was lost, is looked for in the repository first: its
+    // snapshots bear the operation's id as their tag `operation`.
+    ExecutionOutcome carry_out(const Operation& operation, ExecutionReport& report,
+                               const std::stop_token& stop) override;
+
+  private:
+    ProgramEnd call(std::vector<std::string> words, std::size_t most_output_bytes,
+                    const std::function<void(std::string_view)>& on_line, const std::stop_token& stop) const;
+    std::optional<ExecutionOutcome> finished_before(const Operation& operation, const std::stop_token& stop);
+
+    ProgramExecutorSettings settings_;
+};
+
+} // namespace holdfast

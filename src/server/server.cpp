@@ -1,0 +1,284 @@
+#include "server/server.h"
+
+#include "base/error.h"
+#include "server/prepare_operation.h"
+#include "server/repository_routes.h"
+#include "service/audit_heads.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <sys/file.h>
+#include <unistd.h>
+
+namespace holdfast {
+
+namespace {
+
+constexpr Duration between_rounds = std::chrono::seconds(1);
+// Each head is a statement that stays: a day has no more than these.
+constexpr Duration between_heads = std::chrono::hours(1);
+constexpr Duration between_looks = std::chrono::minutes(1);
+// Of the time, a look at the repository takes one part in so many at most.
+constexpr int look_share = 10;
+// For what is being answered when the server ends.
+constexpr Duration answers_grace = std::chrono::seconds(5);
+constexpr Duration clean_again = std::chrono::hours(1);
+// How long what has ended is remembered; the audit trail is for longer.
+constexpr Duration remembered = std::chrono::days(400);
+
+// Of this process alone, and readable where operations are shown.
+std::string owner_name(Random& random) {
+    std::array<char, 256> host{};
+    if (::gethostname(host.data(), host.size() - 1) != 0) host = {"unknown"};
+    return fmt::format("{}/{}/{}", host.data(), ::getpid(), random.id<4>().hex());
+}
+
+// Held as long as the server lives. A second server over the same catalog file would be another owner of the
+// same state, started by mistake.
+FileDescriptor lock_state(const std::string& directory) {
+    create_directories_private(directory);
+    const std::string path = directory + "/lock";
+    FileDescriptor file = open_file(path, O_RDWR | O_CREAT, 0600);
+    if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0) return file;
+    if (errno != EWOULDBLOCK) throw system_error(errno, path);
+    throw Error(ErrorCode::usage, fmt::format("another server has the state directory {}", directory),
+                "end it, or name another state_directory below [server]");
+}
+
+api::ApiSettings api_settings(const ServerSettings& settings) {
+    api::ApiSettings api;
+    api.http.listen = settings.listen;
+    api.state_directory = settings.state_directory;
+    api.certificate_file = settings.certificate;
+    api.key_file = settings.key;
+    api.certificate_names = settings.names;
+    for (const auto& [action, protection] : settings.protection)
+        api.protection[action] = api::protection_of(protection);
+    return api;
+}
+
+// Snapshots are listed newest first.
+NewestSnapshots newest_of(const RepositoryView& view) {
+    NewestSnapshots newest;
+    for (const AnnotatedSnapshot& one : view.measurements.snapshots)
+        newest.try_emplace(one.snapshot.source, one.snapshot.time);
+    return newest;
+}
+
+struct Forgotten {
+    std::string source, snapshot;
+    nlohmann::json reasons;
+};
+
+// What a retention run says that it forgot.
+std::vector<Forgotten> forgotten_by(const ExecutionOutcome& outcome) {
+    std::vector<Forgotten> forgotten;
+    const auto result = nlohmann::json::parse(outcome.result.value_or("{}"), nullptr, false);
+    if (!result.is_object() || result.value("dry_run", false)) return forgotten;
+    for (const auto& source : result.value("sources", nlohmann::json::array())) {
+        for (const auto& snapshot : source.value("snapshots", nlohmann::json::array())) {
+            if (snapshot.value("forgotten", false))
+                forgotten.push_back({source.value("source", ""), snapshot.value("id", ""),
+                                     snapshot.value("reasons", nlohmann::json::array())});
+        }
+    }
+    return forgotten;
+}
+
+} // namespace
+
+Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logger& logger)
+    : environment_(std::move(environment)),
+      clock_(clock),
+      logger_(logger),
+      lock_(lock_state(environment_.settings.state_directory)),
+      catalog_(environment_.settings.catalog_url(), logger),
+      operations_(catalog_, clock, random),
+      audit_(catalog_, clock),
+      observer_(environment_.open_repository, clock),
+      plans_(operations_, clock, logger),
+      executor_({.words = environment_.program, .world = [this] { return world(); }}),
+      runner_(operations_, executor_, clock, random, logger,
+              {.owner = owner_name(random),
+               .limits = {.at_once = environment_.settings.at_once},
+               .on_end = [this](const Operation& operation,
+                                const ExecutionOutcome& outcome) { after(operation, outcome); }}),
+      api_(api_settings(environment_.settings),
+           {.catalog = catalog_,
+            .clock = clock,
+            .random = random,
+            .logger = logger,
+            .prepare =
+                [this](const api::OperationAsked& asked) {
+                    return prepare_operation(asked, world(), clock_.now());
+                },
+            .known_heads = [this] { return kept_audit_heads(); },
+            .ready = {{.name = "repository", .missing = [this]() -> std::optional<std::string> {
+                           return observer_.view() ? std::nullopt
+                                                   : std::optional<std::string>("not looked at yet");
+                       }}}}) {
+    add_repository_routes(api_.router(), observer_);
+    add_backup_listing_routes(api_.router(), observer_);
+}
+
+Server::~Server() = default;
+
+std::optional<std::string> Server::first_token() {
+    const auto issued = api_.first_token();
+    return issued ? std::optional(issued->secret) : std::nullopt;
+}
+
+void Server::run(const std::function<void(std::uint16_t port)>& ready, const std::stop_token& stop) {
+    api_.start();
+    ready(api_.port());
+    const std::jthread carrying_out([&] { runner_.run(stop); });
+    const std::jthread observing([&] { observe(stop); });
+    bool failing = false;
+    while (!stop.stop_requested()) {
+        try {
+            round();
+            failing = false;
+        } catch (const Error& error) {
+            // Once, until it is well again: it is asked each second.
+            if (!failing) logger_.error("a round of the server failed", {{"reason", error.message()}});
+            failing = true;
+        }
+        clock_.sleep_for(between_rounds, stop);
+    }
+    api_.stop(answers_grace);
+}
+
+void Server::round() {
+    if (environment_.wants_reload()) declare_again();
+    if (!newest_) {
+        if (const auto view = observer_.view()) {
+            newest_ = newest_of(*view);
+            replan_ = true;
+        }
+    }
+    if (replan_) plan_anew();
+    if (plans_.round().asked_for > 0) runner_.wake();
+    clean_up();
+}
+
+void Server::declare_again() {
+    try {
+        ServerDeclaration declaration = environment_.declare_again();
+        planned_operations(declaration.policies, declaration.sources, environment_.settings, newest_,
+                           clock_.now());
+        const std::scoped_lock lock(mutex_);
+        environment_.declaration = std::move(declaration);
+        replan_ = look_again_ = true;
+        changed_.notify_all();
+        logger_.info("configuration read again");
+    } catch (const Error& error) {
+        logger_.error("configuration not read again; what was read before stays",
+                      {{"reason", error.message()}});
+    }
+    try {
+        api_.reload_certificate();
+    } catch (const Error& error) {
+        logger_.error("certificate not read again; the one before stays", {{"reason", error.message()}});
+    }
+}
+
+void Server::plan_anew() {
+    const ServerDeclaration declared = declaration();
+    plans_.plan(planned_operations(declared.policies, declared.sources, environment_.settings, newest_,
+                                   clock_.now()));
+    replan_ = false;
+}
+
+void Server::clean_up() {
+    if (cleaned_up_ && clock_.steady() - *cleaned_up_ < clean_again) return;
+    cleaned_up_ = clock_.steady();
+    operations_.remove_ended_before(clock_.now() - remembered);
+}
+
+// Each minute, when an operation has ended, and less often where a look takes long.
+void Server::observe(const std::stop_token& stop) {
+    bool failing = false;
+    while (!stop.stop_requested()) {
+        const Duration begun = clock_.steady();
+        try {
+            look(stop);
+            failing = false;
+        } catch (const Error& error) {
+            if (error.code() == ErrorCode::cancelled) return;
+            if (!failing) logger_.error("the repository cannot be looked at", {{"reason", error.message()}});
+            failing = true;
+        }
+        const Duration took = clock_.steady() - begun;
+        std::unique_lock lock(mutex_);
+        changed_.wait_for(lock, stop, std::max(Duration(between_looks), took * look_share),
+                          [&] { return look_again_; });
+        look_again_ = false;
+    }
+}
+
+void Server::look(const std::stop_token& stop) {
+    const ServerDeclaration declared = declaration();
+    observer_.look(declared.policies,
+                   {.sources = declared.sources, .repository_url = environment_.repository_url}, stop);
+    keep_audit_head();
+}
+
+// What was done since is told to the repository, where whoever changes the catalog cannot change it.
+void Server::keep_audit_head() {
+    if (kept_head_ && clock_.steady() - *kept_head_ < between_heads) return;
+    const AuditHead head = audit_.head();
+    if (head.number > 0 && head != head_) {
+        holdfast::keep_audit_head(observer_.repository(), audit_.first_digest(), head);
+        head_ = head;
+    }
+    kept_head_ = clock_.steady();
+}
+
+std::vector<AuditHead> Server::kept_audit_heads() {
+    const auto view = observer_.require_view();
+    return holdfast::kept_audit_heads(view->measurements.statements.statements, audit_.first_digest());
+}
+
+ServerDeclaration Server::declaration() const {
+    const std::scoped_lock lock(mutex_);
+    return environment_.declaration;
+}
+
+OperationWorld Server::world() const {
+    OperationWorld world{.sources = {}, .restore_directory = environment_.settings.restore_directory};
+    for (const MeasuredSource& source : declaration().sources) world.sources[source.name] = source.kind;
+    return world;
+}
+
+// What follows from the end of an operation. A server that is lost before this leaves data behind that is
+// needed by nothing until the next retention run forgets something.
+void Server::after(const Operation& operation, const ExecutionOutcome& outcome) {
+    {
+        const std::scoped_lock lock(mutex_);
+        look_again_ = true;
+        changed_.notify_all();
+    }
+    if (operation.kind != "retention") return;
+    try {
+        const std::vector<Forgotten> forgotten = forgotten_by(outcome);
+        if (forgotten.empty()) return;
+        for (const Forgotten& one : forgotten) {
+            const nlohmann::json details = {
+                {"source", one.source}, {"reasons", one.reasons}, {"operation", operation.id}};
+            audit_.append(operation.requested_by, "snapshot.forget", one.snapshot, details.dump());
+        }
+        operations_.add(
+            {.kind = "prune", .requested_by = "retention " + operation.id, .run_after = clock_.now()});
+        runner_.wake();
+    } catch (const std::exception& error) {
+        logger_.error("what follows an operation was not done",
+                      {{"operation", operation.id}, {"reason", std::string(error.what())}});
+    }
+}
+
+} // namespace holdfast

@@ -1,0 +1,95 @@
+// The server: it asks for what policies plan, carries operations out, enforces retention, and answers the
+// API.
+#pragma once
+
+#include "api/api_server.h"
+#include "base/file_descriptor.h"
+#include "base/log.h"
+#include "catalog/audit.h"
+#include "catalog/catalog.h"
+#include "catalog/operations.h"
+#include "execution/operation_runner.h"
+#include "execution/plan_runner.h"
+#include "execution/program_executor.h"
+#include "server/planned_operations.h"
+#include "server/repository_view.h"
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace holdfast {
+
+// What is declared, and may be declared anew while the server runs.
+struct ServerDeclaration {
+    std::vector<Policy> policies;
+    std::vector<MeasuredSource> sources;
+};
+
+struct ServerEnvironment {
+    ServerSettings settings;
+    ServerDeclaration declaration;
+    ProgramWords program; // that carries operations out
+    // Whether what is declared is to be read again, once; asked each second. What is under way goes on.
+    std::function<bool()> wants_reload;
+    // Reads it. Throws Error(usage), and everything stays as it is.
+    std::function<ServerDeclaration()> declare_again;
+    std::function<OpenRepository()> open_repository;
+    std::string repository_url; // without secrets
+};
+
+// Clock, random and logger must outlive it.
+class Server {
+  public:
+    // Makes the state directory and opens the catalog. Throws Error(usage) when another server has the state
+    // directory, and what opening the catalog and making the certificate throw.
+    Server(ServerEnvironment environment, Clock& clock, Random& random, Logger& logger);
+    ~Server();
+
+    // The administrator's token, when the catalog has had none before: to be shown once.
+    std::optional<std::string> first_token();
+    // SHA-256 of the certificate, hexadecimal.
+    std::string fingerprint() const { return api_.fingerprint(); }
+
+    // Listens, calls `ready` with the port, and works until `stop`; what is under way is then put back, for
+    // whoever comes next. Throws Error(usage) or Error(unavailable) when it cannot listen.
+    void run(const std::function<void(std::uint16_t port)>& ready, const std::stop_token& stop);
+
+  private:
+    void round();
+    void plan_anew();
+    void declare_again();
+    void clean_up();
+    void observe(const std::stop_token& stop);
+    void look(const std::stop_token& stop);
+    void keep_audit_head();
+    std::vector<AuditHead> kept_audit_heads();
+    void after(const Operation& operation, const ExecutionOutcome& outcome);
+    ServerDeclaration declaration() const;
+    OperationWorld world() const;
+
+    ServerEnvironment environment_;
+    Clock& clock_;
+    Logger& logger_;
+    FileDescriptor lock_;
+    Catalog catalog_;
+    Operations operations_;
+    Audit audit_;
+    RepositoryObserver observer_;
+    PlanRunner plans_;
+    ProgramExecutor executor_;
+    OperationRunner runner_;
+    api::ApiServer api_;
+    mutable std::mutex mutex_; // of the declaration, and of what wakes the observer
+    std::condition_variable_any changed_;
+    bool look_again_ = false;
+    std::optional<NewestSnapshots> newest_;
+    bool replan_ = true;
+    std::optional<Duration> cleaned_up_, kept_head_;
+    std::optional<AuditHead> head_; // that the repository has
+};
+
+} // namespace holdfast

@@ -1,0 +1,188 @@
+#include "service/measure.h"
+
+#include "base/error.h"
+#include "base/task_group.h"
+#include "postgres/receive/receive_state.h"
+#include "postgres/recovery/recovery_estimate.h"
+#include "postgres/recovery/recovery_plan.h"
+#include "postgres/recovery/recovery_window.h"
+#include "service/exposure.h"
+#include "service/retention.h"
+#include "service/space_watch.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace holdfast {
+
+namespace {
+
+// As far back as sizes are compared.
+constexpr std::size_t most_backups = 60;
+
+BackupFacts backup_facts(const Snapshot& snapshot, const RetentionSubject& subject) {
+    return {.time = snapshot.end,
+            .good = subject.complete && !subject.damaged && subject.restorable,
+            .type = subject.class_name,
+            .bytes = snapshot.totals.bytes,
+            .added_bytes = snapshot.totals.stored_bytes,
+            .took = snapshot.end - snapshot.time};
+}
+
+// The newest of all its snapshots.
+std::optional<VerificationFacts> last_verification(const SourceSnapshots& source) {
+    std::optional<VerificationFacts> last;
+    for (const AnnotatedSnapshot& one : source.snapshots) {
+        for (const Statement& statement : one.standing.verifications) {
+            if (last && last->time >= statement.time) continue;
+            const std::string result = statement.value.value_or("");
+            last = VerificationFacts{.time = statement.time, .good = result != "damaged", .problem = result};
+        }
+    }
+    return last;
+}
+
+class Measuring {
+  public:
+    Measuring(Repository& repository, const std::vector<Policy>& policies, const MeasureSettings& settings,
+              const std::stop_token& stop)
+        : repository_(repository),
+          policies_(policies),
+          settings_(settings),
+          stop_(stop),
+          now_(repository.clock().now()) {}
+
+    Measurements measure() {
+        RetentionView view = view_retention(repository_, policies_, std::nullopt);
+        std::map<std::string, SourceMeasurement> sources;
+        for (const MeasuredSource& source : settings_.sources) {
+            SourceFacts& facts = sources[source.name].facts;
+            facts.source = source.name;
+            facts.kind = source.kind;
+            facts.backups_expected = true;
+        }
+        Measurements result;
+        result.problems = std::move(view.problems);
+        result.statements = std::move(view.statements);
+        for (SourceSnapshots& stored : view.sources) {
+            add(stored, sources[stored.source]);
+            std::ranges::move(stored.snapshots, std::back_inserter(result.snapshots));
+        }
+        std::ranges::stable_sort(result.snapshots, std::ranges::greater(),
+                                 [](const AnnotatedSnapshot& one) { return one.snapshot.end; });
+        for (auto& [name, measurement] : sources) {
+            promise(measurement.facts);
+            result.sources.push_back(std::move(measurement));
+        }
+        for (SourceMeasurement& source : result.sources)
+            if (source.facts.kind == postgres::snapshot_kind && source.snapshots > 0) look_at_log(source);
+        result.repository.name = settings_.repository_url;
+        if (const auto space = space_of_repository(settings_.repository_url)) {
+            result.repository.free_bytes = space->free_bytes;
+            result.repository.capacity_bytes = space->capacity_bytes;
+        }
+        return result;
+    }
+
+  private:
+    // A source may lie in several domains; all of it is told.
+    void add(const SourceSnapshots& stored, SourceMeasurement& measurement) {
+        SourceFacts& facts = measurement.facts;
+        if (facts.source.empty()) {
+            facts.source = stored.source;
+            facts.backups_expected = false;
+        }
+        measurement.snapshots += stored.snapshots.size();
+        const std::size_t count = stored.snapshots.size();
+        for (std::size_t i = count > most_backups ? count - most_backups : 0; i < count; ++i)
+            facts.backups.push_back(backup_facts(stored.snapshots[i].snapshot, stored.subjects[i]));
+        std::ranges::stable_sort(facts.backups, {}, &BackupFacts::time);
+        if (facts.kind.empty() && count > 0) facts.kind = stored.snapshots.back().snapshot.kind;
+        if (facts.retention_blocked.empty()) facts.retention_blocked = stored.blocked;
+        const auto verification = last_verification(stored);
+        if (verification && (!facts.verification || facts.verification->time < verification->time))
+            facts.verification = verification;
+    }
+
+    void promise(SourceFacts& facts) const {
+        const Policy* policy = policy_for(policies_, facts.source);
+        if (policy == nullptr) return;
+        facts.policy = policy->name;
+        facts.objectives = policy->objectives;
+    }
+
+    void look_at_log(SourceMeasurement& measurement) {
+        try {
+            const postgres::RecoverySource from =
+                postgres::load_recovery_source(repository_, measurement.facts.source, {}, {.stop = stop_});
+            const postgres::RecoveryWindow window = postgres::recovery_window(from);
+            tell_window(measurement.facts, window);
+            if (const MeasuredSource* source = configured(measurement.facts.source))
+                look_at_server(*source, from, window, measurement);
+            if (settings_.estimate_recovery) estimate(from, measurement);
+        } catch (const Error& error) {
+            if (error.code() == ErrorCode::cancelled) throw;
+            measurement.notes.push_back(error.message());
+        }
+    }
+
+    // The stretch that reaches the present, and what is missing within it and behind it.
+    void tell_window(SourceFacts& facts, const postgres::RecoveryWindow& window) const {
+        facts.window_start = window.earliest();
+        facts.window_end = window.latest();
+        for (const postgres::RecoveryGap& gap : window.gaps) {
+            if (!gap.after) continue; // nothing before it can be recovered anyway
+            facts.gaps.push_back({.from = *gap.after, .to = gap.before.value_or(now_)});
+        }
+    }
+
+    void look_at_server(const MeasuredSource& source, const postgres::RecoverySource& from,
+                        const postgres::RecoveryWindow& window, SourceMeasurement& measurement) const {
+        if (!source.connection.empty()) {
+            const Exposure exposure = measure_exposure(source.connection, repository_, from, window, stop_);
+            measurement.facts.exposure_seconds = exposure.seconds(now_);
+            if (!exposure.known) measurement.exposure_unknown = exposure.unknown;
+        }
+        if (source.receive_state.empty()) return;
+        if (const auto state = postgres::read_receive_state(source.receive_state)) {
+            measurement.facts.receiver = ReceiverFacts{.name = source.name, .last_seen = state->time};
+            for (const std::string& alarm : state->alarms) measurement.notes.push_back("receiver: " + alarm);
+        }
+    }
+
+    void estimate(const postgres::RecoverySource& from, SourceMeasurement& measurement) const {
+        const postgres::RecoveryPlan plan =
+            postgres::plan_recovery(from, {.target = postgres::RecoverToEnd{}});
+        const auto estimate =
+            postgres::estimate_recovery(from, plan, plan.snapshot_bytes, worker_count(), repository_.clock());
+        if (estimate) measurement.estimated_recovery_seconds = estimate->seconds();
+    }
+
+    const MeasuredSource* configured(const std::string& name) const {
+        const auto found = std::ranges::find(settings_.sources, name, &MeasuredSource::name);
+        return found == settings_.sources.end() ? nullptr : &*found;
+    }
+
+    Repository& repository_;
+    const std::vector<Policy>& policies_;
+    const MeasureSettings& settings_;
+    const std::stop_token& stop_;
+    const Timestamp now_;
+};
+
+} // namespace
+
+Facts Measurements::facts(Timestamp at) const {
+    Facts facts{.at = at};
+    for (const SourceMeasurement& source : sources) facts.sources.push_back(source.facts);
+    facts.repositories.push_back(repository);
+    return facts;
+}
+
+Measurements measure(Repository& repository, const std::vector<Policy>& policies,
+                     const MeasureSettings& settings, const std::stop_token& stop) {
+    return Measuring(repository, policies, settings, stop).measure();
+}
+
+} // namespace holdfast

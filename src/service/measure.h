@@ -1,0 +1,55 @@
+// What is so, measured: of each source what can be recovered, how old its backups are, what would be lost.
+#pragma once
+
+#include "policy/policy.h"
+#include "repository/repository.h"
+#include "service/annotate.h"
+#include "watch/facts.h"
+
+#include <map>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace holdfast {
+
+// A source that is protected from here.
+struct MeasuredSource {
+    std::string name;
+    std::string kind;
+    std::string connection{};    // of PostgreSQL: for what is not stored yet; empty: not asked
+    std::string receive_state{}; // where a receiver on this machine reports; empty: nowhere
+};
+
+struct MeasureSettings {
+    std::vector<MeasuredSource> sources{};
+    std::string repository_url{};   // without secrets; for the room on its disk
+    bool estimate_recovery = false; // reads a little of each log
+};
+
+struct SourceMeasurement {
+    SourceFacts facts;
+    std::size_t snapshots = 0;
+    std::string exposure_unknown{}; // why the exposure is not known; empty: it is, or was not asked for
+    std::optional<double> estimated_recovery_seconds{}; // to the newest moment
+    std::vector<std::string> notes{};                   // what could not be measured, and why
+};
+
+struct Measurements {
+    std::vector<SourceMeasurement> sources; // by name: those that are named, and those of the repository
+    RepositoryFacts repository;
+    std::vector<AnnotatedSnapshot> snapshots; // newest first
+    StatementList statements;
+    std::vector<std::string> problems; // of snapshots and statements that could not be read
+
+    // As rules take them. What the catalog and the server know is not in them.
+    Facts facts(Timestamp at) const;
+};
+
+// Looks at the repository, and asks the servers. What is wrong with one source is told with it, and the
+// others are measured. Throws what listing the repository throws, and Error(cancelled).
+Measurements measure(Repository& repository, const std::vector<Policy>& policies,
+                     const MeasureSettings& settings, const std::stop_token& stop);
+
+} // namespace holdfast

@@ -1,0 +1,56 @@
+#include "service/snapshot_json.h"
+
+#include "documents/entry_name.h"
+
+#include <nlohmann/json.hpp>
+
+namespace holdfast {
+
+nlohmann::json to_json(const Snapshot& snapshot) {
+    nlohmann::json paths = nlohmann::json::array();
+    for (const std::string& path : snapshot.paths) paths.push_back(printable(path));
+    const SnapshotTotals& totals = snapshot.totals;
+    return {
+        {"id", snapshot.id.hex()},
+        {"source", snapshot.source},
+        {"kind", snapshot.kind},
+        {"sequence", snapshot.sequence},
+        {"parent", snapshot.parent ? nlohmann::json(snapshot.parent->hex()) : nlohmann::json()},
+        {"host", snapshot.host},
+        {"domain", snapshot.domain},
+        {"paths", paths},
+        {"time", to_rfc3339(snapshot.time)},
+        {"end", to_rfc3339(snapshot.end)},
+        {"duration_seconds", std::chrono::duration<double>(snapshot.end - snapshot.time).count()},
+        {"tags", snapshot.tags},
+        {"state", to_string(snapshot.state)},
+        {"size_bytes", totals.bytes},
+        {"added_bytes", totals.stored_bytes},
+        {"files", totals.files},
+        {"directories", totals.directories},
+        {"others", totals.others},
+        {"read_bytes", totals.read_bytes},
+        {"new_bytes", totals.new_bytes},
+        {"unchanged_files", totals.unchanged_files},
+        {"changed_files", totals.changed_files},
+        {"new_files", totals.new_files},
+        {"failed", totals.failed},
+        {"compression", snapshot.compression},
+        {"program", snapshot.program},
+    };
+}
+
+nlohmann::json to_json(const AnnotatedSnapshot& annotated) {
+    nlohmann::json json = to_json(annotated.snapshot);
+    json["tags"] = annotated.standing.tags;
+    json["holds"] = nlohmann::json::array();
+    for (const Statement& hold : annotated.standing.holds) json["holds"].push_back(hold.name);
+    if (!annotated.standing.verifications.empty()) {
+        const Statement& last = annotated.standing.verifications.back();
+        json["verified"] = {
+            {"time", to_rfc3339(last.time)}, {"what", last.name}, {"result", last.value.value_or("")}};
+    }
+    return json;
+}
+
+} // namespace holdfast

@@ -1,0 +1,222 @@
+// What the server answers, over its real socket: asked with curl, as an operator's script would.
+#include "integration/server/serve_fixture.h"
+
+#include <csignal>
+
+#include <gmock/gmock.h>
+
+namespace holdfast::test {
+namespace {
+
+using Json = nlohmann::json;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+struct Answer {
+    int status = 0;
+    Json body;
+    std::string location;
+};
+
+class ServeApi : public Serve {
+  protected:
+    void serve() {
+        server = start({"serve"});
+        wait_until(*server, [&] { return server->error_so_far().find(" port=") != std::string::npos; });
+        const std::string log = server->error_so_far(), out = server->out_so_far();
+        address = "https://127.0.0.1:" + std::to_string(std::stoi(log.substr(log.find(" port=") + 6)));
+        if (const auto at = out.find("hf_"); at != std::string::npos)
+            token = out.substr(at, out.find('\n', at) - at);
+        // The repository is looked at beside everything else.
+        wait_until(*server, [&] { return ask("GET", "/readyz").status == 200; });
+    }
+
+    Answer ask(const std::string& method, const std::string& path, const std::string& body = {},
+               const std::vector<std::string>& headers = {}) {
+        std::vector<std::string> words{"/usr/bin/curl",
+                                       "--silent",
+                                       "--insecure",
+                                       "--request",
+                                       method,
+                                       "--write-out",
+                                       "\n%{http_code} %header{location}"};
+        if (!token.empty()) words.insert(words.end(), {"--header", "Authorization: Bearer " + token});
+        if (!body.empty())
+            words.insert(words.end(), {"--header", "Content-Type: application/json", "--data-binary", body});
+        for (const std::string& header : headers) words.insert(words.end(), {"--header", header});
+        words.push_back(address + path);
+        const ProgramRun run = run_program(words, {});
+        const auto end = run.out.rfind('\n');
+        EXPECT_EQ(run.exit_code, 0) << run.error;
+        Answer answer;
+        if (end == std::string::npos) return answer;
+        answer.status = std::stoi(run.out.substr(end + 1));
+        answer.location = run.out.substr(run.out.find(' ', end + 1) + 1);
+        answer.body = Json::parse(run.out.substr(0, end), nullptr, false);
+        return answer;
+    }
+    Json got(const std::string& path) {
+        const Answer answer = ask("GET", path);
+        EXPECT_EQ(answer.status, 200) << path << " " << answer.body;
+        return answer.body;
+    }
+    // Has work begun, and waits for its end.
+    Json done(const std::string& path, const std::string& body, const std::string& state = "succeeded") {
+        const Answer asked = ask("POST", path, body);
+        EXPECT_EQ(asked.status, 202) << path << " " << asked.body;
+        if (asked.status != 202) return {};
+        Json operation;
+        wait_until(*server, [&] {
+            operation = got(asked.location);
+            return operation["state"] != "queued" && operation["state"] != "running";
+        });
+        EXPECT_EQ(operation["state"], state) << operation;
+        return operation;
+    }
+    std::string field_at_fault(const std::string& path, const std::string& body) {
+        const Answer answer = ask("POST", path, body);
+        EXPECT_EQ(answer.status, 400) << path << " " << answer.body;
+        return answer.status == 400 ? answer.body["errors"][0]["field"].get<std::string>() : "";
+    }
+
+    std::unique_ptr<RunningProgram> server;
+    std::string address, token;
+};
+
+TEST_F(ServeApi, LetsInWhoHasAToken) {
+    configure("");
+    serve();
+    EXPECT_EQ(token.size(), 67U) << "hf_ and 64 digits";
+    EXPECT_EQ(got("/v1/operations")["items"].size(), 0U);
+    const std::string good = token;
+    token.clear();
+    EXPECT_EQ(ask("GET", "/healthz").status, 200);
+    EXPECT_EQ(ask("GET", "/v1/snapshots").status, 401);
+    token = "hf_" + std::string(64, '0');
+    EXPECT_EQ(ask("GET", "/v1/snapshots").status, 401);
+    EXPECT_EQ(ask("POST", "/v1/backups", R"({"source":"home"})").status, 401);
+    // The token is shown once: the next start has none to show, and the old one holds.
+    server->signal(SIGTERM);
+    EXPECT_EQ(server->finish().exit_code, 0);
+    token.clear();
+    serve();
+    EXPECT_EQ(token, "");
+    token = good;
+    EXPECT_EQ(ask("GET", "/v1/snapshots").status, 200);
+}
+
+TEST_F(ServeApi, BacksUpVerifiesAndTellsOfIt) {
+    write("a", "content");
+    configure("");
+    serve();
+    const Json backup = done("/v1/backups", R"({"source":"home","tags":{"why":"test"}})");
+    const std::string id = backup["result"]["id"];
+    wait_until(*server, [&] { return got("/v1/snapshots")["items"].size() == 1; });
+    const Json listed = got("/v1/snapshots")["items"][0];
+    EXPECT_EQ(listed["id"], id);
+    EXPECT_EQ(listed["tags"]["why"], "test");
+    EXPECT_EQ(got("/v1/snapshots/" + id.substr(0, 8)), listed);
+    EXPECT_EQ(ask("GET", "/v1/snapshots/ffffffff").status, 404);
+    const Json source = got("/v1/sources/home");
+    EXPECT_EQ(source["kind"], "documents");
+    EXPECT_EQ(source["snapshots"], 1);
+    EXPECT_EQ(ask("GET", "/v1/sources/nothing").status, 404);
+
+    done("/v1/verifications", R"({"source":"home","depth":"all"})");
+    wait_until(*server,
+               [&] { return got("/v1/backup-recovery/verification/" + id)["verified"].get<bool>(); });
+    EXPECT_EQ(got("/v1/backup-recovery/verification/" + id)["result"], "intact");
+    // Who did what is in the trail.
+    const Json trail = got("/v1/audit")["items"];
+    EXPECT_EQ(std::ranges::count(trail, "operation.request", [](const Json& one) { return one["action"]; }),
+              2);
+    EXPECT_TRUE(got("/v1/audit/verify")["intact"].get<bool>());
+}
+
+TEST_F(ServeApi, AnswersTheRoutesOfBackupAndRecovery) {
+    write("a", "content");
+    configure("");
+    serve();
+    const std::string base = "/v1/backup-recovery";
+    const Json first = done(base + "/documents/backup", "{}"),
+               second = done(base + "/documents/backup", "{}");
+    wait_until(*server, [&] { return got(base + "/documents/backups")["total"] == 2; });
+    const Json page = got(base + "/documents/backups?limit=1&offset=1&status=completed");
+    EXPECT_EQ(page["total"], 2);
+    ASSERT_EQ(page["backups"].size(), 1U);
+    EXPECT_EQ(page["backups"][0]["id"], first["result"]["id"]);
+    EXPECT_EQ(got(base + "/documents/" + second["result"]["id"].get<std::string>())["source"], "home");
+    EXPECT_EQ(got(base + "/documents/statistics")["completed"], 2);
+    EXPECT_EQ(got(base + "/database/statistics")["total"], 0);
+    EXPECT_EQ(got(base + "/database/backups")["total"], 0);
+    EXPECT_EQ(got(base + "/verification/lifecycle-stats")["never_verified"], 2);
+    EXPECT_EQ(got(base + "/retention/lifecycle-stats")["total"], 2);
+    const std::string now = to_rfc3339(system_clock().now());
+    EXPECT_EQ(got(base + "/recovery/point-in-time/" + now)["sources"][0]["nearest_snapshot"],
+              second["result"]["id"]);
+    EXPECT_EQ(ask("GET", base + "/recovery/point-in-time/yesterday").body["errors"][0]["field"], "timestamp");
+
+    EXPECT_EQ(field_at_fault(base + "/database/backup/full", "{}"), "source");
+    EXPECT_EQ(field_at_fault(base + "/database/backup/full", R"({"source":"home"})"), "source");
+    EXPECT_EQ(field_at_fault(base + "/documents/backup", R"({"type":"full"})"), "type");
+    EXPECT_EQ(field_at_fault("/v1/backups", R"({"source":"other"})"), "source");
+    EXPECT_EQ(ask("GET", base + "/disaster-recovery/plans").status, 501);
+    EXPECT_EQ(ask("POST", base + "/disaster-recovery/failover", "{}").status, 501);
+}
+
+TEST_F(ServeApi, RestoresBelowItsDirectoryAlone) {
+    write("a", "content");
+    configure("", "");
+    const std::string place = scratch.file("restores");
+    std::filesystem::create_directory(place);
+    std::ofstream(scratch.file("holdfast.toml"))
+        << fmt::format("[server]\nlisten = \"127.0.0.1:0\"\nstate_directory = \"{}\"\nretention = \"never\"\n"
+                       "restore_directory = \"{}\"\n[source.home]\nkind = \"documents\"\npaths = [\"{}\"]\n",
+                       scratch.file("state"), place, source());
+    serve();
+    done("/v1/backups", R"({"source":"home"})");
+    const Json restored = done("/v1/restores", R"({"source":"home","directory":"again"})");
+    EXPECT_EQ(content_of(place + "/again" + source() + "/a"), "content") << restored;
+    EXPECT_EQ(field_at_fault("/v1/restores", R"({"source":"home","directory":"../again"})"), "directory");
+    // What is there already is not written over.
+    const Json refused = done("/v1/restores", R"({"source":"home","directory":"again"})", "failed");
+    EXPECT_THAT(refused["error"]["message"].get<std::string>(), HasSubstr("not empty"));
+}
+
+TEST_F(ServeApi, ListsInPagesThatNewOnesDoNotMove) {
+    write("a", "content");
+    configure("");
+    std::vector<std::string> ids;
+    for (int i = 0; i < 5; ++i) ids.insert(ids.begin(), json({"backup", "home"})["id"].get<std::string>());
+    serve();
+    Json page = got("/v1/snapshots?limit=2");
+    std::vector<std::string> seen;
+    const auto take = [&] {
+        for (const Json& one : page["items"]) seen.push_back(one["id"]);
+    };
+    take();
+    done("/v1/backups", R"({"source":"home"})");
+    wait_until(*server, [&] { return got("/v1/snapshots")["items"].size() == 6; });
+    while (!page["next"].is_null()) {
+        page = got("/v1/snapshots?limit=2&cursor=" + page["next"].get<std::string>());
+        take();
+    }
+    EXPECT_EQ(seen, ids);
+    EXPECT_EQ(got("/v1/snapshots?source=other")["items"].size(), 0U);
+}
+
+TEST_F(ServeApi, TheSameRequestTwiceIsDoneOnce) {
+    write("a", "content");
+    configure("");
+    serve();
+    const std::vector<std::string> key{"Idempotency-Key: one"};
+    const Answer first = ask("POST", "/v1/backups", R"({"source":"home"})", key);
+    const Answer again = ask("POST", "/v1/backups", R"({"source":"home"})", key);
+    EXPECT_EQ(first.status, 202);
+    EXPECT_EQ(again.body, first.body);
+    EXPECT_EQ(ask("POST", "/v1/backups", R"({"source":"home","name":"b"})", key).status, 422);
+    EXPECT_EQ(got("/v1/operations")["items"].size(), 1U);
+}
+
+} // namespace
+} // namespace holdfast::test

@@ -1,0 +1,88 @@
+// `holdfast serve` as an administrator runs it, and what its catalog says.
+#pragma once
+
+#include "catalog/catalog.h"
+#include "catalog/operations.h"
+#include "support/holdfast_user.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace holdfast::test {
+
+class Serve : public HoldfastUser {
+  protected:
+    Serve() {
+        init();
+        options.environment["HOLDFAST_CONFIG"] = scratch.file("holdfast.toml");
+    }
+
+    void configure(const std::string& policies, const std::string& global = "") {
+        std::ofstream(scratch.file("holdfast.toml")) << fmt::format(
+            "{}[server]\nlisten = \"127.0.0.1:0\"\nstate_directory = \"{}\"\nretention = \"never\"\n"
+            "[source.home]\nkind = \"documents\"\npaths = [\"{}\"]\n{}\n",
+            global, scratch.file("state"), source(), policies);
+    }
+    // A source that was never backed up is backed up at once.
+    static std::string nightly(const std::string& sources) {
+        return fmt::format("[policy.production]\nsources = [\"{}\"]\n"
+                           "[[policy.production.backup]]\nname = \"nightly\"\ncron = \"0 2 * * *\"\n"
+                           "class = \"full\"\nkeep = \"30d\"\n",
+                           sources);
+    }
+
+    template <typename Done>
+    void wait_until(RunningProgram& server, Done&& done) {
+        for (int i = 0; i < 12'000 && !done(); ++i) {
+            if (server.ended()) {
+                FAIL() << server.finish().error;
+            }
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        }
+        EXPECT_TRUE(done());
+    }
+    // What the server writes beside us.
+    struct Beside {
+        explicit Beside(const std::string& state)
+            : catalog("sqlite:" + state + "/catalog.db", silent_logger()) {}
+        Catalog catalog;
+        Operations operations{catalog, system_clock(), system_random()};
+    };
+    Beside& beside() {
+        if (!beside_) beside_ = std::make_unique<Beside>(scratch.file("state"));
+        return *beside_;
+    }
+    std::vector<Operation> operations(RunningProgram& server) {
+        wait_until(server, [&] { return std::filesystem::exists(scratch.file("state/catalog.db")); });
+        return beside().operations.list({});
+    }
+    void wait_until_all_over(RunningProgram& server, std::size_t count) {
+        wait_until(server, [&] {
+            const auto all = operations(server);
+            return all.size() >= count &&
+                   std::ranges::all_of(all, [](const Operation& one) { return is_over(one.state); });
+        });
+    }
+
+    // Whether a program carries the backup of this id out.
+    static bool is_somebody_at(const std::string& id) {
+        for (const auto& process : std::filesystem::directory_iterator("/proc")) {
+            std::ifstream file(process.path() / "cmdline");
+            const std::string words((std::istreambuf_iterator<char>(file)), {});
+            if (words.find("operation=" + id) != std::string::npos) return true;
+        }
+        return false;
+    }
+
+    std::unique_ptr<Beside> beside_;
+};
+
+} // namespace holdfast::test

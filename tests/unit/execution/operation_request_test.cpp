@@ -1,0 +1,103 @@
+#include "base/error.h"
+#include "execution/operation_request.h"
+#include "support/error_matchers.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+namespace holdfast {
+namespace {
+
+using testing::ElementsAre;
+
+const OperationWorld world{
+    .sources = {{"orders", "postgresql"}, {"uploads", "documents"}, {"-x", "documents"}},
+    .restore_directory = "/srv/restores"};
+
+std::vector<std::string> words(std::string_view kind, const std::optional<std::string>& source,
+                               std::string_view request) {
+    return operation_command(kind, source, request, world).arguments;
+}
+
+void expect_refused(std::string_view kind, const std::optional<std::string>& source, std::string_view request,
+                    const std::string& field) {
+    try {
+        operation_command(kind, source, request, world);
+        ADD_FAILURE() << kind << " " << request << " was taken";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::usage) << error.message();
+        EXPECT_EQ(error.field(), field) << error.message();
+    }
+}
+
+TEST(OperationCommand, OfABackup) {
+    EXPECT_THAT(words("backup", "uploads", "{}"), ElementsAre("backup", "uploads"));
+    const OperationCommand command = operation_command(
+        "backup", "orders",
+        R"({"type":"full","compare":true,"name":"--config=/etc/shadow","tags":{"why":"a=b"},)"
+        R"("class":"manual","keep_for":"7d","time_limit_seconds":1800})",
+        world);
+    EXPECT_THAT(command.arguments,
+                ElementsAre("backup", "orders", "--type=full", "--compare", "--name=--config=/etc/shadow",
+                            "--tag=why=a=b", "--class=manual", "--keep-for=7d", "--wait-limit=1800s"));
+    EXPECT_EQ(command.time_limit, std::chrono::seconds(1800));
+}
+
+TEST(OperationCommand, OfABackupRefusesWhatWouldBeWithoutEffect) {
+    expect_refused("backup", std::nullopt, "{}", "source");
+    expect_refused("backup", "nothing", "{}", "source");
+    expect_refused("backup", "-x", "{}", "source");
+    expect_refused("backup", "uploads", R"({"type":"full"})", "type");
+    expect_refused("backup", "orders", R"({"type":"half"})", "type");
+    expect_refused("backup", "orders", R"({"paths":["/etc"]})", "paths");
+    expect_refused("backup", "orders", R"({"tags":{"a=b":"c"}})", "tags");
+    expect_refused("backup", "orders", R"({"time_limit_seconds":0})", "time_limit_seconds");
+}
+
+TEST(OperationCommand, OfAVerification) {
+    EXPECT_THAT(words("verify", std::nullopt, "{}"), ElementsAre("verify", "--record"));
+    EXPECT_THAT(words("verify", "orders", R"({"depth":"5%"})"),
+                ElementsAre("verify", "--source=orders", "--sample=5%", "--record"));
+    EXPECT_THAT(words("verify", std::nullopt, R"({"depth":"all","snapshots":["0a1b"]})"),
+                ElementsAre("verify", "0a1b", "--read-data", "--record"));
+    expect_refused("verify", std::nullopt, R"({"depth":"deep"})", "depth");
+    expect_refused("verify", std::nullopt, R"({"snapshots":["--help"]})", "snapshots");
+    expect_refused("verify", "orders", R"({"snapshots":["0a1b"]})", "snapshots");
+}
+
+TEST(OperationCommand, OfARestore) {
+    EXPECT_THAT(
+        words(
+            "restore", "orders",
+            R"({"directory":"orders-2","at":"2026-01-01T00:00:00Z","exclusive":true,"start":true,"port":5444})"),
+        ElementsAre("restore", "orders", "--at=2026-01-01T00:00:00Z", "--exclusive", "--start", "--port=5444",
+                    "--to=/srv/restores/orders-2"));
+    EXPECT_THAT(words("restore", "uploads", R"({"directory":"u","snapshot":"0a1b2c","paths":["/srv/-a"]})"),
+                ElementsAre("restore", "0a1b2c", "--path=/srv/-a", "--to=/srv/restores/u"));
+    EXPECT_THAT(words("restore", "uploads", R"({"directory":"u"})"),
+                ElementsAre("restore", "uploads", "--to=/srv/restores/u"));
+    expect_refused("restore", "orders", "{}", "directory");
+    for (const char* directory : {"..", ".hidden", "a/b", "-x", "/etc"})
+        expect_refused("restore", "orders", fmt::format(R"({{"directory":"{}"}})", directory), "directory");
+    expect_refused("restore", "orders", R"({"directory":"a\u0000b"})", "directory");
+    expect_refused("restore", "uploads", R"({"directory":"u","lsn":"0/1"})", "lsn");
+    expect_refused("restore", "orders", R"({"directory":"u","paths":["/"]})", "paths");
+    expect_refused("restore", "orders", R"({"directory":"u","snapshot":"latest"})", "snapshot");
+    test::expect_error(
+        ErrorCode::access_denied,
+        [] { operation_command("restore", "orders", R"({"directory":"u"})", {.sources = world.sources}); },
+        "restores nothing");
+}
+
+TEST(OperationCommand, OfWhatIsAboutTheRepository) {
+    EXPECT_THAT(words("retention", std::nullopt, R"({"dry_run":true})"),
+                ElementsAre("retention", "enforce", "--dry-run"));
+    EXPECT_THAT(words("retention", "orders", R"({"trust_clock":true})"),
+                ElementsAre("retention", "enforce", "orders", "--trust-clock"));
+    EXPECT_THAT(words("prune", std::nullopt, "{}"), ElementsAre("prune"));
+    expect_refused("prune", "orders", "{}", "source");
+    expect_refused("sweep", std::nullopt, "{}", "kind");
+}
+
+} // namespace
+} // namespace holdfast
