@@ -85,6 +85,7 @@ using RunCommand = std::function<int(CommandContext&)>;
 using AddCommand = void (*)(CLI::App& app, RunCommand& run);
 
 void add_init(CLI::App& app, RunCommand& run);
+void add_alerts(CLI::App& app, RunCommand& run);
 void add_audit(CLI::App& app, RunCommand& run);
 void add_backup(CLI::App& app, RunCommand& run);
 void add_retention(CLI::App& app, RunCommand& run);

@@ -4,6 +4,8 @@
 #include "base/file_descriptor.h"
 #include "policy/policy_form.h"
 #include "server/server_settings.h"
+#include "watch/channels/channel_settings.h"
+#include "watch/rule.h"
 
 #include <algorithm>
 #include <cstdlib>

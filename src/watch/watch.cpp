@@ -42,7 +42,7 @@ Watch::Watch(Catalog& catalog, Clock& clock, Random& random, Logger& logger, Wat
       settings_(std::move(settings)),
       alerts_(catalog, clock, random, alert_settings(settings_)),
       outbox_(catalog, clock, random, settings_.outbox),
-      measurements_(catalog),
+      history_(catalog),
       last_good_round_(clock.steady()),
       last_tidy_(clock.steady()) {
     Clock& theirs = settings_.channel_clock != nullptr ? *settings_.channel_clock : clock_;
@@ -135,10 +135,10 @@ void Watch::add_growth(Facts& facts) {
     const Duration over = std::chrono::seconds(settings_.rules.threshold(rule, "over"));
     for (RepositoryFacts& repository : facts.repositories) {
         if (!repository.bytes) continue;
-        measurements_.add(repository.name, size_name, {facts.at, static_cast<double>(*repository.bytes)},
-                          growth_spacing);
+        history_.add(repository.name, size_name, {facts.at, static_cast<double>(*repository.bytes)},
+                     growth_spacing);
         if (!repository.history.empty()) continue;
-        for (const Measurement& point : measurements_.since(repository.name, size_name, facts.at - over))
+        for (const NumberAt& point : history_.since(repository.name, size_name, facts.at - over))
             repository.history.push_back(
                 {point.time, static_cast<std::uint64_t>(std::max(point.value, 0.0))});
     }
@@ -179,7 +179,7 @@ void Watch::tidy() {
     outbox_.drop_unknown(names);
     alerts_.remove_resolved_before(now - settings_.keep_resolved);
     outbox_.remove_ended_before(now - settings_.keep_resolved);
-    measurements_.remove_before(now - keep_measurements);
+    history_.remove_before(now - keep_measurements);
 }
 
 std::size_t Watch::deliver(const std::stop_token& stop) {
@@ -322,7 +322,7 @@ void Watch::send_test(const std::string& channel, const std::stop_token& stop) {
 }
 
 void Watch::record_self_test(const std::string& rule, bool passed) {
-    measurements_.add(rule, self_test_name, {clock_.now(), passed ? 1.0 : 0.0});
+    history_.add(rule, self_test_name, {clock_.now(), passed ? 1.0 : 0.0});
 }
 
 void Watch::leave() {
@@ -342,7 +342,7 @@ std::string Watch::metrics() {
     try {
         numbers.open_alerts = alerts_.open_counts();
         numbers.channels = outbox_.channel_states();
-        for (const auto& last : measurements_.last_of_each(self_test_name))
+        for (const auto& last : history_.last_of_each(self_test_name))
             numbers.self_tests.push_back({last.subject, last.measurement.time, last.measurement.value > 0});
         numbers.firing = alerts_.list({.limit = 1000});
         numbers.catalog_answers = true;

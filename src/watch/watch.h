@@ -8,7 +8,7 @@
 #include "watch/alerts.h"
 #include "watch/channels/channel.h"
 #include "watch/facts.h"
-#include "watch/measurements.h"
+#include "watch/number_history.h"
 #include "watch/outbox.h"
 
 #include <atomic>
@@ -101,7 +101,7 @@ class Watch {
     const WatchSettings settings_;
     Alerts alerts_;
     Outbox outbox_;
-    Measurements measurements_;
+    NumberHistory history_;
     std::map<std::string, std::unique_ptr<Channel>> channels_;
 
     mutable std::mutex mutex_; // what follows

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include <gmock/gmock.h>
+#include <sys/socket.h>
 
 namespace holdfast::api {
 namespace {

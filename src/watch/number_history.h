@@ -9,24 +9,24 @@
 
 namespace holdfast {
 
-struct Measurement {
+struct NumberAt {
     Timestamp time{};
     double value = 0;
 };
 
 // Thread-safe. Throws what the catalog throws, which must outlive it.
-class Measurements {
+class NumberHistory {
   public:
-    explicit Measurements(Catalog& catalog) : catalog_(catalog) {}
+    explicit NumberHistory(Catalog& catalog) : catalog_(catalog) {}
 
     // Keeps it, unless the last one of that name is younger than `spacing`.
-    void add(const std::string& subject, const std::string& name, const Measurement& measurement,
+    void add(const std::string& subject, const std::string& name, const NumberAt& measurement,
              Duration spacing = {});
     // Oldest first.
-    std::vector<Measurement> since(const std::string& subject, const std::string& name, Timestamp from);
+    std::vector<NumberAt> since(const std::string& subject, const std::string& name, Timestamp from);
     struct Last {
         std::string subject;
-        Measurement measurement;
+        NumberAt measurement;
     };
     // The last one of that name of each subject.
     std::vector<Last> last_of_each(const std::string& name);

@@ -1,4 +1,4 @@
-#include "watch/measurements.h"
+#include "watch/number_history.h"
 
 #include <charconv>
 
@@ -16,8 +16,8 @@ double number_of(const std::string& text) {
 
 } // namespace
 
-void Measurements::add(const std::string& subject, const std::string& name, const Measurement& measurement,
-                       Duration spacing) {
+void NumberHistory::add(const std::string& subject, const std::string& name, const NumberAt& measurement,
+                        Duration spacing) {
     catalog_.with([&](Database& database) {
         database.query("INSERT INTO measurements (subject, name, time, value) "
                        "SELECT $1, $2, CAST($3 AS BIGINT), $4 WHERE NOT EXISTS (SELECT 1 FROM measurements "
@@ -29,10 +29,10 @@ void Measurements::add(const std::string& subject, const std::string& name, cons
     });
 }
 
-std::vector<Measurement> Measurements::since(const std::string& subject, const std::string& name,
-                                             Timestamp from) {
+std::vector<NumberAt> NumberHistory::since(const std::string& subject, const std::string& name,
+                                           Timestamp from) {
     return catalog_.with([&](Database& database) {
-        std::vector<Measurement> series;
+        std::vector<NumberAt> series;
         for (const SqlRow& row :
              database.query("SELECT time, value FROM measurements WHERE subject = $1 AND name = $2 AND "
                             "time >= $3 ORDER BY time",
@@ -42,7 +42,7 @@ std::vector<Measurement> Measurements::since(const std::string& subject, const s
     });
 }
 
-std::vector<Measurements::Last> Measurements::last_of_each(const std::string& name) {
+std::vector<NumberHistory::Last> NumberHistory::last_of_each(const std::string& name) {
     return catalog_.with([&](Database& database) {
         std::vector<Last> all;
         for (const SqlRow& row : database.query(
@@ -55,7 +55,7 @@ std::vector<Measurements::Last> Measurements::last_of_each(const std::string& na
     });
 }
 
-void Measurements::remove_before(Timestamp time) {
+void NumberHistory::remove_before(Timestamp time) {
     catalog_.with([&](Database& database) {
         database.query(
             "DELETE FROM measurements WHERE time < $1 AND time < (SELECT max(l.time) FROM "

@@ -1,0 +1,322 @@
+#include "base/file_descriptor.h"
+#include "service/alert_stage.h"
+#include "service/annotate.h"
+#include "service/space_watch.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <memory>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/capability.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace holdfast {
+
+namespace {
+
+using std::chrono::hours;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+void nothing(AlertStage&) {}
+
+// Takes the right to read files in spite of their modes from this thread, and those that it starts.
+void give_up_override() {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct data[2] = {};
+    if (::syscall(SYS_capget, &header, data) != 0) throw system_error(errno, "capget");
+    data[0].effective &= ~((1u << CAP_DAC_OVERRIDE) | (1u << CAP_DAC_READ_SEARCH));
+    if (::syscall(SYS_capset, &header, data) != 0) throw system_error(errno, "capset");
+}
+
+void leave_something_out(AlertStage& stage) {
+    stage.write_file("closed", 1000);
+    ::chmod((stage.tree() + "/closed").c_str(), 0);
+    std::exception_ptr problem;
+    std::thread([&] {
+        try {
+            give_up_override();
+            stage.back_up();
+        } catch (...) {
+            problem = std::current_exception();
+        }
+    }).join();
+    if (problem) std::rethrow_exception(problem);
+}
+
+void take_repository_away(AlertStage& stage) {
+    std::filesystem::rename(stage.repository_directory(), stage.repository_directory() + ".away");
+}
+
+void fail_backup(AlertStage& stage) {
+    stage.write_file("second", 1000);
+    take_repository_away(stage);
+    stage.back_up();
+}
+
+void exceed_limit(AlertStage& stage) {
+    stage.slow_down(64 << 10);
+    stage.write_file("large", 40 << 20);
+    stage.back_up(seconds(2));
+}
+
+void make_history(AlertStage& stage) {
+    const std::int64_t count = stage.rules().threshold(*find_rule("size_anomaly"), "history") + 1;
+    for (std::int64_t i = 0; i < count; ++i) {
+        stage.clock.advance(hours(1));
+        stage.write_file("first", 200'000 + 1000 * static_cast<std::size_t>(i));
+        stage.back_up();
+    }
+}
+
+void lose_the_data(AlertStage& stage) {
+    stage.clock.advance(hours(1));
+    stage.write_file("first", 10);
+    stage.back_up();
+}
+
+void verify_well(AlertStage& stage) {
+    stage.back_up();
+    stage.verify();
+}
+
+// Flips a bit in the middle of the largest file below `directory`.
+void damage_largest(const std::string& directory) {
+    std::filesystem::path largest;
+    std::uintmax_t size = 0;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+        if (!entry.is_regular_file() || entry.file_size() <= size) continue;
+        largest = entry.path();
+        size = entry.file_size();
+    }
+    if (size == 0) throw Error(ErrorCode::internal, "the sandbox has nothing to damage below " + directory);
+    ::chmod(largest.c_str(), 0600);
+    const FileDescriptor file = open_file(largest, O_RDWR);
+    Bytes byte(1);
+    read_at(file.get(), size / 2, byte, largest);
+    byte[0] ^= 1;
+    write_at(file.get(), size / 2, byte, largest);
+}
+
+void damage_and_verify(AlertStage& stage) {
+    damage_largest(stage.repository_directory() + "/packs");
+    stage.verify();
+}
+
+void enforce_well(AlertStage& stage) {
+    stage.back_up();
+    set_tags(stage.repository(), list_annotated(stage.repository()).snapshots.front().snapshot,
+             {{"purpose", "test"}}, {});
+    stage.enforce_retention_here();
+}
+
+void damage_statement(AlertStage& stage) {
+    damage_largest(stage.repository_directory() + "/statements");
+    stage.enforce_retention_here();
+}
+
+void promise_an_hour(AlertStage& stage) {
+    stage.back_up();
+    stage.add_facts = [&stage](Facts& facts) {
+        SourceFacts& source = facts.sources.front();
+        source.objectives.rpo = Period{0, 3600};
+        if (const BackupFacts* newest = source.newest_good())
+            source.exposure_seconds = std::chrono::duration<double>(stage.clock.now() - newest->time).count();
+    };
+}
+
+// A stand-in for a receiver: it says that it is there until it is stopped.
+class StandIn {
+  public:
+    explicit StandIn(const std::string& file)
+        : file_(file), thread_([this](const std::stop_token& stop) { beat(stop); }) {}
+    Timestamp last_seen() const { return Timestamp(Duration(nanoseconds_.load())); }
+
+  private:
+    void beat(const std::stop_token& stop) {
+        do {
+            write_file_durably(file_, as_bytes("alive"));
+            struct stat status{};
+            if (::stat(file_.c_str(), &status) == 0)
+                nanoseconds_ = status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec;
+        } while (system_clock().sleep_for(std::chrono::milliseconds(50), stop));
+    }
+    std::string file_;
+    std::atomic<std::int64_t> nanoseconds_ = system_clock().now().time_since_epoch().count();
+    std::jthread thread_;
+};
+
+void start_receiver(AlertStage& stage) {
+    stage.back_up();
+    auto receiver = std::make_shared<StandIn>(stage.directory / "receiver");
+    stage.add_facts = [&stage, receiver](Facts& facts) {
+        // It lives by the clock of the machine, and what is seen of it by that of the sandbox.
+        facts.sources.front().receiver =
+            ReceiverFacts{.name = "stand-in", .last_seen = receiver->last_seen() + stage.clock.shift()};
+    };
+}
+
+void stop_receiver(AlertStage& stage) {
+    Facts last;
+    last.sources.emplace_back();
+    stage.add_facts(last);
+    // With the old function goes what it shares: the receiver stops.
+    stage.add_facts = [seen = last.sources.front().receiver](Facts& facts) {
+        facts.sources.front().receiver = seen;
+    };
+    const std::int64_t silence = stage.rules().threshold(*find_rule("receiver_down"), "silence");
+    stage.clock.advance(seconds(silence) + minutes(1));
+}
+
+void make_small_disk(AlertStage& stage) {
+    stage.back_up();
+    const std::string disk = stage.directory.mount_disk(8 << 20);
+    stage.add_facts = [disk](Facts& facts) {
+        const auto space = space_at(disk);
+        if (!space) return;
+        facts.repositories.front().free_bytes = space->free_bytes;
+        facts.repositories.front().capacity_bytes = space->capacity_bytes;
+    };
+}
+
+void fill_disk(AlertStage& stage) {
+    const std::string file = stage.directory / "disk/filling";
+    const FileDescriptor out = open_file(file, O_WRONLY | O_CREAT, 0600);
+    const Bytes piece(64 << 10);
+    for (std::uint64_t at = 0; at < (8 << 20); at += piece.size()) {
+        if (::pwrite(out.get(), piece.data(), piece.size(), static_cast<off_t>(at)) !=
+            static_cast<ssize_t>(piece.size()))
+            return; // full
+    }
+}
+
+void grow(AlertStage& stage) {
+    const auto over = seconds(stage.rules().threshold(*find_rule("storage_growing"), "over"));
+    stage.clock.advance(over * 9 / 10);
+    stage.write_file("much", 8 << 20);
+    stage.back_up();
+}
+
+// What the file system says the time is, as against a clock that is wrong by `error`.
+void compare_clocks(AlertStage& stage, Duration error) {
+    stage.add_facts = [&stage, error](Facts& facts) {
+        const std::string file = stage.directory / "time";
+        write_file_durably(file, as_bytes("now"));
+        struct stat status{};
+        if (::stat(file.c_str(), &status) != 0) throw system_error(errno, file);
+        const Timestamp theirs(seconds(status.st_mtim.tv_sec) + Duration(status.st_mtim.tv_nsec));
+        const Timestamp ours = system_clock().now() + error;
+        facts.servers.front().store_clock_offset_seconds =
+            std::chrono::duration<double>(ours - theirs).count();
+    };
+}
+
+void set_clock_right(AlertStage& stage) {
+    stage.back_up();
+    compare_clocks(stage, {});
+}
+
+void set_clock_wrong(AlertStage& stage) {
+    const std::int64_t most = stage.rules().threshold(*find_rule("clock_off"), "offset");
+    compare_clocks(stage, seconds(most * 2));
+}
+
+template <auto Free>
+struct Freed {
+    template <typename Value>
+    void operator()(Value* value) const {
+        Free(value);
+    }
+};
+
+// Makes a certificate that ends so much later, signed by itself, and reads back when it ends.
+Timestamp certificate_until(Timestamp now, Duration left) {
+    const std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>> key(EVP_EC_gen("P-256"));
+    const std::unique_ptr<X509, Freed<X509_free>> certificate(X509_new());
+    const auto at = [](Timestamp time) {
+        return static_cast<time_t>(std::chrono::floor<seconds>(time).time_since_epoch().count());
+    };
+    const bool made = key && certificate &&
+                      ASN1_TIME_set(X509_getm_notBefore(certificate.get()), at(now)) != nullptr &&
+                      ASN1_TIME_set(X509_getm_notAfter(certificate.get()), at(now + left)) != nullptr &&
+                      X509_set_pubkey(certificate.get(), key.get()) == 1 &&
+                      X509_sign(certificate.get(), key.get(), EVP_sha256()) > 0;
+    std::tm end{};
+    if (!made || ASN1_TIME_to_tm(X509_get0_notAfter(certificate.get()), &end) != 1)
+        throw Error(ErrorCode::internal, "OpenSSL made no certificate");
+    return Timestamp(seconds(::timegm(&end)));
+}
+
+void show_certificate(AlertStage& stage, Duration left) {
+    const Timestamp end = certificate_until(stage.clock.now(), left);
+    stage.add_facts = [end](Facts& facts) { facts.servers.front().certificate_end = end; };
+}
+
+void make_certificate(AlertStage& stage) {
+    stage.back_up();
+    show_certificate(stage, hours(24 * 400));
+}
+
+void age_certificate(AlertStage& stage) {
+    const std::int64_t left = stage.rules().threshold(*find_rule("certificate_expiring"), "left");
+    show_certificate(stage, seconds(left / 2));
+}
+
+void stop_rounds(AlertStage& stage) {
+    stage.rounds_stopped = true;
+    stage.clock.advance(minutes(10));
+}
+
+void break_channel(AlertStage& stage) {
+    fail_backup(stage);
+    const std::int64_t failures = stage.rules().threshold(*find_rule("channel_failing"), "failures");
+    for (std::int64_t i = 0; i < failures; ++i) {
+        stage.round();
+        stage.watch().deliver(stage.stop());
+        stage.clock.advance(minutes(30));
+    }
+}
+
+void wait_for_age(AlertStage& stage) {
+    const std::int64_t age = std::max(stage.rules().threshold(*find_rule("backup_old"), "age"),
+                                      stage.rules().threshold(*find_rule("no_backup"), "age"));
+    stage.clock.advance(seconds(age) + minutes(1));
+}
+
+} // namespace
+
+const std::vector<AlertCause>& alert_causes() {
+    static const std::vector<AlertCause> causes{
+        {"no_backup", "a source of which no backup is made, and a clock that goes on", nothing, wait_for_age},
+        {"backup_old", "a backup, and a clock that goes on", nullptr, wait_for_age},
+        {"backup_failed", "a backup to a repository that is taken away", nullptr, fail_backup},
+        {"backup_timed_out", "a backup over a slow line, with a time limit", nullptr, exceed_limit},
+        {"backup_incomplete", "a backup of a file that may not be read", nullptr, leave_something_out},
+        {"size_anomaly", "backups of a source, most of which is then deleted", make_history, lose_the_data},
+        {"verification_failed", "a bit that is flipped in what is stored, and a verification", verify_well,
+         damage_and_verify},
+        {"retention_blocked", "a bit that is flipped in a statement, and retention", enforce_well,
+         damage_statement},
+        {"exposure", "an objective of an hour, and a clock that goes on without a backup", promise_an_hour,
+         [](AlertStage& stage) { stage.clock.advance(hours(2)); }},
+        {"receiver_down", "a stand-in for a receiver that is stopped, and a clock that goes on",
+         start_receiver, stop_receiver},
+        {"repository_unreachable", "a repository that is taken away", nullptr, take_repository_away},
+        {"storage_low", "a small disk that is filled", make_small_disk, fill_disk},
+        {"storage_growing", "backups of much that is new, days later", nullptr, grow},
+        {"clock_off", "a clock that goes ahead of that of the file system", set_clock_right, set_clock_wrong},
+        {"certificate_expiring", "a certificate that ends soon", make_certificate, age_certificate},
+        {"monitor_failing", "a monitor whose rounds stop", nullptr, stop_rounds},
+        {"channel_failing", "a channel to a port where nothing listens", nullptr, break_channel},
+    };
+    return causes;
+}
+
+} // namespace holdfast

@@ -1,0 +1,256 @@
+#include "service/alert_stage.h"
+
+#include "base/file_descriptor.h"
+#include "repository/key_slots.h"
+#include "repository/protocol/snapshot_list.h"
+#include "service/backup_documents.h"
+#include "service/repository_stats.h"
+#include "service/retention.h"
+#include "service/verify.h"
+#include "store/store_factory.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <sys/mount.h>
+
+namespace holdfast {
+
+namespace {
+
+constexpr std::size_t key_bytes = 32;
+
+Credential sandbox_key() {
+    // What is in the sandbox is nobody's secret, and gone in a minute.
+    return Credential::key_file({Secret(key_bytes), std::nullopt, false});
+}
+
+std::string error_json(const Error& error) {
+    return nlohmann::json({{"code", to_string(error.code())}, {"message", error.message()}})
+        .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+// All channels are told at once, of this rule and of nothing else.
+std::vector<ChannelSettings> channels_for(const Rule& rule, std::vector<ChannelSettings> channels,
+                                          const std::string& key_file) {
+    for (ChannelSettings& channel : channels)
+        channel.route = {.channel = channel.name, .rules = {std::string(rule.name)}};
+    if (rule.name == "channel_failing") {
+        // Nothing listens on port 1.
+        ChannelSettings broken;
+        broken.name = AlertStage::source;
+        broken.type = ChannelType::webhook;
+        broken.endpoint = "http://127.0.0.1:1/";
+        broken.secret.file = key_file;
+        broken.timeout = std::chrono::seconds(5);
+        broken.route = {.channel = broken.name, .rules = {"backup_failed"}};
+        channels.push_back(broken);
+    }
+    return channels;
+}
+
+} // namespace
+
+SandboxDirectory::SandboxDirectory(const std::string& parent) {
+    const char* usual = std::getenv("TMPDIR");
+    std::string pattern = parent.empty() ? (usual != nullptr && *usual == '/' ? usual : "/var/tmp") : parent;
+    pattern += "/holdfast-alert-XXXXXX";
+    if (::mkdtemp(pattern.data()) == nullptr) throw system_error(errno, pattern);
+    path_ = pattern;
+}
+
+SandboxDirectory::~SandboxDirectory() {
+    if (mounted_) ::umount2((path_ + "/disk").c_str(), MNT_DETACH);
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+}
+
+std::string SandboxDirectory::mount_disk(std::uint64_t bytes) {
+    const std::string place = path_ + "/disk";
+    std::filesystem::create_directory(place);
+    if (::mount("tmpfs", place.c_str(), "tmpfs", 0, fmt::format("size={}", bytes).c_str()) != 0) {
+        const Error error = system_error(errno, "mounting a small disk");
+        throw Error(ErrorCode::unsupported, error.message(),
+                    "run it as root, where file systems may be mounted");
+    }
+    mounted_ = true;
+    return place;
+}
+
+AlertStage::AlertStage(const Rule& rule, const AlertTrialSettings& settings, Logger& logger,
+                       std::stop_token stop)
+    : directory(settings.directory),
+      rule_(rule),
+      rules_(settings.rules),
+      logger_(logger),
+      stop_(std::move(stop)),
+      begun_(clock.now()) {
+    if (rule.name == "storage_growing") {
+        // A gibibyte is too much for a test; the other numbers are those in force.
+        auto changed = rules_.settings();
+        changed[std::string(rule.name)].thresholds["least_bytes"] = 1 << 20;
+        rules_ = RuleBook(changed);
+    }
+    catalog_ = std::make_unique<Catalog>("sqlite:" + (directory / "catalog.db"), logger_);
+    operations_ = std::make_unique<Operations>(*catalog_, clock, system_random());
+    WatchSettings watching;
+    watching.server = source;
+    watching.origin = settings.origin;
+    watching.rules = rules_;
+    watching.channels = channels_for(rule, settings.channels, directory / "key");
+    write_file_durably(directory / "key", as_bytes("nobody reads it"));
+    watching.environment = settings.environment;
+    watching.channel_clock = &system_clock();
+    watch_ = std::make_unique<Watch>(*catalog_, clock, system_random(), logger_, watching);
+
+    std::filesystem::create_directory(tree());
+    write_file("first", 200'000);
+    const OpenStore store = open_store(repository_directory(), {.durable = false, .clock = &clock});
+    InitOptions options;
+    options.recovery_key = false;
+    options.capabilities = probe_capabilities(*store.store);
+    create_repository(*store.store, clock, system_random(), sandbox_key(), options);
+    open(0);
+}
+
+AlertStage::~AlertStage() = default;
+
+void AlertStage::open(std::uint64_t bytes_per_second) {
+    StoreSettings settings{.durable = false, .clock = &clock};
+    settings.throttle.upload_bytes_per_second = bytes_per_second;
+    settings.retry.attempts = 1;
+    settings.landmark = "config"; // so that a place where it was is no empty repository
+    const std::shared_ptr<Store> store = open_store(repository_directory(), settings).store;
+    repository_ = std::make_unique<Repository>(store, unlock(*store, sandbox_key()),
+                                               LocalDirectories{directory / "cache", directory / "."}, clock,
+                                               system_random(), logger_);
+}
+
+void AlertStage::slow_down(std::uint64_t bytes_per_second) { open(bytes_per_second); }
+
+void AlertStage::write_file(const std::string& name, std::size_t bytes) {
+    Bytes content(bytes);
+    system_random().fill(content);
+    write_file_durably(tree() + "/" + name, content);
+}
+
+void AlertStage::back_up(std::optional<Duration> limit) {
+    OperationRequest request;
+    request.kind = "backup";
+    request.source = source;
+    request.requested_by = "test of alerts";
+    operations_->add(request);
+    const auto operation = operations_->claim(source, std::chrono::hours(1), {});
+    if (!operation) throw Error(ErrorCode::internal, "the operation of the sandbox was not claimed");
+    std::stop_source ending;
+    const std::stop_callback forward(stop_, [&] { ending.request_stop(); });
+    std::jthread deadline;
+    if (limit) {
+        deadline = std::jthread([&](const std::stop_token& done) {
+            if (system_clock().sleep_for(*limit, done)) ending.request_stop();
+        });
+    }
+    try {
+        Progress progress;
+        DocumentsBackup what;
+        what.run.source = source;
+        what.run.host = "sandbox";
+        what.run.stop_grace = std::chrono::seconds(1);
+        what.run.leave_grace = std::chrono::seconds(1);
+        what.paths = {tree()};
+        const DocumentsBackupResult result =
+            back_up_documents(*repository_, what, progress, ending.get_token());
+        const bool whole = result.report.snapshot.state == SnapshotState::complete;
+        operations_->finish(*operation, whole ? OperationState::succeeded : OperationState::incomplete, "{}",
+                            {});
+    } catch (const Error& error) {
+        // As the executor of the server does it.
+        const bool late = limit && error.code() == ErrorCode::cancelled && !stop_.stop_requested();
+        const Error told =
+            late ? Error(ErrorCode::timed_out, "not done within its time limit, and stopped") : error;
+        operations_->finish(*operation, OperationState::failed, {}, error_json(told));
+    }
+}
+
+void AlertStage::verify() {
+    Progress progress;
+    const VerifyReport report = verify_repository(*repository_, {.read_data = true}, progress, stop_);
+    verification_ = VerificationFacts{.time = clock.now(), .good = report.intact()};
+    if (!report.damages.empty())
+        verification_->problem = report.damages.front().object + ": " + report.damages.front().what;
+}
+
+void AlertStage::enforce_retention_here() {
+    Policy policy;
+    policy.name = "sandbox";
+    policy.sources = {"*"};
+    policy.retention.rules.last = 1;
+    retention_blocked_.clear();
+    try {
+        const RetentionResult result = enforce_retention(*repository_, {policy}, {}, stop_);
+        for (const RetentionResult::Source& each : result.sources) retention_blocked_ += each.blocked;
+        for (const std::string& problem : result.problems)
+            retention_blocked_ += (retention_blocked_.empty() ? "" : "; ") + problem;
+    } catch (const Error& error) {
+        retention_blocked_ = error.message();
+    }
+}
+
+Facts AlertStage::gather() {
+    Facts facts;
+    facts.at = clock.now();
+    SourceFacts here;
+    here.source = source;
+    here.kind = "documents";
+    here.expected_since = begun_;
+    RepositoryFacts repository;
+    repository.name = source;
+    try {
+        const SnapshotList list = list_snapshots(repository_->context());
+        for (const Snapshot& snapshot : list.snapshots) {
+            BackupFacts backup;
+            backup.time = snapshot.time;
+            backup.good = snapshot.state == SnapshotState::complete;
+            backup.bytes = snapshot.totals.bytes;
+            backup.added_bytes = snapshot.totals.stored_bytes;
+            here.backups.push_back(backup);
+        }
+        std::ranges::sort(here.backups, {}, &BackupFacts::time);
+        repository.bytes = repository_stats(*repository_, false, stop_).all.bytes;
+    } catch (const Error& error) {
+        here.known = false;
+        repository.reachable = false;
+        repository.problem = error.message();
+    }
+    here.operations = operation_facts(*operations_, source);
+    here.verification = verification_;
+    here.retention_blocked = retention_blocked_;
+    facts.sources = {here};
+    facts.repositories = {repository};
+    facts.servers.push_back({.name = source});
+    if (add_facts) add_facts(facts);
+    return facts;
+}
+
+void AlertStage::round() {
+    clock.advance(std::chrono::minutes(1));
+    if (rounds_stopped) {
+        watch_->check_pulse(stop_);
+    } else if (!watch_->round(gather())) {
+        throw Error(ErrorCode::internal, "the monitor of the sandbox failed", "its log says why");
+    }
+}
+
+std::optional<Alert> AlertStage::alert() {
+    AlertFilter filter;
+    filter.states = {AlertState::firing};
+    filter.rule = std::string(rule_.name);
+    const auto alerts = watch_->alerts().list(filter);
+    return alerts.empty() ? std::nullopt : std::optional(alerts.front());
+}
+
+} // namespace holdfast

@@ -1,0 +1,110 @@
+// The sandbox in which causes of alerts are brought about. Internal to try_alert().
+#pragma once
+
+#include "base/error.h"
+#include "catalog/operations.h"
+#include "repository/repository.h"
+#include "service/alert_sandbox.h"
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+namespace holdfast {
+
+// The machine's clock, which can be moved.
+class MovableClock final : public Clock {
+  public:
+    Timestamp now() const override { return system_clock().now() + shift(); }
+    Duration steady() const override { return system_clock().steady() + shift(); }
+    bool sleep_for(Duration duration, std::stop_token stop) override {
+        return system_clock().sleep_for(duration, std::move(stop));
+    }
+    void advance(Duration duration) { nanoseconds_ += duration.count(); }
+    Duration shift() const { return Duration(nanoseconds_.load()); }
+
+  private:
+    std::atomic<std::int64_t> nanoseconds_ = 0;
+};
+
+// A directory that goes with its owner, and a small disk mounted in it.
+class SandboxDirectory {
+  public:
+    explicit SandboxDirectory(const std::string& parent);
+    ~SandboxDirectory();
+    SandboxDirectory(const SandboxDirectory&) = delete;
+    SandboxDirectory& operator=(const SandboxDirectory&) = delete;
+
+    std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+    // Throws Error(unsupported) when this process may not mount.
+    std::string mount_disk(std::uint64_t bytes);
+
+  private:
+    std::string path_;
+    bool mounted_ = false;
+};
+
+class AlertStage {
+  public:
+    AlertStage(const Rule& rule, const AlertTrialSettings& settings, Logger& logger, std::stop_token stop);
+    ~AlertStage();
+
+    static constexpr const char* source = "test-of-alerts";
+
+    MovableClock clock;
+    SandboxDirectory directory;
+
+    // What causes are made of.
+    void write_file(const std::string& name, std::size_t bytes);
+    std::string tree() const { return directory / "source"; }
+    std::string repository_directory() const { return directory / "repository"; }
+    Repository& repository() { return *repository_; }
+    // As an operation, whatever comes of it; stopped and ended as timed out after `limit`.
+    void back_up(std::optional<Duration> limit = std::nullopt);
+    // The store takes so many bytes a second from now on.
+    void slow_down(std::uint64_t bytes_per_second);
+    // Reads everything back, and remembers the result.
+    void verify();
+    // Applies rules that keep one snapshot, and remembers why that is refused.
+    void enforce_retention_here();
+
+    // What the facts of the next rounds say beside what is measured.
+    std::function<void(Facts& facts)> add_facts;
+    // How often a round is tried; the clock goes a minute ahead for each.
+    void round();
+    bool rounds_stopped = false; // the monitor hangs: nobody calls round()
+
+    std::optional<Alert> alert();
+    Watch& watch() { return *watch_; }
+    const RuleBook& rules() const { return rules_; }
+    const std::stop_token& stop() const { return stop_; }
+
+  private:
+    void open(std::uint64_t bytes_per_second);
+    Facts gather();
+
+    const Rule& rule_;
+    RuleBook rules_;
+    Logger& logger_;
+    std::stop_token stop_;
+    std::unique_ptr<Catalog> catalog_;
+    std::unique_ptr<Operations> operations_;
+    std::unique_ptr<Repository> repository_;
+    std::unique_ptr<Watch> watch_;
+    std::optional<VerificationFacts> verification_;
+    std::string retention_blocked_;
+    Timestamp begun_{};
+};
+
+// How the cause of a rule is brought about.
+struct AlertCause {
+    std::string_view rule;
+    std::string_view words;             // what is done
+    void (*prepare)(AlertStage& stage); // so that all is well; null: a backup is made
+    void (*bring_about)(AlertStage& stage);
+};
+const std::vector<AlertCause>& alert_causes();
+
+} // namespace holdfast

@@ -1,0 +1,100 @@
+#include "service/alert_sandbox.h"
+#include "service/alert_stage.h"
+#include "support/error_matchers.h"
+#include "support/scratch_directory.h"
+#include "support/scripted_server.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace holdfast {
+namespace {
+
+using test::Answer;
+using test::http_answer;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class AlertSandboxTest : public testing::TestWithParam<std::string_view> {
+  protected:
+    AlertSandboxTest() {
+        std::ofstream(scratch.file("secret")) << "key";
+        std::filesystem::create_directory(scratch.file("sandbox"));
+        settings.directory = scratch.file("sandbox");
+        settings.channels = {
+            parse_channel("hook", fmt::format(R"({{"type": "webhook", "url": "{}/", "secret_file": "{}",
+            "timeout": "5s", "severities": "P4"}})",
+                                              server.endpoint(), scratch.file("secret")))};
+    }
+    // What arrived, as "event rule".
+    std::vector<std::string> arrived() const {
+        std::vector<std::string> events;
+        for (const std::string& request : server.requests()) {
+            const auto json = nlohmann::json::parse(request.substr(request.find("\r\n\r\n") + 4));
+            events.push_back(fmt::format("{} {}", json.at("event").get<std::string>(),
+                                         json.at("rule").get<std::string>()));
+        }
+        return events;
+    }
+
+    test::ScratchDirectory scratch;
+    bool answers = true;
+    test::ScriptedServer server{[this](const std::string&) {
+        return Answer{http_answer(answers ? "200 OK" : "500 Oh No"), Answer::Then::keep_open};
+    }};
+    AlertTrialSettings settings;
+};
+
+TEST_P(AlertSandboxTest, FiresForItsCauseAndReachesTheChannel) {
+    const std::string rule(GetParam());
+    const AlertTrial trial = try_alert(*find_rule(rule), settings, silent_logger(), {});
+    EXPECT_TRUE(trial.quiet_before);
+    EXPECT_TRUE(trial.fired);
+    EXPECT_FALSE(trial.summary.empty());
+    EXPECT_THAT(trial.reached, ElementsAre("hook"));
+    EXPECT_THAT(trial.failed, IsEmpty());
+    EXPECT_THAT(arrived(), ElementsAre("trigger " + rule, "resolve " + rule));
+    EXPECT_TRUE(std::filesystem::is_empty(settings.directory)) << "something of the sandbox is left";
+}
+
+std::vector<std::string_view> rules_with_causes() {
+    std::vector<std::string_view> rules;
+    for (const AlertCause& cause : alert_causes()) rules.push_back(cause.rule);
+    return rules;
+}
+INSTANTIATE_TEST_SUITE_P(Rules, AlertSandboxTest, testing::ValuesIn(rules_with_causes()),
+                         [](const auto& each) { return std::string(each.param); });
+
+using AlertTrialTest = AlertSandboxTest;
+INSTANTIATE_TEST_SUITE_P(One, AlertTrialTest, testing::Values("backup_old"));
+
+TEST_P(AlertTrialTest, SaysWhichChannelWasNotReached) {
+    answers = false;
+    const AlertTrial trial = try_alert(*find_rule("backup_old"), settings, silent_logger(), {});
+    EXPECT_TRUE(trial.fired);
+    EXPECT_FALSE(trial.passed());
+    ASSERT_TRUE(trial.failed.contains("hook"));
+    EXPECT_THAT(trial.failed.at("hook"), HasSubstr("500"));
+}
+
+TEST_P(AlertTrialTest, SaysWhenARuleIsOffOrCannotBeTried) {
+    EXPECT_EQ(test::code_of([&] { try_alert(*find_rule("log_gap"), settings, silent_logger(), {}); }),
+              "unsupported");
+    settings.rules = RuleBook({{"backup_old", parse_rule_settings("backup_old", R"({"off": true})")}});
+    EXPECT_EQ(test::code_of([&] { try_alert(*find_rule("backup_old"), settings, silent_logger(), {}); }),
+              "usage");
+    settings.rules = RuleBook(
+        {{"size_anomaly",
+          parse_rule_settings("size_anomaly", R"({"ratio": 10000, "deviations": 100, "history": 3})")}});
+    EXPECT_TRUE(try_alert(*find_rule("size_anomaly"), settings, silent_logger(), {}).fired)
+        << "200 kB became 10 bytes";
+}
+
+} // namespace
+} // namespace holdfast
