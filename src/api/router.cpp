@@ -21,6 +21,10 @@ constexpr std::array<std::pair<Protection, std::string_view>, 4> protections{{
     {Protection::either, "either"},
 }};
 
+// All that may be protected, also by routes of others.
+constexpr std::array<std::string_view, 4> actions{"backups.delete", "retention.shorten", "holds.release",
+                                                  "tokens.administer"};
+
 bool is_parameter(std::string_view segment) { return segment.starts_with('{') && segment.ends_with('}'); }
 
 std::vector<std::string> split(std::string_view path) {
@@ -110,7 +114,13 @@ Protection protection_of(std::string_view text) {
 
 Router::Router(std::map<std::string, Protection> protection, Access& access, Approvals& approvals,
                CallServices services)
-    : protection_(std::move(protection)), access_(access), approvals_(approvals), services_(services) {}
+    : protection_(std::move(protection)), access_(access), approvals_(approvals), services_(services) {
+    for (const auto& [action, protection_of_it] : protection_) {
+        if (std::ranges::find(actions, action) != actions.end()) continue;
+        throw Error(ErrorCode::usage, fmt::format("\"{}\" is nothing that can be protected", action),
+                    fmt::format("there are {}", fmt::join(actions, ", ")));
+    }
+}
 
 void Router::add(Route route) {
     auto path = std::ranges::find(paths_, route.path, &Path::path);

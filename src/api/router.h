@@ -41,6 +41,8 @@ struct Route {
 // Routes are added before the first request; then it is thread-safe. The arguments outlive it.
 class Router {
   public:
+    // Throws Error(usage) on the protection of an action that there is not: a word that is mistyped protects
+    // nothing.
     Router(std::map<std::string, Protection> protection, Access& access, Approvals& approvals,
            CallServices services);
 

@@ -1,3 +1,4 @@
+#include "support/error_matchers.h"
 #include "unit/api/api_fixture.h"
 
 #include <gmock/gmock.h>
@@ -155,6 +156,11 @@ TEST_F(Protected, ByACodeThatIsGoodOnce) {
     EXPECT_EQ(run("123456", secret).status, 429);
     clock.advance(seconds(60));
     EXPECT_EQ(run(code(authenticator), secret).status, 202);
+}
+
+TEST_F(Protected, IsOnlyWhatThereIs) {
+    test::expect_error(
+        ErrorCode::usage, [&] { make({{"backup.delete", Protection::code}}); }, "backup.delete");
 }
 
 TEST_F(Protected, ARepeatedRequestNeedsNoOtherCode) {
