@@ -13,7 +13,7 @@ INSTALL := scripts/install-dependencies.sh
 # $(call compile,PRESET[,MORE ARGUMENTS])
 compile = cmake --preset $(1) $(LAUNCHER) $(if $(2),$(2),-DHOLDFAST_TESTS=ON) >/dev/null && cmake --build --preset $(1) -j$(JOBS)
 
-.PHONY: help run build demo test test-sanitizers check format tidy asan tsan bench soak fuzz clean
+.PHONY: help run build deb demo test test-sanitizers check format tidy asan tsan bench soak fuzz clean
 
 help: ## list these targets
 	@echo "Holdfast: backups that are encrypted, deduplicated and proven. Targets:"
@@ -28,6 +28,10 @@ run: ## install what is missing, build, protect a sample tree and a PostgreSQL u
 build: ## build the program: build/holdfast
 	@$(INSTALL) build
 	@$(call compile,release,-DHOLDFAST_TESTS=OFF)
+
+deb: build ## the Debian package: build/holdfast_VERSION_ARCHITECTURE.deb
+	@$(INSTALL) deb
+	@scripts/make-deb.sh
 
 demo:
 	@scripts/demo.sh

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Protects a private PostgreSQL under load, loses a table, and recovers to the moment before: what `make run` shows.
+# Protects a private PostgreSQL under load, loses a table, recovers to the moment before, and has a server go on with it:
+# what `make run` shows.
 #
 #   scripts/demo-postgres.sh [--stop] [PROGRAM]     PROGRAM is build/holdfast unless given
 #   scripts/demo-postgres.sh --end                  ends what the last one has left
@@ -24,6 +25,7 @@ note=$top/build/demo-postgres.place
 place=
 port=54321
 port_back=54322
+port_server=54323
 
 step() { printf '\n\033[1m== %s\033[0m\n' "$1"; }
 fail() { printf 'demo: %s\n' "$1" >&2; exit 1; }
@@ -51,8 +53,14 @@ end_all() {
         [ ! -f "$place/$directory/postmaster.pid" ] || run pg_ctl -D "$place/$directory" -m immediate -w stop >/dev/null 2>&1 || true
     done
     # What has the number by now may be something else.
-    receiver=$(cat "$place/receiver.pid" 2>/dev/null || true)
-    if [ -n "$receiver" ] && grep -qs "$place" "/proc/$receiver/cmdline"; then run sh -c 'kill "$1"' sh "$receiver" || true; fi
+    for name in serve receiver; do
+        process=$(cat "$place/$name.pid" 2>/dev/null || true)
+        if [ -n "$process" ] && grep -qs "$place" "/proc/$process/cmdline"; then
+            run sh -c 'kill "$1"' sh "$process" || true
+            # Its operations end with it, and write no more.
+            for _ in $(seq 100); do [ -d "/proc/$process" ] || break; sleep 0.1; done
+        fi
+    done
 }
 end_last() {
     [ -f "$note" ] || return 0
@@ -137,12 +145,47 @@ after=$(sql $port_back "select count(*), md5(string_agg(what, '' order by id)) f
 [ "$before" = "$after" ] || fail "the rows are not those of before: $before, and now $after"
 echo "The table is back: ${after%%|*} rows, each as it was."
 
+step "A server that does it by itself"
+run mkdir "$place/papers"
+run sh -c 'echo "to be kept" >"$1/papers/letter"' sh "$place"
+run tee -a "$place/holdfast.toml" >/dev/null <<SETTINGS
+
+[source.papers]
+kind = "documents"
+paths = ["$place/papers"]
+
+[policy.demo]
+sources = ["*"]
+[[policy.demo.backup]]
+name = "often"
+every = "15min"
+[policy.demo.retention]
+last = 10
+
+[server]
+listen = "127.0.0.1:$port_server"
+state_directory = "$place/state"
+SETTINGS
+echo '$ holdfast serve &'
+run setsid sh -c "echo \$\$ >$place/serve.pid; exec holdfast --config $place/holdfast.toml serve" </dev/null >"$place/serve.log" 2>&1 &
+# A source that was never backed up is, at once.
+for _ in $(seq 120); do
+    if run holdfast --config "$place/holdfast.toml" snapshots --source papers | grep -q papers; then break; fi
+    sleep 0.5
+done
+run holdfast --config "$place/holdfast.toml" snapshots --source papers | grep -q papers || {
+    cat "$place/serve.log" >&2
+    fail "the server did not back up the papers"
+}
+holdfast status || [ $? -eq 3 ]
+
 if $stop_at_end; then
     end_last
     exit 0
 fi
-step "Both servers run on"
+step "All of it runs on"
 cat <<END
+  https://127.0.0.1:$port_server                  the server, for programs; its administrator's token is in $place/serve.log
   psql -h $place -p $port postgres          the one where the accident happened; it is still protected
   psql -h $place -p $port_back postgres          the recovered one
   ${as_server[*]} $place/bin/holdfast --config $place/holdfast.toml window shop
