@@ -5,11 +5,13 @@
 #include "support/scratch_directory.h"
 
 #include <atomic>
+#include <cstring>
 #include <filesystem>
 #include <latch>
 #include <thread>
 
 #include <gmock/gmock.h>
+#include <sys/socket.h>
 
 namespace holdfast::api {
 namespace {
