@@ -5,6 +5,7 @@
 #include "support/scratch_directory.h"
 
 #include <atomic>
+#include <cstring>
 #include <filesystem>
 #include <latch>
 #include <thread>
