@@ -4,6 +4,7 @@
 #include "cli/text.h"
 #include "service/alert_sandbox.h"
 #include "watch/alert_report.h"
+#include "watch/watch_form.h"
 
 #include <algorithm>
 #include <array>
@@ -23,18 +24,6 @@ struct Arguments {
     std::string directory;
 };
 
-RuleBook rules_of(const Configuration& configuration) {
-    std::map<std::string, RuleSettings, std::less<>> settings;
-    for (const auto& [name, json] : configuration.alerts) settings[name] = parse_rule_settings(name, json);
-    return RuleBook(std::move(settings));
-}
-
-std::vector<ChannelSettings> channels_of(const Configuration& configuration) {
-    std::vector<ChannelSettings> channels;
-    for (const auto& [name, json] : configuration.channels) channels.push_back(parse_channel(name, json));
-    return channels;
-}
-
 // Who a test says that it comes from.
 std::string origin() {
     std::array<char, 256> name{};
@@ -49,7 +38,7 @@ std::string timing_text(const RuleTiming& timing) {
 }
 
 int run_rules(CommandContext& context, const Arguments&) {
-    const RuleBook rules = rules_of(context.configuration());
+    const RuleBook rules = read_rules(context.configuration().alerts);
     context.print(nlohmann::json::parse(rules_json(rules)), [&] {
         fmt::print("{:<24}{:<9}{:<26}{}\n", "RULE", "SEVERITY", "FIRES", "WHAT");
         for (const Rule& rule : all_rules()) {
@@ -94,8 +83,8 @@ std::vector<const Rule*> chosen_rules(const Arguments& arguments) {
 
 int run_test(CommandContext& context, const Arguments& arguments) {
     AlertTrialSettings settings;
-    settings.rules = rules_of(context.configuration());
-    if (!arguments.no_channels) settings.channels = channels_of(context.configuration());
+    settings.rules = read_rules(context.configuration().alerts);
+    if (!arguments.no_channels) settings.channels = read_channels(context.configuration().channels);
     settings.origin = origin();
     settings.directory = arguments.directory;
     nlohmann::json value = nlohmann::json::array();
@@ -126,7 +115,7 @@ int run_test(CommandContext& context, const Arguments& arguments) {
 }
 
 int run_test_channel(CommandContext& context, const Arguments& arguments) {
-    const std::vector<ChannelSettings> channels = channels_of(context.configuration());
+    const std::vector<ChannelSettings> channels = read_channels(context.configuration().channels);
     const auto channel = std::ranges::find(channels, arguments.names.front(), &ChannelSettings::name);
     if (channel == channels.end()) {
         throw Error(ErrorCode::usage, fmt::format("there is no channel '{}'", arguments.names.front()),
