@@ -13,7 +13,8 @@ import sys
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 PAGE = TOP / "docs" / "holdfast.1"
-CONFIGURATION = [TOP / "src" / name for name in ("cli/configuration.cpp", "policy/policy_form.cpp", "server/server_settings.cpp")]
+CONFIGURATION = [TOP / "src" / name for name in ("cli/configuration.cpp", "policy/policy_form.cpp", "watch/rule_form.cpp",
+                                           "watch/channels/channel_settings.cpp", "server/server_settings.cpp")]
 # Every command has these; they are described once, with the options of all commands.
 COMMON = {"-h", "--help", "--help-all", "-r"}
 
@@ -81,7 +82,7 @@ class Page:
             elif line.startswith(".Ss "):
                 subsection = line[4:]
                 if section == "COMMANDS":
-                    name = " ".join(re.match(r"((?:[a-z]+ ?)+)", subsection).group(1).split())
+                    name = " ".join(re.match(r"((?:[a-z][a-z-]* ?)+)", subsection).group(1).split())
                     self.commands[name] = set()
             elif line.startswith(".It Fl ") and section == "COMMANDS":
                 self.commands[name].update(options_of_item(line))
@@ -96,7 +97,9 @@ class Page:
 def configuration_keys():
     text = "".join(file.read_text(encoding="utf-8") for file in CONFIGURATION)
     getters = "tables|json_tables|json_table|text|text_as|flag|choice|number|texts|text_map|table|form|forms|named_forms"
-    return set(re.findall(rf"(?:\.(?:{getters})\(|(?:read_\w+|absolute_path)\(form, )\"(\w+)\"", text))
+    keys = set(re.findall(rf"(?:\.(?:{getters})\(|(?:read_(?!secret)\w+|absolute_path)\(form, )\"(\w+)\"", text))
+    secrets = re.findall(r"read_secret\(form, \"(\w+)\"", text)
+    return keys | {secret + where for secret in secrets for where in ("_file", "_env")}
 
 
 def compare(what, program, page):

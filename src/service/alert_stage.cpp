@@ -210,6 +210,9 @@ Facts AlertStage::gather() {
     RepositoryFacts repository;
     repository.name = source;
     try {
+        // A place from which the disk is gone lists nothing, which is no repository without snapshots.
+        if (!repository_->context().store.head(std::string(config_name), {}))
+            throw Error(ErrorCode::unavailable, "there is no repository at its place any more");
         const SnapshotList list = list_snapshots(repository_->context());
         for (const Snapshot& snapshot : list.snapshots) {
             BackupFacts backup;

@@ -35,7 +35,7 @@ class WatchTest : public test::CatalogTest {
     ChannelSettings channel(const std::string& name, const std::string& more = "") {
         return parse_channel(
             name,
-            fmt::format(R"({{"type": "webhook", "url": "{}/{}", "secret_file": "{}", "timeout": "2s"{}}})",
+            fmt::format(R"({{"type": "webhook", "url": "{}/{}", "secret_file": "{}", "timeout": "30s"{}}})",
                         server.endpoint(), name, scratch.file("secret"), more));
     }
     void make() { watch.emplace(*catalog, clock, random, silent_logger(), settings); }
