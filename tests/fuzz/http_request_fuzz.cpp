@@ -2,6 +2,7 @@
 // what comes out is clean. The first byte says how they are cut.
 #include "api/http/request_parser.h"
 #include "api/http/target.h"
+#include "base/bytes.h"
 
 #include <algorithm>
 #include <cstdlib>
