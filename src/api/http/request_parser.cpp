@@ -76,7 +76,7 @@ struct RequestParser::Inside {
     State state = State::header;
     int status = 0;
     std::string reason;
-    bool expects_continue = false, keep_alive = false;
+    bool line_is_read = false, expects_continue = false, keep_alive = false;
     Target target;
     Headers headers;
 };
@@ -97,12 +97,14 @@ std::size_t RequestParser::feed(std::string_view input) {
         in.parser.eager(in.state == State::body);
         const std::size_t used = in.parser.put(boost::asio::buffer(rest.data(), rest.size()), error);
         taken += used;
+        in.line_is_read = in.line_is_read || used > 0;
         if (error == http::error::need_more) {
             if (used == 0 || taken == input.size()) break;
             continue;
         }
         if (error) {
-            const bool in_line = in.state == State::header && rest.find('\n') == std::string_view::npos;
+            const bool in_line =
+                in.state == State::header && !in.line_is_read && rest.find('\n') == std::string_view::npos;
             const int status = status_for(error);
             in.refuse(status == 431 && in_line ? 414 : status, error.message());
             break;
