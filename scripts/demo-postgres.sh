@@ -185,7 +185,7 @@ if $stop_at_end; then
 fi
 step "All of it runs on"
 cat <<END
-  https://127.0.0.1:$port_server                  the server, for programs; its administrator's token is in $place/serve.log
+  https://127.0.0.1:$port_server                  the server, for programs; its administrator's token is in $place/state/first-token
   psql -h $place -p $port postgres          the one where the accident happened; it is still protected
   psql -h $place -p $port_back postgres          the recovered one
   ${as_server[*]} $place/bin/holdfast --config $place/holdfast.toml window shop

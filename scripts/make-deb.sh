@@ -70,7 +70,7 @@ cat >"$tree/DEBIAN/postinst" <<'SCRIPT'
 set -e
 if [ "$1" = configure ]; then
     [ -d /etc/holdfast ] || install -d -m 700 /etc/holdfast
-    if [ -d /run/systemd/system ]; then systemctl daemon-reload || true; fi
+    if [ -d /run/systemd/system ]; then systemctl daemon-reload || true; systemctl try-restart holdfast.service || true; fi
 fi
 SCRIPT
 cat >"$tree/DEBIAN/prerm" <<'SCRIPT'

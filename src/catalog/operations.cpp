@@ -180,7 +180,8 @@ std::optional<Operation> Operations::claim(const std::string& owner, Duration le
                 "(o.state = 'running' AND o.lease_until <= $3)) "
                 "AND (o.source = '' OR (SELECT count(*) FROM operations r WHERE r.state = 'running' AND "
                 "r.lease_until > $3 AND r.source = o.source) < $4) "
-                "ORDER BY o.run_after, o.id LIMIT 1) RETURNING {}",
+                "ORDER BY CASE WHEN o.kind = 'restore' THEN 0 WHEN o.plan IS NULL THEN 1 ELSE 2 END, "
+                "o.run_after, o.id LIMIT 1) RETURNING {}",
                 columns),
             {sql(owner), sql(now + lease), sql(now), sql(limits.of_a_source)});
         if (!rows.empty()) claimed = operation_of(rows.front());

@@ -101,7 +101,8 @@ class Operations {
     std::optional<Timestamp> last_nominal(const std::string& kind, const std::optional<std::string>& source,
                                           const std::string& plan);
 
-    // Takes the operation that has waited longest of those that may run now, for `lease` from now on. That
+    // Takes, of those that may run now, the one that has waited longest, for `lease` from now on: restores
+    // first, then what somebody asked for, then what plans did. That
     // may also be one whose server has not renewed its lease in time: then `attempts` tells. Nothing when
     // there is none.
     std::optional<Operation> claim(const std::string& owner, Duration lease, const OperationLimits& limits);

@@ -10,7 +10,7 @@ namespace {
 // for there alone, so that nothing that somebody else made in the database is taken for it.
 constexpr const char* schema = "holdfast";
 // Of all locks of the catalog, that of making the schema.
-constexpr std::int64_t schema_lock = 0x686f'6c64'0005;
+constexpr std::int64_t schema_lock = 0x686f'6c64'0006;
 
 postgres::ConnectionSettings settings_of(const std::string& conninfo) {
     postgres::ConnectionSettings settings;

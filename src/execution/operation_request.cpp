@@ -15,6 +15,7 @@ namespace {
 constexpr std::uint64_t longest_limit_seconds = 30ULL * 24 * 3600;
 constexpr std::uint64_t highest_port = 65'535;
 constexpr std::size_t most_name_bytes = 200;
+constexpr std::size_t most_word_bytes = 64u << 10;
 
 // The words of a command line. A value never stands alone where it could be taken for an option.
 class Words {
@@ -24,7 +25,12 @@ class Words {
         if (wanted) words_.emplace_back(option);
     }
     void value(const char* option, const std::optional<std::string>& text) {
-        if (text) words_.push_back(fmt::format("{}={}", option, *text));
+        if (!text) return;
+        // Words end at a zero byte, and the system refuses those that are too long (128 KiB).
+        if (text->find('\0') != std::string::npos || text->size() > most_word_bytes)
+            throw Error(ErrorCode::usage,
+                        fmt::format("the text for '{}' is too long, or has a zero byte", option));
+        words_.push_back(fmt::format("{}={}", option, *text));
     }
     void values(const char* option, const std::vector<std::string>& texts) {
         for (const std::string& text : texts) value(option, text);

@@ -50,6 +50,16 @@ class OperationRunner::Run final : public ExecutionReport {
         }
     }
 
+    // What two must not carry out at the same time does not go on when its lease has ended, whatever keeps it
+    // from being renewed.
+    void stop_without_lease() {
+        const OperationRunnerSettings& settings = runner_.settings_;
+        if (settings.harmless_twice.contains(operation.kind)) return;
+        if (runner_.clock_.steady() - kept_ < settings.lease) return;
+        lapsed = true;
+        stop_.request_stop();
+    }
+
     // Renews the lease when it is time, and stops what is not to go on. Throws what the catalog throws.
     void keep() {
         const OperationRunnerSettings& settings = runner_.settings_;
@@ -61,7 +71,6 @@ class OperationRunner::Run final : public ExecutionReport {
             const std::scoped_lock lock(mutex_);
             progress = progress_;
         }
-        if (age >= settings.lease && !settings.harmless_twice.contains(operation.kind)) stop_.request_stop();
         const Operations::Renewal renewal = runner_.operations_.renew(claim(), settings.lease, progress);
         kept_ = now;
         if (!renewal.ours) lost = true;
@@ -81,11 +90,12 @@ class OperationRunner::Run final : public ExecutionReport {
         claim_ = std::move(claimed);
     }
 
-    const Operation operation; // as it was begun
+    const Operation operation;        // as it was begun
     std::atomic<bool> settled{false}; // the catalog was told how it ended
     std::atomic<bool> ended{false};
     std::atomic<bool> lost{false};      // another has it, or it is over
     std::atomic<bool> cancelled{false}; // it was asked to be
+    std::atomic<bool> lapsed{false};    // its lease ended before it could be renewed
 
   private:
     OperationRunner& runner_;
@@ -161,6 +171,8 @@ void OperationRunner::remove_ended() {
 // Only this thread changes the list, so it is read here without the lock.
 void OperationRunner::keep() {
     for (const auto& run : runs_)
+        if (!run->ended) run->stop_without_lease();
+    for (const auto& run : runs_)
         if (!run->ended) run->keep();
 }
 
@@ -206,7 +218,9 @@ void OperationRunner::end(Run& run, const ExecutionOutcome& outcome, const std::
     const Duration begun = clock_.steady();
     while (!run.lost) {
         try {
-            const bool interrupted = outcome.state == OperationState::cancelled && !run.cancelled;
+            // One that had to stop half-way through is not begun anew by itself.
+            const bool interrupted =
+                outcome.state == OperationState::cancelled && !run.cancelled && !run.lapsed;
             const std::scoped_lock lock(settling_);
             if (!settle(run.claim(), outcome, interrupted)) run.lost = true;
             run.settled = true;

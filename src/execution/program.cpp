@@ -20,6 +20,7 @@ namespace holdfast {
 namespace {
 
 constexpr int look_again_milliseconds = 100;
+constexpr Duration most_drain = std::chrono::seconds(1);
 constexpr std::size_t most_line_bytes = 64u << 10;
 
 struct Pipe {
@@ -88,13 +89,14 @@ class Child {
 
     ProgramEnd run(const std::function<void(std::string_view)>& on_line, const std::stop_token& stop) {
         ProgramEnd end;
-        std::optional<Duration> asked;
+        std::optional<Duration> asked, ended_at;
         while (output_ || errors_ || !has_ended()) {
             if (stop.stop_requested()) ask_to_stop(asked);
             std::array<pollfd, 2> files{{{output_.get(), POLLIN, 0}, {errors_.get(), POLLIN, 0}}};
             const int ready = ::poll(files.data(), files.size(), look_again_milliseconds);
-            // What it started may hold its pipes open longer than it lives.
-            if (has_ended() && ready == 0) break;
+            // What it started may hold its pipes open longer than it lives, and go on writing.
+            if (has_ended() && !ended_at) ended_at = system_clock().steady();
+            if (has_ended() && (ready == 0 || system_clock().steady() - *ended_at > most_drain)) break;
             if (ready <= 0) continue;
             if (files[0].revents != 0) take_output(end);
             if (files[1].revents != 0) take_lines(on_line);

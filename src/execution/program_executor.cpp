@@ -76,7 +76,8 @@ ExecutionOutcome outcome_of(const ProgramEnd& end, const Deadline& deadline, con
                             Duration limit) {
     ExecutionOutcome outcome;
     json output = end.output_cut ? json() : json::parse(end.output, nullptr, false);
-    if (end.output_cut || output.is_discarded()) output = json();
+    if (end.output_cut) output = json{{"too_large", true}};
+    if (output.is_discarded()) output = json();
     const bool tells_error = output.is_object() && output.contains("error");
     if (!output.is_null() && !tells_error) outcome.result = dump(output);
     if (end.exit_code == exit_done || end.exit_code == exit_incomplete) {

@@ -22,6 +22,8 @@ constexpr std::size_t most_recent = 5;
 
 Response answer(std::string body) { return api::json_response(200, std::move(body)); }
 
+Response answer_list(const std::string& items) { return answer(fmt::format("{{\"items\":{}}}", items)); }
+
 std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 
 // "a,b" of the query, each read by `read`.
@@ -169,7 +171,7 @@ void add_alert_routes(api::Router& router, const AlertServices& services) {
     add("POST", "/v1/alerts/{id}/resolve", "resolve", Permission::acknowledge, resolve);
     add("GET", "/v1/silences", "listSilences", Permission::read, [&alerts](Call& call) {
         call.expect_parameters({});
-        return answer(silences_json(alerts.silences()));
+        return answer_list(silences_json(alerts.silences()));
     });
     add("POST", "/v1/silences", "createSilence", Permission::acknowledge,
         [services](Call& call) { return make_silence(call, services); });
@@ -177,11 +179,11 @@ void add_alert_routes(api::Router& router, const AlertServices& services) {
         [services](Call& call) { return end_silence(call, services); });
     add("GET", "/v1/rules", "listRules", Permission::read, [&alerts](Call& call) {
         call.expect_parameters({});
-        return answer(rules_json(alerts.settings().rules));
+        return answer_list(rules_json(alerts.settings().rules));
     });
     add("GET", "/v1/channels", "listChannels", Permission::read, [services](Call& call) {
         call.expect_parameters({});
-        return answer(channels_json(services.channels, services.watch.outbox().channel_states()));
+        return answer_list(channels_json(services.channels, services.watch.outbox().channel_states()));
     });
     add("POST", "/v1/channels/{name}/test", "testChannel", Permission::configure,
         [services](Call& call) { return test_channel(call, services); });

@@ -28,13 +28,18 @@ std::optional<Timestamp> known_before(const std::optional<NewestSnapshots>& newe
     return found == newest->end() ? Timestamp{} : found->second.value_or(Timestamp{});
 }
 
+// What was never verified is, as soon as there is something.
+std::optional<Timestamp> has_snapshot(const std::optional<NewestSnapshots>& newest,
+                                      const std::string& source) {
+    return newest && newest->contains(source) ? std::optional(Timestamp{}) : std::nullopt;
+}
+
 } // namespace
 
 std::vector<PlannedOperation> planned_operations(const std::vector<Policy>& policies,
                                                  const std::vector<MeasuredSource>& sources,
                                                  const ServerSettings& settings,
-                                                 const std::optional<NewestSnapshots>& newest,
-                                                 Timestamp now) {
+                                                 const std::optional<NewestSnapshots>& newest) {
     std::vector<PlannedOperation> planned;
     for (const MeasuredSource& declared : sources) {
         const std::string& source = declared.name;
@@ -55,7 +60,7 @@ std::vector<PlannedOperation> planned_operations(const std::vector<Policy>& poli
                                .plan = fmt::format("{}/{}", policy->name, plan.name),
                                .request = json{{"depth", plan.depth}}.dump(),
                                .schedule = policy->schedule_of(plan, source),
-                               .known_before = now});
+                               .known_before = has_snapshot(newest, source)});
         }
     }
     if (settings.retention != "never") {
@@ -64,7 +69,7 @@ std::vector<PlannedOperation> planned_operations(const std::vector<Policy>& poli
                            .plan = "retention",
                            .request = "{}",
                            .schedule = {CronExpression::parse(settings.retention), TimeZone(), "retention"},
-                           .known_before = now});
+                           .known_before = Timestamp{}});
     }
     return planned;
 }

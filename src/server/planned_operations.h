@@ -22,6 +22,6 @@ using NewestSnapshots = std::map<std::string, std::optional<Timestamp>>;
 std::vector<PlannedOperation> planned_operations(const std::vector<Policy>& policies,
                                                  const std::vector<MeasuredSource>& sources,
                                                  const ServerSettings& settings,
-                                                 const std::optional<NewestSnapshots>& newest, Timestamp now);
+                                                 const std::optional<NewestSnapshots>& newest);
 
 } // namespace holdfast

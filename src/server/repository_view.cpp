@@ -4,10 +4,20 @@
 
 namespace holdfast {
 
+namespace {
+
+constexpr Duration open_again = std::chrono::hours(1);
+
+} // namespace
+
 void RepositoryObserver::look(const std::vector<Policy>& policies, const MeasureSettings& settings,
                               const std::stop_token& stop) {
     try {
-        if (!repository_) repository_ = open_();
+        if (repository_ && clock_.steady() - opened_ > open_again) repository_.reset();
+        if (!repository_) {
+            repository_ = open_();
+            opened_ = clock_.steady();
+        }
         auto seen = std::make_shared<RepositoryView>();
         seen->at = clock_.now();
         seen->measurements = measure(*repository_->repository, policies, settings, stop);

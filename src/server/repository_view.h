@@ -35,7 +35,9 @@ class RepositoryObserver {
   private:
     std::function<OpenRepository()> open_;
     Clock& clock_;
-    std::optional<OpenRepository> repository_; // opened once, and anew after a failure
+    // Opened anew after a failure, and each hour: keys are added and revoked.
+    std::optional<OpenRepository> repository_;
+    Duration opened_{};
     mutable std::mutex mutex_;
     std::shared_ptr<const RepositoryView> view_;
 };

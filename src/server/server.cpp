@@ -21,8 +21,12 @@ namespace holdfast {
 namespace {
 
 constexpr Duration between_rounds = std::chrono::seconds(1);
-// Each head is a statement that stays: a day has no more than these.
-constexpr Duration between_heads = std::chrono::hours(1);
+// Each head is a statement that stays, and is read with all others.
+constexpr Duration between_heads = std::chrono::hours(24);
+constexpr Duration head_again = std::chrono::minutes(10);
+constexpr Duration between_judgements = std::chrono::minutes(1);
+// Of a look that takes long: until the next one.
+constexpr Duration longest_pause = std::chrono::minutes(15);
 constexpr Duration between_looks = std::chrono::minutes(1);
 // Of the time, a look at the repository takes one part in so many at most.
 constexpr int look_share = 10;
@@ -108,7 +112,7 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
       audit_(catalog_, clock),
       owner_(owner_name(random)),
       watch_(catalog_, clock, random, logger,
-             {.server = owner_,
+             {.server = fmt::format("{}:{}", host_name(), environment_.settings.state_directory),
               .origin = host_name(),
               .rules = environment_.rules,
               .channels = environment_.channels}),
@@ -130,10 +134,12 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
                     return prepare_operation(asked, world(), clock_.now());
                 },
             .known_heads = [this] { return kept_audit_heads(); },
-            .ready = {{.name = "repository", .missing = [this]() -> std::optional<std::string> {
+            .ready = {{.name = "repository",
+                       .missing = [this]() -> std::optional<std::string> {
                            return observer_.view() ? std::nullopt
                                                    : std::optional<std::string>("not looked at yet");
-                       }}}}) {
+                       }}}}),
+      started_(clock.now()) {
     add_repository_routes(api_.router(), observer_);
     add_backup_listing_routes(api_.router(), observer_);
     add_alert_routes(
@@ -151,33 +157,42 @@ std::optional<std::string> Server::first_token() {
 void Server::run(const std::function<void(std::uint16_t port)>& ready, const std::stop_token& stop) {
     api_.start();
     ready(api_.port());
-    const std::jthread carrying_out([&] { runner_.run(stop); });
-    const std::jthread observing([&] { observe(stop); });
-    const std::jthread delivering([&] { deliver(stop); });
-    const std::jthread watching([&] { watch_over_watch(stop); });
-    bool failing = false;
-    while (!stop.stop_requested()) {
-        try {
-            round();
-            failing = false;
-        } catch (const Error& error) {
-            // Once, until it is well again: it is asked each second.
-            if (!failing) logger_.error("a round of the server failed", {{"reason", error.message()}});
-            failing = true;
+    {
+        const std::jthread carrying_out([&] { runner_.run(stop); });
+        const std::jthread observing([&] { observe(stop); });
+        const std::jthread judging([&] { judge(stop); });
+        const std::jthread delivering([&] { deliver(stop); });
+        const std::jthread watching([&] { watch_over_watch(stop); });
+        bool failing = false;
+        while (!stop.stop_requested()) {
+            try {
+                round();
+                failing = false;
+            } catch (const std::exception& error) {
+                // Once, until it is well again: it is asked each second.
+                if (!failing)
+                    logger_.error("a round of the server failed", {{"reason", std::string(error.what())}});
+                failing = true;
+            }
+            clock_.sleep_for(between_rounds, stop);
         }
-        clock_.sleep_for(between_rounds, stop);
+        api_.stop(answers_grace);
     }
-    api_.stop(answers_grace);
-    watch_.leave();
+    try {
+        watch_.leave();
+    } catch (const Error& error) {
+        logger_.warning("the catalog was not told that this server ended", {{"reason", error.message()}});
+    }
 }
 
 void Server::round() {
     if (environment_.wants_reload()) declare_again();
-    if (!newest_) {
-        if (const auto view = observer_.view()) {
-            newest_ = newest_of(*view);
-            replan_ = true;
-        }
+    if (const auto view = observer_.view(); view && view != planned_by_) {
+        NewestSnapshots newest = newest_of(*view);
+        // What has snapshots now that had none is verified from now on.
+        if (!newest_ || newest.size() != newest_->size()) replan_ = true;
+        newest_ = std::move(newest);
+        planned_by_ = view;
     }
     if (replan_) plan_anew();
     if (plans_.round().asked_for > 0) runner_.wake();
@@ -187,8 +202,7 @@ void Server::round() {
 void Server::declare_again() {
     try {
         ServerDeclaration declaration = environment_.declare_again();
-        planned_operations(declaration.policies, declaration.sources, environment_.settings, newest_,
-                           clock_.now());
+        planned_operations(declaration.policies, declaration.sources, environment_.settings, newest_);
         const std::scoped_lock lock(mutex_);
         environment_.declaration = std::move(declaration);
         replan_ = look_again_ = true;
@@ -207,8 +221,7 @@ void Server::declare_again() {
 
 void Server::plan_anew() {
     const ServerDeclaration declared = declaration();
-    plans_.plan(planned_operations(declared.policies, declared.sources, environment_.settings, newest_,
-                                   clock_.now()));
+    plans_.plan(planned_operations(declared.policies, declared.sources, environment_.settings, newest_));
     replan_ = false;
 }
 
@@ -218,44 +231,84 @@ void Server::clean_up() {
     operations_.remove_ended_before(clock_.now() - remembered);
 }
 
-// Each minute, when an operation has ended, and less often where a look takes long.
+// Each minute, sooner when an operation has ended, and less often where a look takes long.
 void Server::observe(const std::stop_token& stop) {
-    bool failing = false;
     while (!stop.stop_requested()) {
         const Duration begun = clock_.steady();
+        std::string problem;
         try {
-            look(stop);
-            watch_.round(facts());
-            failing = false;
-        } catch (const Error& error) {
-            if (error.code() == ErrorCode::cancelled) return;
-            watch_.round_failed(error);
-            if (!failing) logger_.error("the repository cannot be looked at", {{"reason", error.message()}});
-            failing = true;
+            const ServerDeclaration declared = declaration();
+            observer_.look(declared.policies, {.sources = declared.sources}, stop);
+            keep_audit_head();
+        } catch (const std::exception& error) {
+            problem = error.what();
         }
+        if (stop.stop_requested()) return;
         const Duration took = clock_.steady() - begun;
         std::unique_lock lock(mutex_);
-        changed_.wait_for(lock, stop, std::max(Duration(between_looks), took * look_share),
+        if (!problem.empty() && look_problem_.empty())
+            logger_.error("the repository cannot be looked at", {{"reason", problem}});
+        look_problem_ = problem;
+        judge_again_ = true;
+        changed_.notify_all();
+        // However much ends, looking has its part of the time and no more.
+        const Duration pause = std::min(Duration(longest_pause), took * look_share);
+        changed_.wait_for(lock, stop, pause, [] { return false; });
+        changed_.wait_for(lock, stop, std::max(Duration{}, between_looks - pause),
                           [&] { return look_again_; });
         look_again_ = false;
     }
 }
 
-void Server::look(const std::stop_token& stop) {
-    const ServerDeclaration declared = declaration();
-    observer_.look(declared.policies,
-                   {.sources = declared.sources, .repository_url = environment_.repository_url}, stop);
-    keep_audit_head();
+// Each minute by what is known, and when something is news.
+void Server::judge(const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+        {
+            std::unique_lock lock(mutex_);
+            changed_.wait_for(lock, stop, between_judgements, [&] { return judge_again_; });
+            judge_again_ = false;
+        }
+        if (stop.stop_requested()) return;
+        try {
+            watch_.round(facts());
+        } catch (const Error& error) {
+            watch_.round_failed(error);
+        } catch (const std::exception& error) {
+            watch_.round_failed(Error(ErrorCode::internal, error.what()));
+        }
+    }
 }
 
 // What the last look found, and what the catalog and this server know.
 Facts Server::facts() {
-    const auto view = observer_.require_view();
-    Facts facts = view->measurements.facts(view->at);
-    for (SourceFacts& source : facts.sources) source.operations = operation_facts(operations_, source.source);
+    Facts facts{.at = clock_.now()};
+    const auto view = observer_.view();
+    if (view) {
+        facts = view->measurements.facts(clock_.now());
+    } else {
+        for (const MeasuredSource& source : declaration().sources)
+            facts.sources.push_back({.source = source.name, .kind = source.kind});
+        facts.repositories.emplace_back();
+        facts.repositories.front().name = "repository";
+    }
+    std::string problem;
+    {
+        const std::scoped_lock lock(mutex_);
+        problem = look_problem_;
+    }
+    // What was seen before it went out of reach says nothing of now.
+    if (!view || !problem.empty()) {
+        facts.repositories.front().reachable = problem.empty();
+        facts.repositories.front().problem = problem;
+        for (SourceFacts& source : facts.sources) source.known = false;
+    }
+    for (SourceFacts& source : facts.sources) {
+        source.expected_since = started_;
+        source.operations = operation_facts(operations_, source.source);
+    }
     facts.operations = operations_.counts();
     facts.servers.push_back(
-        {.name = owner_,
+        {.name = fmt::format("{}:{}", host_name(), environment_.settings.state_directory),
          .certificate_end = api_.certificate_ends(),
          .catalog = environment_.settings.catalog_url().starts_with("sqlite") ? "sqlite" : "postgresql"});
     return facts;
@@ -273,12 +326,19 @@ void Server::watch_over_watch(const std::stop_token& stop) {
 // What was done since is told to the repository, where whoever changes the catalog cannot change it.
 void Server::keep_audit_head() {
     if (kept_head_ && clock_.steady() - *kept_head_ < between_heads) return;
-    const AuditHead head = audit_.head();
-    if (head.number > 0 && head != head_) {
-        holdfast::keep_audit_head(observer_.repository(), audit_.first_digest(), head);
-        head_ = head;
-    }
     kept_head_ = clock_.steady();
+    try {
+        const AuditHead head = audit_.head();
+        if (head.number > 0 && head != head_) {
+            holdfast::keep_audit_head(observer_.repository(), audit_.first_digest(), head);
+            head_ = head;
+        }
+    } catch (const Error& error) {
+        // A repository that takes nothing now is told of by what fails for it.
+        kept_head_ = clock_.steady() - between_heads + head_again;
+        logger_.warning("the head of the audit trail was not kept in the repository",
+                        {{"reason", error.message()}});
+    }
 }
 
 std::vector<AuditHead> Server::kept_audit_heads() {
@@ -302,7 +362,7 @@ OperationWorld Server::world() const {
 void Server::after(const Operation& operation, const ExecutionOutcome& outcome) {
     {
         const std::scoped_lock lock(mutex_);
-        look_again_ = true;
+        look_again_ = judge_again_ = true;
         changed_.notify_all();
     }
     if (operation.kind != "retention") return;

@@ -39,7 +39,6 @@ struct ServerEnvironment {
     // Reads it. Throws Error(usage), and everything stays as it is.
     std::function<ServerDeclaration()> declare_again;
     std::function<OpenRepository()> open_repository;
-    std::string repository_url; // without secrets
     RuleBook rules;
     std::vector<ChannelSettings> channels;
 };
@@ -67,7 +66,7 @@ class Server {
     void declare_again();
     void clean_up();
     void observe(const std::stop_token& stop);
-    void look(const std::stop_token& stop);
+    void judge(const std::stop_token& stop);
     Facts facts();
     void deliver(const std::stop_token& stop);
     void watch_over_watch(const std::stop_token& stop);
@@ -93,10 +92,13 @@ class Server {
     api::ApiServer api_;
     mutable std::mutex mutex_; // of the declaration, and of what wakes the observer
     std::condition_variable_any changed_;
-    bool look_again_ = false;
+    bool look_again_ = false, judge_again_ = false;
+    std::string look_problem_; // why the last look failed; empty: it did not
     std::optional<NewestSnapshots> newest_;
+    std::shared_ptr<const RepositoryView> planned_by_;
     bool replan_ = true;
     std::optional<Duration> cleaned_up_, kept_head_;
+    const Timestamp started_;
     std::optional<AuditHead> head_; // that the repository has
 };
 

@@ -8,7 +8,9 @@ namespace holdfast {
 
 namespace {
 
-std::string mark_of(const std::string& first_digest) { return "trail " + first_digest; }
+constexpr std::string_view mark = "trail ";
+
+std::string mark_of(const std::string& first_digest) { return std::string(mark) + first_digest; }
 
 // "NUMBER DIGEST".
 std::optional<AuditHead> head_of(const std::string& text) {
@@ -34,15 +36,27 @@ void keep_audit_head(Repository& repository, const std::string& first_digest, co
 
 std::vector<AuditHead> kept_audit_heads(const std::vector<Statement>& statements,
                                         const std::string& first_digest) {
-    const std::string mark = mark_of(first_digest);
+    const std::string own = mark_of(first_digest);
     std::vector<AuditHead> heads;
     for (const Statement& statement : statements) {
         if (statement.type != StatementType::mark || statement.source != audit_source ||
-            statement.name != mark || !statement.value)
+            statement.name != own || !statement.value)
             continue;
         if (auto head = head_of(*statement.value)) heads.push_back(std::move(*head));
     }
     return heads;
+}
+
+std::set<std::string> other_trails(const std::vector<Statement>& statements,
+                                   const std::string& first_digest) {
+    std::set<std::string> trails;
+    for (const Statement& statement : statements) {
+        if (statement.type != StatementType::mark || statement.source != audit_source ||
+            !statement.name.starts_with(mark))
+            continue;
+        if (statement.name != mark_of(first_digest)) trails.insert(statement.name.substr(mark.size()));
+    }
+    return trails;
 }
 
 } // namespace holdfast

@@ -5,6 +5,7 @@
 #include "repository/protocol/statement.h"
 #include "repository/repository.h"
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,5 +20,7 @@ void keep_audit_head(Repository& repository, const std::string& first_digest, co
 // Those that were kept of the trail, in no order. One that is damaged or unreadable is not among them.
 std::vector<AuditHead> kept_audit_heads(const std::vector<Statement>& statements,
                                         const std::string& first_digest);
+// By their first digests, the trails that heads were kept of beside this one.
+std::set<std::string> other_trails(const std::vector<Statement>& statements, const std::string& first_digest);
 
 } // namespace holdfast

@@ -54,6 +54,11 @@ class Measuring {
           now_(repository.clock().now()) {}
 
     ProtectionStatus measure() {
+        // A disk that is not mounted looks empty, and is not.
+        if (!repository_.store().head(std::string(config_name), {}))
+            throw Error(ErrorCode::unavailable,
+                        fmt::format("the repository is not at {}", repository_.store().url()),
+                        "see whether its disk is mounted", true);
         RetentionView view = view_retention(repository_, policies_, std::nullopt);
         std::map<std::string, SourceMeasurement> sources;
         for (const MeasuredSource& source : settings_.sources) {
@@ -77,8 +82,9 @@ class Measuring {
         }
         for (SourceMeasurement& source : result.sources)
             if (source.facts.kind == postgres::snapshot_kind && source.snapshots > 0) look_at_log(source);
-        result.repository.name = settings_.repository_url;
-        if (const auto space = space_of_repository(settings_.repository_url)) {
+        const std::string url = repository_.store().url();
+        result.repository.name = url;
+        if (const auto space = space_of_repository(url)) {
             result.repository.free_bytes = space->free_bytes;
             result.repository.capacity_bytes = space->capacity_bytes;
         }
@@ -100,7 +106,10 @@ class Measuring {
         std::ranges::stable_sort(facts.backups, {}, &BackupFacts::time);
         if (facts.kind.empty() && count > 0) facts.kind = stored.snapshots.back().snapshot.kind;
         if (facts.retention_blocked.empty()) facts.retention_blocked = stored.blocked;
-        const auto verification = last_verification(stored);
+        auto verification = last_verification(stored);
+        // What was found damaged is so until it was looked at as closely again: a later glance is no news.
+        if (verification && std::ranges::any_of(stored.subjects, &RetentionSubject::damaged))
+            verification->good = false;
         if (verification && (!facts.verification || facts.verification->time < verification->time))
             facts.verification = verification;
     }
@@ -181,7 +190,7 @@ Facts ProtectionStatus::facts(Timestamp at) const {
 }
 
 ProtectionStatus measure(Repository& repository, const std::vector<Policy>& policies,
-                     const MeasureSettings& settings, const std::stop_token& stop) {
+                         const MeasureSettings& settings, const std::stop_token& stop) {
     return Measuring(repository, policies, settings, stop).measure();
 }
 

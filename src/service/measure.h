@@ -24,7 +24,6 @@ struct MeasuredSource {
 
 struct MeasureSettings {
     std::vector<MeasuredSource> sources{};
-    std::string repository_url{};   // without secrets; for the room on its disk
     bool estimate_recovery = false; // reads a little of each log
 };
 
@@ -50,6 +49,6 @@ struct ProtectionStatus {
 // Looks at the repository, and asks the servers. What is wrong with one source is told with it, and the
 // others are measured. Throws what listing the repository throws, and Error(cancelled).
 ProtectionStatus measure(Repository& repository, const std::vector<Policy>& policies,
-                     const MeasureSettings& settings, const std::stop_token& stop);
+                         const MeasureSettings& settings, const std::stop_token& stop);
 
 } // namespace holdfast

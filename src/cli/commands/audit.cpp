@@ -4,10 +4,13 @@
 #include "base/error.h"
 #include "cli/commands/repository_option.h"
 #include "cli/commands/server_option.h"
+#include "cli/text.h"
 #include "service/annotate.h"
 #include "service/audit_heads.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <set>
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -42,19 +45,14 @@ int run_verify(CommandContext& context, const Arguments& arguments) {
     const OpenRepository open = context.open(arguments.repository);
     const StatementList statements = list_statements(open.repository->context());
     const std::vector<AuditHead> heads = kept_audit_heads(statements.statements, audit.first_digest());
-    // Of a trail that begins otherwise nothing can be compared, and that it does is what is to be found out.
-    const bool others = std::ranges::any_of(statements.statements, [](const Statement& statement) {
-        return statement.type == StatementType::mark && statement.source == audit_source;
-    });
-    AuditCheck check = audit.verify(heads);
-    if (heads.empty() && others)
-        check.problems.emplace_back("the repository has heads of another trail and none of this one: the "
-                                    "catalog was made anew, or its trail was written anew");
+    const std::set<std::string> others = other_trails(statements.statements, audit.first_digest());
+    const AuditCheck check = audit.verify(heads);
     const bool intact = check.problems.empty();
     const nlohmann::json value = {{"intact", intact},
                                   {"entries", check.entries},
                                   {"head", {{"number", check.head.number}, {"digest", check.head.digest}}},
                                   {"heads_compared", heads.size()},
+                                  {"other_trails", others},
                                   {"problems", check.problems}};
     context.print(value, [&] {
         fmt::print("{} of the audit trail, {} kept in the repository: {}\n",
@@ -62,8 +60,14 @@ int run_verify(CommandContext& context, const Arguments& arguments) {
                    heads.size() == 1 ? "1 head" : fmt::format("{} heads", heads.size()),
                    intact ? "all fit" : "THEY DO NOT FIT");
         for (const std::string& problem : check.problems) fmt::print("  {}\n", problem);
+        if (!others.empty())
+            fmt::print(
+                "The repository has heads of {} that is not here: a catalog was lost, made anew, or its "
+                "trail written anew\n",
+                counted(others.size(), "other trail"));
     });
-    return intact ? exit_done : exit_failed;
+    if (!intact) return exit_failed;
+    return others.empty() ? exit_done : exit_incomplete;
 }
 
 // RFC 4180; and nothing that a spreadsheet would take for a formula.

@@ -20,8 +20,8 @@ std::string ago(Timestamp time, Timestamp now) {
 }
 
 // What is wrong, the worst first.
-std::vector<Judgement> breaches(const ProtectionStatus& measurements, Timestamp now) {
-    std::vector<Judgement> found = judge(measurements.facts(now), RuleBook());
+std::vector<Judgement> breaches(const ProtectionStatus& measurements, const RuleBook& rules, Timestamp now) {
+    std::vector<Judgement> found = judge(measurements.facts(now), rules);
     std::erase_if(found, [](const Judgement& judgement) { return judgement.verdict != Verdict::breach; });
     std::ranges::stable_sort(found, {}, &Judgement::severity);
     return found;
@@ -83,12 +83,12 @@ int run_status(CommandContext& context, const std::string& repository) {
     const OpenRepository open = open_repository(access, context.logger());
     const MeasureSettings settings{.sources =
                                        measured_sources(context, context.configuration().sources, repository),
-                                   .repository_url = access.url,
                                    .estimate_recovery = true};
     const ProtectionStatus measurements =
         measure(*open.repository, context.configuration().policies, settings, context.stop());
     const Timestamp now = system_clock().now();
-    const std::vector<Judgement> wrong = breaches(measurements, now);
+    const std::vector<Judgement> wrong =
+        breaches(measurements, RuleBook(context.configuration().alerts), now);
     nlohmann::json value = {{"time", to_rfc3339(now)},
                             {"sources", nlohmann::json::array()},
                             {"problems", nlohmann::json::array()}};

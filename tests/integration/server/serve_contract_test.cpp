@@ -10,7 +10,7 @@ TEST_F(Serve, KeepsItsContract) {
     configure("");
     const auto server = start({"serve"});
     wait_until(*server, [&] { return server->error_so_far().find(" port=") != std::string::npos; });
-    const std::string log = server->error_so_far(), out = server->out_so_far();
+    const std::string log = server->error_so_far(), out = content_of(scratch.file("state/first-token"));
     const std::string port = std::to_string(std::stoi(log.substr(log.find(" port=") + 6)));
     const auto at = out.find("hf_");
     ASSERT_NE(at, std::string::npos) << out;

@@ -52,6 +52,8 @@ TEST(OperationCommand, OfABackupRefusesWhatWouldBeWithoutEffect) {
     expect_refused("backup", "orders", R"({"paths":["/etc"]})", "paths");
     expect_refused("backup", "orders", R"({"tags":{"a=b":"c"}})", "tags");
     expect_refused("backup", "orders", R"({"time_limit_seconds":0})", "time_limit_seconds");
+    test::expect_error(
+        ErrorCode::usage, [] { words("backup", "uploads", R"({"tags":{"a":"b\u0000c"}})"); }, "zero byte");
 }
 
 TEST(OperationCommand, OfAVerification) {
