@@ -79,9 +79,8 @@ AuditHead Audit::head() {
 }
 
 std::string Audit::first_digest() {
-    const auto rows = catalog_.with([](Database& database) {
-        return database.query("SELECT digest FROM audit WHERE number = 1");
-    });
+    const auto rows = catalog_.with(
+        [](Database& database) { return database.query("SELECT digest FROM audit WHERE number = 1"); });
     return rows.empty() ? "" : rows.front().text(0);
 }
 

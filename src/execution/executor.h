@@ -22,7 +22,7 @@ struct ExecutionOutcome {
     // succeeded, incomplete, failed, or cancelled when it ended because it was asked to.
     OperationState state = OperationState::failed;
     std::optional<std::string> result{}, error{}; // JSON
-    bool retryable = false;                   // of one that failed: the same may succeed later
+    bool retryable = false;                       // of one that failed: the same may succeed later
 };
 
 class Executor {

@@ -32,9 +32,9 @@ class StopWake {
   public:
     explicit StopWake(const std::stop_token& stop);
 
-    // Returns when `socket` can be read (or written, as asked for), when `also` is raised, at the deadline, or
-    // when a stop was requested, which wins over the others. A socket is ready also when it was closed or has
-    // failed, and while `also` is raised. Throws the system's error.
+    // Returns when `socket` can be read (or written, as asked for), when `also` is raised, at the deadline,
+    // or when a stop was requested, which wins over the others. A socket is ready also when it was closed or
+    // has failed, and while `also` is raised. Throws the system's error.
     SocketState wait(int socket, bool for_reading, bool for_writing, const Deadline& deadline,
                      const WakeEvent* also = nullptr) const;
 
