@@ -3,6 +3,7 @@
 #include "soak/soak.h"
 
 #include <charconv>
+#include <csignal>
 #include <cstdio>
 #include <optional>
 #include <string_view>
@@ -36,6 +37,8 @@ std::optional<SoakSettings> parse(int count, char** arguments) {
 } // namespace
 
 int main(int count, char** arguments) {
+    // A server that is killed while it is written to is an error of that session, and not our end.
+    std::signal(SIGPIPE, SIG_IGN);
     const std::optional<SoakSettings> settings = parse(count, arguments);
     if (!settings) {
         fmt::print(stderr, "usage: postgres_soak [--seconds N] [--seed S] [--version V]\n");

@@ -10,6 +10,7 @@
 
 #include <charconv>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
@@ -129,6 +130,8 @@ int run(const Options& options) {
 } // namespace
 
 int main(int count, char** arguments) {
+    // A server that is killed while it is written to is an error of that session, and not our end.
+    std::signal(SIGPIPE, SIG_IGN);
     const std::optional<Options> options = parse(count, arguments);
     if (!options) {
         fmt::print(stderr,
