@@ -29,11 +29,22 @@ class OperationRunner::Run final : public ExecutionReport {
 
     void start(const std::stop_token& stop) {
         thread_ = std::jthread([this, stop] {
-            const ExecutionOutcome outcome = runner_.executor_.carry_out(operation, *this, stop_.get_token());
+            const ExecutionOutcome outcome = carry_out();
             runner_.end(*this, outcome, stop);
             ended = true;
             runner_.wake();
         });
+    }
+
+    // A defect in one is the end of that one, and not of the server.
+    ExecutionOutcome carry_out() {
+        try {
+            return runner_.executor_.carry_out(operation, *this, stop_.get_token());
+        } catch (const std::exception& error) {
+            return {.state = OperationState::failed,
+                    .error = error_json(
+                        Error(ErrorCode::internal, fmt::format("a defect in holdfast: {}", error.what())))};
+        }
     }
 
     void progress(const OperationProgress& progress) override {

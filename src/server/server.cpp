@@ -149,11 +149,6 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
 
 Server::~Server() = default;
 
-std::optional<std::string> Server::first_token() {
-    const auto issued = api_.first_token();
-    return issued ? std::optional(issued->secret) : std::nullopt;
-}
-
 void Server::run(const std::function<void(std::uint16_t port)>& ready, const std::stop_token& stop) {
     api_.start();
     ready(api_.port());
@@ -202,7 +197,6 @@ void Server::round() {
 void Server::declare_again() {
     try {
         ServerDeclaration declaration = environment_.declare_again();
-        planned_operations(declaration.policies, declaration.sources, environment_.settings, newest_);
         const std::scoped_lock lock(mutex_);
         environment_.declaration = std::move(declaration);
         replan_ = look_again_ = true;

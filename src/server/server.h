@@ -52,7 +52,7 @@ class Server {
     ~Server();
 
     // The administrator's token, when the catalog has had none before: to be shown once.
-    std::optional<std::string> first_token();
+    std::optional<IssuedToken> first_token() { return api_.first_token(); }
     // SHA-256 of the certificate, hexadecimal.
     std::string fingerprint() const { return api_.fingerprint(); }
 

@@ -134,6 +134,18 @@ TEST_P(OperationRunnerTest, DoesNotTryAgainForEverNorWhatIsOfNoUse) {
     EXPECT_EQ(operations.find(useless)->attempts, 1);
 }
 
+TEST_P(OperationRunnerTest, ADefectInOneEndsThatOneAlone) {
+    const std::string broken = add("orders"), good = add("uploads");
+    MadeExecutor executor([&](const Operation& operation, ExecutionReport&, const std::stop_token&) {
+        if (operation.id == broken) throw std::runtime_error("unforeseen");
+        return succeeded();
+    });
+    run_until(executor, settings(), [&] { return is_over(state_of(broken)) && is_over(state_of(good)); });
+    EXPECT_EQ(state_of(good), OperationState::succeeded);
+    EXPECT_EQ(state_of(broken), OperationState::failed);
+    EXPECT_NE(operations.find(broken)->error->find("unforeseen"), std::string::npos);
+}
+
 TEST_P(OperationRunnerTest, StopsWhatIsCancelled) {
     const std::string id = add();
     MadeExecutor executor(

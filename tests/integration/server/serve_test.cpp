@@ -48,17 +48,35 @@ TEST_F(Serve, BacksUpWhatAPolicyCovers) {
     EXPECT_EQ(json({"snapshots"}).size(), 1U);
 }
 
-TEST_F(Serve, ReadsItsConfigurationAgain) {
+TEST_F(Serve, ReadsItsConfigurationAgainAndGoesByWhatMadeSense) {
     write("a", "content");
     configure("");
     const auto server = start({"serve"});
     EXPECT_TRUE(operations(*server).empty());
+    const auto said = [&](const std::string& text) {
+        wait_until(*server, [&] { return server->error_so_far().find(text) != std::string::npos; });
+    };
+    // What is no configuration, and one that contradicts itself, change nothing, not for operations either.
     std::ofstream(scratch.file("holdfast.toml"), std::ios::app) << "this is no configuration\n";
     server->signal(SIGHUP);
-    configure(nightly("home"));
-    server->signal(SIGHUP);
+    said("configuration not read again");
+    beside().operations.add({.kind = "backup", .source = "home", .requested_by = "anna"});
     wait_until_all_over(*server, 1);
-    EXPECT_EQ(json({"snapshots"}).size(), 1U);
+    EXPECT_EQ(operations(*server).front().state, OperationState::succeeded);
+    configure(nightly("home") + "[policy.other]\nsources = [\"home\"]\n");
+    server->signal(SIGHUP);
+    said("both cover the source");
+    // A second server changes nothing of the first one's either.
+    configure("", "limit_upload = \"1\"\n");
+    EXPECT_THAT(failure({"serve"}, 2), HasSubstr("another server has the state directory"));
+    EXPECT_EQ(content_of(scratch.file("state/holdfast.toml")).find("limit_upload"), std::string::npos);
+    // What was never verified is, at once.
+    configure("[policy.p]\nsources = [\"home\"]\n[[policy.p.verify]]\ncron = \"0 5 * * 0\"\n");
+    server->signal(SIGHUP);
+    said("configuration read again");
+    wait_until_all_over(*server, 2);
+    EXPECT_EQ(operations(*server).front().kind, "verify");
+    EXPECT_EQ(operations(*server).front().state, OperationState::succeeded);
     server->signal(SIGINT);
     EXPECT_EQ(server->finish().exit_code, 0);
 }
