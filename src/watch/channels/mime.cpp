@@ -1,9 +1,9 @@
 #include "watch/channels/mime.h"
 
 #include "base/bytes.h"
+#include "base/internet_date.h"
 
 #include <algorithm>
-#include <array>
 
 #include <fmt/format.h>
 
@@ -37,18 +37,7 @@ std::string encoded_header(std::string_view text) {
     return encoded;
 }
 
-std::string mail_date(Timestamp time) {
-    constexpr std::array<std::string_view, 7> days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    constexpr std::array<std::string_view, 12> months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                                      "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    const auto day = std::chrono::floor<std::chrono::days>(time);
-    const std::chrono::year_month_day date(day);
-    const std::chrono::hh_mm_ss clock(std::chrono::floor<std::chrono::seconds>(time - day));
-    return fmt::format("{}, {:02} {} {} {:02}:{:02}:{:02} +0000",
-                       days[std::chrono::weekday(day).c_encoding()], static_cast<unsigned>(date.day()),
-                       months[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()),
-                       clock.hours().count(), clock.minutes().count(), clock.seconds().count());
-}
+std::string mail_date(Timestamp time) { return internet_date(time) + " +0000"; }
 
 std::string mime_message(const Mail& mail) {
     std::string to;
