@@ -12,7 +12,19 @@ namespace holdfast {
 
 namespace {
 
-// Of statements about one thing the later counts: this one must, also where somebody's clock was ahead.
+Statement about(const Snapshot& snapshot, StatementType type, std::string name, Timestamp time) {
+    Statement statement;
+    statement.snapshot = snapshot.id;
+    statement.type = type;
+    statement.time = time;
+    statement.name = std::move(name);
+    return statement;
+}
+
+bool lets_go(const std::string& tag) { return tag == class_tag || tag == expires_tag; }
+
+} // namespace
+
 Timestamp behind_all(Repository& repository, const StatementList& list) {
     Timestamp time = repository.clock().now();
     for (const Statement& statement : list.statements)
@@ -26,19 +38,6 @@ void require_may(Repository& repository, ObjectKind kind, const char* what) {
                 kind == ObjectKind::forget ? "use a key slot of role full or prune"
                                            : "use a key slot of role full, read or prune");
 }
-
-Statement about(const Snapshot& snapshot, StatementType type, std::string name, Timestamp time) {
-    Statement statement;
-    statement.snapshot = snapshot.id;
-    statement.type = type;
-    statement.time = time;
-    statement.name = std::move(name);
-    return statement;
-}
-
-bool lets_go(const std::string& tag) { return tag == class_tag || tag == expires_tag; }
-
-} // namespace
 
 AnnotatedList list_annotated(Repository& repository) {
     SnapshotList list = list_snapshots(repository.context());

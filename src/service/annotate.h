@@ -23,6 +23,12 @@ struct AnnotatedList {
 };
 AnnotatedList list_annotated(Repository& repository);
 
+// The time for a statement that is to count from now on, also where somebody's clock was ahead: of statements
+// about one thing the later counts.
+Timestamp behind_all(Repository& repository, const StatementList& list);
+// Throws Error(access_denied) when this key slot may not write such objects, that is, not do `what`.
+void require_may(Repository& repository, ObjectKind kind, const char* what);
+
 // Each of these throws Error(access_denied) when this key slot may say nothing.
 
 // Sets tags, and takes away those named in `removed`. Throws Error(usage), and says nothing, when a value

@@ -45,10 +45,10 @@ std::optional<VerificationFacts> last_verification(const SourceSnapshots& source
 
 class Measuring {
   public:
-    Measuring(Repository& repository, const std::vector<Policy>& policies, const MeasureSettings& settings,
+    Measuring(Repository& repository, const std::vector<Policy>& declared, const MeasureSettings& settings,
               const std::stop_token& stop)
         : repository_(repository),
-          policies_(policies),
+          declared_(declared),
           settings_(settings),
           stop_(stop),
           now_(repository.clock().now()) {}
@@ -59,7 +59,7 @@ class Measuring {
             throw Error(ErrorCode::unavailable,
                         fmt::format("the repository is not at {}", repository_.store().url()),
                         "see whether its disk is mounted", true);
-        RetentionView view = view_retention(repository_, policies_, std::nullopt);
+        RetentionView view = view_retention(repository_, declared_, std::nullopt);
         std::map<std::string, SourceMeasurement> sources;
         for (const MeasuredSource& source : settings_.sources) {
             SourceFacts& facts = sources[source.name].facts;
@@ -72,12 +72,14 @@ class Measuring {
         result.statements = std::move(view.statements);
         for (SourceSnapshots& stored : view.sources) {
             add(stored, sources[stored.source]);
+            result.retention.push_back(
+                {stored.source, stored.domain, stored.blocked, std::move(stored.subjects)});
             std::ranges::move(stored.snapshots, std::back_inserter(result.snapshots));
         }
         std::ranges::stable_sort(result.snapshots, std::ranges::greater(),
                                  [](const AnnotatedSnapshot& one) { return one.snapshot.end; });
         for (auto& [name, measurement] : sources) {
-            promise(measurement.facts);
+            promise(view.policies, measurement);
             result.sources.push_back(std::move(measurement));
         }
         for (SourceMeasurement& source : result.sources)
@@ -114,11 +116,16 @@ class Measuring {
             facts.verification = verification;
     }
 
-    void promise(SourceFacts& facts) const {
-        const Policy* policy = policy_for(policies_, facts.source);
-        if (policy == nullptr) return;
-        facts.policy = policy->name;
-        facts.objectives = policy->objectives;
+    static void promise(const std::vector<Policy>& policies, SourceMeasurement& measurement) {
+        SourceFacts& facts = measurement.facts;
+        try {
+            const Policy* policy = policy_for(policies, facts.source);
+            if (policy == nullptr) return;
+            facts.policy = policy->name;
+            facts.objectives = policy->objectives;
+        } catch (const Error& error) {
+            measurement.notes.push_back(error.message());
+        }
     }
 
     void look_at_log(SourceMeasurement& measurement) {
@@ -174,7 +181,7 @@ class Measuring {
     }
 
     Repository& repository_;
-    const std::vector<Policy>& policies_;
+    const std::vector<Policy>& declared_;
     const MeasureSettings& settings_;
     const std::stop_token& stop_;
     const Timestamp now_;
@@ -189,9 +196,9 @@ Facts ProtectionStatus::facts(Timestamp at) const {
     return facts;
 }
 
-ProtectionStatus measure(Repository& repository, const std::vector<Policy>& policies,
+ProtectionStatus measure(Repository& repository, const std::vector<Policy>& declared,
                          const MeasureSettings& settings, const std::stop_token& stop) {
-    return Measuring(repository, policies, settings, stop).measure();
+    return Measuring(repository, declared, settings, stop).measure();
 }
 
 } // namespace holdfast

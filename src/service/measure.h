@@ -1,9 +1,8 @@
 // What is so, measured: of each source what can be recovered, how old its backups are, what would be lost.
 #pragma once
 
-#include "policy/policy.h"
 #include "repository/repository.h"
-#include "service/annotate.h"
+#include "service/retention.h"
 #include "watch/facts.h"
 
 #include <map>
@@ -40,15 +39,17 @@ struct ProtectionStatus {
     RepositoryFacts repository;
     std::vector<AnnotatedSnapshot> snapshots; // newest first
     StatementList statements;
-    std::vector<std::string> problems; // of snapshots and statements that could not be read
+    std::vector<RetentionSource> retention; // what rules decide by
+    std::vector<std::string> problems;      // of snapshots and statements that could not be read
 
     // As rules take them. What the catalog and the server know is not in them.
     Facts facts(Timestamp at) const;
 };
 
-// Looks at the repository, and asks the servers. What is wrong with one source is told with it, and the
-// others are measured. Throws what listing the repository throws, and Error(cancelled).
-ProtectionStatus measure(Repository& repository, const std::vector<Policy>& policies,
+// Looks at the repository, and asks the servers. Policies are those `declared` and those that statements say
+// there are. What is wrong with one source is told with it, and the others are measured. Throws what listing
+// the repository throws, and Error(cancelled).
+ProtectionStatus measure(Repository& repository, const std::vector<Policy>& declared,
                          const MeasureSettings& settings, const std::stop_token& stop);
 
 } // namespace holdfast

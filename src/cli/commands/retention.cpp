@@ -27,38 +27,20 @@ std::optional<std::string> chosen(const Arguments& arguments) {
     return arguments.source.empty() ? std::nullopt : std::optional(arguments.source);
 }
 
-const std::vector<Policy>& policies_of(CommandContext& context) {
-    const std::vector<Policy>& policies = context.configuration().policies;
-    if (policies.empty()) {
-        throw Error(ErrorCode::usage,
-                    context.configuration().file.empty()
-                        ? std::string("there is no configuration file, and so no policy")
-                        : fmt::format("there is no policy in {}", context.configuration().file),
-                    "write one: [policy.NAME] with sources and [policy.NAME.retention]; see holdfast(1)");
-    }
-    return policies;
+// Policies are those of the configuration and those of the repository.
+void require_policies(CommandContext& context, std::size_t count) {
+    if (count > 0) return;
+    throw Error(ErrorCode::usage,
+                context.configuration().file.empty()
+                    ? std::string("there is no configuration file, no policy in the repository, and so none")
+                    : fmt::format("there is no policy in {}, and none in the repository",
+                                  context.configuration().file),
+                "write one: [policy.NAME] with sources and [policy.NAME.retention]; see holdfast(1)");
 }
 
 void warn_of(CommandContext& context, const std::vector<std::string>& problems) {
     for (const std::string& problem : problems)
         context.logger().warning("passed over", {{"reason", problem}});
-}
-
-// When rules are applied unless something else was said.
-Schedule enforcement() { return {CronExpression::parse("0 1 * * *"), TimeZone(), "retention"}; }
-
-Forecast forecast_for(const SourceSnapshots& source, Timestamp now, const Arguments& arguments) {
-    Forecast forecast{.backups = {},
-                      .enforcement = enforcement(),
-                      .now = now,
-                      .horizon = Period::parse(arguments.horizon, "--horizon").after(now, TimeZone()),
-                      .stretches_of_new_ones = {}};
-    if (!source.subjects.empty()) forecast.stretches_of_new_ones = source.subjects.back().stretches;
-    for (const BackupPlan& plan : source.policy->backups) {
-        forecast.backups.push_back(
-            {source.policy->schedule_of(plan, source.source), plan.class_name, plan.keep});
-    }
-    return forecast;
 }
 
 nlohmann::json fate_json(const Snapshot& snapshot, const RetentionSubject& subject, const Fate& fate) {
@@ -92,10 +74,12 @@ void print_fates(const SourceSnapshots& source, const std::vector<Fate>& fates, 
 }
 
 int run_simulate(CommandContext& context, const Arguments& arguments) {
-    const std::vector<Policy>& policies = policies_of(context);
     const OpenRepository open = context.open(arguments.repository);
     const Timestamp now = arguments.at.empty() ? open.repository->clock().now() : from_rfc3339(arguments.at);
-    const RetentionView view = view_retention(*open.repository, policies, chosen(arguments));
+    const RetentionView view =
+        view_retention(*open.repository, context.configuration().policies, chosen(arguments));
+    require_policies(context, view.policies.size());
+    const Timestamp horizon = Period::parse(arguments.horizon, "--horizon").after(now, TimeZone());
     nlohmann::json value = nlohmann::json::array();
     std::vector<std::vector<Fate>> fates;
     for (const SourceSnapshots& source : view.sources) {
@@ -104,8 +88,9 @@ int run_simulate(CommandContext& context, const Arguments& arguments) {
         fates.emplace_back();
         if (source.policy != nullptr) {
             of_source["policy"] = source.policy->name;
-            fates.back() = forecast_retention(source.policy->retention, source.subjects,
-                                              forecast_for(source, now, arguments), context.stop());
+            fates.back() = forecast_retention(
+                source.policy->retention, source.subjects,
+                forecast_for(*source.policy, source.source, source.subjects, now, horizon), context.stop());
             for (std::size_t i = 0; i < fates.back().size(); ++i)
                 of_source["snapshots"].push_back(
                     fate_json(source.snapshots[i].snapshot, source.subjects[i], fates.back()[i]));
@@ -169,12 +154,12 @@ void print_result(const RetentionResult& result, bool dry_run) {
 }
 
 int run_enforce(CommandContext& context, const Arguments& arguments) {
-    const std::vector<Policy>& policies = policies_of(context);
     const OpenRepository open = context.open(arguments.repository);
     const RetentionResult result = enforce_retention(
-        *open.repository, policies,
+        *open.repository, context.configuration().policies,
         {.source = chosen(arguments), .dry_run = arguments.dry_run, .trust_clock = arguments.trust_clock},
         context.stop());
+    require_policies(context, result.policies);
     context.report(
         result_json(result, arguments.dry_run), [&] { print_result(result, arguments.dry_run); },
         arguments.dry_run);
