@@ -15,7 +15,7 @@ namespace {
 constexpr std::int64_t migration_lock = 0x686f'6c64'0001;
 
 // Each is applied once, in order, and never changed: what is to be different is another step.
-constexpr std::array<const char*, 3> steps{
+constexpr std::array<const char*, 4> steps{
     // Work: what is asked for, what is under way, what came of it.
     R"(
 CREATE TABLE operations (
@@ -107,7 +107,17 @@ CREATE TABLE approvals (
 CREATE INDEX approvals_by_state ON approvals (state, id);
 )",
     // Watching: alerts, notices, and what is remembered of measurements.
-    watch_tables};
+    watch_tables,
+    // Policies that were made by API.
+    R"(
+CREATE TABLE policies (
+    name TEXT PRIMARY KEY,
+    body TEXT NOT NULL,
+    statement TEXT NOT NULL,
+    changed BIGINT NOT NULL,
+    changed_by TEXT NOT NULL
+);
+)"};
 
 } // namespace
 

@@ -156,6 +156,18 @@ std::optional<Timestamp> Operations::last_nominal(const std::string& kind,
     return rows.empty() ? std::nullopt : rows.front().optional_time(0);
 }
 
+std::optional<Operation> Operations::last_run(const std::string& kind,
+                                              const std::optional<std::string>& source,
+                                              const std::string& plan) {
+    const auto rows = catalog_.with([&](Database& database) {
+        return database.query(fmt::format("SELECT {} FROM operations WHERE kind = $1 AND source = $2 AND "
+                                          "plan = $3 ORDER BY nominal DESC LIMIT 1",
+                                          columns),
+                              {sql(kind), sql(source.value_or("")), sql(plan)});
+    });
+    return rows.empty() ? std::nullopt : std::optional(operation_of(rows.front()));
+}
+
 std::optional<Operation> Operations::claim(const std::string& owner, Duration lease,
                                            const OperationLimits& limits) {
     std::optional<Operation> claimed;

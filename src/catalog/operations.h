@@ -101,6 +101,10 @@ class Operations {
     std::optional<Timestamp> last_nominal(const std::string& kind, const std::optional<std::string>& source,
                                           const std::string& plan);
 
+    // That run itself.
+    std::optional<Operation> last_run(const std::string& kind, const std::optional<std::string>& source,
+                                      const std::string& plan);
+
     // Takes, of those that may run now, the one that has waited longest, for `lease` from now on: restores
     // first, then what somebody asked for, then what plans did. That
     // may also be one whose server has not renewed its lease in time: then `attempts` tells. Nothing when

@@ -18,11 +18,11 @@ namespace holdfast {
 
 namespace {
 
-constexpr std::array<AddCommand, 28> commands = {
-    add_init,    add_backup, add_snapshots, add_ls,    add_find,   add_cat,       add_diff,
-    add_restore, add_verify, add_tag,       add_hold,  add_policy, add_retention, add_forget,
-    add_prune,   add_stats,  add_repair,    add_key,   add_wal,    add_window,    add_instances,
-    add_doctor,  add_setup,  add_status,    add_serve, add_audit,  add_version,   add_alerts,
+constexpr std::array<AddCommand, 30> commands = {
+    add_init,   add_backup, add_snapshots, add_ls,     add_find,      add_cat,    add_diff,  add_restore,
+    add_verify, add_tag,    add_hold,      add_policy, add_retention, add_forget, add_prune, add_stats,
+    add_repair, add_key,    add_wal,       add_window, add_instances, add_doctor, add_setup, add_status,
+    add_serve,  add_audit,  add_version,   add_alerts, add_plan,      add_apply,
 };
 
 void add_global_options(CLI::App& app, GlobalOptions& options) {

@@ -97,6 +97,8 @@ void add_diff(CLI::App& app, RunCommand& run);
 void add_restore(CLI::App& app, RunCommand& run);
 void add_verify(CLI::App& app, RunCommand& run);
 void add_forget(CLI::App& app, RunCommand& run);
+void add_plan(CLI::App& app, RunCommand& run);
+void add_apply(CLI::App& app, RunCommand& run);
 void add_policy(CLI::App& app, RunCommand& run);
 void add_prune(CLI::App& app, RunCommand& run);
 void add_stats(CLI::App& app, RunCommand& run);

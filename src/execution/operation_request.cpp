@@ -210,7 +210,11 @@ class Request {
         Words words("retention");
         words.name("enforce");
         if (source_) words.name(source_name());
-        words.flag(form_.flag("dry_run").value_or(false), "--dry-run");
+        const bool dry_run = form_.flag("dry_run").value_or(false);
+        if (!dry_run && !world_.retention_waits.empty())
+            throw Error(ErrorCode::fenced, "nothing is forgotten now: " + world_.retention_waits,
+                        "see what holdfast.toml would do with 'holdfast plan', then 'holdfast apply' it");
+        words.flag(dry_run, "--dry-run");
         words.flag(form_.flag("trust_clock").value_or(false), "--trust-clock");
         return words.take();
     }

@@ -21,6 +21,7 @@ struct OperationWorld {
     std::map<std::string, std::string> sources; // the kind of each, "postgresql" or "documents"
     // Below which a server may be asked to restore; empty: it may not.
     std::string restore_directory{};
+    std::string retention_waits{}; // why nothing may be forgotten now; empty: it may
 };
 
 struct OperationCommand {
@@ -29,8 +30,8 @@ struct OperationCommand {
 };
 
 // Reads `request`, a JSON object. Throws Error(usage), whose field() says which member, for what is unknown,
-// of another type, or makes no sense for this source. Nothing that was asked for is silently without effect,
-// and no text of a request is ever taken for an option.
+// of another type, or makes no sense for this source, Error(fenced) for what has to wait. Nothing that was
+// asked for is silently without effect, and no text of a request is ever taken for an option.
 //
 //   backup     source; type ("auto", "full", "incremental"; PostgreSQL), compare, name, tags, class,
 //   keep_for,

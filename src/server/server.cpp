@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "server/alert_routes.h"
+#include "server/policy_routes.h"
 #include "server/prepare_operation.h"
 #include "server/repository_routes.h"
 #include "service/audit_heads.h"
@@ -116,7 +117,10 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
               .origin = host_name(),
               .rules = environment_.rules,
               .channels = environment_.channels}),
+      book_(catalog_, environment_.open_repository),
       observer_(environment_.open_repository, clock),
+      policies_(book_, observer_, environment_.settings.state_directory, environment_.declaration.policies,
+                clock, logger),
       plans_(operations_, clock, logger),
       executor_({.words = environment_.program, .world = [this] { return world(); }}),
       runner_(operations_, executor_, clock, random, logger,
@@ -145,6 +149,23 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
     add_alert_routes(
         api_.router(),
         {.watch = watch_, .operations = operations_, .audit = audit_, .channels = environment_.channels});
+    const PolicyServices policies{.book = book_,
+                                  .in_effect = policies_,
+                                  .observer = observer_,
+                                  .operations = operations_,
+                                  .clock = clock_,
+                                  .settings = environment_.settings,
+                                  .declared = [this] { return declaration().policies; },
+                                  .sources = [this] { return declaration().sources; },
+                                  .declare_again = environment_.declare_again,
+                                  .changed =
+                                      [this] {
+                                          const std::scoped_lock lock(mutex_);
+                                          replan_ = look_again_ = true;
+                                          changed_.notify_all();
+                                      }};
+    add_policy_routes(api_.router(), policies);
+    add_schedule_routes(api_.router(), policies);
 }
 
 Server::~Server() = default;
@@ -181,15 +202,16 @@ void Server::run(const std::function<void(std::uint16_t port)>& ready, const std
 }
 
 void Server::round() {
-    if (environment_.wants_reload()) declare_again();
+    if (environment_.wants_reload() || policies_.applied_by_others()) declare_again();
     if (const auto view = observer_.view(); view && view != planned_by_) {
         NewestSnapshots newest = newest_of(*view);
         // What has snapshots now that had none is verified from now on.
-        if (!newest_ || newest.size() != newest_->size()) replan_ = true;
+        if (!newest_ || newest.size() != newest_->size()) want_plan();
         newest_ = std::move(newest);
         planned_by_ = view;
+        if (policies_.settle(declaration())) want_plan();
     }
-    if (replan_) plan_anew();
+    if (take_replan()) plan_anew();
     if (plans_.round().asked_for > 0) runner_.wake();
     clean_up();
 }
@@ -197,6 +219,9 @@ void Server::round() {
 void Server::declare_again() {
     try {
         ServerDeclaration declaration = environment_.declare_again();
+        policies_.require_harmless(declaration);
+        environment_.accept(declaration);
+        policies_.accept(declaration);
         const std::scoped_lock lock(mutex_);
         environment_.declaration = std::move(declaration);
         replan_ = look_again_ = true;
@@ -204,7 +229,7 @@ void Server::declare_again() {
         logger_.info("configuration read again");
     } catch (const Error& error) {
         logger_.error("configuration not read again; what was read before stays",
-                      {{"reason", error.message()}});
+                      {{"reason", error.message()}, {"hint", error.hint()}});
     }
     try {
         api_.reload_certificate();
@@ -213,10 +238,27 @@ void Server::declare_again() {
     }
 }
 
+void Server::want_plan() {
+    const std::scoped_lock lock(mutex_);
+    replan_ = true;
+}
+
+bool Server::take_replan() {
+    const std::scoped_lock lock(mutex_);
+    return std::exchange(replan_, false);
+}
+
 void Server::plan_anew() {
-    const ServerDeclaration declared = declaration();
-    plans_.plan(planned_operations(declared.policies, declared.sources, environment_.settings, newest_));
-    replan_ = false;
+    try {
+        const ServerDeclaration declared = declaration();
+        ServerSettings settings = environment_.settings;
+        if (!policies_.why_retention_waits().empty()) settings.retention = "never";
+        plans_.plan(
+            planned_operations(book_.in_force(declared.policies), declared.sources, settings, newest_));
+    } catch (...) {
+        want_plan();
+        throw;
+    }
 }
 
 void Server::clean_up() {
@@ -232,7 +274,9 @@ void Server::observe(const std::stop_token& stop) {
         std::string problem;
         try {
             const ServerDeclaration declared = declaration();
+            const std::uint64_t changes = book_.changes();
             observer_.look(declared.policies, {.sources = declared.sources}, stop);
+            take_policies(changes);
             keep_audit_head();
         } catch (const std::exception& error) {
             problem = error.what();
@@ -251,6 +295,15 @@ void Server::observe(const std::stop_token& stop) {
         changed_.wait_for(lock, stop, std::max(Duration{}, between_looks - pause),
                           [&] { return look_again_; });
         look_again_ = false;
+    }
+}
+
+// Those that the repository has, of which this server had made so many changes before the look.
+void Server::take_policies(std::uint64_t changes) {
+    try {
+        if (book_.take(observer_.require_view()->measurements.statements, changes)) want_plan();
+    } catch (const Error& error) {
+        logger_.warning("the policies of the repository were not taken over", {{"reason", error.message()}});
     }
 }
 
@@ -296,7 +349,9 @@ Facts Server::facts() {
         facts.repositories.front().problem = problem;
         for (SourceFacts& source : facts.sources) source.known = false;
     }
+    const std::string waits = policies_.why_retention_waits();
     for (SourceFacts& source : facts.sources) {
+        if (source.retention_blocked.empty()) source.retention_blocked = waits;
         source.expected_since = started_;
         source.operations = operation_facts(operations_, source.source);
     }
@@ -346,7 +401,9 @@ ServerDeclaration Server::declaration() const {
 }
 
 OperationWorld Server::world() const {
-    OperationWorld world{.sources = {}, .restore_directory = environment_.settings.restore_directory};
+    OperationWorld world{.sources = {},
+                         .restore_directory = environment_.settings.restore_directory,
+                         .retention_waits = policies_.why_retention_waits()};
     for (const MeasuredSource& source : declaration().sources) world.sources[source.name] = source.kind;
     return world;
 }

@@ -12,6 +12,7 @@
 #include "execution/plan_runner.h"
 #include "execution/program_executor.h"
 #include "server/planned_operations.h"
+#include "server/policies_in_effect.h"
 #include "server/repository_view.h"
 #include "watch/watch.h"
 
@@ -24,12 +25,6 @@
 
 namespace holdfast {
 
-// What is declared, and may be declared anew while the server runs.
-struct ServerDeclaration {
-    std::vector<Policy> policies;
-    std::vector<MeasuredSource> sources;
-};
-
 struct ServerEnvironment {
     ServerSettings settings;
     ServerDeclaration declaration;
@@ -38,6 +33,8 @@ struct ServerEnvironment {
     std::function<bool()> wants_reload;
     // Reads it. Throws Error(usage), and everything stays as it is.
     std::function<ServerDeclaration()> declare_again;
+    // From now on operations go by what it was read from.
+    std::function<void(const ServerDeclaration&)> accept;
     std::function<OpenRepository()> open_repository;
     RuleBook rules;
     std::vector<ChannelSettings> channels;
@@ -63,7 +60,10 @@ class Server {
   private:
     void round();
     void plan_anew();
+    void want_plan();
+    bool take_replan();
     void declare_again();
+    void take_policies(std::uint64_t changes);
     void clean_up();
     void observe(const std::stop_token& stop);
     void judge(const std::stop_token& stop);
@@ -85,7 +85,9 @@ class Server {
     Audit audit_;
     const std::string owner_; // of operations, leases and rounds: this process alone
     Watch watch_;
+    PolicyBook book_;
     RepositoryObserver observer_;
+    PoliciesInEffect policies_;
     PlanRunner plans_;
     ProgramExecutor executor_;
     OperationRunner runner_;

@@ -68,22 +68,22 @@ int run_serve(CommandContext& context, const std::string& repository) {
     std::vector<std::string> words = program_words(context, Listener::somebody);
     // Operations go by what was read and made sense, not by what is being written.
     std::ranges::replace(words, std::filesystem::absolute(file).string(), accepted);
-    const auto declaration_of = [&](const Configuration& of) {
-        return ServerDeclaration{.policies = of.policies,
-                                 .sources = measured_sources(context, of.sources, repository)};
+    const auto declaration_of = [&](const Declared& of) {
+        return ServerDeclaration{.policies = of.configuration.policies,
+                                 .sources = measured_sources(context, of.configuration.sources, repository),
+                                 .text = std::string(as_text(of.text))};
+    };
+    const auto accept = [&](const ServerDeclaration& declaration) {
+        write_file_durably(accepted, as_bytes(declaration.text));
     };
     ServerEnvironment environment{.settings = settings,
-                                  .declaration = declaration_of(configuration),
+                                  .declaration = declaration_of(declared),
                                   .program = {.program = words.front(),
                                               .before = {words.begin() + 1, words.end()},
                                               .behind = repository_words(repository)},
                                   .wants_reload = [&] { return reload.exchange(false); },
-                                  .declare_again =
-                                      [&] {
-                                          const Declared again = read_declared(file);
-                                          write_file_durably(accepted, again.text);
-                                          return declaration_of(again.configuration);
-                                      },
+                                  .declare_again = [&] { return declaration_of(read_declared(file)); },
+                                  .accept = accept,
                                   .open_repository = [&] { return open_repository(access, logger); },
                                   .rules = RuleBook(configuration.alerts),
                                   .channels = configuration.channels};

@@ -1,3 +1,4 @@
+#include "catalog/kept_policies.h"
 #include "catalog/operations.h"
 #include "integration/catalog/catalog_fixture.h"
 #include "support/error_matchers.h"
@@ -214,6 +215,8 @@ TEST_P(OperationsTest, ARunOfAPlanIsAskedForOnce) {
     EXPECT_TRUE(operations.add(request));
     EXPECT_EQ(operations.last_nominal("backup", "orders", "nightly"), request.nominal);
     EXPECT_FALSE(operations.last_nominal("backup", "orders", "weekly"));
+    EXPECT_EQ(operations.last_run("backup", "orders", "nightly")->nominal, request.nominal);
+    EXPECT_FALSE(operations.last_run("backup", "orders", "weekly"));
     // Another kind may have a plan of the same name, and there need be no source.
     request.kind = "verify";
     EXPECT_TRUE(operations.add(request));
@@ -226,6 +229,33 @@ TEST_P(OperationsTest, ARunOfAPlanIsAskedForOnce) {
     clock.advance(minutes(1));
     EXPECT_EQ(operations.remove_ended_before(clock.now()), 1);
     EXPECT_FALSE(operations.add(request));
+}
+
+// What the server knows of policies by API.
+TEST_P(OperationsTest, PoliciesAreKeptChangedAndForgottenByName) {
+    KeptPolicies policies(*catalog);
+    KeptPolicy kept{
+        .name = "b", .body = "{}", .statement = "s-0", .changed = clock.now(), .changed_by = "anna"};
+    const auto put = [&](const KeptPolicy& policy) {
+        catalog->transaction([&](Database& database) {
+            policies.lock(database);
+            policies.put(database, policy);
+        });
+    };
+    put(kept);
+    KeptPolicy other = kept;
+    other.name = "a";
+    put(other);
+    kept.body = R"({"sources":["*"]})";
+    kept.statement = "s-1";
+    put(kept);
+    EXPECT_EQ(policies.list(), (std::vector<KeptPolicy>{other, kept}));
+    catalog->transaction([&](Database& database) {
+        EXPECT_EQ(policies.find(database, "b"), kept);
+        policies.remove(database, "a");
+        EXPECT_FALSE(policies.find(database, "a"));
+    });
+    EXPECT_EQ(policies.list(), std::vector<KeptPolicy>{kept});
 }
 
 TEST_P(OperationsTest, AreListedNewestFirstPageByPage) {

@@ -96,6 +96,13 @@ TEST(OperationCommand, OfWhatIsAboutTheRepository) {
                 ElementsAre("retention", "enforce", "--dry-run"));
     EXPECT_THAT(words("retention", "orders", R"({"trust_clock":true})"),
                 ElementsAre("retention", "enforce", "orders", "--trust-clock"));
+    // While the file keeps less than what was applied, nothing is forgotten, and one may look.
+    OperationWorld waiting = world;
+    waiting.retention_waits = "it was changed";
+    const auto waits = test::error_of([&] { operation_command("retention", std::nullopt, "{}", waiting); });
+    EXPECT_EQ(waits->code(), ErrorCode::fenced);
+    EXPECT_THAT(waits->message(), testing::HasSubstr("it was changed"));
+    operation_command("retention", std::nullopt, R"({"dry_run":true})", waiting);
     EXPECT_THAT(words("prune", std::nullopt, "{}"), ElementsAre("prune"));
     expect_refused("prune", "orders", "{}", "source");
     expect_refused("sweep", std::nullopt, "{}", "kind");

@@ -1,6 +1,7 @@
 // What the server answers beyond the API's own routes is in the contract too.
 #include "api/openapi_text.h"
 #include "server/alert_routes.h"
+#include "server/policy_routes.h"
 #include "server/repository_routes.h"
 #include "unit/api/api_fixture.h"
 
@@ -22,6 +23,18 @@ class Contract : public ApiTest {
             std::make_unique<Watch>(catalog, clock, random, silent_logger(), WatchSettings{.server = "test"});
         operations = std::make_unique<Operations>(catalog, clock, random);
         audit = std::make_unique<Audit>(catalog, clock);
+        const PolicyServices policies{.book = book,
+                                      .in_effect = in_effect,
+                                      .observer = observer,
+                                      .operations = *operations,
+                                      .clock = clock,
+                                      .settings = settings,
+                                      .declared = [] { return std::vector<Policy>(); },
+                                      .sources = [] { return std::vector<MeasuredSource>(); },
+                                      .declare_again = [] { return ServerDeclaration(); },
+                                      .changed = [] {}};
+        add_policy_routes(server->router(), policies);
+        add_schedule_routes(server->router(), policies);
         add_alert_routes(server->router(),
                          {.watch = *watch, .operations = *operations, .audit = *audit, .channels = channels});
     }
@@ -30,8 +43,13 @@ class Contract : public ApiTest {
     std::unique_ptr<Operations> operations;
     std::unique_ptr<Audit> audit;
     const std::vector<ChannelSettings> channels;
-    RepositoryObserver observer{[]() -> OpenRepository { throw Error(ErrorCode::unavailable, "nowhere"); },
-                                clock};
+    const std::function<OpenRepository()> nowhere = []() -> OpenRepository {
+        throw Error(ErrorCode::unavailable, "nowhere");
+    };
+    RepositoryObserver observer{nowhere, clock};
+    const ServerSettings settings;
+    PolicyBook book{catalog, nowhere};
+    PoliciesInEffect in_effect{book, observer, scratch.path().string(), {}, clock, silent_logger()};
 };
 
 TEST_F(Contract, HasEachRouteAndNoOther) {
@@ -48,6 +66,9 @@ TEST_F(Contract, HasEachRouteAndNoOther) {
 TEST_F(Contract, BeforeTheRepositoryWasLookedAtItSaysSo) {
     const api::Response response = ask("GET", "/v1/snapshots");
     EXPECT_EQ(response.status, 503) << response.body;
+    // Policies are not changed where the repository cannot be told.
+    EXPECT_EQ(ask("GET", "/v1/policies").status, 200);
+    EXPECT_EQ(ask("POST", "/v1/policies", R"({"name":"p","sources":["*"]})").status, 503);
 }
 
 } // namespace
