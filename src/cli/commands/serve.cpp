@@ -5,6 +5,7 @@
 #include "cli/commands/server_option.h"
 #include "cli/commands/source_option.h"
 #include "cli/configuration.h"
+#include "cli/server_choice.h"
 #include "cli/signals.h"
 #include "server/server.h"
 
@@ -68,6 +69,8 @@ int run_serve(CommandContext& context, const std::string& repository) {
     std::vector<std::string> words = program_words(context, Listener::somebody);
     // Operations go by what was read and made sense, not by what is being written.
     std::ranges::replace(words, std::filesystem::absolute(file).string(), accepted);
+    // And are done here, also where a person's commands are done at a server.
+    words.insert(words.end(), {"--server", here_word});
     const auto declaration_of = [&](const Configuration& of) {
         return ServerDeclaration{.policies = of.policies,
                                  .sources = measured_sources(context, of.sources, repository)};
