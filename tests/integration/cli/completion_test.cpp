@@ -64,7 +64,7 @@ class ShellCompletion : public HoldfastUser {
     }
     Lines fish(const std::string& rest) {
         return lines_of({"/usr/bin/fish", "--no-config", "-c",
-                         fmt::format("function holdfast; end; source {}; set PATH {} $PATH; complete -C "
+                         fmt::format("source {}; set PATH {} $PATH; complete -C "
                                      "'holdfast {}'",
                                      scratch.file("fish"), directory_of_program(), rest)});
     }

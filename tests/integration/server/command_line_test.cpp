@@ -116,7 +116,7 @@ TEST_F(CommandLineAtServer, DoesThereWhatItDoesHere) {
 
     expect_same_members(json({"prune", "--dry-run"}), json_at_server({"prune"}));
     EXPECT_THAT(at_server({"status"}).out, AllOf(HasSubstr("home (documents)"), HasSubstr("3 snapshots")));
-    expect_same_members(json({"status"}, 3)["sources"], json_at_server({"status"}, 3)["sources"]);
+    expect_same_members(json({"status"})["sources"], json_at_server({"status"})["sources"]);
 }
 
 TEST_F(CommandLineAtServer, EndsWithTheExitCodeOfTheWork) {
@@ -127,7 +127,8 @@ TEST_F(CommandLineAtServer, EndsWithTheExitCodeOfTheWork) {
     EXPECT_THAT(failure_at_server({"backup", "home", "--exclude", "x"}, 2), HasSubstr("--exclude"));
     EXPECT_THAT(failure_at_server({"restore", "home", "--to", "a/b"}, 2), HasSubstr("below its own"));
     // A source of which there is nothing: the operation fails, and its error is the command's.
-    EXPECT_THAT(failure_at_server({"restore", "home", "--to", "back"}, 1), HasSubstr("snapshot"));
+    EXPECT_THAT(failure_at_server({"restore", "home", "--to", "back"}, 2),
+                HasSubstr("no snapshots of source 'home'"));
     json_at_server({"backup", "home"});
     json_at_server({"restore", "home", "--to", "back"});
     const std::string again = failure_at_server({"restore", "home", "--to", "back"}, 2);
