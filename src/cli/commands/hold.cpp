@@ -1,7 +1,7 @@
 #include "base/error.h"
 #include "cli/commands/repository_option.h"
 #include "cli/text.h"
-#include "service/annotate.h"
+#include "service/snapshot_json.h"
 
 #include <fmt/format.h>
 
@@ -16,25 +16,14 @@ struct Arguments {
     std::string owner;
 };
 
-nlohmann::json hold_json(const Snapshot& snapshot, const Statement& hold) {
-    nlohmann::json json = {{"snapshot", snapshot.id.hex()},
-                           {"source", snapshot.source},
-                           {"since", to_rfc3339(hold.time)},
-                           {"reason", hold.name},
-                           {"owner", nullptr}};
-    if (hold.value) json["owner"] = *hold.value;
-    return json;
-}
-
 int run_add(CommandContext& context, const Arguments& arguments) {
     const OpenRepository open = context.open(arguments.repository);
     const Snapshot snapshot = open.repository->find_snapshot(arguments.snapshot, "");
-    hold_snapshot(*open.repository, snapshot, arguments.reason, arguments.owner);
-    context.report(
-        {{"snapshot", snapshot.id.hex()}, {"reason", arguments.reason}, {"owner", arguments.owner}}, [&] {
-            fmt::print("{} of '{}' from {} is held: {}\n", short_id(snapshot.id.hex()), snapshot.source,
-                       local_time(snapshot.time), arguments.reason);
-        });
+    const Statement hold = hold_snapshot(*open.repository, snapshot, arguments.reason, arguments.owner);
+    context.report(hold_json(snapshot, hold), [&] {
+        fmt::print("{} of '{}' from {} is held: {}\n", short_id(snapshot.id.hex()), snapshot.source,
+                   local_time(snapshot.time), arguments.reason);
+    });
     return exit_done;
 }
 
@@ -47,9 +36,7 @@ int run_release(CommandContext& context, const Arguments& arguments) {
         throw Error(ErrorCode::not_found, fmt::format("{} has no such hold", short_id(snapshot.id.hex())),
                     "'holdfast hold list' shows those that there are");
     }
-    nlohmann::json value = nlohmann::json::array();
-    for (const Statement& hold : released) value.push_back(hold_json(snapshot, hold));
-    context.report({{"released", value}}, [&] {
+    context.report({{"released", holds_json(snapshot, released)}}, [&] {
         for (const Statement& hold : released)
             fmt::print("{}: no longer held: {}\n", short_id(snapshot.id.hex()), hold.name);
     });
@@ -97,7 +84,7 @@ void add_hold(CLI::App& app, RunCommand& run) {
     hold->add_option("--owner", arguments->owner, "Whom to ask whether it may go");
     CLI::App* release = add("release", "End the holds of a snapshot", run_release);
     release->add_option("SNAPSHOT", arguments->snapshot, "An id, or the beginning of one")->required();
-    release->add_option("--owner", arguments->owner, "Only those of this owner");
+    release->add_option("--owner", arguments->owner, "Only those of this owner, or the one of this id");
     release->add_option("--reason", arguments->reason, "Why");
     add("list", "Show all holds", run_list);
 }

@@ -1,6 +1,6 @@
 #include "cli/commands/restore_source_parts.h"
-#include "cli/commands/window_output.h"
 #include "cli/text.h"
+#include "service/window_json.h"
 
 #include <fmt/format.h>
 

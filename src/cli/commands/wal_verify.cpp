@@ -6,6 +6,7 @@
 #include "cli/commands/window_output.h"
 #include "cli/text.h"
 #include "postgres/continuity/verify_wal.h"
+#include "service/window_json.h"
 
 #include <fmt/format.h>
 

@@ -8,6 +8,7 @@
 #include "postgres/recovery/recovery_estimate.h"
 #include "postgres/recovery/recovery_window.h"
 #include "service/exposure.h"
+#include "service/window_json.h"
 
 #include <fmt/format.h>
 
@@ -23,12 +24,6 @@ struct Arguments {
 
 double seconds_since(Timestamp time) {
     return std::chrono::duration<double>(system_clock().now() - time).count();
-}
-
-nlohmann::json exposure_json(const Exposure& exposure) {
-    return {{"bytes", exposure.known->bytes},
-            {"since", to_rfc3339(exposure.known->since)},
-            {"seconds", *exposure.seconds(system_clock().now())}};
 }
 
 void print_exposure(const Exposure& exposure, const postgres::RecoveryWindow& window) {
@@ -89,14 +84,10 @@ int run_window(CommandContext& context, const Arguments& arguments) {
     std::optional<Exposure> exposure;
     if (!source.connection.empty()) {
         exposure = measure_exposure(source.connection, *open.repository, from, window, context.stop());
-        if (exposure->known) {
-            value["exposure"] = exposure_json(*exposure);
-        } else {
-            value["exposure_unknown"] = exposure->unknown;
-        }
+        add_exposure(value, *exposure, system_clock().now());
     }
     const auto receiver = receiver_of(context, source, arguments.repository);
-    if (receiver) value["receiver"] = nlohmann::json::parse(postgres::to_json_text(*receiver));
+    if (receiver) add_receiver(value, *receiver);
     context.print(value, [&] {
         print_window(source.name, window);
         if (receiver) print_receiver(*receiver);
