@@ -164,6 +164,7 @@ Json ApiClient::change(const ApiChange& change) {
         request.headers.emplace_back("Content-Type", "application/json");
         request.body = body;
     }
+    if (!change.if_match.empty()) request.headers.emplace_back("If-Match", change.if_match);
     if (change.kept_by_key) request.headers.emplace_back("Idempotency-Key", "cli-" + random_.id<16>().hex());
     if (!access_.code.empty()) request.headers.emplace_back("Holdfast-Code", access_.code);
     HttpResponse response = perform(request, change.kept_by_key);

@@ -2,8 +2,12 @@
 #pragma once
 
 #include "policy/policy.h"
+#include "postgres/receive/receive_state.h"
+#include "postgres/recovery/recovery_window.h"
 #include "repository/repository.h"
 #include "service/annotate.h"
+#include "service/exposure.h"
+#include "service/retention.h"
 #include "watch/facts.h"
 
 #include <map>
@@ -31,6 +35,10 @@ struct SourceMeasurement {
     SourceFacts facts;
     std::size_t snapshots = 0;
     std::string exposure_unknown{}; // why the exposure is not known; empty: it is, or was not asked for
+    // Of a source with a log, when that could be looked at; else `notes` say why not.
+    std::optional<postgres::RecoveryWindow> window{};
+    std::optional<Exposure> exposure{}; // of one whose server can be asked
+    std::optional<postgres::ReceiveState> receiver{};
     std::optional<double> estimated_recovery_seconds{}; // to the newest moment
     std::vector<std::string> notes{};                   // what could not be measured, and why
 };
@@ -40,7 +48,8 @@ struct ProtectionStatus {
     RepositoryFacts repository;
     std::vector<AnnotatedSnapshot> snapshots; // newest first
     StatementList statements;
-    std::vector<std::string> problems; // of snapshots and statements that could not be read
+    std::vector<RetentionSource> retention; // what rules decide by
+    std::vector<std::string> problems;      // of snapshots and statements that could not be read
 
     // As rules take them. What the catalog and the server know is not in them.
     Facts facts(Timestamp at) const;

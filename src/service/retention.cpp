@@ -126,6 +126,21 @@ std::size_t RetentionResult::forgotten() const {
     return count;
 }
 
+Schedule usual_enforcement() { return {CronExpression::parse("0 1 * * *"), TimeZone(), "retention"}; }
+
+Forecast forecast_for(const Policy& policy, const std::string& source,
+                      const std::vector<RetentionSubject>& subjects, Timestamp now, Timestamp horizon) {
+    Forecast forecast{.backups = {},
+                      .enforcement = usual_enforcement(),
+                      .now = now,
+                      .horizon = horizon,
+                      .stretches_of_new_ones = {}};
+    if (!subjects.empty()) forecast.stretches_of_new_ones = subjects.back().stretches;
+    for (const BackupPlan& plan : policy.backups)
+        forecast.backups.push_back({policy.schedule_of(plan, source), plan.class_name, plan.keep});
+    return forecast;
+}
+
 RetentionView view_retention(Repository& repository, const std::vector<Policy>& policies,
                              const std::optional<std::string>& source) {
     RetentionView view;

@@ -27,6 +27,15 @@ struct SourceSnapshots {
     std::vector<RetentionSubject> subjects;
 };
 
+// The same without the snapshots: what rules decide by.
+struct RetentionSource {
+    std::string source;
+    std::string domain;
+    std::string blocked;
+    std::vector<RetentionSubject> subjects;
+    std::optional<Policy> policy{}; // that covers it
+};
+
 struct RetentionView {
     std::vector<SourceSnapshots> sources; // by name, then domain
     StatementList statements;
@@ -59,6 +68,12 @@ struct RetentionResult {
 
     std::size_t forgotten() const;
 };
+
+// When rules are applied unless something else was said: each day at 01:00 UTC.
+Schedule usual_enforcement();
+// What goes on happening to a source under `policy` until `horizon`: its backups are made, and rules applied.
+Forecast forecast_for(const Policy& policy, const std::string& source,
+                      const std::vector<RetentionSubject>& subjects, Timestamp now, Timestamp horizon);
 
 struct EnforceSettings {
     std::optional<std::string> source{}; // nothing: all

@@ -1,7 +1,7 @@
 #include "cli/commands/restore_source_parts.h"
-#include "cli/commands/window_output.h"
 #include "cli/fields.h"
 #include "cli/text.h"
+#include "service/window_json.h"
 
 #include <algorithm>
 

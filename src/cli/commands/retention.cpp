@@ -45,23 +45,6 @@ void warn_of(CommandContext& context, const std::vector<std::string>& problems) 
         context.logger().warning("passed over", {{"reason", problem}});
 }
 
-// When rules are applied unless something else was said.
-Schedule enforcement() { return {CronExpression::parse("0 1 * * *"), TimeZone(), "retention"}; }
-
-Forecast forecast_for(const SourceSnapshots& source, Timestamp now, const Arguments& arguments) {
-    Forecast forecast{.backups = {},
-                      .enforcement = enforcement(),
-                      .now = now,
-                      .horizon = Period::parse(arguments.horizon, "--horizon").after(now, TimeZone()),
-                      .stretches_of_new_ones = {}};
-    if (!source.subjects.empty()) forecast.stretches_of_new_ones = source.subjects.back().stretches;
-    for (const BackupPlan& plan : source.policy->backups) {
-        forecast.backups.push_back(
-            {source.policy->schedule_of(plan, source.source), plan.class_name, plan.keep});
-    }
-    return forecast;
-}
-
 nlohmann::json fate_json(const Snapshot& snapshot, const RetentionSubject& subject, const Fate& fate) {
     nlohmann::json json = {{"id", snapshot.id.hex()},
                            {"time", to_rfc3339(snapshot.time)},
@@ -96,6 +79,7 @@ int run_simulate(CommandContext& context, const Arguments& arguments) {
     const std::vector<Policy>& policies = policies_of(context);
     const OpenRepository open = context.open(arguments.repository);
     const Timestamp now = arguments.at.empty() ? open.repository->clock().now() : from_rfc3339(arguments.at);
+    const Timestamp horizon = Period::parse(arguments.horizon, "--horizon").after(now, TimeZone());
     const RetentionView view = view_retention(*open.repository, policies, chosen(arguments));
     nlohmann::json value = nlohmann::json::array();
     std::vector<std::vector<Fate>> fates;
@@ -105,8 +89,9 @@ int run_simulate(CommandContext& context, const Arguments& arguments) {
         fates.emplace_back();
         if (source.policy != nullptr) {
             of_source["policy"] = source.policy->name;
-            fates.back() = forecast_retention(source.policy->retention, source.subjects,
-                                              forecast_for(source, now, arguments), context.stop());
+            fates.back() = forecast_retention(
+                source.policy->retention, source.subjects,
+                forecast_for(*source.policy, source.source, source.subjects, now, horizon), context.stop());
             for (std::size_t i = 0; i < fates.back().size(); ++i)
                 of_source["snapshots"].push_back(
                     fate_json(source.snapshots[i].snapshot, source.subjects[i], fates.back()[i]));

@@ -93,7 +93,7 @@ int run_serve(CommandContext& context, const std::string& repository) {
     Server server(std::move(environment), system_clock(), system_random(), logger);
     // The state directory is ours from here on.
     write_file_durably(accepted, declared.text);
-    if (const auto token = server.first_token()) show_token(*token, settings.state_directory);
+    server.first_token([&](const IssuedToken& token) { show_token(token, settings.state_directory); });
     server.run(
         [&](std::uint16_t port) {
             logger.info("serving", {{"listen", settings.listen},

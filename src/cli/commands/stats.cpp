@@ -22,7 +22,26 @@ nlohmann::json stored_json(const std::map<std::string, StoredObjects>& stored) {
     return value;
 }
 
-nlohmann::json result_json(const RepositoryStats& stats) {
+// What the repository is, and what its store can do, as it was found when the repository was made.
+nlohmann::json repository_json(const Repository& repository) {
+    const RepositoryConfig& config = repository.config();
+    const StoreCapabilities& can = config.capabilities;
+    return {{"id", config.repository.hex()},
+            {"created", to_rfc3339(config.created)},
+            {"epoch", repository.keys().newest_epoch()},
+            {"features", {{"must_know", config.must_know}, {"may_ignore", config.may_ignore}}},
+            {"pack_bytes", config.pack_bytes},
+            {"store",
+             {{"put_if_absent", can.put_if_absent},
+              {"consistent", can.consistent},
+              {"object_lock", can.object_lock},
+              {"versions", can.versions},
+              {"server_copy", can.server_copy},
+              {"tiers", can.tiers},
+              {"largest_object_bytes", can.largest_object_bytes}}}};
+}
+
+nlohmann::json result_json(const Repository& repository, const RepositoryStats& stats) {
     nlohmann::json sources = nlohmann::json::object();
     for (const auto& [name, source] : stats.sources) {
         sources[name] = {{"snapshots", source.snapshots},
@@ -48,7 +67,8 @@ nlohmann::json result_json(const RepositoryStats& stats) {
                         {"log_bytes", log.log_bytes},
                         {"stored_bytes", log.stored_bytes}});
     }
-    return {{"objects", stats.all.objects},
+    return {{"repository", repository_json(repository)},
+            {"objects", stats.all.objects},
             {"bytes", stats.all.bytes},
             {"by_folder", stored_json(stats.by_folder)},
             {"packs", stored_json(stats.packs)},
@@ -99,7 +119,7 @@ void print_stats(const nlohmann::json& value) {
 int run_stats(CommandContext& context, const Arguments& arguments) {
     const OpenRepository open = context.open(arguments.repository);
     const RepositoryStats stats = repository_stats(*open.repository, arguments.detail, context.stop());
-    const nlohmann::json value = result_json(stats);
+    const nlohmann::json value = result_json(*open.repository, stats);
     context.print(value, [&] { print_stats(value); });
     return exit_done;
 }

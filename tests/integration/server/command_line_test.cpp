@@ -119,6 +119,48 @@ TEST_F(CommandLineAtServer, DoesThereWhatItDoesHere) {
     expect_same_members(json({"status"})["sources"], json_at_server({"status"})["sources"]);
 }
 
+TEST_F(CommandLineAtServer, HoldsTagsAndForgets) {
+    write("a", "content");
+    serve();
+    const std::string first = json_at_server({"backup", "home"})["id"],
+                      second = json_at_server({"backup", "home"})["id"];
+    wait_until(*server_, [&] { return json_at_server({"snapshots"}).size() == 2; });
+    const Json held =
+        json_at_server({"hold", "add", first.substr(0, 8), "--reason", "case 7", "--owner", "legal"});
+    EXPECT_EQ(held["snapshot"], first);
+    EXPECT_EQ(json_at_server({"hold", "list"}), json({"hold", "list"}));
+    EXPECT_EQ(at_server({"hold", "list"}).out, run({"hold", "list"}).out);
+    EXPECT_THAT(failure_at_server({"forget", first}, 1), HasSubstr("case 7"));
+    EXPECT_THAT(at_server({"hold", "release", first, "--owner", "legal"}).out,
+                HasSubstr("no longer held: case 7"));
+    EXPECT_THAT(failure_at_server({"hold", "release", first}, 1), HasSubstr("has no such hold"));
+    EXPECT_THAT(at_server({"hold", "add", first, "--reason", "again"}).out, HasSubstr("is held: again"));
+    EXPECT_EQ(json_at_server({"hold", "release", first})["released"].size(), 1U);
+
+    const Json tagged = json_at_server({"tag", second, "ticket=17", "--remove", "operation"});
+    EXPECT_EQ(tagged, (Json{{"snapshot", second}, {"set", {{"ticket", "17"}}}, {"removed", {"operation"}}}));
+    EXPECT_EQ(json({"snapshots"})[0]["tags"]["ticket"], "17");
+
+    EXPECT_EQ(json_at_server({"forget", first}), (Json{{"forgotten", {first}}}));
+    EXPECT_EQ(json({"snapshots"}).size(), 1U);
+    failure_at_server({"forget", second}, 1);
+    EXPECT_THAT(at_server({"forget", second, "--even-the-last"}).out,
+                AllOf(HasSubstr("Forgot " + second.substr(0, 8)), HasSubstr("prune")));
+    EXPECT_EQ(json({"snapshots"}).size(), 0U);
+}
+
+TEST_F(CommandLineAtServer, TellsOfTheRepository) {
+    write("a", "content");
+    serve();
+    json_at_server({"backup", "home"});
+    const Json there = json_at_server({"stats"});
+    EXPECT_EQ(there["snapshots"], 1);
+    EXPECT_THAT(at_server({"stats"}).out, AllOf(HasSubstr("1 snapshot of 7 B"), HasSubstr("NEWEST SIZE")));
+    EXPECT_THAT(failure_at_server({"stats", "--detail"}, 2), HasSubstr("--detail"));
+    // Of documents there is no log.
+    EXPECT_THAT(failure_at_server({"window", "home"}, 1), HasSubstr("home"));
+}
+
 TEST_F(CommandLineAtServer, EndsWithTheExitCodeOfTheWork) {
     write("a", "content");
     serve();

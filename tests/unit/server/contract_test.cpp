@@ -1,7 +1,9 @@
 // What the server answers beyond the API's own routes is in the contract too.
 #include "api/openapi_text.h"
 #include "server/alert_routes.h"
+#include "server/backup_recovery_listings.h"
 #include "server/repository_routes.h"
+#include "server/snapshot_routes.h"
 #include "unit/api/api_fixture.h"
 
 #include <regex>
@@ -16,7 +18,11 @@ class Contract : public ApiTest {
   protected:
     void SetUp() override {
         ApiTest::SetUp();
-        add_repository_routes(server->router(), observer);
+        add_repository_routes(server->router(), observer, desk);
+        add_snapshot_routes(
+            server->router(),
+            {.observer = observer, .desk = desk, .fates = fates, .api = server->services(), .changed = [] {
+             }});
         add_backup_listing_routes(server->router(), observer);
         watch =
             std::make_unique<Watch>(catalog, clock, random, silent_logger(), WatchSettings{.server = "test"});
@@ -32,6 +38,10 @@ class Contract : public ApiTest {
     const std::vector<ChannelSettings> channels;
     RepositoryObserver observer{[]() -> OpenRepository { throw Error(ErrorCode::unavailable, "nowhere"); },
                                 clock};
+    RepositoryDesk desk{[]() -> OpenRepository { throw Error(ErrorCode::unavailable, "nowhere"); },
+                        {.program = "/bin/false", .before = {}, .behind = {}},
+                        clock};
+    SnapshotFates fates;
 };
 
 TEST_F(Contract, HasEachRouteAndNoOther) {
