@@ -309,6 +309,30 @@ TEST_F(CommandLineAtServer, MakesAndRevokesTokens) {
                 AllOf(HasSubstr("token.create"), HasSubstr("NUMBER,TIME")));
 }
 
+TEST_F(CommandLineAtServer, WaitsForASecondPerson) {
+    write("a", "content");
+    serve("[server.protection]\n\"backups.delete\" = \"second-person\"\n");
+    json_at_server({"backup", "home"});
+    const ProgramRun asked = at_server({"prune"});
+    EXPECT_EQ(asked.exit_code, 3) << asked.error;
+    EXPECT_THAT(asked.out, HasSubstr("holdfast approvals approve"));
+    const Json waiting = json_at_server({"approvals", "list"});
+    ASSERT_EQ(waiting.size(), 1U);
+    const std::string id = waiting[0]["id"];
+    EXPECT_THAT(at_server({"approvals", "show", id}).out, HasSubstr("POST /v1/prunes"));
+    EXPECT_THAT(failure_at_server({"approvals", "approve", id}, 1), HasSubstr("another person"));
+    RunOptions second = remote;
+    second.environment["HOLDFAST_TOKEN"] =
+        first_line(at_server({"tokens", "create", "second", "--role", "administrator"}).out);
+    const Json decided = json(with_certificate({"approvals", "approve", id}), 0, second);
+    EXPECT_EQ(decided["state"], "approved");
+    const std::string operation = decided["answer"]["body"]["operation"];
+    EXPECT_FALSE(json_at_server({"operations", "follow", operation})["dry_run"].get<bool>());
+    EXPECT_EQ(json_at_server({"approvals", "list"}).size(), 0U);
+    EXPECT_EQ(json_at_server({"approvals", "list", "--all"}).size(), 1U);
+    failure(with_certificate({"approvals", "reject", id}), 1, second);
+}
+
 TEST_F(CommandLineAtServer, TellsAndSilencesAlerts) {
     serve();
     expect_same_members(json({"alerts", "rules"}), json_at_server({"alerts", "rules"}));
