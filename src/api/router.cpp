@@ -314,7 +314,8 @@ Response Router::ask_for_approval(const std::string& action, Call& call) {
     });
 }
 
-Response Router::carry_out(const Approval& approval, const Identity& requester) {
+Response Router::carry_out(const Approval& approval, const Identity& requester,
+                           const std::function<std::string(const Response&)>& text_of) {
     const Request request = request_of(approval.request);
     return guarded(request, approval.id, [&]() -> Response {
         const auto found = match(request.segments);
@@ -322,6 +323,10 @@ Response Router::carry_out(const Approval& approval, const Identity& requester) 
         if (route == nullptr || !route->handle)
             return problem_response(problem_of(501, "this server does not do it"), request.path, approval.id);
         Call call(request, requester, found->parameters, services_);
+        call.beside_changes([&](Database& database) { approvals_.require_unanswered(database, approval.id); },
+                            [&](Database& database, const Response& response) {
+                                approvals_.keep_answer(database, approval.id, text_of(response));
+                            });
         const std::optional<Demand> demand = route->demand ? route->demand(call) : std::nullopt;
         for (const auto& permitted :
              {Access::permit(requester, *route->permission), permitted_by(demand, requester)}) {

@@ -69,8 +69,11 @@ class Router {
     bool takes_long(const Request& request) const;
     // The answer to what is no request, or cannot be taken on.
     Response refuse(int status, const std::string& reason);
-    // Does what was approved, on behalf of who asked for it, with the roles that he still has.
-    Response carry_out(const Approval& approval, const Identity& requester);
+    // Does what was approved, on behalf of who asked for it, with the roles that he still has. What it
+    // changes in the catalog is there together with its answer, as `text_of` writes it, or neither is. Throws
+    // nothing.
+    Response carry_out(const Approval& approval, const Identity& requester,
+                       const std::function<std::string(const Response&)>& text_of);
 
   private:
     struct Path {

@@ -46,7 +46,7 @@ void wait_for_input(int fd, int stopped_fd) {
             if (errno == EINTR) continue;
             throw system_error(errno, "waiting for the terminal");
         }
-        if (waiting[1].revents != 0) throw Error(ErrorCode::cancelled, "stopped before an answer was typed");
+        if (waiting[1].revents != 0) throw Error(ErrorCode::cancelled, "stopped before anything was typed");
         if (waiting[0].revents != 0) return;
     }
 }
@@ -78,15 +78,17 @@ Secret ask(int fd, const std::string& question, Echo echo, const std::stop_token
     return Secret::copy_of(typed.view().first(size));
 }
 
+FileDescriptor open_terminal(const char* what, const char* hint) {
+    FileDescriptor terminal(::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY));
+    if (!terminal) throw Error(ErrorCode::usage, what, hint);
+    return terminal;
+}
+
 } // namespace
 
 Secret ask_passphrase(bool twice, const std::stop_token& stop) {
-    const int fd = ::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0) {
-        throw Error(ErrorCode::usage, "there is no key, and no terminal to ask for a passphrase",
-                    "add --key-file FILE, or set HOLDFAST_PASSPHRASE");
-    }
-    const FileDescriptor terminal(fd);
+    const FileDescriptor terminal = open_terminal("there is no key, and no terminal to ask for a passphrase",
+                                                  "add --key-file FILE, or set HOLDFAST_PASSPHRASE");
     Secret passphrase = ask(terminal.get(), twice ? "new passphrase: " : "passphrase: ", Echo::off, stop);
     if (passphrase.empty()) throw Error(ErrorCode::usage, "the passphrase is empty");
     if (twice &&
@@ -97,14 +99,19 @@ Secret ask_passphrase(bool twice, const std::stop_token& stop) {
 }
 
 bool confirm(const std::string& question, const std::stop_token& stop) {
-    const int fd = ::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0)
-        throw Error(ErrorCode::usage, "this is to be confirmed, and there is no terminal to ask",
-                    "add --yes when it is meant");
-    const FileDescriptor terminal(fd);
+    const FileDescriptor terminal = open_terminal("this is to be confirmed, and there is no terminal to ask",
+                                                  "add --yes when it is meant");
     const Secret answer = ask(terminal.get(), question + " [y/N] ", Echo::on, stop);
     const std::string_view text = as_text(answer.view());
     return text == "y" || text == "yes";
+}
+
+std::string ask_code(const std::stop_token& stop) {
+    const FileDescriptor terminal =
+        open_terminal("the server asks for a code of the second factor, and there is no terminal to ask at",
+                      "add --code with what the authenticator shows now");
+    const Secret code = ask(terminal.get(), "code of the second factor: ", Echo::off, stop);
+    return std::string(as_text(code.view()));
 }
 
 } // namespace holdfast

@@ -15,5 +15,7 @@ Secret ask_passphrase(bool twice, const std::stop_token& stop);
 // Asks whether to go on; anything but "y" and "yes" is no. Throws Error(usage) when there is no terminal, and
 // Error(cancelled) when `stop` is requested meanwhile.
 bool confirm(const std::string& question, const std::stop_token& stop);
+// Asks for the code that an authenticator shows. Throws likewise.
+std::string ask_code(const std::stop_token& stop);
 
 } // namespace holdfast

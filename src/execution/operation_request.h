@@ -13,8 +13,8 @@
 namespace holdfast {
 
 // The kinds of operations.
-inline constexpr std::array<std::string_view, 5> operation_kinds{"backup", "verify", "restore", "retention",
-                                                                 "prune"};
+inline constexpr std::array<std::string_view, 6> operation_kinds{"backup",    "verify", "restore",
+                                                                 "retention", "forget", "prune"};
 
 // What requests are checked against.
 struct OperationWorld {
@@ -41,6 +41,7 @@ struct OperationCommand {
 //   timeline, snapshot,
 //              databases, start, port; of documents: snapshot, paths
 //   retention  source (absent: all), dry_run, trust_clock
+//   forget     snapshot (its whole id), even_the_last
 //   prune      nothing
 OperationCommand operation_command(std::string_view kind, const std::optional<std::string>& source,
                                    std::string_view request, const OperationWorld& world);

@@ -2,9 +2,11 @@
 
 #include "base/error.h"
 #include "server/alert_routes.h"
+#include "server/backup_recovery_listings.h"
 #include "server/policy_routes.h"
 #include "server/prepare_operation.h"
 #include "server/repository_routes.h"
+#include "server/snapshot_routes.h"
 #include "service/audit_heads.h"
 
 #include <algorithm>
@@ -35,6 +37,7 @@ constexpr int look_share = 10;
 constexpr Duration answers_grace = std::chrono::seconds(5);
 constexpr Duration between_deliveries = std::chrono::seconds(5);
 constexpr Duration between_pulses = std::chrono::seconds(30);
+constexpr Duration between_approved = std::chrono::seconds(10);
 constexpr Duration clean_again = std::chrono::hours(1);
 // How long what has ended is remembered; the audit trail is for longer.
 constexpr Duration remembered = std::chrono::days(400);
@@ -86,11 +89,24 @@ struct Forgotten {
     nlohmann::json reasons;
 };
 
-// What a retention run says that it forgot.
-std::vector<Forgotten> forgotten_by(const ExecutionOutcome& outcome) {
+// Of a snapshot that was there a moment ago; empty: that is not known.
+std::string source_of(const std::shared_ptr<const RepositoryView>& view, const std::string& snapshot) {
+    if (!view) return {};
+    const auto& all = view->measurements.snapshots;
+    const auto found =
+        std::ranges::find(all, snapshot, [](const auto& one) { return one.snapshot.id.hex(); });
+    return found == all.end() ? std::string() : found->snapshot.source;
+}
+
+// What a retention run, or a deletion by hand, says that it forgot.
+std::vector<Forgotten> forgotten_by(const Operation& operation, const ExecutionOutcome& outcome) {
     std::vector<Forgotten> forgotten;
     const auto result = nlohmann::json::parse(outcome.result.value_or("{}"), nullptr, false);
     if (!result.is_object() || result.value("dry_run", false)) return forgotten;
+    if (operation.kind == "forget")
+        for (const auto& id : result.value("forgotten", nlohmann::json::array()))
+            forgotten.push_back({"", id.get<std::string>(), nlohmann::json::array({"asked for"})});
+    if (operation.kind != "retention") return forgotten;
     for (const auto& source : result.value("sources", nlohmann::json::array())) {
         for (const auto& snapshot : source.value("snapshots", nlohmann::json::array())) {
             if (snapshot.value("forgotten", false))
@@ -121,13 +137,15 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
       observer_(environment_.open_repository, clock),
       policies_(book_, observer_, environment_.settings.state_directory, environment_.declaration.policies,
                 clock, logger),
+      desk_(environment_.open_repository, environment_.program, clock),
       plans_(operations_, clock, logger),
       executor_({.words = environment_.program, .world = [this] { return world(); }}),
       runner_(operations_, executor_, clock, random, logger,
               {.owner = owner_,
                .limits = {.at_once = environment_.settings.at_once},
-               .on_end = [this](const Operation& operation,
-                                const ExecutionOutcome& outcome) { after(operation, outcome); }}),
+               .with_end = [this](Database& database, const Operation& operation,
+                                  const ExecutionOutcome& outcome) { follow(database, operation, outcome); },
+               .on_end = [this](const Operation&, const ExecutionOutcome&) { look_soon(); }}),
       api_(api_settings(environment_.settings),
            {.catalog = catalog_,
             .clock = clock,
@@ -144,7 +162,12 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
                                                    : std::optional<std::string>("not looked at yet");
                        }}}}),
       started_(clock.now()) {
-    add_repository_routes(api_.router(), observer_);
+    add_repository_routes(api_.router(), observer_, desk_);
+    add_snapshot_routes(
+        api_.router(),
+        {.observer = observer_, .desk = desk_, .fates = fates_, .api = api_.services(), .changed = [this] {
+             look_soon();
+         }});
     add_backup_listing_routes(api_.router(), observer_);
     add_alert_routes(
         api_.router(),
@@ -179,6 +202,7 @@ void Server::run(const std::function<void(std::uint16_t port)>& ready, const std
         const std::jthread judging([&] { judge(stop); });
         const std::jthread delivering([&] { deliver(stop); });
         const std::jthread watching([&] { watch_over_watch(stop); });
+        const std::jthread approved([&] { carry_out_approved(stop); });
         bool failing = false;
         while (!stop.stop_requested()) {
             try {
@@ -192,6 +216,7 @@ void Server::run(const std::function<void(std::uint16_t port)>& ready, const std
             }
             clock_.sleep_for(between_rounds, stop);
         }
+        desk_.stop();
         api_.stop(answers_grace);
     }
     try {
@@ -408,30 +433,44 @@ OperationWorld Server::world() const {
     return world;
 }
 
-// What follows from the end of an operation. A server that is lost before this leaves data behind that is
-// needed by nothing until the next retention run forgets something.
-void Server::after(const Operation& operation, const ExecutionOutcome& outcome) {
-    {
-        const std::scoped_lock lock(mutex_);
-        look_again_ = judge_again_ = true;
-        changed_.notify_all();
-    }
-    if (operation.kind != "retention") return;
-    try {
-        const std::vector<Forgotten> forgotten = forgotten_by(outcome);
-        if (forgotten.empty()) return;
-        for (const Forgotten& one : forgotten) {
-            const nlohmann::json details = {
-                {"source", one.source}, {"reasons", one.reasons}, {"operation", operation.id}};
-            audit_.append(operation.requested_by, "snapshot.forget", one.snapshot, details.dump());
+// What was approved on a server that was lost before it was done.
+void Server::carry_out_approved(const std::stop_token& stop) {
+    do {
+        try {
+            api_.carry_out_left();
+        } catch (const std::exception& error) {
+            logger_.warning("what was approved is not carried out yet",
+                            {{"reason", std::string(error.what())}});
         }
-        operations_.add(
-            {.kind = "prune", .requested_by = "retention " + operation.id, .run_after = clock_.now()});
-        runner_.wake();
-    } catch (const std::exception& error) {
-        logger_.error("what follows an operation was not done",
+    } while (clock_.sleep_for(between_approved, stop));
+}
+
+void Server::look_soon() {
+    const std::scoped_lock lock(mutex_);
+    look_again_ = judge_again_ = true;
+    changed_.notify_all();
+}
+
+void Server::follow(Database& database, const Operation& operation, const ExecutionOutcome& outcome) {
+    if (operation.kind != "retention" && operation.kind != "forget") return;
+    std::vector<Forgotten> forgotten;
+    try {
+        forgotten = forgotten_by(operation, outcome);
+    } catch (const nlohmann::json::exception& error) {
+        logger_.error("what an operation forgot is not in the trail: its result makes no sense",
                       {{"operation", operation.id}, {"reason", std::string(error.what())}});
     }
+    if (forgotten.empty()) return;
+    for (const Forgotten& one : forgotten) {
+        const nlohmann::json details = {
+            {"source", one.source.empty() ? source_of(observer_.view(), one.snapshot) : one.source},
+            {"reasons", one.reasons},
+            {"operation", operation.id}};
+        audit_.append(database, operation.requested_by, "snapshot.forget", one.snapshot, details.dump());
+    }
+    operations_.add(
+        database,
+        {.kind = "prune", .requested_by = operation.kind + " " + operation.id, .run_after = clock_.now()});
 }
 
 } // namespace holdfast

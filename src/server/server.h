@@ -13,7 +13,9 @@
 #include "execution/program_executor.h"
 #include "server/planned_operations.h"
 #include "server/policies_in_effect.h"
+#include "server/repository_desk.h"
 #include "server/repository_view.h"
+#include "server/snapshot_fates.h"
 #include "watch/watch.h"
 
 #include <functional>
@@ -48,8 +50,8 @@ class Server {
     Server(ServerEnvironment environment, Clock& clock, Random& random, Logger& logger);
     ~Server();
 
-    // The administrator's token, when the catalog has had none before: to be shown once.
-    std::optional<IssuedToken> first_token() { return api_.first_token(); }
+    // The administrator's token, when the catalog has had none before; as ApiServer::first_token().
+    void first_token(const std::function<void(const IssuedToken&)>& show) { api_.first_token(show); }
     // SHA-256 of the certificate, hexadecimal.
     std::string fingerprint() const { return api_.fingerprint(); }
 
@@ -72,7 +74,10 @@ class Server {
     void watch_over_watch(const std::stop_token& stop);
     void keep_audit_head();
     std::vector<AuditHead> kept_audit_heads();
-    void after(const Operation& operation, const ExecutionOutcome& outcome);
+    void carry_out_approved(const std::stop_token& stop);
+    void look_soon();
+    // What follows from the end of an operation, in the transaction that ends it.
+    void follow(Database& database, const Operation& operation, const ExecutionOutcome& outcome);
     ServerDeclaration declaration() const;
     OperationWorld world() const;
 
@@ -88,6 +93,8 @@ class Server {
     PolicyBook book_;
     RepositoryObserver observer_;
     PoliciesInEffect policies_;
+    RepositoryDesk desk_;
+    SnapshotFates fates_;
     PlanRunner plans_;
     ProgramExecutor executor_;
     OperationRunner runner_;

@@ -2,12 +2,8 @@
 
 #include "base/error.h"
 #include "base/task_group.h"
-#include "postgres/receive/receive_state.h"
 #include "postgres/recovery/recovery_estimate.h"
 #include "postgres/recovery/recovery_plan.h"
-#include "postgres/recovery/recovery_window.h"
-#include "service/exposure.h"
-#include "service/retention.h"
 #include "service/space_watch.h"
 
 #include <algorithm>
@@ -72,9 +68,10 @@ class Measuring {
         result.statements = std::move(view.statements);
         for (SourceSnapshots& stored : view.sources) {
             add(stored, sources[stored.source]);
-            result.retention.push_back(
-                {stored.source, stored.domain, stored.blocked, std::move(stored.subjects)});
             std::ranges::move(stored.snapshots, std::back_inserter(result.snapshots));
+            result.retention.push_back({stored.source, stored.domain, stored.blocked,
+                                        std::move(stored.subjects),
+                                        stored.policy ? std::optional(*stored.policy) : std::nullopt});
         }
         std::ranges::stable_sort(result.snapshots, std::ranges::greater(),
                                  [](const AnnotatedSnapshot& one) { return one.snapshot.end; });
@@ -134,6 +131,7 @@ class Measuring {
                 postgres::load_recovery_source(repository_, measurement.facts.source, {}, {.stop = stop_});
             const postgres::RecoveryWindow window = postgres::recovery_window(from);
             tell_window(measurement.facts, window);
+            measurement.window = window;
             if (const MeasuredSource* source = configured(measurement.facts.source))
                 look_at_server(*source, from, window, measurement);
             if (settings_.estimate_recovery) estimate(from, measurement);
@@ -156,12 +154,13 @@ class Measuring {
     void look_at_server(const MeasuredSource& source, const postgres::RecoverySource& from,
                         const postgres::RecoveryWindow& window, SourceMeasurement& measurement) const {
         if (!source.connection.empty()) {
-            const Exposure exposure = measure_exposure(source.connection, repository_, from, window, stop_);
-            measurement.facts.exposure_seconds = exposure.seconds(now_);
-            if (!exposure.known) measurement.exposure_unknown = exposure.unknown;
+            measurement.exposure = measure_exposure(source.connection, repository_, from, window, stop_);
+            measurement.facts.exposure_seconds = measurement.exposure->seconds(now_);
+            if (!measurement.exposure->known) measurement.exposure_unknown = measurement.exposure->unknown;
         }
         if (source.receive_state.empty()) return;
-        if (const auto state = postgres::read_receive_state(source.receive_state)) {
+        measurement.receiver = postgres::read_receive_state(source.receive_state);
+        if (const auto& state = measurement.receiver) {
             measurement.facts.receiver = ReceiverFacts{.name = source.name, .last_seen = state->time};
             for (const std::string& alarm : state->alarms) measurement.notes.push_back("receiver: " + alarm);
         }

@@ -1,7 +1,10 @@
 // What is so, measured: of each source what can be recovered, how old its backups are, what would be lost.
 #pragma once
 
+#include "postgres/receive/receive_state.h"
+#include "postgres/recovery/recovery_window.h"
 #include "repository/repository.h"
+#include "service/exposure.h"
 #include "service/retention.h"
 #include "watch/facts.h"
 
@@ -30,6 +33,10 @@ struct SourceMeasurement {
     SourceFacts facts;
     std::size_t snapshots = 0;
     std::string exposure_unknown{}; // why the exposure is not known; empty: it is, or was not asked for
+    // Of a source with a log, when that could be looked at; else `notes` say why not.
+    std::optional<postgres::RecoveryWindow> window{};
+    std::optional<Exposure> exposure{}; // of one whose server can be asked
+    std::optional<postgres::ReceiveState> receiver{};
     std::optional<double> estimated_recovery_seconds{}; // to the newest moment
     std::vector<std::string> notes{};                   // what could not be measured, and why
 };

@@ -34,6 +34,7 @@ struct RetentionSource {
     std::string domain;
     std::string blocked;
     std::vector<RetentionSubject> subjects;
+    std::optional<Policy> policy{}; // that covers it
 };
 
 // Moved, never copied: its sources point into its policies.

@@ -1,11 +1,12 @@
 #include "service/retention.h"
 
 #include "base/error.h"
+#include "cli/at_server.h"
 #include "cli/commands/repository_option.h"
+#include "cli/commands/retention_output.h"
 #include "cli/configuration.h"
+#include "cli/fields.h"
 #include "cli/text.h"
-
-#include <algorithm>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -136,21 +137,26 @@ nlohmann::json result_json(const RetentionResult& result, bool dry_run) {
             {"problems", result.problems}};
 }
 
-void print_result(const RetentionResult& result, bool dry_run) {
-    for (const RetentionResult::Source& source : result.sources) {
-        for (const RetentionResult::Verdict& verdict : source.verdicts) {
-            if (!verdict.forgotten) continue;
+void print_result(const nlohmann::json& result) {
+    const bool dry_run = flag_in(result, "dry_run");
+    for (const nlohmann::json& source : list_in(result, "sources")) {
+        const std::string name = text_in(source, "source");
+        const nlohmann::json& snapshots = list_in(source, "snapshots");
+        std::size_t going = 0;
+        for (const nlohmann::json& snapshot : snapshots) {
+            if (!flag_in(snapshot, "forgotten")) continue;
+            ++going;
             fmt::print("{} {} of '{}' from {}: {}\n", dry_run ? "Would forget" : "Forgot",
-                       short_id(verdict.snapshot.id.hex()), source.source, local_time(verdict.snapshot.time),
-                       fmt::join(verdict.decision.reasons, "; "));
+                       short_id_in(snapshot, "id"), name, local_time_in(snapshot, "time"),
+                       fmt::join(texts_in(snapshot, "reasons"), "; "));
         }
-        const auto going = static_cast<std::size_t>(
-            std::ranges::count(source.verdicts, true, &RetentionResult::Verdict::forgotten));
-        fmt::print("{}: {} of {} {}\n", source.source, going, counted(source.verdicts.size(), "snapshot"),
+        fmt::print("{}: {} of {} {}\n", name, going, counted(snapshots.size(), "snapshot"),
                    dry_run ? "would go" : "went");
     }
-    for (const std::string& source : result.uncovered) fmt::print("{}: no policy; all stay\n", source);
-    if (!dry_run && result.forgotten() > 0) fmt::print("Their space is freed by 'holdfast prune'.\n");
+    for (const std::string& source : texts_in(result, "uncovered"))
+        fmt::print("{}: no policy; all stay\n", source);
+    if (!dry_run && number_in(result, "forgotten") > 0)
+        fmt::print("Their space is freed by 'holdfast prune'.\n");
 }
 
 int run_enforce(CommandContext& context, const Arguments& arguments) {
@@ -160,14 +166,26 @@ int run_enforce(CommandContext& context, const Arguments& arguments) {
         {.source = chosen(arguments), .dry_run = arguments.dry_run, .trust_clock = arguments.trust_clock},
         context.stop());
     require_policies(context, result.policies);
-    context.report(
-        result_json(result, arguments.dry_run), [&] { print_result(result, arguments.dry_run); },
-        arguments.dry_run);
-    warn_of(context, result.problems);
-    return result.problems.empty() ? exit_done : exit_incomplete;
+    return tell_retention(context, result_json(result, arguments.dry_run));
+}
+
+int enforce_at_server(CommandContext& context, const CLI::App& command, const Arguments& arguments) {
+    refuse_options_but(command, {"--dry-run", "--trust-clock"});
+    nlohmann::json request = nlohmann::json::object();
+    set_unless_empty(request, "source", arguments.source);
+    if (arguments.dry_run) request["dry_run"] = true;
+    if (arguments.trust_clock) request["trust_clock"] = true;
+    return work_at_server(context, "/v1/retention/runs", request, tell_retention);
 }
 
 } // namespace
+
+int tell_retention(CommandContext& context, const nlohmann::json& result) {
+    context.report(result, [&] { print_result(result); }, flag_in(result, "dry_run"));
+    const std::vector<std::string> problems = texts_in(result, "problems");
+    warn_of(context, problems);
+    return problems.empty() ? exit_done : exit_incomplete;
+}
 
 void add_retention(CLI::App& app, RunCommand& run) {
     auto arguments = std::make_shared<Arguments>();
@@ -188,6 +206,12 @@ void add_retention(CLI::App& app, RunCommand& run) {
     CLI::App* enforce = add("enforce", "Forget what no policy keeps", run_enforce);
     enforce->add_flag("--dry-run", arguments->dry_run, "Say what would be forgotten, and do nothing");
     enforce->add_flag("--trust-clock", arguments->trust_clock, "Although nothing was backed up for a month");
+    enforce->callback([arguments, enforce, &run] {
+        run = [arguments](CommandContext& context) { return run_enforce(context, *arguments); };
+        run.at_server = [arguments, enforce](CommandContext& context) {
+            return enforce_at_server(context, *enforce, *arguments);
+        };
+    });
 }
 
 } // namespace holdfast

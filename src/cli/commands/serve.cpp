@@ -5,6 +5,7 @@
 #include "cli/commands/server_option.h"
 #include "cli/commands/source_option.h"
 #include "cli/configuration.h"
+#include "cli/server_choice.h"
 #include "cli/signals.h"
 #include "server/server.h"
 
@@ -68,6 +69,8 @@ int run_serve(CommandContext& context, const std::string& repository) {
     std::vector<std::string> words = program_words(context, Listener::somebody);
     // Operations go by what was read and made sense, not by what is being written.
     std::ranges::replace(words, std::filesystem::absolute(file).string(), accepted);
+    // And are done here, also where a person's commands are done at a server.
+    words.insert(words.end(), {"--server", here_word});
     const auto declaration_of = [&](const Declared& of) {
         return ServerDeclaration{.policies = of.configuration.policies,
                                  .sources = measured_sources(context, of.configuration.sources, repository),
@@ -90,7 +93,7 @@ int run_serve(CommandContext& context, const std::string& repository) {
     Server server(std::move(environment), system_clock(), system_random(), logger);
     // The state directory is ours from here on.
     write_file_durably(accepted, declared.text);
-    if (const auto token = server.first_token()) show_token(*token, settings.state_directory);
+    server.first_token([&](const IssuedToken& token) { show_token(token, settings.state_directory); });
     server.run(
         [&](std::uint16_t port) {
             logger.info("serving", {{"listen", settings.listen},

@@ -1,5 +1,5 @@
 // Policies by API and by file: kept, protected, planned and applied, with the real server and real snapshots.
-#include "integration/server/serve_api_fixture.h"
+#include "integration/server/serve_api.h"
 
 #include <csignal>
 #include <set>

@@ -108,5 +108,17 @@ TEST(OperationCommand, OfWhatIsAboutTheRepository) {
     expect_refused("sweep", std::nullopt, "{}", "kind");
 }
 
+TEST(OperationCommand, OfADeletionTakesAWholeId) {
+    const std::string id(32, 'a');
+    EXPECT_THAT(words("forget", std::nullopt, fmt::format(R"({{"snapshot":"{}"}})", id)),
+                ElementsAre("forget", id));
+    EXPECT_THAT(words("forget", std::nullopt, fmt::format(R"({{"snapshot":"{}","even_the_last":true}})", id)),
+                ElementsAre("forget", id, "--even-the-last"));
+    expect_refused("forget", std::nullopt, "{}", "snapshot");
+    expect_refused("forget", std::nullopt, R"({"snapshot":"aaaa"})", "snapshot");
+    expect_refused("forget", std::nullopt, R"({"snapshot":"--even-the-last"})", "snapshot");
+    expect_refused("forget", "orders", fmt::format(R"({{"snapshot":"{}"}})", id), "source");
+}
+
 } // namespace
 } // namespace holdfast

@@ -2,7 +2,9 @@
 #include "api/openapi_text.h"
 #include "server/alert_routes.h"
 #include "server/policy_routes.h"
+#include "server/backup_recovery_listings.h"
 #include "server/repository_routes.h"
+#include "server/snapshot_routes.h"
 #include "unit/api/api_fixture.h"
 
 #include <regex>
@@ -17,7 +19,11 @@ class Contract : public ApiTest {
   protected:
     void SetUp() override {
         ApiTest::SetUp();
-        add_repository_routes(server->router(), observer);
+        add_repository_routes(server->router(), observer, desk);
+        add_snapshot_routes(
+            server->router(),
+            {.observer = observer, .desk = desk, .fates = fates, .api = server->services(), .changed = [] {
+             }});
         add_backup_listing_routes(server->router(), observer);
         watch =
             std::make_unique<Watch>(catalog, clock, random, silent_logger(), WatchSettings{.server = "test"});
@@ -50,6 +56,10 @@ class Contract : public ApiTest {
     const ServerSettings settings;
     PolicyBook book{catalog, nowhere};
     PoliciesInEffect in_effect{book, observer, scratch.path().string(), {}, clock, silent_logger()};
+    RepositoryDesk desk{[]() -> OpenRepository { throw Error(ErrorCode::unavailable, "nowhere"); },
+                        {.program = "/bin/false", .before = {}, .behind = {}},
+                        clock};
+    SnapshotFates fates;
 };
 
 TEST_F(Contract, HasEachRouteAndNoOther) {

@@ -262,8 +262,13 @@ TEST_F(RetentionTest, TagsThatMeanSomethingMustMakeSense) {
 
 TEST_F(RetentionTest, HoldsAreReleasedByOwner) {
     const auto snapshots = back_up_daily("documents", 2);
-    hold_snapshot(*repository, snapshots[0], "one", "legal");
-    hold_snapshot(*repository, snapshots[0], "two", "audit");
+    const Statement one = hold_snapshot(*repository, snapshots[0], "one", "legal");
+    const Statement two = hold_snapshot(*repository, snapshots[0], "two", "audit");
+    EXPECT_NE(hold_id(one), hold_id(two));
+    // For the same reason it is held once, and by its id it is known.
+    EXPECT_EQ(hold_id(hold_snapshot(*repository, snapshots[0], "one", "legal")), hold_id(one));
+    const Statement three = hold_snapshot(*repository, snapshots[0], "three", "legal");
+    EXPECT_THAT(release_holds(*repository, snapshots[0], hold_id(three), ""), SizeIs(1));
     EXPECT_THAT(release_holds(*repository, snapshots[0], "nobody", ""), IsEmpty());
     EXPECT_THAT(release_holds(*repository, snapshots[0], "legal", "closed"), SizeIs(1));
     expect_error(

@@ -1,7 +1,13 @@
-// `holdfast serve`, asked over its real socket with curl, as an operator's script would.
+// `holdfast serve`, and who asks it over its real socket: with curl, as an operator's script would.
 #pragma once
 
 #include "integration/server/serve_fixture.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
 
 namespace holdfast::test {
 
@@ -49,7 +55,7 @@ class ServeApi : public Serve {
         if (end == std::string::npos) return answer;
         answer.status = std::stoi(run.out.substr(end + 1));
         const auto location = run.out.find(' ', end + 1) + 1, etag = run.out.find(' ', location) + 1;
-        answer.location = run.out.substr(location, etag - 1 - location);
+        answer.location = run.out.substr(location, etag - location - 1);
         answer.etag = run.out.substr(etag);
         answer.body = nlohmann::json::parse(run.out.substr(0, end), nullptr, false);
         return answer;
