@@ -10,7 +10,6 @@ namespace holdfast::test {
 namespace {
 
 using Json = nlohmann::json;
-using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::SizeIs;
 
@@ -33,8 +32,8 @@ class ServeSnapshots : public ServeApi {
         return made.body["token"];
     }
     std::ptrdiff_t entries(const std::string& action) {
-        return std::ranges::count(got("/v1/audit?limit=1000")["items"], action,
-                                  [](const Json& one) { return one["action"]; });
+        const Json trail = got("/v1/audit?limit=1000")["items"];
+        return std::ranges::count_if(trail, [&](const Json& one) { return one["action"] == action; });
     }
     void stop() {
         server->signal(SIGTERM);
