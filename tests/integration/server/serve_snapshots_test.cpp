@@ -203,6 +203,19 @@ TEST_F(ServeSnapshots, WhatASecondPersonApprovedIsDoneThoughTheServerWasLost) {
     EXPECT_EQ(entries("hold.release"), 1);
 }
 
+// A token that could not be shown is none: the next start shows another.
+TEST_F(ServeSnapshots, AFirstTokenThatWasNotShownIsNotLost) {
+    configure("");
+    const std::string file = scratch.file("state/first-token");
+    std::filesystem::create_directories(file);
+    EXPECT_THAT(failure({"serve"}, 1), HasSubstr("first-token"));
+    std::filesystem::remove(file);
+    serve();
+    EXPECT_EQ(token.size(), 67U);
+    EXPECT_EQ(got("/v1/tokens")["items"].size(), 1U);
+    EXPECT_EQ(entries("token.create"), 1);
+}
+
 TEST_F(ServeSnapshots, TellsToWhichMomentsADatabaseCanBeRecovered) {
     const PostgresServer postgres({.version = 15, .settings = "wal_keep_size = '1GB'\nfsync = off\n"});
     configure(fmt::format("[source.orders]\nkind = \"postgresql\"\nconnection = \"{}\"\n"
