@@ -168,7 +168,7 @@ class Request {
 
     std::string target_directory() {
         if (world_.restore_directory.empty())
-            throw Error(ErrorCode::access_denied, "this server restores nothing",
+            throw Error(ErrorCode::incompatible, "this server restores nothing",
                         "set restore_directory below [server] in holdfast.toml, or restore with the command "
                         "line");
         const std::optional<std::string> name = form_.text("directory", most_name_bytes);

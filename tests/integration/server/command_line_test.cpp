@@ -19,9 +19,9 @@ constexpr const char* restores_below = "restore_directory = \"{}\"\n";
 
 class CommandLineAtServer : public Serve {
   protected:
-    void serve(const std::string& policies = "") {
+    void serve(const std::string& policies = "", const std::string& global = "") {
         std::filesystem::create_directories(scratch.file("restored"));
-        configure(policies);
+        configure(policies, global);
         settle_configuration();
         server_ = start({"serve"});
         listening();
@@ -201,6 +201,29 @@ TEST_F(CommandLineAtServer, LeavesAndComesBack) {
     EXPECT_EQ(json_at_server({"operations", "list", "--state", "failed"}).size(), 0U);
     failure_at_server({"operations", "cancel", id}, 1);
     EXPECT_THAT(failure_at_server({"operations", "show", "0123"}, 1), HasSubstr("0123"));
+}
+
+TEST_F(CommandLineAtServer, StopsFollowingAndNotTheWork) {
+    write_random("large", 6 << 20, 1);
+    serve("", "limit_upload = \"1M\"\n");
+    RunningProgram following(with_certificate({HOLDFAST_PROGRAM, "backup", "home"}), remote);
+    Json running;
+    wait_until(*server_, [&] {
+        running = json_at_server({"operations", "list", "--state", "running"});
+        return running.size() == 1;
+    });
+    const std::string id = running[0]["id"];
+    following.signal(SIGINT);
+    const ProgramRun stopped = following.finish();
+    EXPECT_EQ(stopped.exit_code, 1);
+    EXPECT_THAT(stopped.error,
+                AllOf(HasSubstr(id), HasSubstr("goes on"), HasSubstr("holdfast operations cancel " + id)));
+    // Of one source there is one at a time: the next waits, and is over when it is cancelled.
+    const std::string next = first_line(at_server({"backup", "home", "--detach"}).out);
+    EXPECT_THAT(at_server({"operations", "cancel", next}).out, HasSubstr("asked to stop"));
+    EXPECT_EQ(json_at_server({"operations", "show", next})["state"], "cancelled");
+    EXPECT_THAT(failure_at_server({"operations", "follow", next}, 1), HasSubstr(next));
+    EXPECT_EQ(json_at_server({"operations", "follow", id})["files"], 1);
 }
 
 TEST_F(CommandLineAtServer, GoesOnFollowingWhenTheServerComesBack) {

@@ -44,12 +44,12 @@ TEST_F(ServeApi, BacksUpVerifiesAndTellsOfIt) {
     const Json listed = got("/v1/snapshots")["items"][0];
     EXPECT_EQ(listed["id"], id);
     EXPECT_EQ(listed["tags"]["why"], "test");
-    Json one = got("/v1/snapshots/" + id.substr(0, 8));
-    EXPECT_EQ(one["retention"]["policy"], Json());
-    EXPECT_EQ(one["standing"]["holds"].size(), 0U);
-    one.erase("retention");
-    one.erase("standing");
-    EXPECT_EQ(one, listed);
+    Json details = got("/v1/snapshots/" + id.substr(0, 8));
+    EXPECT_EQ(details["retention"]["policy"], Json());
+    EXPECT_EQ(details["standing"]["holds"].size(), 0U);
+    details.erase("retention");
+    details.erase("standing");
+    EXPECT_EQ(details, listed);
     EXPECT_EQ(ask("GET", "/v1/snapshots/ffffffff").status, 404);
     const Json source = got("/v1/sources/home");
     EXPECT_EQ(source["kind"], "documents");

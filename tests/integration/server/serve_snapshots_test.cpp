@@ -10,7 +10,6 @@ namespace holdfast::test {
 namespace {
 
 using Json = nlohmann::json;
-using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::SizeIs;
 
@@ -33,8 +32,8 @@ class ServeSnapshots : public ServeApi {
         return made.body["token"];
     }
     std::ptrdiff_t entries(const std::string& action) {
-        return std::ranges::count(got("/v1/audit?limit=1000")["items"], action,
-                                  [](const Json& one) { return one["action"]; });
+        const Json trail = got("/v1/audit?limit=1000")["items"];
+        return std::ranges::count_if(trail, [&](const Json& one) { return one["action"] == action; });
     }
     void stop() {
         server->signal(SIGTERM);
@@ -202,6 +201,19 @@ TEST_F(ServeSnapshots, WhatASecondPersonApprovedIsDoneThoughTheServerWasLost) {
     EXPECT_EQ(json({"hold", "list"}), Json::array());
     EXPECT_EQ(entries("approval.carry_on"), 1);
     EXPECT_EQ(entries("hold.release"), 1);
+}
+
+// A token that could not be shown is none: the next start shows another.
+TEST_F(ServeSnapshots, AFirstTokenThatWasNotShownIsNotLost) {
+    configure("");
+    const std::string file = scratch.file("state/first-token");
+    std::filesystem::create_directories(file);
+    EXPECT_THAT(failure({"serve"}, 1), HasSubstr("first-token"));
+    std::filesystem::remove(file);
+    serve();
+    EXPECT_EQ(token.size(), 67U);
+    EXPECT_EQ(got("/v1/tokens")["items"].size(), 1U);
+    EXPECT_EQ(entries("token.create"), 1);
 }
 
 TEST_F(ServeSnapshots, TellsToWhichMomentsADatabaseCanBeRecovered) {

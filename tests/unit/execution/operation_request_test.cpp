@@ -86,7 +86,7 @@ TEST(OperationCommand, OfARestore) {
     expect_refused("restore", "orders", R"({"directory":"u","paths":["/"]})", "paths");
     expect_refused("restore", "orders", R"({"directory":"u","snapshot":"latest"})", "snapshot");
     test::expect_error(
-        ErrorCode::access_denied,
+        ErrorCode::incompatible,
         [] { operation_command("restore", "orders", R"({"directory":"u"})", {.sources = world.sources}); },
         "restores nothing");
 }
