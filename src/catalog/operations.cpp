@@ -169,9 +169,9 @@ std::optional<Operation> Operations::last_run(const std::string& kind,
                                               const std::optional<std::string>& source,
                                               const std::string& plan) {
     const auto rows = catalog_.with([&](Database& database) {
-        return database.query(fmt::format("SELECT {} FROM operations WHERE kind = $1 AND source = $2 AND "
+        return database.query(fmt::format("SELECT {}{} FROM operations WHERE kind = $1 AND source = $2 AND "
                                           "plan = $3 ORDER BY nominal DESC LIMIT 1",
-                                          columns),
+                                          columns, without_result),
                               {sql(kind), sql(source.value_or("")), sql(plan)});
     });
     return rows.empty() ? std::nullopt : std::optional(operation_of(rows.front()));
