@@ -24,6 +24,10 @@ strip --strip-unneeded "$tree/usr/bin/holdfast"
 install -D -m 644 "$top/docs/holdfast.1" "$tree/usr/share/man/man1/holdfast.1"
 gzip -9n "$tree/usr/share/man/man1/holdfast.1"
 install -D -m 644 "$top/deploy/systemd/holdfast.service" "$tree/lib/systemd/system/holdfast.service"
+# Where each shell looks.
+install -D -m 644 <("$build/holdfast" completion bash) "$tree/usr/share/bash-completion/completions/holdfast"
+install -D -m 644 <("$build/holdfast" completion zsh) "$tree/usr/share/zsh/vendor-completions/_holdfast"
+install -D -m 644 <("$build/holdfast" completion fish) "$tree/usr/share/fish/vendor_completions.d/holdfast.fish"
 documents=$tree/usr/share/doc/holdfast
 for page in guide.md security.md api.md alerts.md metrics.md postgresql.md format.md; do
     install -D -m 644 "$top/docs/$page" "$documents/$page"
@@ -87,6 +91,7 @@ trap 'rm -rf "$tree" "$check"' EXIT
 dpkg-deb -x "$package" "$check"
 "$check/usr/bin/holdfast" --version >/dev/null || fail "the packaged program does not run"
 gzip -cd "$check/usr/share/man/man1/holdfast.1.gz" | cmp -s - "$top/docs/holdfast.1" || fail "the manual page is another"
+bash -n "$check/usr/share/bash-completion/completions/holdfast" || fail "bash cannot read its completions"
 for needed in libcurl4 libpq5 libssl3; do
     dpkg-deb -f "$package" Depends | grep -q "$needed" || fail "$needed is not among what it needs"
 done

@@ -1,5 +1,6 @@
 #include "api/api_server.h"
 
+#include "api/approved.h"
 #include "base/error.h"
 
 #include <algorithm>
@@ -47,7 +48,8 @@ class ApiServer::Inside {
           approvals_(parts.catalog, clock_, parts.random),
           audit_(parts.catalog, clock_),
           access_(settings_.access, tokens_, clock_),
-          services_{.operations = operations_,
+          services_{.catalog = parts.catalog,
+                    .operations = operations_,
                     .tokens = tokens_,
                     .approvals = approvals_,
                     .audit = audit_,
@@ -74,19 +76,22 @@ class ApiServer::Inside {
         add_backup_recovery_routes(router_, services_);
     }
 
-    std::optional<IssuedToken> first_token() {
+    std::optional<IssuedToken> first_token(const std::function<void(const IssuedToken&)>& show) {
         const bool codes = std::ranges::any_of(settings_.protection, [](const auto& each) {
             return each.second == Protection::code || each.second == Protection::either;
         });
-        auto issued = tokens_.issue_first(codes);
-        if (issued) audit_.append("first start", "token.create", issued->token.name);
-        return issued;
+        return tokens_.issue_first(codes, [&](Database& database, const IssuedToken& issued) {
+            audit_.append(database, "first start", "token.create", issued.token.name, "{}");
+            show(issued);
+        });
     }
 
     void start() {
         warn_of_the_end();
+        HttpServerSettings http = settings_.http;
+        http.takes_long = [this](const Request& request) { return router_.takes_long(request); };
         server_ = std::make_unique<HttpServer>(
-            settings_.http, identity_, [this](const Request& request) { return router_.answer(request); },
+            std::move(http), identity_, [this](const Request& request) { return router_.answer(request); },
             [this](int status, const std::string& reason) { return router_.refuse(status, reason); }, clock_,
             logger_);
     }
@@ -142,7 +147,10 @@ class ApiServer::Inside {
 ApiServer::ApiServer(ApiSettings settings, ApiParts parts)
     : inside_(std::make_unique<Inside>(std::move(settings), std::move(parts))) {}
 ApiServer::~ApiServer() = default;
-std::optional<IssuedToken> ApiServer::first_token() { return inside_->first_token(); }
+std::optional<IssuedToken> ApiServer::first_token(const std::function<void(const IssuedToken&)>& show) {
+    return inside_->first_token(show);
+}
+std::size_t ApiServer::carry_out_left() { return api::carry_out_left(inside_->router_, inside_->services_); }
 Router& ApiServer::router() { return inside_->router_; }
 Tokens& ApiServer::tokens() { return inside_->tokens_; }
 const RouteServices& ApiServer::services() const { return inside_->services_; }

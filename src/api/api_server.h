@@ -50,9 +50,14 @@ class ApiServer {
     ApiServer(const ApiServer&) = delete;
     ApiServer& operator=(const ApiServer&) = delete;
 
-    // The first administrator's token, on the first start with a catalog: to be shown once. With a second
-    // factor when an action is protected by a code.
-    std::optional<IssuedToken> first_token();
+    // The first administrator's token, on the first start with a catalog; nothing when there has been one.
+    // With a second factor when an action is protected by a code. `show` shows it, once, before the catalog
+    // has it: who ends in between has shown what opens nothing, and the next start shows another. When `show`
+    // throws there is no token.
+    std::optional<IssuedToken> first_token(const std::function<void(const IssuedToken&)>& show =
+                                               [](const IssuedToken&) {});
+    // See api/approved.h; to be called now and then.
+    std::size_t carry_out_left();
     // For routes of others, before start().
     Router& router();
     Tokens& tokens();

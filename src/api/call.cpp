@@ -154,8 +154,10 @@ Response Call::change(const std::function<Response(Database&)>& body) {
     const auto key = answer_key();
     Response response;
     services_.catalog.transaction([&](Database& database) {
+        before_(database);
         if (!key) {
             response = body(database);
+            after_(database, response);
             return;
         }
         const KeptAnswer kept = services_.answers.begin(database, *key);
@@ -170,6 +172,7 @@ Response Call::change(const std::function<Response(Database&)>& body) {
             break;
         }
         response = body(database);
+        after_(database, response);
         services_.answers.finish(database, *key, text_of(response));
     });
     return response;

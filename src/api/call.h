@@ -67,6 +67,13 @@ class Call {
     // Runs `body` in a transaction of the catalog, together with keeping its answer when the request has an
     // Idempotency-Key: all of it is done once, or nothing is. What `body` throws undoes it.
     Response change(const std::function<Response(Database&)>& body);
+    // What is done in each transaction of change() beside it: `before` at its beginning, `after` when its
+    // answer is known.
+    void beside_changes(std::function<void(Database&)> before,
+                        std::function<void(Database&, const Response&)> after) {
+        before_ = std::move(before);
+        after_ = std::move(after);
+    }
     // An entry of the trail, in the same transaction. `details` is JSON.
     void audit(Database& database, const std::string& action, const std::string& object,
                const std::string& details = "{}");
@@ -84,6 +91,8 @@ class Call {
     Identity identity_;
     std::map<std::string, std::string> parameters_;
     CallServices& services_;
+    std::function<void(Database&)> before_ = [](Database&) {};
+    std::function<void(Database&, const Response&)> after_ = [](Database&, const Response&) {};
 };
 
 // The tag of a thing whose JSON is `text`: "\"…\"", of its digest.

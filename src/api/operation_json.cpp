@@ -73,6 +73,8 @@ std::string operation_json(const Operation& operation, Timestamp now, bool with_
               {"started", time_of(operation.started)},
               {"ended", time_of(operation.ended)},
               {"attempts", operation.attempts},
+              {"failures", operation.failures},
+              {"interruptions", operation.interruptions},
               {"server", value_of(operation.owner)},
               {"cancel_requested", operation.cancel_requested}};
     if (with_details) {

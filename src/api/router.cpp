@@ -79,6 +79,7 @@ std::string text_of(const Request& request) {
                 {"path", request.path},
                 {"segments", request.segments},
                 {"query", std::move(query)},
+                {"if_match", std::string(request.headers.find("If-Match").value_or(""))},
                 {"body", request.body}}
         .dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -94,7 +95,13 @@ Request request_of(const std::string& text) {
                     .peer = {}};
     for (const Json& pair : kept.at("query"))
         request.query.emplace_back(pair.at(0).get<std::string>(), pair.at(1).get<std::string>());
+    if (const std::string tag = kept.value("if_match", ""); !tag.empty())
+        request.headers.add("If-Match", tag);
     return request;
+}
+
+std::expected<void, Problem> permitted_by(const std::optional<Demand>& demand, const Identity& identity) {
+    return demand ? Access::permit(identity, demand->permission) : std::expected<void, Problem>{};
 }
 
 } // namespace
@@ -166,6 +173,17 @@ std::optional<Router::Match> Router::match(const std::vector<std::string>& segme
     return std::nullopt;
 }
 
+const Route* Router::route_of(const Match& match, const Request& request) {
+    const auto place = match.path->methods.find(request.method == "HEAD" ? "GET" : request.method);
+    return place == match.path->methods.end() ? nullptr : &place->second;
+}
+
+bool Router::takes_long(const Request& request) const {
+    const auto found = match(request.segments);
+    const Route* const route = found ? route_of(*found, request) : nullptr;
+    return route != nullptr && route->takes_long && route->takes_long(request);
+}
+
 Response Router::answer(const Request& request) {
     const std::string request_id = services_.random.id<8>().hex();
     const Duration begun = services_.clock.steady();
@@ -220,9 +238,8 @@ Response Router::routed(const Request& request, const std::string& request_id, s
     if (request.path == "*" && request.method == "OPTIONS") return {.status = 204, .headers = {}};
     const auto found = match(request.segments);
     if (!found || request.path == "*") return problem(problem_of(404, "there is nothing at this path"));
-    const std::string method = request.method == "HEAD" ? "GET" : request.method;
-    const auto place = found->path->methods.find(method);
-    if (place == found->path->methods.end()) {
+    const Route* const place = route_of(*found, request);
+    if (place == nullptr) {
         std::string allowed = "OPTIONS";
         for (const auto& [name, route] : found->path->methods)
             allowed += name == "GET" ? ", GET, HEAD" : ", " + name;
@@ -231,7 +248,7 @@ Response Router::routed(const Request& request, const std::string& request_id, s
         response.headers.set("Allow", std::move(allowed));
         return response;
     }
-    const Route& route = place->second;
+    const Route& route = *place;
     Identity identity;
     if (route.permission) {
         auto known = access_.identify(request);
@@ -251,18 +268,21 @@ Response Router::handled(const Route& route, Call& call) {
     if (route.method == "GET") return route.handle(call);
     // What was done before is answered before it is asked for another code.
     if (auto kept = call.kept_answer()) return std::move(*kept);
-    if (const auto free = protect(route, call); !free) return free.error();
+    const std::optional<Demand> demand = route.demand ? route.demand(call) : std::nullopt;
+    if (const auto permitted = permitted_by(demand, call.identity()); !permitted)
+        return problem_response(permitted.error(), call.request().path, {});
+    if (const auto free = protect(demand ? demand->action : route.action, call); !free) return free.error();
     return route.handle(call);
 }
 
-std::expected<void, Response> Router::protect(const Route& route, Call& call) {
-    if (route.action.empty()) return {};
-    const auto setting = protection_.find(route.action);
+std::expected<void, Response> Router::protect(const std::string& action, Call& call) {
+    if (action.empty()) return {};
+    const auto setting = protection_.find(action);
     const Protection protection = setting == protection_.end() ? Protection::none : setting->second;
     if (protection == Protection::none) return {};
     const auto code = call.request().headers.find("Holdfast-Code");
     if (protection == Protection::second_person || (protection == Protection::either && !code))
-        return std::unexpected(ask_for_approval(route, call));
+        return std::unexpected(ask_for_approval(action, call));
     const auto refuse = [&](const Problem& problem) {
         return std::unexpected(problem_response(problem, call.request().path, {}));
     };
@@ -278,15 +298,15 @@ std::expected<void, Response> Router::protect(const Route& route, Call& call) {
     return {};
 }
 
-Response Router::ask_for_approval(const Route& route, Call& call) {
+Response Router::ask_for_approval(const std::string& action, Call& call) {
     return call.change([&](Database& database) {
         const Approval approval =
-            approvals_.add(database, route.action, text_of(call.request()), call.identity().token.id);
+            approvals_.add(database, action, text_of(call.request()), call.identity().token.id);
         call.audit(database, "approval.request", approval.id,
-                   Json{{"action", route.action}, {"path", call.request().path}}.dump());
+                   Json{{"action", action}, {"path", call.request().path}}.dump());
         Response response = json_response(202, Json{{"approval", approval.id},
                                                     {"state", "pending"},
-                                                    {"action", route.action},
+                                                    {"action", action},
                                                     {"expires", to_rfc3339(approval.expires)}}
                                                    .dump());
         response.headers.set("Location", "/v1/approvals/" + approval.id);
@@ -294,18 +314,25 @@ Response Router::ask_for_approval(const Route& route, Call& call) {
     });
 }
 
-Response Router::carry_out(const Approval& approval, const Identity& requester) {
+Response Router::carry_out(const Approval& approval, const Identity& requester,
+                           const std::function<std::string(const Response&)>& text_of) {
     const Request request = request_of(approval.request);
     return guarded(request, approval.id, [&]() -> Response {
         const auto found = match(request.segments);
-        const auto place =
-            found ? found->path->methods.find(request.method) : decltype(found->path->methods.end()){};
-        if (!found || place == found->path->methods.end() || !place->second.handle)
+        const Route* const route = found ? route_of(*found, request) : nullptr;
+        if (route == nullptr || !route->handle)
             return problem_response(problem_of(501, "this server does not do it"), request.path, approval.id);
-        if (const auto permitted = Access::permit(requester, *place->second.permission); !permitted)
-            return problem_response(permitted.error(), request.path, approval.id);
         Call call(request, requester, found->parameters, services_);
-        return place->second.handle(call);
+        call.beside_changes([&](Database& database) { approvals_.require_unanswered(database, approval.id); },
+                            [&](Database& database, const Response& response) {
+                                approvals_.keep_answer(database, approval.id, text_of(response));
+                            });
+        const std::optional<Demand> demand = route->demand ? route->demand(call) : std::nullopt;
+        for (const auto& permitted :
+             {Access::permit(requester, *route->permission), permitted_by(demand, requester)}) {
+            if (!permitted) return problem_response(permitted.error(), request.path, approval.id);
+        }
+        return route->handle(call);
     });
 }
 

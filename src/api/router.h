@@ -26,6 +26,11 @@ std::string_view to_string(Protection protection);
 // Throws Error(usage).
 Protection protection_of(std::string_view text);
 
+struct Demand {
+    Permission permission;
+    std::string action; // as Route::action
+};
+
 struct Route {
     std::string method;                   // "GET", which answers HEAD, too
     std::string path;                     // "/v1/operations/{id}"
@@ -36,6 +41,12 @@ struct Route {
     std::string produces = "application/json";
     // Called by several threads at once. May throw Error, which becomes a problem document.
     std::function<Response(Call&)> handle{};
+    // Whether the answer to this request may take long, so that others are not to wait for it; empty: it
+    // never does. Called before anybody has looked at the request.
+    std::function<bool(const Request&)> takes_long{};
+    // What a request takes beyond the route's permission and in place of its action, where that hangs on what
+    // it asks for; nothing: no more. May throw Error, as `handle`.
+    std::function<std::optional<Demand>(const Call&)> demand{};
 };
 
 // Routes are added before the first request; then it is thread-safe. The arguments outlive it.
@@ -54,10 +65,15 @@ class Router {
 
     // The answer to a request. Throws nothing but std::bad_alloc.
     Response answer(const Request& request);
+    // Whether that may take long.
+    bool takes_long(const Request& request) const;
     // The answer to what is no request, or cannot be taken on.
     Response refuse(int status, const std::string& reason);
-    // Does what was approved, on behalf of who asked for it, with the roles that he still has.
-    Response carry_out(const Approval& approval, const Identity& requester);
+    // Does what was approved, on behalf of who asked for it, with the roles that he still has. What it
+    // changes in the catalog is there together with its answer, as `text_of` writes it, or neither is. Throws
+    // nothing.
+    Response carry_out(const Approval& approval, const Identity& requester,
+                       const std::function<std::string(const Response&)>& text_of);
 
   private:
     struct Path {
@@ -70,10 +86,12 @@ class Router {
         std::map<std::string, std::string> parameters;
     };
     std::optional<Match> match(const std::vector<std::string>& segments) const;
+    // The route of a request; null when there is none.
+    static const Route* route_of(const Match& match, const Request& request);
     Response routed(const Request& request, const std::string& request_id, std::string& actor);
     Response handled(const Route& route, Call& call);
-    std::expected<void, Response> protect(const Route& route, Call& call);
-    Response ask_for_approval(const Route& route, Call& call);
+    std::expected<void, Response> protect(const std::string& action, Call& call);
+    Response ask_for_approval(const std::string& action, Call& call);
     Response guarded(const Request& request, const std::string& request_id,
                      const std::function<Response()>& body);
 

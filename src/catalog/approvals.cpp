@@ -1,5 +1,7 @@
 #include "catalog/approvals.h"
 
+#include "base/error.h"
+
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -9,6 +11,9 @@ namespace holdfast {
 namespace {
 
 constexpr auto time_to_decide = std::chrono::hours(24);
+constexpr auto time_to_carry_out = std::chrono::minutes(1);
+// Of all locks of the catalog, that of claiming what was approved.
+constexpr std::int64_t claim_lock = 0x686f'6c64'0007;
 constexpr std::size_t most_at_once = 1000;
 constexpr std::string_view columns =
     "id, action, request, requested_by, created, expires, state, decided_by, decided, answer";
@@ -73,16 +78,40 @@ std::vector<Approval> Approvals::list(const std::string& before, std::size_t lim
 
 bool Approvals::decide(Database& database, const std::string& id, bool approved, const std::string& by) {
     return !database
-                .query("UPDATE approvals SET state = $2, decided_by = $3, decided = $4 WHERE id = $1 "
-                       "AND state = 'pending' AND expires > $4 AND requested_by <> $3 RETURNING id",
-                       {sql(id), sql(approved ? "approved" : "rejected"), sql(by), sql(clock_.now())})
+                .query("UPDATE approvals SET state = $2, decided_by = $3, decided = $4, carried_until = $5 "
+                       "WHERE id = $1 AND state = 'pending' AND expires > $4 AND requested_by <> $3 "
+                       "RETURNING id",
+                       {sql(id), sql(approved ? "approved" : "rejected"), sql(by), sql(clock_.now()),
+                        sql(now(database) + time_to_carry_out)})
                 .empty();
 }
 
-void Approvals::keep_answer(const std::string& id, const std::string& answer) {
-    catalog_.with([&](Database& database) {
-        return database.query("UPDATE approvals SET answer = $2 WHERE id = $1", {sql(id), sql(answer)});
+std::optional<Approval> Approvals::claim_left() {
+    std::optional<Approval> left;
+    catalog_.transaction([&](Database& database) {
+        database.lock(claim_lock);
+        const Timestamp time = now(database);
+        const auto rows = database.query(
+            fmt::format("UPDATE approvals SET carried_until = $2 WHERE id = (SELECT id FROM approvals "
+                        "WHERE state = 'approved' AND answer IS NULL AND carried_until <= $1 "
+                        "ORDER BY id LIMIT 1) RETURNING {}",
+                        columns),
+            {sql(time), sql(time + time_to_carry_out)});
+        if (!rows.empty()) left = approval_of(rows.front(), clock_.now());
     });
+    return left;
+}
+
+void Approvals::require_unanswered(Database& database, const std::string& id) {
+    // Also has others that are about to do the same wait for the end of this transaction.
+    const auto rows = database.query(
+        "UPDATE approvals SET state = state WHERE id = $1 AND answer IS NULL RETURNING id", {sql(id)});
+    if (rows.empty()) throw Error(ErrorCode::fenced, fmt::format("what {} approves of has been done", id));
+}
+
+void Approvals::keep_answer(Database& database, const std::string& id, const std::string& answer) {
+    database.query("UPDATE approvals SET answer = $2 WHERE id = $1 AND answer IS NULL",
+                   {sql(id), sql(answer)});
 }
 
 } // namespace holdfast

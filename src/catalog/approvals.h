@@ -19,7 +19,8 @@ struct Approval {
     std::string state; // "pending", "approved", "rejected"; "expired" when nobody decided in time
     std::optional<std::string> decided_by; // the id of another token
     std::optional<Timestamp> decided;
-    std::optional<std::string> answer; // JSON: what came of it once it was approved
+    // JSON: what came of it once it was approved; nothing while it is being carried out.
+    std::optional<std::string> answer;
 };
 
 // Kept for 24 hours to be decided on. Thread-safe. The arguments outlive it.
@@ -36,10 +37,21 @@ class Approvals {
     std::vector<Approval> list(const std::string& before, std::size_t limit);
     // Decides on one that is pending, within a transaction: of several who try, one does. False when it is
     // not pending any more, or `by` is who asked for it.
+    // Who approves carries it out, for a minute with nobody else; see claim_left().
     bool decide(Database& database, const std::string& id, bool approved, const std::string& by);
-    void keep_answer(const std::string& id, const std::string& answer);
+    // One that was approved and has no answer though its minute is over: whoever was to carry it out is lost.
+    // It is the caller's for another minute. Nothing when there is none.
+    std::optional<Approval> claim_left();
+    // In the transaction that does what was approved, at its beginning. Throws Error(fenced) when it has its
+    // answer: another has done it.
+    void require_unanswered(Database& database, const std::string& id);
+    // The first answer stays.
+    void keep_answer(Database& database, const std::string& id, const std::string& answer);
 
   private:
+    // As Operations::now().
+    Timestamp now(Database& database) { return database.time().value_or(clock_.now()); }
+
     Catalog& catalog_;
     Clock& clock_;
     Random& random_;

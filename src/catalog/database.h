@@ -74,6 +74,9 @@ class Database {
     // Within a transaction: waits until no other transaction holds the lock of this number, and holds it to
     // the end.
     virtual void lock(std::int64_t number) = 0;
+    // The time by the database's own clock, the same for all who share it; nothing where that is the clock of
+    // who asks.
+    virtual std::optional<Timestamp> time() { return std::nullopt; }
     // Whether it can still be used.
     virtual bool alive() = 0;
 

@@ -15,7 +15,7 @@ namespace {
 constexpr std::int64_t migration_lock = 0x686f'6c64'0001;
 
 // Each is applied once, in order, and never changed: what is to be different is another step.
-constexpr std::array<const char*, 3> steps{
+constexpr std::array<const char*, 5> steps{
     // Work: what is asked for, what is under way, what came of it.
     R"(
 CREATE TABLE operations (
@@ -107,7 +107,24 @@ CREATE TABLE approvals (
 CREATE INDEX approvals_by_state ON approvals (state, id);
 )",
     // Watching: alerts, notices, and what is remembered of measurements.
-    watch_tables};
+    watch_tables,
+    // What was interrupted has not failed. And who carries out what was approved, until when.
+    R"(
+ALTER TABLE operations ADD COLUMN failures BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE operations ADD COLUMN interruptions BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE approvals ADD COLUMN carried_until BIGINT;
+UPDATE approvals SET carried_until = decided WHERE state = 'approved' AND answer IS NULL;
+)",
+    // Policies that were made by API.
+    R"(
+CREATE TABLE policies (
+    name TEXT PRIMARY KEY,
+    body TEXT NOT NULL,
+    statement TEXT NOT NULL,
+    changed BIGINT NOT NULL,
+    changed_by TEXT NOT NULL
+);
+)"};
 
 } // namespace
 

@@ -30,7 +30,9 @@ constexpr std::array<std::pair<OperationState, std::string_view>, 6> state_names
 constexpr std::string_view columns = "id, kind, source, state, request, requested_by, plan, nominal, "
                                      "created, run_after, started, ended, attempts, "
                                      "owner, lease_until, cancel_requested, phase, done_bytes, total_bytes, "
-                                     "done_items, total_items, result, error";
+                                     "done_items, total_items, failures, interruptions, error, ";
+// What all but lists want to see, and they do not.
+constexpr std::string_view with_result = "result", without_result = "NULL";
 
 std::uint64_t count_of(const SqlRow& row, std::size_t column) {
     return static_cast<std::uint64_t>(std::max<std::int64_t>(row.number(column), 0));
@@ -59,8 +61,10 @@ Operation operation_of(const SqlRow& row) {
                           .total_bytes = count_of(row, 18),
                           .done_items = count_of(row, 19),
                           .total_items = count_of(row, 20)};
-    operation.result = row.optional_text(21);
-    operation.error = row.optional_text(22);
+    operation.failures = row.number(21);
+    operation.interruptions = row.number(22);
+    operation.error = row.optional_text(23);
+    operation.result = row.optional_text(24);
     return operation;
 }
 
@@ -88,11 +92,15 @@ bool is_over(OperationState state) {
 }
 
 // Milliseconds first, so that ids ascend; then enough at random that no two servers draw the same.
-std::string Operations::new_id() {
-    const auto milliseconds =
-        std::chrono::floor<std::chrono::milliseconds>(clock_.now()).time_since_epoch().count();
+std::string Operations::new_id(Timestamp now) {
+    const auto milliseconds = std::chrono::floor<std::chrono::milliseconds>(now).time_since_epoch().count();
     return fmt::format("{:012x}{}", static_cast<std::uint64_t>(milliseconds) & 0xffff'ffff'ffff,
                        random_.id<10>().hex());
+}
+
+Timestamp Operations::translated(Database& database, Timestamp time) {
+    const auto theirs = database.time();
+    return theirs ? time + (*theirs - clock_.now()) : time;
 }
 
 std::optional<std::string> Operations::add(const OperationRequest& request) {
@@ -100,8 +108,8 @@ std::optional<std::string> Operations::add(const OperationRequest& request) {
 }
 
 std::optional<std::string> Operations::add(Database& database, const OperationRequest& request) {
-    const std::string id = new_id();
-    const Timestamp now = clock_.now();
+    const Timestamp created = now(database);
+    const std::string id = new_id(created);
     const auto rows = database.query(
         "INSERT INTO operations (id, kind, source, state, request, requested_by, plan, nominal, created, "
         "run_after, "
@@ -109,20 +117,21 @@ std::optional<std::string> Operations::add(Database& database, const OperationRe
         "VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, 0, 0, '', 0, 0, 0, 0) "
         "ON CONFLICT (kind, source, plan, nominal) DO NOTHING RETURNING id",
         {sql(id), sql(request.kind), sql(request.source.value_or("")), sql(request.request),
-         sql(request.requested_by), sql(request.plan), sql(request.nominal), sql(now),
-         sql(std::max(now, request.run_after))});
+         sql(request.requested_by), sql(request.plan), sql(request.nominal), sql(created),
+         sql(std::max(created, translated(database, request.run_after)))});
     return rows.empty() ? std::nullopt : std::optional(id);
 }
 
 std::optional<Operation> Operations::find(const std::string& id) {
     const auto rows = catalog_.with([&](Database& database) {
-        return database.query(fmt::format("SELECT {} FROM operations WHERE id = $1", columns), {sql(id)});
+        return database.query(fmt::format("SELECT {}{} FROM operations WHERE id = $1", columns, with_result),
+                              {sql(id)});
     });
     return rows.empty() ? std::nullopt : std::optional(operation_of(rows.front()));
 }
 
 std::vector<Operation> Operations::list(const OperationFilter& filter) {
-    std::string statement = fmt::format("SELECT {} FROM operations WHERE 1 = 1", columns);
+    std::string statement = fmt::format("SELECT {}{} FROM operations WHERE 1 = 1", columns, without_result);
     SqlValues values;
     const auto add = [&](const char* condition, SqlValue value) {
         values.push_back(std::move(value));
@@ -156,13 +165,25 @@ std::optional<Timestamp> Operations::last_nominal(const std::string& kind,
     return rows.empty() ? std::nullopt : rows.front().optional_time(0);
 }
 
+std::optional<Operation> Operations::last_run(const std::string& kind,
+                                              const std::optional<std::string>& source,
+                                              const std::string& plan) {
+    const auto rows = catalog_.with([&](Database& database) {
+        return database.query(fmt::format("SELECT {}{} FROM operations WHERE kind = $1 AND source = $2 AND "
+                                          "plan = $3 ORDER BY nominal DESC LIMIT 1",
+                                          columns, without_result),
+                              {sql(kind), sql(source.value_or("")), sql(plan)});
+    });
+    return rows.empty() ? std::nullopt : std::optional(operation_of(rows.front()));
+}
+
 std::optional<Operation> Operations::claim(const std::string& owner, Duration lease,
                                            const OperationLimits& limits) {
     std::optional<Operation> claimed;
     catalog_.transaction([&](Database& database) {
         // One claim at a time, so that the limits hold.
         database.lock(claim_lock);
-        const Timestamp now = clock_.now();
+        const Timestamp now = this->now(database);
         // What a lost server was to stop is over.
         database.query(
             "UPDATE operations SET state = 'cancelled', ended = $1, owner = NULL, lease_until = NULL "
@@ -174,15 +195,16 @@ std::optional<Operation> Operations::claim(const std::string& owner, Duration le
         const auto rows = database.query(
             fmt::format(
                 "UPDATE operations SET state = 'running', owner = $1, lease_until = $2, "
-                "started = COALESCE(started, $3), attempts = attempts + 1 "
+                "started = COALESCE(started, $3), attempts = attempts + 1, "
+                "interruptions = interruptions + CASE WHEN state = 'running' THEN 1 ELSE 0 END "
                 "WHERE id = (SELECT o.id FROM operations o "
                 "WHERE ((o.state = 'queued' AND o.run_after <= $3) OR "
                 "(o.state = 'running' AND o.lease_until <= $3)) "
                 "AND (o.source = '' OR (SELECT count(*) FROM operations r WHERE r.state = 'running' AND "
                 "r.lease_until > $3 AND r.source = o.source) < $4) "
                 "ORDER BY CASE WHEN o.kind = 'restore' THEN 0 WHEN o.plan IS NULL THEN 1 ELSE 2 END, "
-                "o.run_after, o.id LIMIT 1) RETURNING {}",
-                columns),
+                "o.run_after, o.id LIMIT 1) RETURNING {}{}",
+                columns, with_result),
             {sql(owner), sql(now + lease), sql(now), sql(limits.of_a_source)});
         if (!rows.empty()) claimed = operation_of(rows.front());
     });
@@ -196,7 +218,7 @@ Operations::Renewal Operations::renew(const Operation& claimed, Duration lease,
             "UPDATE operations SET lease_until = $4, phase = $5, done_bytes = $6, total_bytes = $7, "
             "done_items = $8, total_items = $9 "
             "WHERE id = $1 AND owner = $2 AND attempts = $3 AND state = 'running' RETURNING cancel_requested",
-            {sql(claimed.id), sql(claimed.owner), sql(claimed.attempts), sql(clock_.now() + lease),
+            {sql(claimed.id), sql(claimed.owner), sql(claimed.attempts), sql(now(database) + lease),
              sql(progress.phase), count(progress.done_bytes), count(progress.total_bytes),
              count(progress.done_items), count(progress.total_items)});
     });
@@ -205,28 +227,35 @@ Operations::Renewal Operations::renew(const Operation& claimed, Duration lease,
 }
 
 bool Operations::finish(const Operation& claimed, OperationState state,
-                        const std::optional<std::string>& result, const std::optional<std::string>& error) {
-    const auto rows = catalog_.with([&](Database& database) {
-        return database.query(
-            "UPDATE operations SET state = $4, ended = $5, result = $6, error = $7, owner = NULL, "
-            "lease_until = NULL "
-            "WHERE id = $1 AND owner = $2 AND attempts = $3 AND state = 'running' RETURNING id",
-            {sql(claimed.id), sql(claimed.owner), sql(claimed.attempts), sql(to_string(state)),
-             sql(clock_.now()), sql(result), sql(error)});
+                        const std::optional<std::string>& result, const std::optional<std::string>& error,
+                        const std::function<void(Database&)>& also) {
+    bool ours = false;
+    catalog_.transaction([&](Database& database) {
+        ours =
+            !database
+                 .query("UPDATE operations SET state = $4, ended = $5, result = $6, error = $7, "
+                        "owner = NULL, lease_until = NULL "
+                        "WHERE id = $1 AND owner = $2 AND attempts = $3 AND state = 'running' RETURNING id",
+                        {sql(claimed.id), sql(claimed.owner), sql(claimed.attempts), sql(to_string(state)),
+                         sql(now(database)), sql(result), sql(error)})
+                 .empty();
+        if (ours) also(database);
     });
-    return !rows.empty();
+    return ours;
 }
 
-bool Operations::put_back(const Operation& claimed, Timestamp run_after, const std::string& error) {
+bool Operations::put_back(const Operation& claimed, Why why, Timestamp run_after, const std::string& error) {
+    const std::int64_t failed = why == Why::failed ? 1 : 0;
     const auto rows = catalog_.with([&](Database& database) {
-        return database.query("UPDATE operations SET state = CASE WHEN cancel_requested = 1 THEN 'cancelled' "
-                              "ELSE 'queued' END, "
-                              "ended = CASE WHEN cancel_requested = 1 THEN $4 ELSE ended END, run_after = "
-                              "$5, error = $6, owner = NULL, "
-                              "lease_until = NULL WHERE id = $1 AND owner = $2 AND attempts = $3 AND state = "
-                              "'running' RETURNING id",
-                              {sql(claimed.id), sql(claimed.owner), sql(claimed.attempts), sql(clock_.now()),
-                               sql(run_after), sql(error)});
+        return database.query(
+            "UPDATE operations SET "
+            "state = CASE WHEN cancel_requested = 1 THEN 'cancelled' ELSE 'queued' END, "
+            "ended = CASE WHEN cancel_requested = 1 THEN $4 ELSE ended END, run_after = $5, error = $6, "
+            "owner = NULL, lease_until = NULL, failures = failures + CAST($7 AS BIGINT), "
+            "interruptions = interruptions + 1 - CAST($7 AS BIGINT) "
+            "WHERE id = $1 AND owner = $2 AND attempts = $3 AND state = 'running' RETURNING id",
+            {sql(claimed.id), sql(claimed.owner), sql(claimed.attempts), sql(now(database)),
+             sql(translated(database, run_after)), sql(error), sql(failed)});
     });
     return !rows.empty();
 }
@@ -236,7 +265,7 @@ bool Operations::cancel(const std::string& id) {
 }
 
 bool Operations::cancel(Database& database, const std::string& id) {
-    const Timestamp now = clock_.now();
+    const Timestamp now = this->now(database);
     const auto rows = database.query("UPDATE operations SET cancel_requested = 1, "
                                      "state = CASE WHEN state = 'queued' THEN 'cancelled' ELSE state END, "
                                      "ended = CASE WHEN state = 'queued' THEN $2 ELSE ended END "

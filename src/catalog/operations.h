@@ -4,6 +4,7 @@
 #include "base/random.h"
 #include "catalog/catalog.h"
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -44,7 +45,9 @@ struct Operation {
     Timestamp created{};
     Timestamp run_after{};
     std::optional<Timestamp> started, ended;
-    std::int64_t attempts = 0;
+    // How often it was begun; of these, how often it failed and is to be tried again, and how often it was
+    // interrupted: its server ended, or was lost, or its lease was.
+    std::int64_t attempts = 0, failures = 0, interruptions = 0;
     std::optional<std::string> owner; // the server that carries it out
     std::optional<Timestamp> lease_until;
     bool cancel_requested = false;
@@ -82,9 +85,9 @@ struct OperationLimits {
     std::int64_t of_a_source = 1;
 };
 
-// Thread-safe. Any number of servers may use one catalog: an operation is carried out by at most one of them
-// at a time, as long as it renews its lease. All throws what the catalog throws. The arguments must outlive
-// it.
+// Thread-safe. Any number of servers may use one catalog, whatever their clocks say: an operation is carried
+// out by at most one of them at a time, as long as it renews its lease. All throws what the catalog throws.
+// The arguments must outlive it.
 class Operations {
   public:
     Operations(Catalog& catalog, Clock& clock, Random& random)
@@ -96,10 +99,15 @@ class Operations {
     // Within a transaction of the caller.
     std::optional<std::string> add(Database& database, const OperationRequest& request);
     std::optional<Operation> find(const std::string& id);
+    // Without their results, which may be large.
     std::vector<Operation> list(const OperationFilter& filter);
     // The nominal time of the last run of this kind that a plan was asked for.
     std::optional<Timestamp> last_nominal(const std::string& kind, const std::optional<std::string>& source,
                                           const std::string& plan);
+
+    // That run itself.
+    std::optional<Operation> last_run(const std::string& kind, const std::optional<std::string>& source,
+                                      const std::string& plan);
 
     // Takes, of those that may run now, the one that has waited longest, for `lease` from now on: restores
     // first, then what somebody asked for, then what plans did. That
@@ -113,12 +121,16 @@ class Operations {
     // Of all these, `claimed` is what claim() returned: who it was claimed by, and in which attempt, decides
     // whether it is still ours.
     Renewal renew(const Operation& claimed, Duration lease, const OperationProgress& progress);
-    // Ends it; false when it is not ours any more, and nothing was changed.
-    bool finish(const Operation& claimed, OperationState state, const std::optional<std::string>& result,
-                const std::optional<std::string>& error);
+    // Ends it; false when it is not ours any more, and nothing was changed. `also` is done in the same
+    // transaction.
+    bool finish(
+        const Operation& claimed, OperationState state, const std::optional<std::string>& result,
+        const std::optional<std::string>& error,
+        const std::function<void(Database&)>& also = [](Database&) {});
+    enum class Why { failed, interrupted };
     // Puts it back, to be run again, or ends it when it is to be cancelled; `error` is why. False as
     // finish().
-    bool put_back(const Operation& claimed, Timestamp run_after, const std::string& error);
+    bool put_back(const Operation& claimed, Why why, Timestamp run_after, const std::string& error);
     // Asks whoever carries it out to stop; one that nobody has begun is over at once. False when it was over.
     bool cancel(const std::string& id);
     bool cancel(Database& database, const std::string& id);
@@ -132,7 +144,12 @@ class Operations {
     std::int64_t remove_ended_before(Timestamp time);
 
   private:
-    std::string new_id();
+    std::string new_id(Timestamp now);
+    // Of the catalog's database where that has a clock: several servers must agree on when a lease ends, and
+    // nobody's clock need be right.
+    Timestamp now(Database& database) { return database.time().value_or(clock_.now()); }
+    // A time by this server's clock, as it is by now().
+    Timestamp translated(Database& database, Timestamp time);
 
     Catalog& catalog_;
     Clock& clock_;

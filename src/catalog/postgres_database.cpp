@@ -63,6 +63,13 @@ void PostgresDatabase::lock(std::int64_t number) {
     connection_.query("SELECT pg_advisory_xact_lock($1::bigint)", {std::to_string(number)});
 }
 
+// Of now, not of when the transaction began, which may have waited since.
+std::optional<Timestamp> PostgresDatabase::time() {
+    const auto microseconds =
+        query("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)", {});
+    return Timestamp(std::chrono::microseconds(single_number(microseconds)));
+}
+
 bool PostgresDatabase::alive() { return connection_.connected(); }
 
 // Rows are to be seen as they are when a lock was waited for, not as they were before.

@@ -14,6 +14,7 @@ class PostgresDatabase final : public Database {
     std::vector<SqlRow> query(std::string_view statement, const SqlValues& values) override;
     void execute(std::string_view statements) override;
     void lock(std::int64_t number) override;
+    std::optional<Timestamp> time() override;
     bool alive() override;
 
   private:

@@ -124,7 +124,8 @@ IssuedToken Tokens::issue(Database& database, const TokenRequest& request) {
     return issued;
 }
 
-std::optional<IssuedToken> Tokens::issue_first(bool second_factor) {
+std::optional<IssuedToken>
+Tokens::issue_first(bool second_factor, const std::function<void(Database&, const IssuedToken&)>& also) {
     std::optional<IssuedToken> issued;
     catalog_.transaction([&](Database& database) {
         database.lock(token_lock);
@@ -134,6 +135,7 @@ std::optional<IssuedToken> Tokens::issue_first(bool second_factor) {
                                   .created_by = "first start",
                                   .expires = std::nullopt,
                                   .second_factor = second_factor});
+        also(database, *issued);
     });
     return issued;
 }

@@ -4,6 +4,7 @@
 #include "base/random.h"
 #include "catalog/catalog.h"
 
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -64,8 +65,11 @@ class Tokens {
     // Within a transaction of the caller. Throws Error(usage) about the name, the roles or an end that has
     // passed, with the member's name as field(), and Error(already_exists) when a token has had this name.
     IssuedToken issue(Database& database, const TokenRequest& request);
-    // The first token ever, an administrator's; nothing when there has been one.
-    std::optional<IssuedToken> issue_first(bool second_factor);
+    // The first token ever, an administrator's; nothing when there has been one. `also` is called in the same
+    // transaction; what it throws undoes it.
+    std::optional<IssuedToken> issue_first(
+        bool second_factor, const std::function<void(Database&, const IssuedToken&)>& also =
+                                [](Database&, const IssuedToken&) {});
 
     // Whose secret this is, valid or not.
     std::optional<Token> find_by_secret(std::string_view secret);

@@ -4,6 +4,7 @@
 #include "base/version.h"
 #include "cli/command.h"
 #include "cli/configuration.h"
+#include "cli/server_choice.h"
 #include "cli/signals.h"
 #include "cli/text.h"
 
@@ -18,11 +19,12 @@ namespace holdfast {
 
 namespace {
 
-constexpr std::array<AddCommand, 28> commands = {
-    add_init,    add_backup, add_snapshots, add_ls,    add_find,   add_cat,       add_diff,
-    add_restore, add_verify, add_tag,       add_hold,  add_policy, add_retention, add_forget,
-    add_prune,   add_stats,  add_repair,    add_key,   add_wal,    add_window,    add_instances,
-    add_doctor,  add_setup,  add_status,    add_serve, add_audit,  add_version,   add_alerts,
+constexpr std::array<AddCommand, 34> commands = {
+    add_init,       add_backup, add_snapshots, add_ls,         add_find,   add_cat,       add_diff,
+    add_restore,    add_verify, add_tag,       add_hold,       add_policy, add_retention, add_forget,
+    add_prune,      add_stats,  add_repair,    add_key,        add_wal,    add_window,    add_instances,
+    add_doctor,     add_setup,  add_status,    add_serve,      add_audit,  add_version,   add_alerts,
+    add_operations, add_tokens, add_approvals, add_completion, add_plan,   add_apply,
 };
 
 void add_global_options(CLI::App& app, GlobalOptions& options) {
@@ -50,6 +52,31 @@ void add_global_options(CLI::App& app, GlobalOptions& options) {
            "--progress", options.progress,
            "auto: a bar or lines, unless --quiet; json: a JSON object on a line, twice a second; none")
         ->check(CLI::IsMember({"auto", "json", "none"}));
+    app.add_option("--server", options.server,
+                   "Have it done by the server at this URL; here: by this machine, whatever is configured")
+        ->envname("HOLDFAST_SERVER");
+    app.add_option("--token-file", options.token_file,
+                   "File with a token of the server (default: HOLDFAST_TOKEN)");
+    app.add_option("--server-ca", options.server_ca,
+                   "Certificate to trust, of a server that made its own: its server.crt");
+    app.add_option("--code", options.code, "Code of the second factor, where the server asks for one");
+    app.add_flag("--detach,--no-wait", options.detach,
+                 "Do not wait for what the server does; print the operation's id");
+}
+
+// Whether the option was typed, and not merely found in the environment; CLI11 does not tell. Words that
+// begin with a dash are options wherever they stand, up to a "--".
+bool was_typed(int argc, char** argv, const std::string& name, char letter = '\0') {
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view word = argv[i];
+        if (word == "--") return false;
+        if (word == name || word.starts_with(name + "=")) return true;
+        // Behind flags, as in -qr.
+        const std::size_t at = word.find_first_not_of("qvh", 1);
+        const bool letters = word.size() > 1 && word[0] == '-' && word[1] != '-';
+        if (letter != '\0' && letters && at != std::string_view::npos && word[at] == letter) return true;
+    }
+    return false;
 }
 
 // What a command exits with when it cannot do its work.
@@ -146,10 +173,13 @@ int parse_and_run(int argc, char** argv, GlobalOptions& options, FailureCodes& c
         return code == 0 ? exit_done : codes.usage;
     }
     codes = failure_codes(app);
+    options.server_typed = was_typed(argc, argv, "--server");
+    options.repository_typed = was_typed(argc, argv, "--repo", 'r');
     const Configuration configuration = load_configuration(options.configuration_file);
+    const RunCommand::Body& body = chosen_body(run, deepest(app), options, configuration);
     StopOnSignal signals;
     CommandContext context(options, configuration, signals);
-    return run(context);
+    return body(context);
 }
 
 } // namespace

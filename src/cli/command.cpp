@@ -3,8 +3,10 @@
 #include "base/error.h"
 #include "base/file_descriptor.h"
 #include "cli/configuration.h"
+#include "cli/server_choice.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
+#include "client/api_client.h"
 #include "documents/entry_name.h"
 #include "repository/node/entry.h"
 
@@ -99,6 +101,15 @@ RepositoryAccess CommandContext::access(const std::string& url, bool new_passphr
         access.passphrase = ask_passphrase(new_passphrase, stop());
     }
     return access;
+}
+
+ApiClient& CommandContext::api() {
+    if (!api_) {
+        ServerAccess access = server_access(options_, configuration_);
+        access.ask_code = [this] { return ask_code(stop()); };
+        api_ = std::make_unique<ApiClient>(std::move(access), system_clock(), system_random(), stop());
+    }
+    return *api_;
 }
 
 void CommandContext::print(const nlohmann::json& value, const std::function<void()>& text) const {

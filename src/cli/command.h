@@ -38,6 +38,11 @@ struct GlobalOptions {
     bool verbose = false;
     std::string log_format = "text";
     std::string progress = "auto";
+    // Of a server that does what the command says; see server_choice.h.
+    std::string server, token_file, server_ca, code;
+    bool detach = false;
+    // Whether these came from the command line rather than from the environment.
+    bool server_typed = false, repository_typed = false;
 };
 
 // What the configuration file says beyond the global options; see configuration.h.
@@ -72,15 +77,32 @@ class CommandContext {
     // How progress is wanted.
     ProgressStyle progress_style() const;
 
+    // The server that does it, of a command that is done at one.
+    class ApiClient& api();
+
   private:
     const GlobalOptions& options_;
     const Configuration& configuration_;
     StopOnSignal& signals_;
     std::unique_ptr<Logger> logger_;
+    std::unique_ptr<ApiClient> api_;
 };
 
-// What is left of a command line once it is parsed: runs the command and returns its exit code.
-using RunCommand = std::function<int(CommandContext&)>;
+// What is left of a command line once it is parsed: each runs the command and returns its exit code.
+struct RunCommand {
+    using Body = std::function<int(CommandContext&)>;
+    Body here{};      // empty: there is nothing to do without a server
+    Body at_server{}; // empty: a server does not do it
+
+    // A command that is done here.
+    template <typename Run>
+        requires std::is_invocable_r_v<int, Run, CommandContext&>
+    RunCommand& operator=(Run run) {
+        here = std::move(run);
+        at_server = {};
+        return *this;
+    }
+};
 // Adds a subcommand to `app`; when it is the one that was typed, it sets `run`.
 using AddCommand = void (*)(CLI::App& app, RunCommand& run);
 
@@ -97,10 +119,16 @@ void add_diff(CLI::App& app, RunCommand& run);
 void add_restore(CLI::App& app, RunCommand& run);
 void add_verify(CLI::App& app, RunCommand& run);
 void add_forget(CLI::App& app, RunCommand& run);
+void add_plan(CLI::App& app, RunCommand& run);
+void add_apply(CLI::App& app, RunCommand& run);
 void add_policy(CLI::App& app, RunCommand& run);
 void add_prune(CLI::App& app, RunCommand& run);
 void add_stats(CLI::App& app, RunCommand& run);
 void add_repair(CLI::App& app, RunCommand& run);
+void add_operations(CLI::App& app, RunCommand& run);
+void add_tokens(CLI::App& app, RunCommand& run);
+void add_approvals(CLI::App& app, RunCommand& run);
+void add_completion(CLI::App& app, RunCommand& run);
 void add_hold(CLI::App& app, RunCommand& run);
 void add_key(CLI::App& app, RunCommand& run);
 void add_tag(CLI::App& app, RunCommand& run);

@@ -266,6 +266,11 @@ Configuration parse_configuration(const std::string& text, const std::string& fi
     top.json_tables("channel", [&](const std::string& name, const std::string& json) {
         configuration.channels.push_back(parse_channel(name, json));
     });
+    top.table("client", [&](Table& client) {
+        client.text("server", configuration.client.server);
+        client.text("token_file", configuration.client.token_file);
+        client.text("ca_file", configuration.client.ca_file);
+    });
     top.json_table("server", [&](const std::string& json) {
         parse_server_settings(json, "/");
         configuration.server_json = json;

@@ -66,7 +66,11 @@ struct Configuration {
     std::vector<Policy> policies;                            // [policy.NAME], by name
     std::map<std::string, RuleSettings, std::less<>> alerts; // [alert.RULE]
     std::vector<ChannelSettings> channels;                   // [channel.NAME], by name
-    std::string server_json = "{}";                          // [server], for server/server_settings.h
+    // [client]: a server that commands are carried out at.
+    struct Client {
+        std::string server, token_file, ca_file;
+    } client;
+    std::string server_json = "{}"; // [server], for server/server_settings.h
 };
 
 // Reads `named`, or if it is empty the first that exists of ~/.config/holdfast/holdfast.toml and

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cerrno>
+#include <optional>
 #include <string>
 
 #include <fcntl.h>
@@ -45,13 +46,14 @@ void wait_for_input(int fd, int stopped_fd) {
             if (errno == EINTR) continue;
             throw system_error(errno, "waiting for the terminal");
         }
-        if (waiting[1].revents != 0)
-            throw Error(ErrorCode::cancelled, "stopped before a passphrase was typed");
+        if (waiting[1].revents != 0) throw Error(ErrorCode::cancelled, "stopped before anything was typed");
         if (waiting[0].revents != 0) return;
     }
 }
 
-Secret ask(int fd, const std::string& question, const std::stop_token& stop) {
+enum class Echo { off, on };
+
+Secret ask(int fd, const std::string& question, Echo echo, const std::stop_token& stop) {
     const FileDescriptor stopped(::eventfd(0, EFD_CLOEXEC));
     if (!stopped) throw system_error(errno, "asking the terminal");
     const std::stop_callback on_stop(stop, [&] { ::eventfd_write(stopped.get(), 1); });
@@ -59,7 +61,8 @@ Secret ask(int fd, const std::string& question, const std::stop_token& stop) {
     std::size_t size = 0;
     {
         // Before the question, so that nothing typed at once is shown.
-        const NoEcho silent(fd);
+        std::optional<NoEcho> silent;
+        if (echo == Echo::off) silent.emplace(fd);
         write_all(fd, as_bytes(question), "the terminal");
         for (;;) {
             Byte byte = 0;
@@ -67,29 +70,48 @@ Secret ask(int fd, const std::string& question, const std::stop_token& stop) {
             const ssize_t got = ::read(fd, &byte, 1);
             if (got < 0 && errno == EINTR) continue;
             if (got <= 0 || byte == '\n') break;
-            if (size == most_bytes) throw Error(ErrorCode::usage, "the passphrase is too long");
+            if (size == most_bytes) throw Error(ErrorCode::usage, "what was typed is too long");
             typed.mutable_view()[size++] = byte;
         }
     }
-    write_all(fd, as_bytes("\n"), "the terminal");
+    if (echo == Echo::off) write_all(fd, as_bytes("\n"), "the terminal");
     return Secret::copy_of(typed.view().first(size));
+}
+
+FileDescriptor open_terminal(const char* what, const char* hint) {
+    FileDescriptor terminal(::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY));
+    if (!terminal) throw Error(ErrorCode::usage, what, hint);
+    return terminal;
 }
 
 } // namespace
 
 Secret ask_passphrase(bool twice, const std::stop_token& stop) {
-    const int fd = ::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0) {
-        throw Error(ErrorCode::usage, "there is no key, and no terminal to ask for a passphrase",
-                    "add --key-file FILE, or set HOLDFAST_PASSPHRASE");
-    }
-    const FileDescriptor terminal(fd);
-    Secret passphrase = ask(terminal.get(), twice ? "new passphrase: " : "passphrase: ", stop);
+    const FileDescriptor terminal = open_terminal("there is no key, and no terminal to ask for a passphrase",
+                                                  "add --key-file FILE, or set HOLDFAST_PASSPHRASE");
+    Secret passphrase = ask(terminal.get(), twice ? "new passphrase: " : "passphrase: ", Echo::off, stop);
     if (passphrase.empty()) throw Error(ErrorCode::usage, "the passphrase is empty");
-    if (twice && !equal_constant_time(passphrase.view(), ask(terminal.get(), "once more: ", stop).view())) {
+    if (twice &&
+        !equal_constant_time(passphrase.view(), ask(terminal.get(), "once more: ", Echo::off, stop).view())) {
         throw Error(ErrorCode::usage, "the two passphrases differ");
     }
     return passphrase;
+}
+
+bool confirm(const std::string& question, const std::stop_token& stop) {
+    const FileDescriptor terminal = open_terminal("this is to be confirmed, and there is no terminal to ask",
+                                                  "add --yes when it is meant");
+    const Secret answer = ask(terminal.get(), question + " [y/N] ", Echo::on, stop);
+    const std::string_view text = as_text(answer.view());
+    return text == "y" || text == "yes";
+}
+
+std::string ask_code(const std::stop_token& stop) {
+    const FileDescriptor terminal =
+        open_terminal("the server asks for a code of the second factor, and there is no terminal to ask at",
+                      "add --code with what the authenticator shows now");
+    const Secret code = ask(terminal.get(), "code of the second factor: ", Echo::off, stop);
+    return std::string(as_text(code.view()));
 }
 
 } // namespace holdfast

@@ -15,6 +15,7 @@ namespace {
 constexpr std::uint64_t longest_limit_seconds = 30ULL * 24 * 3600;
 constexpr std::uint64_t highest_port = 65'535;
 constexpr std::size_t most_name_bytes = 200;
+constexpr std::size_t id_digits = 32;
 constexpr std::size_t most_word_bytes = 64u << 10;
 
 // The words of a command line. A value never stands alone where it could be taken for an option.
@@ -63,6 +64,7 @@ class Request {
         if (kind == "verify") return verify();
         if (kind == "restore") return restore();
         if (kind == "retention") return retention();
+        if (kind == "forget") return forget();
         if (kind == "prune") return prune();
         throw Error(ErrorCode::usage, fmt::format("there is no operation '{}'", kind),
                     fmt::format("there are {}", fmt::join(operation_kinds, ", ")))
@@ -166,7 +168,7 @@ class Request {
 
     std::string target_directory() {
         if (world_.restore_directory.empty())
-            throw Error(ErrorCode::access_denied, "this server restores nothing",
+            throw Error(ErrorCode::incompatible, "this server restores nothing",
                         "set restore_directory below [server] in holdfast.toml, or restore with the command "
                         "line");
         const std::optional<std::string> name = form_.text("directory", most_name_bytes);
@@ -210,8 +212,24 @@ class Request {
         Words words("retention");
         words.name("enforce");
         if (source_) words.name(source_name());
-        words.flag(form_.flag("dry_run").value_or(false), "--dry-run");
+        const bool dry_run = form_.flag("dry_run").value_or(false);
+        if (!dry_run && !world_.retention_waits.empty())
+            throw Error(ErrorCode::fenced, "nothing is forgotten now: " + world_.retention_waits,
+                        "see what holdfast.toml would do with 'holdfast plan', then 'holdfast apply' it");
+        words.flag(dry_run, "--dry-run");
         words.flag(form_.flag("trust_clock").value_or(false), "--trust-clock");
+        return words.take();
+    }
+
+    // The whole id alone: what is deleted is what was meant when it was asked for.
+    std::vector<std::string> forget() {
+        refuse_source();
+        const auto snapshot = form_.text("snapshot", most_name_bytes);
+        if (!snapshot) form_.fail("snapshot", "is missing");
+        Words words("forget");
+        words.name(snapshot_id("snapshot", *snapshot));
+        if (snapshot->size() != id_digits) form_.fail("snapshot", "must be the whole id of a snapshot");
+        words.flag(form_.flag("even_the_last").value_or(false), "--even-the-last");
         return words.take();
     }
 

@@ -13,14 +13,15 @@
 namespace holdfast {
 
 // The kinds of operations.
-inline constexpr std::array<std::string_view, 5> operation_kinds{"backup", "verify", "restore", "retention",
-                                                                 "prune"};
+inline constexpr std::array<std::string_view, 6> operation_kinds{"backup",    "verify", "restore",
+                                                                 "retention", "forget", "prune"};
 
 // What requests are checked against.
 struct OperationWorld {
     std::map<std::string, std::string> sources; // the kind of each, "postgresql" or "documents"
     // Below which a server may be asked to restore; empty: it may not.
     std::string restore_directory{};
+    std::string retention_waits{}; // why nothing may be forgotten now; empty: it may
 };
 
 struct OperationCommand {
@@ -29,8 +30,8 @@ struct OperationCommand {
 };
 
 // Reads `request`, a JSON object. Throws Error(usage), whose field() says which member, for what is unknown,
-// of another type, or makes no sense for this source. Nothing that was asked for is silently without effect,
-// and no text of a request is ever taken for an option.
+// of another type, or makes no sense for this source, Error(fenced) for what has to wait. Nothing that was
+// asked for is silently without effect, and no text of a request is ever taken for an option.
 //
 //   backup     source; type ("auto", "full", "incremental"; PostgreSQL), compare, name, tags, class,
 //   keep_for,
@@ -40,6 +41,7 @@ struct OperationCommand {
 //   timeline, snapshot,
 //              databases, start, port; of documents: snapshot, paths
 //   retention  source (absent: all), dry_run, trust_clock
+//   forget     snapshot (its whole id), even_the_last
 //   prune      nothing
 OperationCommand operation_command(std::string_view kind, const std::optional<std::string>& source,
                                    std::string_view request, const OperationWorld& world);

@@ -16,8 +16,6 @@ constexpr std::size_t most_log_lines = 2'000;
 // How long the end of an operation is tried to be told to a catalog that is away when this process is to end.
 constexpr Duration last_words = std::chrono::seconds(10);
 constexpr Duration try_again = std::chrono::seconds(1);
-// Of an operation whose server is lost each time it tries.
-constexpr std::int64_t most_losses = 20;
 
 } // namespace
 
@@ -204,13 +202,6 @@ void OperationRunner::claim_what_can_be(const std::stop_token& stop) {
                 continue;
             }
         }
-        if (claimed->attempts > most_losses) {
-            const Error error(ErrorCode::internal,
-                              fmt::format("given up: the server that carried it out was lost {} times",
-                                          claimed->attempts - 1));
-            operations_.finish(*claimed, OperationState::failed, std::nullopt, error_json(error));
-            continue;
-        }
         logger_.info("operation begins", {{"operation", claimed->id},
                                           {"kind", claimed->kind},
                                           {"source", claimed->source.value_or("")},
@@ -254,18 +245,28 @@ void OperationRunner::end(Run& run, const ExecutionOutcome& outcome, const std::
 
 // `interrupted`: it was not asked to be cancelled, but this server ends. False when it is not ours any more.
 bool OperationRunner::settle(const Operation& operation, const ExecutionOutcome& outcome, bool interrupted) {
-    if (interrupted) return operations_.put_back(operation, clock_.now(), outcome.error.value_or("{}"));
+    if (interrupted) {
+        return operations_.put_back(operation, Operations::Why::interrupted, clock_.now(),
+                                    outcome.error.value_or("{}"));
+    }
     const bool again = outcome.state == OperationState::failed && outcome.retryable &&
-                       operation.attempts < settings_.most_attempts;
-    if (!again) return operations_.finish(operation, outcome.state, outcome.result, outcome.error);
-    return operations_.put_back(operation, clock_.now() + wait_before(operation.attempts),
+                       operation.failures + 1 < settings_.most_attempts;
+    if (!again) {
+        return operations_.finish(operation, outcome.state, outcome.result, outcome.error,
+                                  [&](Database& database) {
+                                      if (settings_.with_end)
+                                          settings_.with_end(database, operation, outcome);
+                                  });
+    }
+    return operations_.put_back(operation, Operations::Why::failed,
+                                clock_.now() + wait_before(operation.failures + 1),
                                 outcome.error.value_or("{}"));
 }
 
-// Doubled with each attempt; up to a fifth more, so that what failed together is not tried together.
-Duration OperationRunner::wait_before(std::int64_t attempt) const {
+// Doubled with each failure; up to a fifth more, so that what failed together is not tried together.
+Duration OperationRunner::wait_before(std::int64_t failures) const {
     Duration wait = settings_.first_retry;
-    for (std::int64_t i = 1; i < attempt && wait < settings_.longest_retry; ++i) wait *= 2;
+    for (std::int64_t i = 1; i < failures && wait < settings_.longest_retry; ++i) wait *= 2;
     wait = std::min(wait, settings_.longest_retry);
     return wait + Duration(random_.below(static_cast<std::uint64_t>(wait.count()) / 5 + 1));
 }

@@ -23,12 +23,16 @@ struct OperationRunnerSettings {
     Duration renew_every =
         std::chrono::seconds(2); // how late progress is shown, and a wish to cancel is heard
     Duration look_again = std::chrono::seconds(1); // how often the catalog is asked for work
+    // That fail: one that is interrupted, because its server ends or is lost, is no failure.
     std::int64_t most_attempts = 5;
-    Duration first_retry = std::chrono::seconds(30); // doubled with each attempt …
+    Duration first_retry = std::chrono::seconds(30); // doubled with each failure …
     Duration longest_retry = std::chrono::minutes(30);
     // Kinds that two servers may carry out at the same time without harm: they go on while the catalog is
     // away. What is of no such kind stops when its lease ends.
-    std::set<std::string> harmless_twice{"backup", "verify", "retention", "prune"};
+    std::set<std::string> harmless_twice{"backup", "verify", "retention", "forget", "prune"};
+    // Called with each operation that ends here for good, in the transaction that ends it: what follows from
+    // its end is there with it, or neither is. Called again when the transaction has to be tried again.
+    std::function<void(Database&, const Operation& operation, const ExecutionOutcome& outcome)> with_end{};
     // Called, from the thread that carried it out, with each operation that has ended here.
     std::function<void(const Operation& operation, const ExecutionOutcome& outcome)> on_end{};
 };
@@ -54,7 +58,7 @@ class OperationRunner {
     void remove_ended();
     void end(Run& run, const ExecutionOutcome& outcome, const std::stop_token& stop);
     bool settle(const Operation& operation, const ExecutionOutcome& outcome, bool interrupted);
-    Duration wait_before(std::int64_t attempt) const;
+    Duration wait_before(std::int64_t failures) const;
     void tell_of(const Error& error);
 
     Operations& operations_;

@@ -2,9 +2,6 @@
 
 #include "base/error.h"
 
-#include <stop_token>
-#include <thread>
-
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -50,27 +47,6 @@ void tell(std::string_view line, ExecutionReport& report) {
     const auto level = value.find("level");
     report.log(level != value.end() && level->is_string() ? level->get<std::string>() : "info", line);
 }
-
-// While it lives: requests a stop when `stop` does, or after `limit` (zero: never).
-class Deadline {
-  public:
-    Deadline(Duration limit, const std::stop_token& stop) : forward_(stop, [this] { both_.request_stop(); }) {
-        if (limit == Duration{}) return;
-        thread_ = std::jthread([this, limit](const std::stop_token& ended) {
-            if (!system_clock().sleep_for(limit, ended)) return;
-            passed_ = true;
-            both_.request_stop();
-        });
-    }
-    std::stop_token token() const { return both_.get_token(); }
-    bool passed() const { return passed_; }
-
-  private:
-    std::stop_source both_;
-    std::atomic<bool> passed_{false};
-    std::stop_callback<std::function<void()>> forward_;
-    std::jthread thread_;
-};
 
 ExecutionOutcome outcome_of(const ProgramEnd& end, const Deadline& deadline, const std::stop_token& stop,
                             Duration limit) {
@@ -123,9 +99,9 @@ ExecutionOutcome ProgramExecutor::carry_out(const Operation& operation, Executio
     try {
         const OperationCommand command =
             operation_command(operation.kind, operation.source, operation.request, settings_.world());
-        if (operation.kind == "backup" && operation.attempts > 1) {
+        if (operation.attempts > 1) {
             if (auto outcome = finished_before(operation, stop)) {
-                report.log("info", "the snapshot was there already, from an attempt that did not end here");
+                report.log("info", "it was done already, by an attempt that did not end here");
                 return *outcome;
             }
         }
@@ -134,42 +110,41 @@ ExecutionOutcome ProgramExecutor::carry_out(const Operation& operation, Executio
         std::vector<std::string> words = command.arguments;
         if (operation.kind == "backup")
             words.push_back(fmt::format("--tag={}={}", operation_tag, operation.id));
-        const ProgramEnd end = call(
-            std::move(words), most_result_bytes, [&](std::string_view line) { tell(line, report); },
-            deadline.token());
+        const ProgramEnd end = call_holdfast(
+            settings_.words,
+            {.words = std::move(words), .most_output_bytes = most_result_bytes, .grace = settings_.grace},
+            [&](std::string_view line) { tell(line, report); }, deadline.token());
         return outcome_of(end, deadline, stop, command.time_limit);
     } catch (const Error& error) {
         return {.state = OperationState::failed, .error = error_json(error), .retryable = error.retryable()};
     }
 }
 
-ProgramEnd ProgramExecutor::call(std::vector<std::string> words, std::size_t most_output_bytes,
-                                 const std::function<void(std::string_view)>& on_line,
-                                 const std::stop_token& stop) const {
-    const ProgramWords& how = settings_.words;
-    ProgramCall call{.program = how.program,
-                     .arguments = how.before,
-                     .most_output_bytes = most_output_bytes,
-                     .grace = settings_.grace};
-    call.arguments.insert(call.arguments.end(), {"--json", "--log-format=json", "--progress=json"});
-    call.arguments.insert(call.arguments.end(), words.begin(), words.end());
-    call.arguments.insert(call.arguments.end(), how.behind.begin(), how.behind.end());
-    return run_program(call, on_line, stop);
-}
-
 std::optional<ExecutionOutcome> ProgramExecutor::finished_before(const Operation& operation,
                                                                  const std::stop_token& stop) {
-    const ProgramEnd end = call(
-        {"snapshots", "--source=" + operation.source.value_or("")}, most_list_bytes, [](std::string_view) {},
-        stop);
-    const json list = json::parse(end.output, nullptr, false);
+    if (operation.kind == "backup") return backed_up_before(operation, stop);
+    if (operation.kind == "forget") return forgotten_before(operation, stop);
+    return std::nullopt;
+}
+
+json ProgramExecutor::snapshots(std::vector<std::string> words, const std::stop_token& stop) {
+    words.insert(words.begin(), "snapshots");
+    const ProgramEnd end = call_holdfast(
+        settings_.words,
+        {.words = std::move(words), .most_output_bytes = most_list_bytes, .grace = settings_.grace},
+        [](std::string_view) {}, stop);
+    json list = json::parse(end.output, nullptr, false);
     if (!list.is_array()) {
         throw Error(ErrorCode::unavailable,
-                    "whether an earlier attempt made the snapshot could not be found out: the snapshots were "
-                    "not listed",
+                    "whether an earlier attempt did it could not be found out: the snapshots were not listed",
                     {}, true);
     }
-    for (const json& snapshot : list) {
+    return list;
+}
+
+std::optional<ExecutionOutcome> ProgramExecutor::backed_up_before(const Operation& operation,
+                                                                  const std::stop_token& stop) {
+    for (const json& snapshot : snapshots({"--source=" + operation.source.value_or("")}, stop)) {
         const auto tags = snapshot.find("tags");
         if (tags == snapshot.end() || !tags->is_object()) continue;
         if (tags->value(operation_tag, std::string()) != operation.id) continue;
@@ -178,6 +153,15 @@ std::optional<ExecutionOutcome> ProgramExecutor::finished_before(const Operation
                                 .result = dump(snapshot)};
     }
     return std::nullopt;
+}
+
+std::optional<ExecutionOutcome> ProgramExecutor::forgotten_before(const Operation& operation,
+                                                                  const std::stop_token& stop) {
+    const json wanted = json::parse(operation.request).at("snapshot");
+    for (const json& snapshot : snapshots({}, stop))
+        if (snapshot.value("id", json()) == wanted) return std::nullopt;
+    return ExecutionOutcome{.state = OperationState::succeeded,
+                            .result = dump({{"forgotten", json::array({wanted})}})};
 }
 
 } // namespace holdfast

@@ -2,21 +2,16 @@
 #pragma once
 
 #include "execution/executor.h"
+#include "execution/holdfast_call.h"
 #include "execution/operation_request.h"
-#include "execution/program.h"
 
 #include <functional>
 #include <string>
 #include <vector>
 
-namespace holdfast {
+#include <nlohmann/json_fwd.hpp>
 
-// How the program is called.
-struct ProgramWords {
-    std::string program;             // holdfast
-    std::vector<std::string> before; // the command: --config FILE …
-    std::vector<std::string> behind; // it: --repo URL
-};
+namespace holdfast {
 
 struct ProgramExecutorSettings {
     ProgramWords words;
@@ -30,15 +25,17 @@ class ProgramExecutor final : public Executor {
   public:
     explicit ProgramExecutor(ProgramExecutorSettings settings) : settings_(std::move(settings)) {}
 
-    // A backup that was begun before, by a server that was lost, is looked for in the repository first: its
-    // snapshots bear the operation's id as their tag `operation`.
+    // What was begun before, by a server that was lost, is looked for in the repository first: snapshots that
+    // were made bear the operation's id as their tag `operation`, and one that was forgotten is not there.
     ExecutionOutcome carry_out(const Operation& operation, ExecutionReport& report,
                                const std::stop_token& stop) override;
 
   private:
-    ProgramEnd call(std::vector<std::string> words, std::size_t most_output_bytes,
-                    const std::function<void(std::string_view)>& on_line, const std::stop_token& stop) const;
     std::optional<ExecutionOutcome> finished_before(const Operation& operation, const std::stop_token& stop);
+    std::optional<ExecutionOutcome> backed_up_before(const Operation& operation, const std::stop_token& stop);
+    std::optional<ExecutionOutcome> forgotten_before(const Operation& operation, const std::stop_token& stop);
+    // As `holdfast snapshots --json` lists them.
+    nlohmann::json snapshots(std::vector<std::string> words, const std::stop_token& stop);
 
     ProgramExecutorSettings settings_;
 };

@@ -36,28 +36,6 @@ bool names(const Policy& policy, std::string_view source) {
     return std::ranges::find(policy.sources, source) != policy.sources.end();
 }
 
-void doubt_windows(const Policy& policy, const BackupPlan& plan, Timestamp from,
-                   std::vector<std::string>& doubts) {
-    const auto* window = std::get_if<WeeklyWindow>(&plan.rhythm);
-    for (const WeeklyWindow& maintenance : policy.maintenance) {
-        std::optional<TimeSpan> overlap;
-        if (window != nullptr) {
-            overlap = first_overlap(*window, policy.zone, maintenance, policy.zone, from);
-        } else {
-            const Schedule schedule = policy.schedule_of(plan, policy.name);
-            for (TimeSpan span = maintenance.next(from, policy.zone);
-                 !overlap && span.begin < from + std::chrono::days(366);
-                 span = maintenance.next(span.begin, policy.zone)) {
-                const auto run = schedule.next(span.begin - std::chrono::nanoseconds(1));
-                if (run && span.contains(run->begin)) overlap = TimeSpan{run->begin, run->begin};
-            }
-        }
-        if (!overlap) continue;
-        doubts.push_back(fmt::format("backups '{}' run in the maintenance window '{}', first at {}",
-                                     plan.name, maintenance.text(), to_rfc3339(overlap->begin)));
-    }
-}
-
 // The longest time from one run to the next of any of the plans, in ten days and around each change of the
 // clocks; nothing when there are no runs. Delays are taken at their worst.
 std::optional<Duration> longest_pause(const Policy& policy, Timestamp from) {
@@ -128,9 +106,35 @@ const Policy* policy_for(const std::vector<Policy>& policies, std::string_view s
     return nullptr;
 }
 
+std::vector<MaintenanceOverlap> maintenance_overlaps(const Policy& policy, const Schedule& schedule,
+                                                     Timestamp from) {
+    std::vector<MaintenanceOverlap> overlaps;
+    const auto* window = std::get_if<WeeklyWindow>(&schedule.rhythm());
+    for (const WeeklyWindow& maintenance : policy.maintenance) {
+        std::optional<TimeSpan> overlap;
+        if (window != nullptr) {
+            overlap = first_overlap(*window, schedule.zone(), maintenance, policy.zone, from);
+        } else {
+            for (TimeSpan span = maintenance.next(from, policy.zone);
+                 !overlap && span.begin < from + std::chrono::days(366);
+                 span = maintenance.next(span.begin, policy.zone)) {
+                const auto run = schedule.next(span.begin - std::chrono::nanoseconds(1));
+                if (run && span.contains(run->begin)) overlap = TimeSpan{run->begin, run->begin};
+            }
+        }
+        if (overlap) overlaps.push_back({maintenance.text(), *overlap});
+    }
+    return overlaps;
+}
+
 std::vector<std::string> doubts_about(const Policy& policy, Timestamp from) {
     std::vector<std::string> doubts;
-    for (const BackupPlan& plan : policy.backups) doubt_windows(policy, plan, from, doubts);
+    for (const BackupPlan& plan : policy.backups) {
+        for (const MaintenanceOverlap& overlap :
+             maintenance_overlaps(policy, policy.schedule_of(plan, policy.name), from))
+            doubts.push_back(fmt::format("backups '{}' run in the maintenance window '{}', first at {}",
+                                         plan.name, overlap.window, to_rfc3339(overlap.first.begin)));
+    }
     const Objectives& objectives = policy.objectives;
     const auto& window = policy.retention.window;
     if (objectives.window && (!window || window->longest() < objectives.window->longest())) {

@@ -65,6 +65,15 @@ struct Policy {
 // Error(usage) when several with the same right do.
 const Policy* policy_for(const std::vector<Policy>& policies, std::string_view source);
 
+// A maintenance window that runs of a schedule fall into, and when for the first time.
+struct MaintenanceOverlap {
+    std::string window;
+    TimeSpan first; // of no length where runs are moments
+};
+// Those of the policy's windows within a year from `from`.
+std::vector<MaintenanceOverlap> maintenance_overlaps(const Policy& policy, const Schedule& schedule,
+                                                     Timestamp from);
+
 // What in a policy its author will hardly have meant, in words: windows of backups that overlap with
 // maintenance within a year from `from`, promises that its own rules cannot keep.
 std::vector<std::string> doubts_about(const Policy& policy, Timestamp from);

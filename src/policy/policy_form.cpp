@@ -166,10 +166,8 @@ std::string duration_text(Duration duration) {
 template <typename Plan>
 Json plan_json(const Plan& plan) {
     Json json = {{"name", plan.name}};
-    if (const auto* cron = std::get_if<CronExpression>(&plan.rhythm)) json["cron"] = cron->text();
-    if (const auto* window = std::get_if<WeeklyWindow>(&plan.rhythm)) json["window"] = window->text();
-    if (const auto* every = std::get_if<Schedule::Every>(&plan.rhythm))
-        json["every"] = duration_text(every->interval);
+    const auto [member, text] = rhythm_member(plan.rhythm);
+    json[member] = text;
     if (plan.jitter)
         json["jitter"] = *plan.jitter == Duration::zero() ? no_jitter : duration_text(*plan.jitter);
     return json;
@@ -186,14 +184,14 @@ Json backup_json(const BackupPlan& plan) {
     return json;
 }
 
-Json retention_json(const RetentionPolicy& retention) {
+Json json_of(const RetentionPolicy& retention) {
     Json json = rules_json(retention.rules);
     if (retention.window) json["window"] = retention.window->text();
     for (const auto& [class_name, rules] : retention.classes) json["class"][class_name] = rules_json(rules);
     return json;
 }
 
-Json objectives_json(const Objectives& objectives) {
+Json json_of(const Objectives& objectives) {
     Json json = Json::object();
     if (objectives.rpo) json["rpo"] = objectives.rpo->text();
     if (objectives.rto) json["rto"] = objectives.rto->text();
@@ -230,15 +228,24 @@ Policy parse_policy(const std::string& name, std::string_view json) {
 std::string policy_json(const Policy& policy) {
     Json json = {{"sources", policy.sources}, {"time_zone", policy.zone.name()}};
     for (const WeeklyWindow& window : policy.maintenance) json["maintenance"].push_back(window.text());
-    if (policy.objectives != Objectives{}) json["objectives"] = objectives_json(policy.objectives);
+    if (policy.objectives != Objectives{}) json["objectives"] = json_of(policy.objectives);
     for (const BackupPlan& plan : policy.backups) json["backup"].push_back(backup_json(plan));
     for (const VerificationPlan& plan : policy.verifications) {
         Json verify = plan_json(plan);
         verify["depth"] = plan.depth;
         json["verify"].push_back(verify);
     }
-    json["retention"] = retention_json(policy.retention);
+    json["retention"] = json_of(policy.retention);
     return json.dump();
 }
+
+std::pair<std::string, std::string> rhythm_member(const Schedule::Rhythm& rhythm) {
+    if (const auto* cron = std::get_if<CronExpression>(&rhythm)) return {"cron", cron->text()};
+    if (const auto* window = std::get_if<WeeklyWindow>(&rhythm)) return {"window", window->text()};
+    return {"every", duration_text(std::get<Schedule::Every>(rhythm).interval)};
+}
+
+std::string retention_json(const RetentionPolicy& retention) { return json_of(retention).dump(); }
+std::string objectives_json(const Objectives& objectives) { return json_of(objectives).dump(); }
 
 } // namespace holdfast

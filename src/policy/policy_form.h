@@ -5,6 +5,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace holdfast {
 
@@ -13,5 +14,11 @@ namespace holdfast {
 Policy parse_policy(const std::string& name, std::string_view json);
 // The JSON form, with the members that are set: parse_policy() reads the same policy from it.
 std::string policy_json(const Policy& policy);
+
+// The member of a plan that says when it runs, and its text: "cron" and "30 2 * * *".
+std::pair<std::string, std::string> rhythm_member(const Schedule::Rhythm& rhythm);
+// The JSON form of one part of a policy: "retention" of it.
+std::string retention_json(const RetentionPolicy& retention);
+std::string objectives_json(const Objectives& objectives);
 
 } // namespace holdfast

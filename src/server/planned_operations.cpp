@@ -1,5 +1,7 @@
 #include "server/planned_operations.h"
 
+#include "policy/policy_change.h"
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -43,7 +45,7 @@ std::vector<PlannedOperation> planned_operations(const std::vector<Policy>& poli
     std::vector<PlannedOperation> planned;
     for (const MeasuredSource& declared : sources) {
         const std::string& source = declared.name;
-        const Policy* policy = policy_for(policies, source);
+        const Policy* policy = clear_policy_for(policies, source);
         if (policy == nullptr) continue;
         for (const BackupPlan& plan : policy->backups) {
             planned.push_back({.kind = "backup",

@@ -18,7 +18,7 @@ using NewestSnapshots = std::map<std::string, std::optional<Timestamp>>;
 
 // The plans of the policies for `sources`, and the server's own. `newest` is what
 // the repository says; nothing while it has not been asked: then what the catalog knows nothing of waits.
-// Throws Error(usage) when policies contradict each other.
+// For a source that policies contradict each other about there are none.
 std::vector<PlannedOperation> planned_operations(const std::vector<Policy>& policies,
                                                  const std::vector<MeasuredSource>& sources,
                                                  const ServerSettings& settings,

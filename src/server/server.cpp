@@ -2,8 +2,11 @@
 
 #include "base/error.h"
 #include "server/alert_routes.h"
+#include "server/backup_recovery_listings.h"
+#include "server/policy_routes.h"
 #include "server/prepare_operation.h"
 #include "server/repository_routes.h"
+#include "server/snapshot_routes.h"
 #include "service/audit_heads.h"
 
 #include <algorithm>
@@ -34,6 +37,7 @@ constexpr int look_share = 10;
 constexpr Duration answers_grace = std::chrono::seconds(5);
 constexpr Duration between_deliveries = std::chrono::seconds(5);
 constexpr Duration between_pulses = std::chrono::seconds(30);
+constexpr Duration between_approved = std::chrono::seconds(10);
 constexpr Duration clean_again = std::chrono::hours(1);
 // How long what has ended is remembered; the audit trail is for longer.
 constexpr Duration remembered = std::chrono::days(400);
@@ -85,11 +89,24 @@ struct Forgotten {
     nlohmann::json reasons;
 };
 
-// What a retention run says that it forgot.
-std::vector<Forgotten> forgotten_by(const ExecutionOutcome& outcome) {
+// Of a snapshot that was there a moment ago; empty: that is not known.
+std::string source_of(const std::shared_ptr<const RepositoryView>& view, const std::string& snapshot) {
+    if (!view) return {};
+    const auto& all = view->measurements.snapshots;
+    const auto found =
+        std::ranges::find(all, snapshot, [](const auto& one) { return one.snapshot.id.hex(); });
+    return found == all.end() ? std::string() : found->snapshot.source;
+}
+
+// What a retention run, or a deletion by hand, says that it forgot.
+std::vector<Forgotten> forgotten_by(const Operation& operation, const ExecutionOutcome& outcome) {
     std::vector<Forgotten> forgotten;
     const auto result = nlohmann::json::parse(outcome.result.value_or("{}"), nullptr, false);
     if (!result.is_object() || result.value("dry_run", false)) return forgotten;
+    if (operation.kind == "forget")
+        for (const auto& id : result.value("forgotten", nlohmann::json::array()))
+            forgotten.push_back({"", id.get<std::string>(), nlohmann::json::array({"asked for"})});
+    if (operation.kind != "retention") return forgotten;
     for (const auto& source : result.value("sources", nlohmann::json::array())) {
         for (const auto& snapshot : source.value("snapshots", nlohmann::json::array())) {
             if (snapshot.value("forgotten", false))
@@ -116,14 +133,19 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
               .origin = host_name(),
               .rules = environment_.rules,
               .channels = environment_.channels}),
+      book_(catalog_, environment_.open_repository),
       observer_(environment_.open_repository, clock),
+      policies_(book_, observer_, environment_.settings.state_directory, environment_.declaration.policies,
+                clock, logger),
+      desk_(environment_.open_repository, environment_.program, clock),
       plans_(operations_, clock, logger),
       executor_({.words = environment_.program, .world = [this] { return world(); }}),
       runner_(operations_, executor_, clock, random, logger,
               {.owner = owner_,
                .limits = {.at_once = environment_.settings.at_once},
-               .on_end = [this](const Operation& operation,
-                                const ExecutionOutcome& outcome) { after(operation, outcome); }}),
+               .with_end = [this](Database& database, const Operation& operation,
+                                  const ExecutionOutcome& outcome) { follow(database, operation, outcome); },
+               .on_end = [this](const Operation&, const ExecutionOutcome&) { look_soon(); }}),
       api_(api_settings(environment_.settings),
            {.catalog = catalog_,
             .clock = clock,
@@ -140,11 +162,33 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
                                                    : std::optional<std::string>("not looked at yet");
                        }}}}),
       started_(clock.now()) {
-    add_repository_routes(api_.router(), observer_);
+    add_repository_routes(api_.router(), observer_, desk_);
+    add_snapshot_routes(
+        api_.router(),
+        {.observer = observer_, .desk = desk_, .fates = fates_, .api = api_.services(), .changed = [this] {
+             look_soon();
+         }});
     add_backup_listing_routes(api_.router(), observer_);
     add_alert_routes(
         api_.router(),
         {.watch = watch_, .operations = operations_, .audit = audit_, .channels = environment_.channels});
+    const PolicyServices policies{.book = book_,
+                                  .in_effect = policies_,
+                                  .observer = observer_,
+                                  .operations = operations_,
+                                  .clock = clock_,
+                                  .settings = environment_.settings,
+                                  .declared = [this] { return declaration().policies; },
+                                  .sources = [this] { return declaration().sources; },
+                                  .declare_again = environment_.declare_again,
+                                  .changed =
+                                      [this] {
+                                          const std::scoped_lock lock(mutex_);
+                                          replan_ = look_again_ = true;
+                                          changed_.notify_all();
+                                      }};
+    add_policy_routes(api_.router(), policies);
+    add_schedule_routes(api_.router(), policies);
 }
 
 Server::~Server() = default;
@@ -158,6 +202,7 @@ void Server::run(const std::function<void(std::uint16_t port)>& ready, const std
         const std::jthread judging([&] { judge(stop); });
         const std::jthread delivering([&] { deliver(stop); });
         const std::jthread watching([&] { watch_over_watch(stop); });
+        const std::jthread approved([&] { carry_out_approved(stop); });
         bool failing = false;
         while (!stop.stop_requested()) {
             try {
@@ -171,6 +216,7 @@ void Server::run(const std::function<void(std::uint16_t port)>& ready, const std
             }
             clock_.sleep_for(between_rounds, stop);
         }
+        desk_.stop();
         api_.stop(answers_grace);
     }
     try {
@@ -181,15 +227,16 @@ void Server::run(const std::function<void(std::uint16_t port)>& ready, const std
 }
 
 void Server::round() {
-    if (environment_.wants_reload()) declare_again();
+    if (environment_.wants_reload() || policies_.applied_by_others()) declare_again();
     if (const auto view = observer_.view(); view && view != planned_by_) {
         NewestSnapshots newest = newest_of(*view);
         // What has snapshots now that had none is verified from now on.
-        if (!newest_ || newest.size() != newest_->size()) replan_ = true;
+        if (!newest_ || newest.size() != newest_->size()) want_plan();
         newest_ = std::move(newest);
         planned_by_ = view;
+        if (policies_.settle(declaration())) want_plan();
     }
-    if (replan_) plan_anew();
+    if (take_replan()) plan_anew();
     if (plans_.round().asked_for > 0) runner_.wake();
     clean_up();
 }
@@ -197,6 +244,9 @@ void Server::round() {
 void Server::declare_again() {
     try {
         ServerDeclaration declaration = environment_.declare_again();
+        policies_.require_harmless(declaration);
+        environment_.accept(declaration);
+        policies_.accept(declaration);
         const std::scoped_lock lock(mutex_);
         environment_.declaration = std::move(declaration);
         replan_ = look_again_ = true;
@@ -204,7 +254,7 @@ void Server::declare_again() {
         logger_.info("configuration read again");
     } catch (const Error& error) {
         logger_.error("configuration not read again; what was read before stays",
-                      {{"reason", error.message()}});
+                      {{"reason", error.message()}, {"hint", error.hint()}});
     }
     try {
         api_.reload_certificate();
@@ -213,10 +263,27 @@ void Server::declare_again() {
     }
 }
 
+void Server::want_plan() {
+    const std::scoped_lock lock(mutex_);
+    replan_ = true;
+}
+
+bool Server::take_replan() {
+    const std::scoped_lock lock(mutex_);
+    return std::exchange(replan_, false);
+}
+
 void Server::plan_anew() {
-    const ServerDeclaration declared = declaration();
-    plans_.plan(planned_operations(declared.policies, declared.sources, environment_.settings, newest_));
-    replan_ = false;
+    try {
+        const ServerDeclaration declared = declaration();
+        ServerSettings settings = environment_.settings;
+        if (!policies_.why_retention_waits().empty()) settings.retention = "never";
+        plans_.plan(
+            planned_operations(book_.in_force(declared.policies), declared.sources, settings, newest_));
+    } catch (...) {
+        want_plan();
+        throw;
+    }
 }
 
 void Server::clean_up() {
@@ -232,7 +299,9 @@ void Server::observe(const std::stop_token& stop) {
         std::string problem;
         try {
             const ServerDeclaration declared = declaration();
+            const std::uint64_t changes = book_.changes();
             observer_.look(declared.policies, {.sources = declared.sources}, stop);
+            take_policies(changes);
             keep_audit_head();
         } catch (const std::exception& error) {
             problem = error.what();
@@ -251,6 +320,15 @@ void Server::observe(const std::stop_token& stop) {
         changed_.wait_for(lock, stop, std::max(Duration{}, between_looks - pause),
                           [&] { return look_again_; });
         look_again_ = false;
+    }
+}
+
+// Those that the repository has, of which this server had made so many changes before the look.
+void Server::take_policies(std::uint64_t changes) {
+    try {
+        if (book_.take(observer_.require_view()->measurements.statements, changes)) want_plan();
+    } catch (const Error& error) {
+        logger_.warning("the policies of the repository were not taken over", {{"reason", error.message()}});
     }
 }
 
@@ -296,7 +374,9 @@ Facts Server::facts() {
         facts.repositories.front().problem = problem;
         for (SourceFacts& source : facts.sources) source.known = false;
     }
+    const std::string waits = policies_.why_retention_waits();
     for (SourceFacts& source : facts.sources) {
+        if (source.retention_blocked.empty()) source.retention_blocked = waits;
         source.expected_since = started_;
         source.operations = operation_facts(operations_, source.source);
     }
@@ -346,35 +426,51 @@ ServerDeclaration Server::declaration() const {
 }
 
 OperationWorld Server::world() const {
-    OperationWorld world{.sources = {}, .restore_directory = environment_.settings.restore_directory};
+    OperationWorld world{.sources = {},
+                         .restore_directory = environment_.settings.restore_directory,
+                         .retention_waits = policies_.why_retention_waits()};
     for (const MeasuredSource& source : declaration().sources) world.sources[source.name] = source.kind;
     return world;
 }
 
-// What follows from the end of an operation. A server that is lost before this leaves data behind that is
-// needed by nothing until the next retention run forgets something.
-void Server::after(const Operation& operation, const ExecutionOutcome& outcome) {
-    {
-        const std::scoped_lock lock(mutex_);
-        look_again_ = judge_again_ = true;
-        changed_.notify_all();
-    }
-    if (operation.kind != "retention") return;
-    try {
-        const std::vector<Forgotten> forgotten = forgotten_by(outcome);
-        if (forgotten.empty()) return;
-        for (const Forgotten& one : forgotten) {
-            const nlohmann::json details = {
-                {"source", one.source}, {"reasons", one.reasons}, {"operation", operation.id}};
-            audit_.append(operation.requested_by, "snapshot.forget", one.snapshot, details.dump());
+// What was approved on a server that was lost before it was done.
+void Server::carry_out_approved(const std::stop_token& stop) {
+    do {
+        try {
+            api_.carry_out_left();
+        } catch (const std::exception& error) {
+            logger_.warning("what was approved is not carried out yet",
+                            {{"reason", std::string(error.what())}});
         }
-        operations_.add(
-            {.kind = "prune", .requested_by = "retention " + operation.id, .run_after = clock_.now()});
-        runner_.wake();
-    } catch (const std::exception& error) {
-        logger_.error("what follows an operation was not done",
+    } while (clock_.sleep_for(between_approved, stop));
+}
+
+void Server::look_soon() {
+    const std::scoped_lock lock(mutex_);
+    look_again_ = judge_again_ = true;
+    changed_.notify_all();
+}
+
+void Server::follow(Database& database, const Operation& operation, const ExecutionOutcome& outcome) {
+    if (operation.kind != "retention" && operation.kind != "forget") return;
+    std::vector<Forgotten> forgotten;
+    try {
+        forgotten = forgotten_by(operation, outcome);
+    } catch (const nlohmann::json::exception& error) {
+        logger_.error("what an operation forgot is not in the trail: its result makes no sense",
                       {{"operation", operation.id}, {"reason", std::string(error.what())}});
     }
+    if (forgotten.empty()) return;
+    for (const Forgotten& one : forgotten) {
+        const nlohmann::json details = {
+            {"source", one.source.empty() ? source_of(observer_.view(), one.snapshot) : one.source},
+            {"reasons", one.reasons},
+            {"operation", operation.id}};
+        audit_.append(database, operation.requested_by, "snapshot.forget", one.snapshot, details.dump());
+    }
+    operations_.add(
+        database,
+        {.kind = "prune", .requested_by = operation.kind + " " + operation.id, .run_after = clock_.now()});
 }
 
 } // namespace holdfast

@@ -12,7 +12,10 @@
 #include "execution/plan_runner.h"
 #include "execution/program_executor.h"
 #include "server/planned_operations.h"
+#include "server/policies_in_effect.h"
+#include "server/repository_desk.h"
 #include "server/repository_view.h"
+#include "server/snapshot_fates.h"
 #include "watch/watch.h"
 
 #include <functional>
@@ -24,12 +27,6 @@
 
 namespace holdfast {
 
-// What is declared, and may be declared anew while the server runs.
-struct ServerDeclaration {
-    std::vector<Policy> policies;
-    std::vector<MeasuredSource> sources;
-};
-
 struct ServerEnvironment {
     ServerSettings settings;
     ServerDeclaration declaration;
@@ -38,6 +35,8 @@ struct ServerEnvironment {
     std::function<bool()> wants_reload;
     // Reads it. Throws Error(usage), and everything stays as it is.
     std::function<ServerDeclaration()> declare_again;
+    // From now on operations go by what it was read from.
+    std::function<void(const ServerDeclaration&)> accept;
     std::function<OpenRepository()> open_repository;
     RuleBook rules;
     std::vector<ChannelSettings> channels;
@@ -51,8 +50,8 @@ class Server {
     Server(ServerEnvironment environment, Clock& clock, Random& random, Logger& logger);
     ~Server();
 
-    // The administrator's token, when the catalog has had none before: to be shown once.
-    std::optional<IssuedToken> first_token() { return api_.first_token(); }
+    // The administrator's token, when the catalog has had none before; as ApiServer::first_token().
+    void first_token(const std::function<void(const IssuedToken&)>& show) { api_.first_token(show); }
     // SHA-256 of the certificate, hexadecimal.
     std::string fingerprint() const { return api_.fingerprint(); }
 
@@ -63,7 +62,10 @@ class Server {
   private:
     void round();
     void plan_anew();
+    void want_plan();
+    bool take_replan();
     void declare_again();
+    void take_policies(std::uint64_t changes);
     void clean_up();
     void observe(const std::stop_token& stop);
     void judge(const std::stop_token& stop);
@@ -72,7 +74,10 @@ class Server {
     void watch_over_watch(const std::stop_token& stop);
     void keep_audit_head();
     std::vector<AuditHead> kept_audit_heads();
-    void after(const Operation& operation, const ExecutionOutcome& outcome);
+    void carry_out_approved(const std::stop_token& stop);
+    void look_soon();
+    // What follows from the end of an operation, in the transaction that ends it.
+    void follow(Database& database, const Operation& operation, const ExecutionOutcome& outcome);
     ServerDeclaration declaration() const;
     OperationWorld world() const;
 
@@ -85,7 +90,11 @@ class Server {
     Audit audit_;
     const std::string owner_; // of operations, leases and rounds: this process alone
     Watch watch_;
+    PolicyBook book_;
     RepositoryObserver observer_;
+    PoliciesInEffect policies_;
+    RepositoryDesk desk_;
+    SnapshotFates fates_;
     PlanRunner plans_;
     ProgramExecutor executor_;
     OperationRunner runner_;

@@ -12,7 +12,19 @@ namespace holdfast {
 
 namespace {
 
-// Of statements about one thing the later counts: this one must, also where somebody's clock was ahead.
+Statement about(const Snapshot& snapshot, StatementType type, std::string name, Timestamp time) {
+    Statement statement;
+    statement.snapshot = snapshot.id;
+    statement.type = type;
+    statement.time = time;
+    statement.name = std::move(name);
+    return statement;
+}
+
+} // namespace
+
+bool lets_go(const std::string& tag) { return tag == class_tag || tag == expires_tag; }
+
 Timestamp behind_all(Repository& repository, const StatementList& list) {
     Timestamp time = repository.clock().now();
     for (const Statement& statement : list.statements)
@@ -26,19 +38,6 @@ void require_may(Repository& repository, ObjectKind kind, const char* what) {
                 kind == ObjectKind::forget ? "use a key slot of role full or prune"
                                            : "use a key slot of role full, read or prune");
 }
-
-Statement about(const Snapshot& snapshot, StatementType type, std::string name, Timestamp time) {
-    Statement statement;
-    statement.snapshot = snapshot.id;
-    statement.type = type;
-    statement.time = time;
-    statement.name = std::move(name);
-    return statement;
-}
-
-bool lets_go(const std::string& tag) { return tag == class_tag || tag == expires_tag; }
-
-} // namespace
 
 AnnotatedList list_annotated(Repository& repository) {
     SnapshotList list = list_snapshots(repository.context());
@@ -84,15 +83,20 @@ void set_tags(Repository& repository, const Snapshot& snapshot,
         put_statement(repository.context(), about(snapshot, StatementType::tag, name, time));
 }
 
-StatementId hold_snapshot(Repository& repository, const Snapshot& snapshot, const std::string& reason,
-                          const std::string& owner) {
+Statement hold_snapshot(Repository& repository, const Snapshot& snapshot, const std::string& reason,
+                        const std::string& owner) {
     if (reason.empty())
         throw Error(ErrorCode::usage, "a hold needs a reason", "say why, for whoever finds it");
     require_may(repository, ObjectKind::statement, "say anything about snapshots");
-    Statement hold = about(snapshot, StatementType::hold, reason,
-                           behind_all(repository, list_statements(repository.context())));
+    const StatementList statements = list_statements(repository.context());
+    Statement hold = about(snapshot, StatementType::hold, reason, behind_all(repository, statements));
     if (!owner.empty()) hold.value = owner;
-    const StatementId id = put_statement(repository.context(), hold);
+    const std::vector<Statement> standing = standing_of(snapshot, statements.statements).holds;
+    const auto same = std::ranges::find_if(standing, [&](const Statement& other) {
+        return other.snapshot && other.name == reason && other.value == hold.value;
+    });
+    hold.id = same != standing.end() ? same->id : put_statement(repository.context(), hold);
+    if (same != standing.end()) hold = *same;
     // Who forgets looks at holds first, and may have looked before this one was there.
     const SnapshotList list = list_snapshots(repository.context());
     if (std::ranges::find(list.forgotten, snapshot.id) != list.forgotten.end()) {
@@ -100,22 +104,30 @@ StatementId hold_snapshot(Repository& repository, const Snapshot& snapshot, cons
                     fmt::format("{} was forgotten while it was to be held", snapshot.id.hex()),
                     "its data is there until the next 'holdfast prune': restore it now");
     }
-    return id;
+    return hold;
+}
+
+std::string hold_id(const Statement& hold) {
+    return statement_name(hold.id.slot, hold.id.number).substr(statements_prefix.size());
+}
+
+std::vector<Statement> holds_meant(const std::vector<Statement>& holds, const std::string& which) {
+    std::vector<Statement> meant;
+    for (const Statement& hold : holds)
+        if (hold.snapshot && (which.empty() || hold.value == which || hold_id(hold) == which))
+            meant.push_back(hold);
+    return meant;
 }
 
 std::vector<Statement> release_holds(Repository& repository, const Snapshot& snapshot,
-                                     const std::string& owner, const std::string& reason) {
+                                     const std::string& which, const std::string& reason) {
     require_may(repository, ObjectKind::forget, "release what is held");
     const StatementList statements = list_statements(repository.context());
-    std::vector<Statement> chosen;
+    const std::vector<Statement> chosen =
+        holds_meant(standing_of(snapshot, statements.statements).holds, which);
     std::set<std::string> owners;
-    for (const Statement& hold : standing_of(snapshot, statements.statements).holds) {
-        // One of a whole source is not ended by way of one of its snapshots.
-        if (!hold.snapshot || (!owner.empty() && hold.value != owner)) continue;
-        owners.insert(hold.value.value_or(""));
-        chosen.push_back(hold);
-    }
-    if (owners.size() > 1) {
+    for (const Statement& hold : chosen) owners.insert(hold.value.value_or(""));
+    if (which.empty() && owners.size() > 1) {
         throw Error(ErrorCode::usage,
                     fmt::format("{} is held by {} owners", snapshot.id.hex(), owners.size()),
                     "say whose holds end with --owner");

@@ -23,8 +23,16 @@ struct AnnotatedList {
 };
 AnnotatedList list_annotated(Repository& repository);
 
+// The time for a statement that is to count from now on, also where somebody's clock was ahead: of statements
+// about one thing the later counts.
+Timestamp behind_all(Repository& repository, const StatementList& list);
+// Throws Error(access_denied) when this key slot may not write such objects, that is, not do `what`.
+void require_may(Repository& repository, ObjectKind kind, const char* what);
+
 // Each of these throws Error(access_denied) when this key slot may say nothing.
 
+// Whether the tag decides until when its snapshot lives.
+bool lets_go(const std::string& tag);
 // Sets tags, and takes away those named in `removed`. Throws Error(usage), and says nothing, when a value
 // makes no sense for a tag that means something here (service/retention.h).
 void set_tags(Repository& repository, const Snapshot& snapshot,
@@ -32,13 +40,19 @@ void set_tags(Repository& repository, const Snapshot& snapshot,
 // The same check alone, for tags that a snapshot is about to be made with.
 void require_sensible_tags(const std::map<std::string, std::string>& tags);
 
-// From now on the snapshot is not forgotten, by rules or by hand.
-StatementId hold_snapshot(Repository& repository, const Snapshot& snapshot, const std::string& reason,
-                          const std::string& owner);
-// Ends the holds of the snapshot, or of those the ones of `owner` if it is not empty; returns those that were
-// ended. Throws Error(usage) when several owners hold it and none is named; needs the right to forget
-// snapshots, as setting `class` and `expires` does. `reason` is kept with the end of each.
+// From now on the snapshot is not forgotten, by rules or by hand. Returns the hold; where its owner holds the
+// snapshot for the same reason already, that one, and nothing more is said.
+Statement hold_snapshot(Repository& repository, const Snapshot& snapshot, const std::string& reason,
+                        const std::string& owner);
+// By which one hold among several is meant: unique in its repository.
+std::string hold_id(const Statement& hold);
+// Those of `holds` that were said of a snapshot, not of its whole source, and are meant by `which`: an owner,
+// or the id of one; empty: all.
+std::vector<Statement> holds_meant(const std::vector<Statement>& holds, const std::string& which);
+// Ends the holds of the snapshot that `which` means; returns those that were ended. Throws Error(usage) when
+// several owners hold it and `which` is empty; needs the right to forget snapshots, as setting `class` and
+// `expires` does. `reason` is kept with the end of each.
 std::vector<Statement> release_holds(Repository& repository, const Snapshot& snapshot,
-                                     const std::string& owner, const std::string& reason);
+                                     const std::string& which, const std::string& reason);
 
 } // namespace holdfast

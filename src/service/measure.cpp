@@ -2,12 +2,8 @@
 
 #include "base/error.h"
 #include "base/task_group.h"
-#include "postgres/receive/receive_state.h"
 #include "postgres/recovery/recovery_estimate.h"
 #include "postgres/recovery/recovery_plan.h"
-#include "postgres/recovery/recovery_window.h"
-#include "service/exposure.h"
-#include "service/retention.h"
 #include "service/space_watch.h"
 
 #include <algorithm>
@@ -45,10 +41,10 @@ std::optional<VerificationFacts> last_verification(const SourceSnapshots& source
 
 class Measuring {
   public:
-    Measuring(Repository& repository, const std::vector<Policy>& policies, const MeasureSettings& settings,
+    Measuring(Repository& repository, const std::vector<Policy>& declared, const MeasureSettings& settings,
               const std::stop_token& stop)
         : repository_(repository),
-          policies_(policies),
+          declared_(declared),
           settings_(settings),
           stop_(stop),
           now_(repository.clock().now()) {}
@@ -59,7 +55,7 @@ class Measuring {
             throw Error(ErrorCode::unavailable,
                         fmt::format("the repository is not at {}", repository_.store().url()),
                         "see whether its disk is mounted", true);
-        RetentionView view = view_retention(repository_, policies_, std::nullopt);
+        RetentionView view = view_retention(repository_, declared_, std::nullopt);
         std::map<std::string, SourceMeasurement> sources;
         for (const MeasuredSource& source : settings_.sources) {
             SourceFacts& facts = sources[source.name].facts;
@@ -73,11 +69,14 @@ class Measuring {
         for (SourceSnapshots& stored : view.sources) {
             add(stored, sources[stored.source]);
             std::ranges::move(stored.snapshots, std::back_inserter(result.snapshots));
+            result.retention.push_back({stored.source, stored.domain, stored.blocked,
+                                        std::move(stored.subjects),
+                                        stored.policy ? std::optional(*stored.policy) : std::nullopt});
         }
         std::ranges::stable_sort(result.snapshots, std::ranges::greater(),
                                  [](const AnnotatedSnapshot& one) { return one.snapshot.end; });
         for (auto& [name, measurement] : sources) {
-            promise(measurement.facts);
+            promise(view.policies, measurement);
             result.sources.push_back(std::move(measurement));
         }
         for (SourceMeasurement& source : result.sources)
@@ -114,11 +113,16 @@ class Measuring {
             facts.verification = verification;
     }
 
-    void promise(SourceFacts& facts) const {
-        const Policy* policy = policy_for(policies_, facts.source);
-        if (policy == nullptr) return;
-        facts.policy = policy->name;
-        facts.objectives = policy->objectives;
+    static void promise(const std::vector<Policy>& policies, SourceMeasurement& measurement) {
+        SourceFacts& facts = measurement.facts;
+        try {
+            const Policy* policy = policy_for(policies, facts.source);
+            if (policy == nullptr) return;
+            facts.policy = policy->name;
+            facts.objectives = policy->objectives;
+        } catch (const Error& error) {
+            measurement.notes.push_back(error.message());
+        }
     }
 
     void look_at_log(SourceMeasurement& measurement) {
@@ -127,6 +131,7 @@ class Measuring {
                 postgres::load_recovery_source(repository_, measurement.facts.source, {}, {.stop = stop_});
             const postgres::RecoveryWindow window = postgres::recovery_window(from);
             tell_window(measurement.facts, window);
+            measurement.window = window;
             if (const MeasuredSource* source = configured(measurement.facts.source))
                 look_at_server(*source, from, window, measurement);
             if (settings_.estimate_recovery) estimate(from, measurement);
@@ -149,12 +154,13 @@ class Measuring {
     void look_at_server(const MeasuredSource& source, const postgres::RecoverySource& from,
                         const postgres::RecoveryWindow& window, SourceMeasurement& measurement) const {
         if (!source.connection.empty()) {
-            const Exposure exposure = measure_exposure(source.connection, repository_, from, window, stop_);
-            measurement.facts.exposure_seconds = exposure.seconds(now_);
-            if (!exposure.known) measurement.exposure_unknown = exposure.unknown;
+            measurement.exposure = measure_exposure(source.connection, repository_, from, window, stop_);
+            measurement.facts.exposure_seconds = measurement.exposure->seconds(now_);
+            if (!measurement.exposure->known) measurement.exposure_unknown = measurement.exposure->unknown;
         }
         if (source.receive_state.empty()) return;
-        if (const auto state = postgres::read_receive_state(source.receive_state)) {
+        measurement.receiver = postgres::read_receive_state(source.receive_state);
+        if (const auto& state = measurement.receiver) {
             measurement.facts.receiver = ReceiverFacts{.name = source.name, .last_seen = state->time};
             for (const std::string& alarm : state->alarms) measurement.notes.push_back("receiver: " + alarm);
         }
@@ -174,7 +180,7 @@ class Measuring {
     }
 
     Repository& repository_;
-    const std::vector<Policy>& policies_;
+    const std::vector<Policy>& declared_;
     const MeasureSettings& settings_;
     const std::stop_token& stop_;
     const Timestamp now_;
@@ -189,9 +195,9 @@ Facts ProtectionStatus::facts(Timestamp at) const {
     return facts;
 }
 
-ProtectionStatus measure(Repository& repository, const std::vector<Policy>& policies,
+ProtectionStatus measure(Repository& repository, const std::vector<Policy>& declared,
                          const MeasureSettings& settings, const std::stop_token& stop) {
-    return Measuring(repository, policies, settings, stop).measure();
+    return Measuring(repository, declared, settings, stop).measure();
 }
 
 } // namespace holdfast

@@ -1,9 +1,11 @@
 // What is so, measured: of each source what can be recovered, how old its backups are, what would be lost.
 #pragma once
 
-#include "policy/policy.h"
+#include "postgres/receive/receive_state.h"
+#include "postgres/recovery/recovery_window.h"
 #include "repository/repository.h"
-#include "service/annotate.h"
+#include "service/exposure.h"
+#include "service/retention.h"
 #include "watch/facts.h"
 
 #include <map>
@@ -31,6 +33,10 @@ struct SourceMeasurement {
     SourceFacts facts;
     std::size_t snapshots = 0;
     std::string exposure_unknown{}; // why the exposure is not known; empty: it is, or was not asked for
+    // Of a source with a log, when that could be looked at; else `notes` say why not.
+    std::optional<postgres::RecoveryWindow> window{};
+    std::optional<Exposure> exposure{}; // of one whose server can be asked
+    std::optional<postgres::ReceiveState> receiver{};
     std::optional<double> estimated_recovery_seconds{}; // to the newest moment
     std::vector<std::string> notes{};                   // what could not be measured, and why
 };
@@ -40,15 +46,17 @@ struct ProtectionStatus {
     RepositoryFacts repository;
     std::vector<AnnotatedSnapshot> snapshots; // newest first
     StatementList statements;
-    std::vector<std::string> problems; // of snapshots and statements that could not be read
+    std::vector<RetentionSource> retention; // what rules decide by
+    std::vector<std::string> problems;      // of snapshots and statements that could not be read
 
     // As rules take them. What the catalog and the server know is not in them.
     Facts facts(Timestamp at) const;
 };
 
-// Looks at the repository, and asks the servers. What is wrong with one source is told with it, and the
-// others are measured. Throws what listing the repository throws, and Error(cancelled).
-ProtectionStatus measure(Repository& repository, const std::vector<Policy>& policies,
+// Looks at the repository, and asks the servers. Policies are those `declared` and those that statements say
+// there are. What is wrong with one source is told with it, and the others are measured. Throws what listing
+// the repository throws, and Error(cancelled).
+ProtectionStatus measure(Repository& repository, const std::vector<Policy>& declared,
                          const MeasureSettings& settings, const std::stop_token& stop);
 
 } // namespace holdfast

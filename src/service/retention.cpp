@@ -117,6 +117,29 @@ void look_at_clocks(SourceSnapshots& source, Timestamp now) {
     }
 }
 
+// The policy of the source, and whether anything speaks against going by it.
+void choose_policy(Repository& repository, RetentionView& view, SourceSnapshots& source) {
+    std::string blocked;
+    try {
+        source.policy = policy_for(view.policies, source.source);
+    } catch (const Error& error) {
+        blocked = error.message();
+    }
+    look_at_clocks(source, repository.clock().now());
+    try {
+        look_at_log(repository, source);
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::cancelled || error.retryable()) throw;
+        source.blocked = fmt::format("its log cannot be looked at: {}", error.message());
+    }
+    if (!blocked.empty()) source.blocked = std::move(blocked);
+    // Of what no policy covers nothing goes anyway.
+    else if (source.policy == nullptr)
+        source.blocked.clear();
+    if (!source.blocked.empty())
+        view.problems.push_back(fmt::format("nothing of '{}' may go: {}", source.source, source.blocked));
+}
+
 } // namespace
 
 std::size_t RetentionResult::forgotten() const {
@@ -126,15 +149,37 @@ std::size_t RetentionResult::forgotten() const {
     return count;
 }
 
-RetentionView view_retention(Repository& repository, const std::vector<Policy>& policies,
+Schedule usual_enforcement() { return {CronExpression::parse("0 1 * * *"), TimeZone(), "retention"}; }
+
+Forecast forecast_for(const Policy& policy, const std::string& source,
+                      const std::vector<RetentionSubject>& subjects, Timestamp now, Timestamp horizon) {
+    Forecast forecast{.backups = {},
+                      .enforcement = usual_enforcement(),
+                      .now = now,
+                      .horizon = horizon,
+                      .stretches_of_new_ones = {}};
+    if (!subjects.empty()) forecast.stretches_of_new_ones = subjects.back().stretches;
+    for (const BackupPlan& plan : policy.backups)
+        forecast.backups.push_back({policy.schedule_of(plan, source), plan.class_name, plan.keep});
+    return forecast;
+}
+
+RetentionView view_retention(Repository& repository, const std::vector<Policy>& declared,
                              const std::optional<std::string>& source) {
     RetentionView view;
     AnnotatedList list = list_annotated(repository);
     view.statements = std::move(list.statements);
     view.problems = std::move(list.problems);
+    const StatedPolicies stated = stated_policies(view.statements);
+    view.policies = policies_in_force(declared, stated.policies);
+    for (const std::string& problem : stated.problems) {
+        view.statements.damaged.push_back(problem);
+        view.problems.push_back(problem);
+    }
     if (view.statements.unreadable > 0) {
-        view.problems.push_back(fmt::format("{} statements are not for this key; holds may be among them",
-                                            view.statements.unreadable));
+        view.problems.push_back(
+            fmt::format("{} statements are not for this key; holds and policies may be among them",
+                        view.statements.unreadable));
     }
     std::erase_if(view.statements.statements, [&](const Statement& statement) {
         return statement.type == StatementType::tag &&
@@ -157,32 +202,22 @@ RetentionView view_retention(Repository& repository, const std::vector<Policy>& 
                     "'holdfast snapshots' lists those that there are");
     }
     for (auto& [name, of] : sources) {
-        of.policy = policy_for(policies, of.source);
-        if (of.policy != nullptr) {
-            look_at_clocks(of, repository.clock().now());
-            try {
-                look_at_log(repository, of);
-            } catch (const Error& error) {
-                if (error.code() == ErrorCode::cancelled || error.retryable()) throw;
-                of.blocked = fmt::format("its log cannot be looked at: {}", error.message());
-            }
-            if (!of.blocked.empty())
-                view.problems.push_back(fmt::format("nothing of '{}' may go: {}", of.source, of.blocked));
-        }
+        choose_policy(repository, view, of);
         view.sources.push_back(std::move(of));
     }
     return view;
 }
 
-RetentionResult enforce_retention(Repository& repository, const std::vector<Policy>& policies,
+RetentionResult enforce_retention(Repository& repository, const std::vector<Policy>& declared,
                                   const EnforceSettings& settings, std::stop_token stop) {
     if (!settings.dry_run &&
         !repository.trust().may_write(repository.keys().slot(), ObjectKind::forget, RunId{})) {
         throw Error(ErrorCode::access_denied, "this key may not forget snapshots",
                     "use a key of role full or prune");
     }
-    RetentionView view = view_retention(repository, policies, settings.source);
+    RetentionView view = view_retention(repository, declared, settings.source);
     RetentionResult result;
+    result.policies = view.policies.size();
     result.problems = std::move(view.problems);
     const Timestamp now = repository.clock().now();
     if (!settings.dry_run && !view.sources.empty()) {

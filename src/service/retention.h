@@ -4,6 +4,7 @@
 #include "policy/policy.h"
 #include "policy/retention_forecast.h"
 #include "service/annotate.h"
+#include "service/stated_policies.h"
 
 #include <optional>
 #include <stop_token>
@@ -27,17 +28,34 @@ struct SourceSnapshots {
     std::vector<RetentionSubject> subjects;
 };
 
+// The same without the snapshots: what rules decide by.
+struct RetentionSource {
+    std::string source;
+    std::string domain;
+    std::string blocked;
+    std::vector<RetentionSubject> subjects;
+    std::optional<Policy> policy{}; // that covers it
+};
+
+// Moved, never copied: its sources point into its policies.
 struct RetentionView {
+    RetentionView() = default;
+    RetentionView(RetentionView&&) = default;
+    RetentionView& operator=(RetentionView&&) = default;
+
+    std::vector<Policy> policies;         // in force: declared and stated
     std::vector<SourceSnapshots> sources; // by name, then domain
+    // Among its damaged ones are policies that this program does not understand.
     StatementList statements;
     // What could not be read or understood; what it is about is kept.
     std::vector<std::string> problems;
 };
 
-// Looks at all sources, or at one, and at the log of those that a policy covers. Tags that let snapshots go
-// count from those alone who may forget snapshots. Throws Error(not_found) when `source` is given and has no
-// snapshot, Error(usage) when policies contradict each other. The result points into `policies`.
-RetentionView view_retention(Repository& repository, const std::vector<Policy>& policies,
+// Looks at all sources, or at one, and at their log. Policies are those `declared` and those that statements
+// say there are. Tags that let snapshots go count from those alone who may forget snapshots. A source for
+// which policies contradict each other has none, and is blocked. Throws Error(not_found) when `source` is
+// given and has no snapshot.
+RetentionView view_retention(Repository& repository, const std::vector<Policy>& declared,
                              const std::optional<std::string>& source);
 
 struct RetentionResult {
@@ -56,9 +74,16 @@ struct RetentionResult {
     std::vector<Source> sources;        // that a policy covers
     std::vector<std::string> uncovered; // sources without a policy: nothing of them goes
     std::vector<std::string> problems;
+    std::size_t policies = 0; // in force
 
     std::size_t forgotten() const;
 };
+
+// When rules are applied unless something else was said: each day at 01:00 UTC.
+Schedule usual_enforcement();
+// What goes on happening to a source under `policy` until `horizon`: its backups are made, and rules applied.
+Forecast forecast_for(const Policy& policy, const std::string& source,
+                      const std::vector<RetentionSubject>& subjects, Timestamp now, Timestamp horizon);
 
 struct EnforceSettings {
     std::optional<std::string> source{}; // nothing: all
@@ -67,11 +92,11 @@ struct EnforceSettings {
     bool trust_clock = false;
 };
 
-// Forgets what the policies no longer keep. Their data goes with the next collection. What is wrong with one
-// source is told, and keeps that source alone. Unless it is a dry run, throws what require_believable_clock()
-// and require_all_statements() throw, and Error(access_denied) when this key may not forget; then nothing is
-// forgotten.
-RetentionResult enforce_retention(Repository& repository, const std::vector<Policy>& policies,
+// Forgets what the policies, those declared and those stated, no longer keep. Their data goes with the next
+// collection. What is wrong with one source is told, and keeps that source alone. Unless it is a dry run,
+// throws what require_believable_clock() and require_all_statements() throw, and Error(access_denied) when
+// this key may not forget; then nothing is forgotten.
+RetentionResult enforce_retention(Repository& repository, const std::vector<Policy>& declared,
                                   const EnforceSettings& settings, std::stop_token stop);
 
 } // namespace holdfast

@@ -53,4 +53,17 @@ nlohmann::json to_json(const AnnotatedSnapshot& annotated) {
     return json;
 }
 
+nlohmann::json hold_json(const Snapshot& snapshot, const Statement& hold) {
+    return {
+        {"id", hold_id(hold)},       {"snapshot", snapshot.id.hex()},
+        {"source", snapshot.source}, {"since", to_rfc3339(hold.time)},
+        {"reason", hold.name},       {"owner", hold.value ? nlohmann::json(*hold.value) : nlohmann::json()}};
+}
+
+nlohmann::json holds_json(const Snapshot& snapshot, const std::vector<Statement>& holds) {
+    nlohmann::json items = nlohmann::json::array();
+    for (const Statement& hold : holds) items.push_back(hold_json(snapshot, hold));
+    return items;
+}
+
 } // namespace holdfast

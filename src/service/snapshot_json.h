@@ -11,5 +11,8 @@ namespace holdfast {
 nlohmann::json to_json(const Snapshot& snapshot);
 // As it stands now: with the tags that it has been given since, holds, and the last verification.
 nlohmann::json to_json(const AnnotatedSnapshot& annotated);
+// A hold on it.
+nlohmann::json hold_json(const Snapshot& snapshot, const Statement& hold);
+nlohmann::json holds_json(const Snapshot& snapshot, const std::vector<Statement>& holds);
 
 } // namespace holdfast

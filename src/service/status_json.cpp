@@ -27,6 +27,11 @@ nlohmann::json to_json(const SourceMeasurement& measurement) {
         {"snapshots", measurement.snapshots},
         {"newest", newest == nullptr ? nlohmann::json() : nlohmann::json(to_rfc3339(newest->time))},
         {"newest_good", good == nullptr ? nlohmann::json() : nlohmann::json(to_rfc3339(good->time))},
+        {"newest_size_bytes", newest == nullptr ? nlohmann::json() : nlohmann::json(newest->bytes)},
+        {"newest_took_seconds", newest == nullptr || !newest->took
+                                    ? nlohmann::json()
+                                    : nlohmann::json(std::chrono::duration<double>(*newest->took).count())},
+        {"newest_whole", newest == nullptr ? nlohmann::json() : nlohmann::json(newest->good)},
         {"window_start", time_json(facts.window_start)},
         {"window_end", time_json(facts.window_end)},
         {"exposure_seconds", number_json(facts.exposure_seconds)},

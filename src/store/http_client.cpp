@@ -131,7 +131,7 @@ class HttpClient::Transfer {
             set(CURLOPT_NOBODY, 1L);
             return;
         }
-        if (request_.method == "PUT" || request_.method == "POST") {
+        if (request_.method == "PUT" || request_.method == "POST" || request_.method == "PATCH") {
             curl_off_t size = 0;
             for (const ByteView part : request_.body) size += static_cast<curl_off_t>(part.size());
             set(CURLOPT_UPLOAD, 1L);

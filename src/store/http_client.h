@@ -29,7 +29,7 @@ struct HttpRequest {
     std::string url{};
     std::vector<std::pair<std::string, std::string>> headers{};
     // The body, one part behind the other; must live until perform() returns. Sent with Content-Length, also
-    // when empty, for PUT and POST.
+    // when empty, for PUT, POST and PATCH.
     std::span<const ByteView> body{};
     // A longer answer is an Error(corrupt).
     std::uint64_t largest_answer_bytes = 1 << 20;

@@ -94,6 +94,13 @@ void add_statements(std::vector<RealInput>& inputs) {
     statement.name = "content";
     statement.value = "sound";
     add(inputs, "statement-verification-of-source", 129, encode_statement(statement));
+    statement.source.reset();
+    statement.type = StatementType::policy;
+    statement.name = "production";
+    statement.value = R"({"sources":["*"],"time_zone":"UTC","retention":{"daily":7}})";
+    add(inputs, "statement-policy", 129, encode_statement(statement));
+    statement.value.reset();
+    add(inputs, "statement-policy-taken-back", 129, encode_statement(statement));
 }
 
 } // namespace

@@ -5,12 +5,14 @@
 #include "base/clock.h"
 #include "base/file_descriptor.h"
 #include "base/random.h"
+#include "policy/policy_form.h"
 #include "repository/key_file.h"
 #include "repository/key_slots.h"
 #include "repository/node/directory_cursor.h"
 #include "repository/protocol/collector.h"
 #include "repository/protocol/statement.h"
 #include "service/backup_documents.h"
+#include "service/stated_policies.h"
 #include "service/verify.h"
 #include "store/file_store.h"
 #include "support/scratch_directory.h"
@@ -119,6 +121,9 @@ std::string content_of(const std::string& file) {
     return {std::istreambuf_iterator<char>(in), {}};
 }
 
+constexpr const char* policy_of_golden = R"({"sources": ["golden"], "time_zone": "Europe/Berlin",
+    "backup": {"name": "nightly", "cron": "30 2 * * *"}, "retention": {"daily": 7, "yearly": "7y"}})";
+
 // A directory of tests/golden: the store, the keys that open it, and what it must restore to.
 class GoldenRepository {
   public:
@@ -186,10 +191,16 @@ class Maker {
         const auto repository = open();
         record_verification(*repository, {}, verify_repository(*repository, {}, progress_, {}));
         forget_snapshot(repository->context(), unwanted.id, true);
+        state(*repository, "kept", parse_policy("kept", policy_of_golden));
+        state(*repository, "over", parse_policy("over", policy_of_golden));
+        state(*repository, "over", std::nullopt);
         fs::remove_all(tree_place);
     }
 
   private:
+    static void state(Repository& repository, const std::string& name, const std::optional<Policy>& policy) {
+        state_policy(repository, list_statements(repository.context()), name, policy);
+    }
     std::unique_ptr<Repository> open() {
         return made_.open(made_.credentials().at("owner"), scratch_, clock_, random_);
     }
@@ -343,7 +354,18 @@ TEST_F(Golden, HasWhatTheFormatKnows) {
         EXPECT_EQ(kinds, (std::multiset<std::string>{"key-file", "key-file", "key-file", "passphrase",
                                                      "public-key", "removed"}));
         const auto repository = open(one, "owner");
-        EXPECT_THAT(list_statements(repository->context()).statements, Not(IsEmpty()));
+        const StatementList statements = list_statements(repository->context());
+        EXPECT_THAT(statements.statements, Not(IsEmpty()));
+        EXPECT_THAT(statements.problems, IsEmpty());
+        const StatedPolicies stated = stated_policies(statements);
+        EXPECT_THAT(stated.problems, IsEmpty());
+        if (name == "repository-1") {
+            EXPECT_THAT(stated.policies, IsEmpty());
+        } else {
+            ASSERT_THAT(stated.policies, SizeIs(1));
+            EXPECT_EQ(stated.policies[0].policy.name, "kept");
+            EXPECT_EQ(stated.policies[0].body, policy_json(parse_policy("kept", policy_of_golden)));
+        }
         const SnapshotList snapshots = list_snapshots(repository->context());
         EXPECT_THAT(snapshots.forgotten, Not(IsEmpty()));
         ASSERT_THAT(snapshots.snapshots, SizeIs(2));

@@ -141,12 +141,13 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
         Request request = parser_.take(peer_);
         head_only_ = request.method == "HEAD";
         enter(false, Duration::zero());
+        HandlerPool& pool = host_.takes_long && host_.takes_long(request) ? *host_.slow_pool : *host_.pool;
         auto work = [self = shared_from_this(), asked = std::move(request)] {
             Response response = self->answer_of(asked);
             asio::post(self->stream_.get_executor(),
                        [self, ready = std::move(response)]() mutable { self->respond(std::move(ready)); });
         };
-        if (!host_.pool->submit(std::move(work))) {
+        if (!pool.submit(std::move(work))) {
             ++host_.refused;
             respond(host_.refuse(503, "the server has more to do than it can take on"));
         }

@@ -41,11 +41,15 @@ struct ConnectionHost {
     ConnectionLimits limits{};
     // Answers a request; on a thread of the pool. What it throws is answered with 500.
     std::function<Response(const Request&)> answer;
+    // Whether the answer may take long, and is made on a thread of the slow pool; on a thread that moves
+    // bytes. Empty: none does.
+    std::function<bool(const Request&)> takes_long;
     // The answer to what was no request, or could not be taken on: a status and why.
     std::function<Response(int status, const std::string& reason)> refuse;
     Clock* clock = nullptr;
     Logger* logger = nullptr;
     HandlerPool* pool = nullptr;
+    HandlerPool* slow_pool = nullptr;
     std::atomic<bool> stopping{false};
     std::atomic<std::int64_t> connections{0}, streams{0}, requests{0}, refused{0};
 };

@@ -102,6 +102,7 @@ class HttpServer::Inside {
            Clock& clock, Logger& logger)
         : settings_(std::move(settings)),
           pool_(settings_.handler_threads, settings_.most_waiting_requests),
+          slow_pool_(settings_.slow_threads, settings_.most_waiting_slow_requests),
           tls_(context_of(identity)),
           acceptor_(io_),
           sweeper_(io_),
@@ -112,7 +113,9 @@ class HttpServer::Inside {
         host_.refuse = std::move(refuse);
         host_.clock = &clock;
         host_.logger = &logger;
+        host_.takes_long = settings_.takes_long;
         host_.pool = &pool_;
+        host_.slow_pool = &slow_pool_;
         listen();
         accept();
         sweep_later();
@@ -140,6 +143,7 @@ class HttpServer::Inside {
         wait_until_closed(grace);
         for (const auto& connection : all()) connection->close();
         pool_.stop();
+        slow_pool_.stop();
         wait_until_closed(std::chrono::seconds(1));
         io_.stop();
         threads_.clear();
@@ -267,7 +271,7 @@ class HttpServer::Inside {
 
     const HttpServerSettings settings_;
     ConnectionHost host_;
-    HandlerPool pool_;
+    HandlerPool pool_, slow_pool_;
     std::mutex mutex_; // of what follows
     std::shared_ptr<asio::ssl::context> tls_;
     std::list<std::shared_ptr<Connection>> connections_;

@@ -21,6 +21,11 @@ struct HttpServerSettings {
     unsigned io_threads = 2;
     unsigned handler_threads = 8;
     std::size_t most_waiting_requests = 256; // more are answered with 503
+    // Requests whose answers may take long have threads of their own, so that those that do not never wait
+    // for them. Called for each request, on a thread that moves bytes; empty: none does.
+    std::function<bool(const Request&)> takes_long{};
+    unsigned slow_threads = 4;
+    std::size_t most_waiting_slow_requests = 128;
 };
 
 struct HttpServerCounts {

@@ -1,3 +1,4 @@
+#include "api/approved.h"
 #include "api/routes/routes.h"
 
 #include <fmt/format.h>
@@ -79,20 +80,7 @@ Response decide(Call& call, Router& router, const RouteServices& services, bool 
             200, Json{{"approval", approval.id}, {"state", approved ? "approved" : "rejected"}}.dump());
     });
     if (!approved || !ours) return response;
-    const auto requester = services.tokens.find(approval.requested_by);
-    const Response done =
-        requester && requester->is_valid(services.clock.now())
-            ? router.carry_out(approval, Identity{.token = *requester, .secret = {}})
-            : problem_response(problem_of(403, "the token that asked for it is not valid any more"), {}, {});
-    const auto location = done.headers.find("Location");
-    Json answer{{"status", done.status},
-                {"location", location ? Json(*location) : Json()},
-                {"body", done.body.empty() ? Json() : read_back(done.body)}};
-    Json kept = answer;
-    // The secret of a new token is told now, to who approves of it, and kept nowhere.
-    if (kept["body"].is_object() && kept["body"].contains("token")) kept["body"] = Json();
-    services.approvals.keep_answer(approval.id, dumped(kept));
-    services.access.forget();
+    const Json answer = Json::parse(carry_out_approved(router, services, approval));
     return json_response(200, dumped({{"approval", approval.id}, {"state", "approved"}, {"answer", answer}}));
 }
 
@@ -118,9 +106,9 @@ void add_approval_routes(Router& router, const RouteServices& services) {
                     .path = approved ? "/v1/approvals/{id}/approve" : "/v1/approvals/{id}/reject",
                     .name = approved ? "approve" : "reject",
                     .permission = Permission::administer,
-                    .handle = [&services, &router, approved](Call& call) {
-                        return decide(call, router, services, approved);
-                    }});
+                    .handle = [&services, &router,
+                               approved](Call& call) { return decide(call, router, services, approved); },
+                    .takes_long = [](const Request&) { return true; }});
     }
 }
 

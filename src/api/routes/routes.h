@@ -39,6 +39,7 @@ struct ReadyCheck {
 
 // What routes need beyond a call. All of it outlives the router.
 struct RouteServices {
+    Catalog& catalog;
     Operations& operations;
     Tokens& tokens;
     Approvals& approvals;
@@ -62,6 +63,8 @@ void add_approval_routes(Router& router, const RouteServices& services);
 // /v1/backup-recovery/…: those that begin work, and the names of those that others add.
 void add_backup_recovery_routes(Router& router, const RouteServices& services);
 
+// Has what is asked for begun, and answers 202 with where it is followed.
+Response queue_operation(Call& call, const RouteServices& services, const OperationAsked& asked);
 // A handler that has work of `kind` begun and answers 202 with where it is found. `implied` are members that
 // the route says; parameters of its path are added under the names in `from_path`.
 std::function<Response(Call&)> begin_work(const RouteServices& services, std::string kind,

@@ -10,6 +10,28 @@ using Json = nlohmann::ordered_json;
 
 } // namespace
 
+Response queue_operation(Call& call, const RouteServices& services, const OperationAsked& asked) {
+    if (!services.prepare) throw Error(ErrorCode::unsupported, "this server carries out no operations");
+    OperationRequest request = services.prepare(asked);
+    request.requested_by = call.actor();
+    return call.change([&](Database& database) {
+        const auto id = services.operations.add(database, request);
+        if (!id) {
+            throw Error(ErrorCode::already_exists,
+                        "the plan has asked for this operation before, for the same time");
+        }
+        call.audit(database, "operation.request", *id,
+                   Json{{"kind", request.kind},
+                        {"source", request.source ? Json(*request.source) : Json()},
+                        {"path", call.request().path}}
+                       .dump(-1, ' ', false, Json::error_handler_t::replace));
+        Response response =
+            json_response(202, Json{{"operation", *id}, {"kind", request.kind}, {"state", "queued"}}.dump());
+        response.headers.set("Location", "/v1/operations/" + *id);
+        return response;
+    });
+}
+
 std::function<Response(Call&)> begin_work(const RouteServices& services, std::string kind,
                                           std::map<std::string, std::string> implied,
                                           std::map<std::string, std::string> from_path) {
@@ -23,25 +45,7 @@ std::function<Response(Call&)> begin_work(const RouteServices& services, std::st
         for (const auto& [parameter, member] : from_path)
             asked.implied[member] = call.path_parameter(parameter);
         Form::parse(asked.body, "");
-        if (!services.prepare) throw Error(ErrorCode::unsupported, "this server carries out no operations");
-        OperationRequest request = services.prepare(asked);
-        request.requested_by = call.actor();
-        return call.change([&](Database& database) {
-            const auto id = services.operations.add(database, request);
-            if (!id) {
-                throw Error(ErrorCode::already_exists,
-                            "the plan has asked for this operation before, for the same time");
-            }
-            call.audit(database, "operation.request", *id,
-                       Json{{"kind", request.kind},
-                            {"source", request.source ? Json(*request.source) : Json()},
-                            {"path", call.request().path}}
-                           .dump(-1, ' ', false, Json::error_handler_t::replace));
-            Response response = json_response(
-                202, Json{{"operation", *id}, {"kind", request.kind}, {"state", "queued"}}.dump());
-            response.headers.set("Location", "/v1/operations/" + *id);
-            return response;
-        });
+        return queue_operation(call, services, asked);
     };
 }
 

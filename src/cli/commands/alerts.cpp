@@ -1,7 +1,10 @@
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/commands/server_alerts.h"
 #include "cli/configuration.h"
+#include "cli/fields.h"
 #include "cli/text.h"
+#include "client/api_client.h"
 #include "service/alert_sandbox.h"
 #include "watch/alert_report.h"
 
@@ -15,6 +18,8 @@
 namespace holdfast {
 
 namespace {
+
+using nlohmann::json;
 
 struct Arguments {
     std::vector<std::string> names;
@@ -30,24 +35,30 @@ std::string origin() {
     return fmt::format("test of alerts on {}", name.data());
 }
 
-std::string timing_text(const RuleTiming& timing) {
-    const double seconds = std::chrono::duration<double>(timing.hold_for).count();
-    if (timing.evaluations == 1 && seconds == 0) return "at once";
-    return fmt::format("after {} and {} rounds", length_text(seconds), timing.evaluations);
+std::string timing_text(const json& rule) {
+    if (!flag_in(rule, "on")) return "off";
+    const std::uint64_t evaluations = number_in(rule, "evaluations");
+    const double seconds = real_in(rule, "hold_for_seconds");
+    if (evaluations == 1 && seconds == 0) return "at once";
+    return fmt::format("after {} and {} rounds", length_text(seconds), evaluations);
+}
+
+int tell_rules(CommandContext& context, const json& rules) {
+    context.print(rules, [&] {
+        fmt::print("{:<24}{:<9}{:<26}{}\n", "RULE", "SEVERITY", "FIRES", "WHAT");
+        for (const json& rule : rules)
+            fmt::print("{:<24}{:<9}{:<26}{}\n", text_in(rule, "name"), text_in(rule, "severity"),
+                       timing_text(rule), text_in(rule, "title"));
+    });
+    return exit_done;
 }
 
 int run_rules(CommandContext& context, const Arguments&) {
-    const RuleBook rules = RuleBook(context.configuration().alerts);
-    context.print(nlohmann::json::parse(rules_json(rules)), [&] {
-        fmt::print("{:<24}{:<9}{:<26}{}\n", "RULE", "SEVERITY", "FIRES", "WHAT");
-        for (const Rule& rule : all_rules()) {
-            const std::string fires =
-                rules.is_on(rule) ? timing_text(rules.timing(rule)) : std::string("off");
-            fmt::print("{:<24}{:<9}{:<26}{}\n", rule.name, to_string(rules.severity(rule)), fires,
-                       rule.title);
-        }
-    });
-    return exit_done;
+    return tell_rules(context, json::parse(rules_json(RuleBook(context.configuration().alerts))));
+}
+
+int rules_at_server(CommandContext& context, const Arguments&) {
+    return tell_rules(context, list_in(context.api().get("/v1/rules"), "items"));
 }
 
 nlohmann::json trial_json(const AlertTrial& trial) {
@@ -128,29 +139,44 @@ int run_test_channel(CommandContext& context, const Arguments& arguments) {
     return exit_done;
 }
 
+int test_channel_at_server(CommandContext& context, const Arguments& arguments) {
+    const std::string& name = arguments.names.front();
+    const json answer = context.api().change(
+        {.path = fmt::format("/v1/channels/{}/test", url_part(name)), .kept_by_key = false});
+    context.report(answer, [&] { fmt::print("{} took the test notice.\n", name); });
+    return exit_done;
+}
+
 } // namespace
 
 void add_alerts(CLI::App& app, RunCommand& run) {
     auto arguments = std::make_shared<Arguments>();
     CLI::App* command = app.add_subcommand("alerts", "The rules that watch over backups, and trying them");
     command->require_subcommand(1);
-    const auto add = [&](const char* name, const char* text, int (*body)(CommandContext&, const Arguments&)) {
+    using Body = int (*)(CommandContext&, const Arguments&);
+    const auto add = [&](const char* name, const char* text, Body body, Body at_server) {
         CLI::App* sub = command->add_subcommand(name, text);
-        sub->callback([arguments, body, &run] {
+        sub->callback([arguments, body, at_server, &run] {
             run = [arguments, body](CommandContext& context) { return body(context, *arguments); };
+            if (at_server != nullptr)
+                run.at_server = [arguments, at_server](CommandContext& context) {
+                    return at_server(context, *arguments);
+                };
         });
         return sub;
     };
-    add("rules", "Show the rules as they are in force", run_rules);
-    CLI::App* test = add("test", "Bring about in a sandbox what a rule is for, and see it fire", run_test);
+    add("rules", "Show the rules as they are in force", run_rules, rules_at_server);
+    CLI::App* test =
+        add("test", "Bring about in a sandbox what a rule is for, and see it fire", run_test, nullptr);
     test->add_option("RULE", arguments->names, "Which; several may be named");
     test->add_flag("--all", arguments->all, "All of them");
     test->add_flag("--no-channels", arguments->no_channels, "Tell nobody");
     test->add_option("--directory", arguments->directory, "Where the sandbox is made");
-    add("test-channel", "Send a notice that is marked as a test", run_test_channel)
+    add("test-channel", "Send a notice that is marked as a test", run_test_channel, test_channel_at_server)
         ->add_option("CHANNEL", arguments->names, "Which")
         ->required()
         ->expected(1);
+    add_alerts_of_server(*command, run);
 }
 
 } // namespace holdfast

@@ -4,11 +4,15 @@
 #include "base/error.h"
 #include "cli/commands/repository_option.h"
 #include "cli/commands/server_option.h"
+#include "cli/fields.h"
 #include "cli/text.h"
+#include "client/api_client.h"
 #include "service/annotate.h"
 #include "service/audit_heads.h"
+#include "service/snapshot_json.h"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <set>
 
@@ -19,6 +23,8 @@
 namespace holdfast {
 
 namespace {
+
+using nlohmann::json;
 
 struct Arguments {
     std::string repository;
@@ -39,6 +45,27 @@ Catalog open_catalog(CommandContext& context) {
     return {url, context.logger()};
 }
 
+int tell_check(CommandContext& context, const json& value) {
+    const bool intact = flag_in(value, "intact");
+    const std::size_t others = list_in(value, "other_trails").size();
+    context.print(value, [&] {
+        const std::string heads = has(value, "heads_compared")
+                                      ? fmt::format(", {} kept in the repository",
+                                                    counted(number_in(value, "heads_compared"), "head"))
+                                      : "";
+        fmt::print("{} of the audit trail{}: {}\n", counted(number_in(value, "entries"), "entry", "entries"),
+                   heads, intact ? "all fit" : "THEY DO NOT FIT");
+        for (const std::string& problem : texts_in(value, "problems")) fmt::print("  {}\n", problem);
+        if (others > 0)
+            fmt::print(
+                "The repository has heads of {} that is not here: a catalog was lost, made anew, or its "
+                "trail written anew\n",
+                counted(others, "other trail"));
+    });
+    if (!intact) return exit_failed;
+    return others == 0 ? exit_done : exit_incomplete;
+}
+
 int run_verify(CommandContext& context, const Arguments& arguments) {
     Catalog catalog = open_catalog(context);
     Audit audit(catalog, system_clock());
@@ -47,27 +74,16 @@ int run_verify(CommandContext& context, const Arguments& arguments) {
     const std::vector<AuditHead> heads = kept_audit_heads(statements.statements, audit.first_digest());
     const std::set<std::string> others = other_trails(statements.statements, audit.first_digest());
     const AuditCheck check = audit.verify(heads);
-    const bool intact = check.problems.empty();
-    const nlohmann::json value = {{"intact", intact},
-                                  {"entries", check.entries},
-                                  {"head", {{"number", check.head.number}, {"digest", check.head.digest}}},
-                                  {"heads_compared", heads.size()},
-                                  {"other_trails", others},
-                                  {"problems", check.problems}};
-    context.print(value, [&] {
-        fmt::print("{} of the audit trail, {} kept in the repository: {}\n",
-                   check.entries == 1 ? "1 entry" : fmt::format("{} entries", check.entries),
-                   heads.size() == 1 ? "1 head" : fmt::format("{} heads", heads.size()),
-                   intact ? "all fit" : "THEY DO NOT FIT");
-        for (const std::string& problem : check.problems) fmt::print("  {}\n", problem);
-        if (!others.empty())
-            fmt::print(
-                "The repository has heads of {} that is not here: a catalog was lost, made anew, or its "
-                "trail written anew\n",
-                counted(others.size(), "other trail"));
-    });
-    if (!intact) return exit_failed;
-    return others.empty() ? exit_done : exit_incomplete;
+    return tell_check(context, {{"intact", check.problems.empty()},
+                                {"entries", check.entries},
+                                {"head", {{"number", check.head.number}, {"digest", check.head.digest}}},
+                                {"heads_compared", heads.size()},
+                                {"other_trails", others},
+                                {"problems", check.problems}});
+}
+
+int verify_at_server(CommandContext& context) {
+    return tell_check(context, context.api().get("/v1/audit/verify"));
 }
 
 // RFC 4180; and nothing that a spreadsheet would take for a formula.
@@ -89,81 +105,112 @@ void print_csv(const std::vector<std::string>& fields) {
     fmt::print("{}\n", fmt::join(quoted, ","));
 }
 
-void print_json(const nlohmann::json& value) {
-    fmt::print("{}\n", value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+void print_json(const json& value) {
+    fmt::print("{}\n", value.dump(-1, ' ', false, json::error_handler_t::replace));
+}
+
+constexpr std::array trail_columns{"NUMBER", "TIME", "ACTOR", "ACTION", "OBJECT", "DETAILS", "DIGEST"};
+constexpr std::array snapshot_columns{"DATE",    "SNAPSHOT_ID", "TYPE", "STATUS",
+                                      "SIZE_GB", "VERIFIED",    "NOTES"};
+
+// A line of the trail; an entry as the API has it. `details` as the digest is over them.
+void print_entry(const json& entry, const std::string& details, bool csv) {
+    if (!csv) return print_json(entry);
+    print_csv({std::to_string(number_in(entry, "number")), text_in(entry, "time"), text_in(entry, "actor"),
+               text_in(entry, "action"), text_in(entry, "object"), details, text_in(entry, "digest")});
 }
 
 int export_trail(CommandContext& context, bool csv) {
     Catalog catalog = open_catalog(context);
     Audit audit(catalog, system_clock());
-    if (csv) print_csv({"NUMBER", "TIME", "ACTOR", "ACTION", "OBJECT", "DETAILS", "DIGEST"});
+    if (csv) print_csv({trail_columns.begin(), trail_columns.end()});
     audit.read(1, [&](const AuditEntry& entry) {
-        const std::string time = to_rfc3339(entry.time);
-        if (csv) {
-            print_csv({std::to_string(entry.number), time, entry.actor, entry.action, entry.object,
-                       entry.details, entry.digest});
-        } else {
-            print_json({{"number", entry.number},
-                        {"time", time},
-                        {"actor", entry.actor},
-                        {"action", entry.action},
-                        {"object", entry.object},
-                        {"details", nlohmann::json::parse(entry.details, nullptr, false)},
-                        {"digest", entry.digest}});
-        }
+        print_entry({{"number", entry.number},
+                     {"time", to_rfc3339(entry.time)},
+                     {"actor", entry.actor},
+                     {"action", entry.action},
+                     {"object", entry.object},
+                     {"details", json::parse(entry.details, nullptr, false)},
+                     {"digest", entry.digest}},
+                    entry.details, csv);
         return !context.stop().stop_requested();
     });
     return exit_done;
 }
 
-std::string verified_text(const Standing& standing) {
-    if (standing.verifications.empty()) return "never";
-    const Statement& last = standing.verifications.back();
-    return fmt::format("{} {}", last.value.value_or(""), to_rfc3339(last.time));
+std::string verified_text(const json& snapshot) {
+    const json& last = list_in(snapshot, "verified");
+    return last.empty() ? "never" : fmt::format("{} {}", text_in(last, "result"), text_in(last, "time"));
 }
 
-std::string notes_of(const Standing& standing) {
-    std::string notes;
-    for (const Statement& hold : standing.holds) notes += fmt::format("held: {}; ", hold.name);
-    for (const auto& [name, value] : standing.tags) notes += fmt::format("{}={}; ", name, value);
-    if (!notes.empty()) notes.resize(notes.size() - 2);
-    return notes;
+std::string notes_of(const json& snapshot) {
+    std::vector<std::string> notes;
+    for (const std::string& hold : texts_in(snapshot, "holds")) notes.push_back("held: " + hold);
+    for (const auto& [name, value] : list_in(snapshot, "tags").items())
+        notes.push_back(fmt::format("{}={}", name, value.get<std::string>()));
+    return fmt::format("{}", fmt::join(notes, "; "));
+}
+
+// A line of the list of backups; a snapshot as the API has it.
+void print_snapshot(const json& snapshot, bool csv) {
+    const double size = static_cast<double>(number_in(snapshot, "size_bytes")) / gigabyte;
+    if (csv) {
+        print_csv({text_in(snapshot, "end"), text_in(snapshot, "id"), text_in(snapshot, "kind"),
+                   text_in(snapshot, "state"), fmt::format("{:.3f}", size), verified_text(snapshot),
+                   notes_of(snapshot)});
+    } else {
+        print_json({{"date", text_in(snapshot, "end")},
+                    {"snapshot_id", text_in(snapshot, "id")},
+                    {"type", text_in(snapshot, "kind")},
+                    {"status", text_in(snapshot, "state")},
+                    {"size_gb", size},
+                    {"verified", verified_text(snapshot)},
+                    {"notes", notes_of(snapshot)}});
+    }
 }
 
 int export_snapshots(CommandContext& context, const std::string& repository, bool csv) {
     const OpenRepository open = context.open(repository);
     const AnnotatedList list = list_annotated(*open.repository);
-    if (csv) print_csv({"DATE", "SNAPSHOT_ID", "TYPE", "STATUS", "SIZE_GB", "VERIFIED", "NOTES"});
-    for (const auto& [snapshot, standing] : list.snapshots) {
-        const std::string size = fmt::format("{:.3f}", static_cast<double>(snapshot.totals.bytes) / gigabyte);
-        const std::vector<std::string> row = {to_rfc3339(snapshot.end),
-                                              snapshot.id.hex(),
-                                              snapshot.kind,
-                                              std::string(to_string(snapshot.state)),
-                                              size,
-                                              verified_text(standing),
-                                              notes_of(standing)};
-        if (csv) {
-            print_csv(row);
-        } else {
-            print_json({{"date", row[0]},
-                        {"snapshot_id", row[1]},
-                        {"type", row[2]},
-                        {"status", row[3]},
-                        {"size_gb", static_cast<double>(snapshot.totals.bytes) / gigabyte},
-                        {"verified", row[5]},
-                        {"notes", row[6]}});
-        }
-    }
+    if (csv) print_csv({snapshot_columns.begin(), snapshot_columns.end()});
+    for (const AnnotatedSnapshot& one : list.snapshots) print_snapshot(to_json(one), csv);
     for (const std::string& problem : list.problems)
         context.logger().warning("passed over", {{"reason", problem}});
     return list.problems.empty() && list.unreadable == 0 ? exit_done : exit_incomplete;
 }
 
+bool wants_csv(const CommandContext& context, const Arguments& arguments) {
+    return arguments.format == "csv" && !context.json();
+}
+
 int run_export(CommandContext& context, const Arguments& arguments) {
-    const bool csv = arguments.format == "csv" && !context.json();
+    const bool csv = wants_csv(context, arguments);
     return arguments.what == "trail" ? export_trail(context, csv)
                                      : export_snapshots(context, arguments.repository, csv);
+}
+
+std::string details_text(const json& entry) {
+    const auto found = entry.find("details");
+    if (found == entry.end() || found->is_string()) return text_in(entry, "details");
+    return found->dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+int export_at_server(CommandContext& context, const Arguments& arguments) {
+    const bool csv = wants_csv(context, arguments);
+    if (arguments.what == "trail") {
+        if (csv) print_csv({trail_columns.begin(), trail_columns.end()});
+        context.api().each("/v1/audit", {}, [&](const json& entry) {
+            print_entry(entry, details_text(entry), csv);
+            return true;
+        });
+        return exit_done;
+    }
+    // Oldest first, as here; the API has the newest first.
+    json snapshots = context.api().list("/v1/snapshots");
+    std::ranges::reverse(snapshots);
+    if (csv) print_csv({snapshot_columns.begin(), snapshot_columns.end()});
+    for (const json& snapshot : snapshots) print_snapshot(snapshot, csv);
+    return exit_done;
 }
 
 } // namespace
@@ -175,7 +222,10 @@ void add_audit(CLI::App& app, RunCommand& run) {
     CLI::App* verify = audit->add_subcommand(
         "verify", "Follow the chain of the trail, and compare it with the heads that the repository keeps");
     add_repository_option(*verify, a->repository);
-    verify->callback([a, &run] { run = [a](CommandContext& context) { return run_verify(context, *a); }; });
+    verify->callback([a, &run] {
+        run = [a](CommandContext& context) { return run_verify(context, *a); };
+        run.at_server = verify_at_server;
+    });
     CLI::App* write =
         audit->add_subcommand("export", "Write the trail, or the list of backups, for auditors");
     add_repository_option(*write, a->repository);
@@ -185,7 +235,10 @@ void add_audit(CLI::App& app, RunCommand& run) {
     write->add_option("--format", a->format, "csv, or json: an object on each line")
         ->check(CLI::IsMember({"csv", "json"}))
         ->capture_default_str();
-    write->callback([a, &run] { run = [a](CommandContext& context) { return run_export(context, *a); }; });
+    write->callback([a, &run] {
+        run = [a](CommandContext& context) { return run_export(context, *a); };
+        run.at_server = [a](CommandContext& context) { return export_at_server(context, *a); };
+    });
 }
 
 } // namespace holdfast

@@ -1,11 +1,12 @@
 #include "base/error.h"
 #include "base/file_descriptor.h"
+#include "cli/at_server.h"
+#include "cli/commands/backup_output.h"
 #include "cli/commands/backup_source.h"
 #include "cli/commands/repository_option.h"
 #include "cli/configuration.h"
 #include "cli/option_rules.h"
 #include "cli/pair_option.h"
-#include "cli/text.h"
 #include "service/backup_documents.h"
 #include "service/retention.h"
 #include "service/snapshot_json.h"
@@ -128,7 +129,10 @@ nlohmann::json result_json(const DocumentsBackupResult& result) {
     value["snapshot"] = value["id"];
     value["resumed"] = result.report.resumed;
     value["checkpoints"] = result.report.checkpoints;
-    if (result.report.lock) value["locked_until"] = to_rfc3339(result.report.lock->until);
+    if (const auto& lock = result.report.lock) {
+        value["locked_until"] = to_rfc3339(lock->until);
+        value["locked_packs"] = lock->packs;
+    }
     value["changed_while_read"] = result.tree.changed_while_read;
     value["rewritten_bytes"] = result.tree.rewritten_bytes;
     nlohmann::json levels = nlohmann::json::array();
@@ -145,41 +149,6 @@ nlohmann::json result_json(const DocumentsBackupResult& result) {
     }
     value["problems"] = problems;
     return value;
-}
-
-void print_result(const DocumentsBackupResult& result) {
-    const Snapshot& snapshot = result.report.snapshot;
-    const SnapshotTotals& totals = snapshot.totals;
-    fmt::print("Snapshot {} of '{}'{}\n", short_id(snapshot.id.hex()), snapshot.source,
-               snapshot.state == SnapshotState::partial ? ", partial" : "");
-    fmt::print("  {} in {}, {}\n", counted(totals.files, "file"),
-               counted(totals.directories, "directory", "directories"), format_bytes(totals.bytes));
-    fmt::print("  {} new, {} changed, {} unchanged\n", totals.new_files, totals.changed_files,
-               totals.unchanged_files);
-    fmt::print("  read {}, new content {}, added to the repository {}\n", format_bytes(totals.read_bytes),
-               format_bytes(totals.new_bytes), format_bytes(totals.stored_bytes));
-    if (!snapshot.compression.empty()) fmt::print("  compression: {}\n", snapshot.compression);
-    if (result.report.resumed) fmt::print("  went on from an interrupted backup\n");
-    if (result.report.lock) {
-        fmt::print("  locked until {}: {}\n", local_time(result.report.lock->until),
-                   counted(result.report.lock->packs, "pack"));
-    }
-    if (result.tree.changed_while_read > 0) {
-        fmt::print("  {} changed while being read, and {} marked\n",
-                   counted(result.tree.changed_while_read, "file"),
-                   result.tree.changed_while_read == 1 ? "is" : "are");
-    }
-    fmt::print("  took {}\n",
-               format_duration(std::chrono::duration<double>(snapshot.end - snapshot.time).count()));
-}
-
-void print_problems(std::FILE* stream, const DocumentsBackupResult& result) {
-    const std::uint64_t failed = result.report.snapshot.totals.failed;
-    if (failed == 0) return;
-    fmt::print(stream, "{}{} left out:\n", stream == stdout ? "\n" : "", failed);
-    for (const TreeProblem& problem : result.tree.problems)
-        fmt::print(stream, "  {}: {}\n", problem.path, problem.what);
-    if (failed > result.tree.problems.size()) fmt::print(stream, "  …\n");
 }
 
 // The source that is named in place of paths; null when paths are.
@@ -240,9 +209,23 @@ int run_backup(CommandContext& context, const CLI::App& command, const Arguments
         const ProgressDisplay display(progress, stderr, context.progress_style());
         result = back_up_documents(*open.repository, what, progress, context.stop());
     }
-    context.report(result_json(result), [&] { print_result(result); });
-    if (!context.json()) print_problems(context.problem_stream(), result);
-    return result.report.snapshot.state == SnapshotState::partial ? exit_incomplete : exit_done;
+    return tell_backup(context, result_json(result));
+}
+
+// The source is one of the server's own configuration.
+int backup_at_server(CommandContext& context, const CLI::App& command, const Arguments& arguments) {
+    refuse_options_but(command, {"--name", "--tag", "--class", "--keep-for", "--type", "--compare"});
+    if (arguments.paths.size() != 1)
+        throw Error(ErrorCode::usage, "a server backs up one source at a time, by its name",
+                    "'holdfast status' at the server lists its sources");
+    nlohmann::json request = {{"source", arguments.paths.front()}};
+    if (command.count("--type") > 0) request["type"] = arguments.of_source.type;
+    if (arguments.of_source.compare) request["compare"] = true;
+    set_unless_empty(request, "name", arguments.name);
+    set_unless_empty(request, "class", arguments.class_name);
+    set_unless_empty(request, "keep_for", arguments.keep_for);
+    if (!arguments.tags.empty()) request["tags"] = parse_pairs(arguments.tags, "--tag");
+    return work_at_server(context, "/v1/backups", request, tell_backup);
 }
 
 void add_path_options(CLI::App& command, Arguments& a) {
@@ -317,6 +300,9 @@ void add_backup(CLI::App& app, RunCommand& run) {
     command->add_option("PATH", a->paths, "What to back up: paths, or a source that holdfast.toml names");
     command->callback([a, command, &run] {
         run = [a, command](CommandContext& context) { return run_backup(context, *command, *a); };
+        run.at_server = [a, command](CommandContext& context) {
+            return backup_at_server(context, *command, *a);
+        };
     });
 }
 

@@ -1,10 +1,10 @@
 #include "cli/commands/backup_source.h"
 
 #include "base/error.h"
+#include "cli/commands/backup_output.h"
 #include "cli/commands/source_option.h"
 #include "cli/duration_option.h"
 #include "cli/option_rules.h"
-#include "cli/text.h"
 #include "service/back_up_postgres.h"
 #include "service/snapshot_json.h"
 
@@ -23,6 +23,7 @@ PostgresBackupType type_of(const std::string& word) {
 nlohmann::json result_json(const PostgresBackupResult& result) {
     nlohmann::json value = to_json(result.report.snapshot);
     value["snapshot"] = value["id"];
+    value["failed"] = result.capture.totals.failed;
     value["incremental"] = result.incremental;
     if (!result.incremental) value["full_because"] = result.full_because;
     value["timeline"] = result.log.timeline;
@@ -39,61 +40,25 @@ nlohmann::json result_json(const PostgresBackupResult& result) {
     for (const postgres::BadPage& page : result.capture.pages.bad)
         bad.push_back({{"path", page.path}, {"block", page.block}, {"why", page.why}});
     value["bad_pages"] = bad;
+    value["bad_page_count"] = result.capture.pages.bad_pages;
     nlohmann::json problems = nlohmann::json::array();
     for (const postgres::CaptureProblem& problem : result.capture.problems)
         problems.push_back({{"path", problem.path}, {"reason", problem.what}});
     value["problems"] = problems;
     value["unnamed_changes"] = result.capture.unnamed_changes;
+    nlohmann::json unnamed = nlohmann::json::array();
+    for (const postgres::UnnamedChange& change : result.capture.unnamed)
+        unnamed.push_back({{"relation", change.segment.relation.number},
+                           {"segment", change.segment.segment},
+                           {"block", change.block}});
+    value["unnamed"] = unnamed;
     value["alarms"] = result.alarms;
     if (const auto& lock = result.report.lock) {
         value["locked_until"] = to_rfc3339(lock->until);
+        value["locked_packs"] = lock->packs;
         value["locked_log_slices"] = lock->log_slices;
     }
     return value;
-}
-
-void print_result(const PostgresBackupResult& result) {
-    const Snapshot& snapshot = result.report.snapshot;
-    const SnapshotTotals& totals = snapshot.totals;
-    fmt::print("Snapshot {} of '{}' (PostgreSQL {}), {}{}\n", short_id(snapshot.id.hex()), snapshot.source,
-               result.facts.version_text,
-               result.incremental ? "only what has changed was read" : "read whole",
-               snapshot.state == SnapshotState::partial ? ", partial" : "");
-    if (!result.incremental && !result.full_because.empty())
-        fmt::print("  read whole because: {}\n", result.full_because);
-    fmt::print("  {} in {}; log from {} to {} on timeline {}\n", counted(totals.files, "file"),
-               format_bytes(totals.bytes), result.log.begin.str(), result.log.end.str(), result.log.timeline);
-    fmt::print("  read {}, new content {}, added to the repository {}\n",
-               format_bytes(result.capture.bytes_from_disk), format_bytes(totals.new_bytes),
-               format_bytes(totals.stored_bytes));
-    if (const auto& lock = result.report.lock) {
-        fmt::print("  locked until {}: {}, {} of log\n", local_time(lock->until),
-                   counted(lock->packs, "pack"), counted(lock->log_slices, "slice"));
-    }
-    fmt::print("  took {}: {:.2f} s until the server had begun, {:.2f} s reading, {:.2f} s to stop, {:.2f} s "
-               "for the log\n",
-               format_duration(std::chrono::duration<double>(snapshot.end - snapshot.time).count()),
-               result.start_seconds, result.capture_seconds, result.stop_seconds, result.log_seconds);
-}
-
-void print_problems(std::FILE* stream, const PostgresBackupResult& result) {
-    const postgres::ClusterCapture& capture = result.capture;
-    if (capture.pages.bad_pages > 0)
-        fmt::print(stream, "{}:\n", counted(capture.pages.bad_pages, "page is damaged", "pages are damaged"));
-    for (const postgres::BadPage& page : capture.pages.bad)
-        fmt::print(stream, "  {} block {}: {}\n", page.path, page.block, page.why);
-    if (capture.totals.failed > 0)
-        fmt::print(stream, "{} left out:\n", counted(capture.totals.failed, "file"));
-    for (const postgres::CaptureProblem& problem : capture.problems)
-        fmt::print(stream, "  {}: {}\n", problem.path, problem.what);
-    if (capture.unnamed_changes > 0) {
-        fmt::print(stream, "{} changed although the log does not say so:\n",
-                   counted(capture.unnamed_changes, "page has", "pages have"));
-        for (const postgres::UnnamedChange& change : capture.unnamed)
-            fmt::print(stream, "  relation {} segment {} block {}\n", change.segment.relation.number,
-                       change.segment.segment, change.block);
-    }
-    for (const std::string& alarm : result.alarms) fmt::print(stream, "{}\n", alarm);
 }
 
 // Where the processor is the limit, database pages are hardly smaller at level 3 than at 1, some larger, at
@@ -156,9 +121,7 @@ int run_source_backup(CommandContext& context, const std::string& name, const st
         const ProgressDisplay display(progress, stderr, context.progress_style());
         result = back_up_postgres(*open.repository, what, progress, context.stop());
     }
-    context.report(result_json(result), [&] { print_result(result); });
-    if (!context.json()) print_problems(context.problem_stream(), result);
-    return result.report.snapshot.state == SnapshotState::partial ? exit_incomplete : exit_done;
+    return tell_backup(context, result_json(result));
 }
 
 } // namespace holdfast

@@ -1,5 +1,10 @@
 #include "base/error.h"
+#include "cli/at_server.h"
 #include "cli/commands/repository_option.h"
+#include "cli/fields.h"
+#include "service/snapshot_json.h"
+
+#include <algorithm>
 
 #include <fmt/format.h>
 
@@ -7,11 +12,25 @@ namespace holdfast {
 
 namespace {
 
+using nlohmann::json;
+
 struct Arguments {
     std::string repository;
     std::vector<std::string> snapshots;
     bool even_the_last = false;
 };
+
+int tell_forgotten(CommandContext& context, const std::vector<json>& snapshots) {
+    json ids = json::array();
+    for (const json& snapshot : snapshots) ids.push_back(text_in(snapshot, "id"));
+    context.report({{"forgotten", ids}}, [&] {
+        for (const json& snapshot : snapshots)
+            fmt::print("Forgot {} of '{}' from {}\n", short_id_in(snapshot, "id"),
+                       text_in(snapshot, "source"), local_time_in(snapshot, "time"));
+        fmt::print("{} space is freed by 'holdfast prune'.\n", snapshots.size() == 1 ? "Its" : "Their");
+    });
+    return exit_done;
+}
 
 int run_forget(CommandContext& context, const Arguments& arguments) {
     const OpenRepository open = context.open(arguments.repository);
@@ -22,16 +41,33 @@ int run_forget(CommandContext& context, const Arguments& arguments) {
     std::set<RunId> ids;
     for (const Snapshot& snapshot : chosen) ids.insert(snapshot.id);
     forget_snapshots(open.repository->context(), ids, arguments.even_the_last);
-    nlohmann::json value = nlohmann::json::array();
-    for (const Snapshot& snapshot : chosen) value.push_back(snapshot.id.hex());
-    context.report({{"forgotten", value}}, [&] {
-        for (const Snapshot& snapshot : chosen) {
-            fmt::print("Forgot {} of '{}' from {}\n", short_id(snapshot.id.hex()), snapshot.source,
-                       local_time(snapshot.time));
+    std::vector<json> forgotten;
+    for (const Snapshot& snapshot : chosen) forgotten.push_back(to_json(snapshot));
+    return tell_forgotten(context, forgotten);
+}
+
+// Each is an operation of its own: one that is refused leaves those before it forgotten, and they are told.
+int forget_at_server(CommandContext& context, const Arguments& arguments) {
+    ApiClient& api = context.api();
+    std::vector<json> chosen, forgotten;
+    for (const std::string& name : arguments.snapshots)
+        chosen.push_back(api.get("/v1/snapshots/" + url_part(name)));
+    int code = exit_done;
+    try {
+        for (const json& snapshot : chosen) {
+            const std::string path = fmt::format("/v1/snapshots/{}{}", text_in(snapshot, "id"),
+                                                 arguments.even_the_last ? "?even_the_last=true" : "");
+            const auto note = [&](CommandContext&, const json&) {
+                forgotten.push_back(snapshot);
+                return exit_done;
+            };
+            code = std::max(code, work_at_server(context, {.method = "DELETE", .path = path}, note));
         }
-        fmt::print("{} space is freed by 'holdfast prune'.\n", chosen.size() == 1 ? "Its" : "Their");
-    });
-    return exit_done;
+    } catch (const Error&) {
+        if (!forgotten.empty()) tell_forgotten(context, forgotten);
+        throw;
+    }
+    return forgotten.empty() ? code : std::max(code, tell_forgotten(context, forgotten));
 }
 
 } // namespace
@@ -44,6 +80,9 @@ void add_forget(CLI::App& app, RunCommand& run) {
     command->add_flag("--even-the-last", arguments->even_the_last, "Also the last snapshot of a source");
     command->callback([arguments, &run] {
         run = [arguments](CommandContext& context) { return run_forget(context, *arguments); };
+        run.at_server = [arguments](CommandContext& context) {
+            return forget_at_server(context, *arguments);
+        };
     });
 }
 

@@ -1,13 +1,18 @@
 #include "base/error.h"
+#include "cli/at_server.h"
 #include "cli/commands/repository_option.h"
-#include "cli/text.h"
-#include "service/annotate.h"
+#include "cli/fields.h"
+#include "service/snapshot_json.h"
+
+#include <algorithm>
 
 #include <fmt/format.h>
 
 namespace holdfast {
 
 namespace {
+
+using nlohmann::json;
 
 struct Arguments {
     std::string repository;
@@ -16,26 +21,44 @@ struct Arguments {
     std::string owner;
 };
 
-nlohmann::json hold_json(const Snapshot& snapshot, const Statement& hold) {
-    nlohmann::json json = {{"snapshot", snapshot.id.hex()},
-                           {"source", snapshot.source},
-                           {"since", to_rfc3339(hold.time)},
-                           {"reason", hold.name},
-                           {"owner", nullptr}};
-    if (hold.value) json["owner"] = *hold.value;
-    return json;
+int tell_hold(CommandContext& context, const json& snapshot, const json& hold) {
+    context.report(hold, [&] {
+        fmt::print("{} of '{}' from {} is held: {}\n", short_id_in(snapshot, "id"),
+                   text_in(snapshot, "source"), local_time_in(snapshot, "time"), text_in(hold, "reason"));
+    });
+    return exit_done;
+}
+
+// `holds` were those of `snapshot`.
+int tell_released(CommandContext& context, const std::string& snapshot, const json& holds) {
+    if (holds.empty()) {
+        throw Error(ErrorCode::not_found, fmt::format("{} has no such hold", short_id(snapshot)),
+                    "'holdfast hold list' shows those that there are");
+    }
+    context.report({{"released", holds}}, [&] {
+        for (const json& hold : holds)
+            fmt::print("{}: no longer held: {}\n", short_id(snapshot), text_in(hold, "reason"));
+    });
+    return exit_done;
+}
+
+int tell_holds(CommandContext& context, const json& holds) {
+    context.print(holds, [&] {
+        fmt::print("{:<10}{:<16}{:<21}{:<16}{}\n", "SNAPSHOT", "SOURCE", "HELD SINCE", "OWNER", "REASON");
+        for (const json& hold : holds)
+            fmt::print("{:<10}{:<16}{:<21}{:<16}{}\n", short_id_in(hold, "snapshot"), text_in(hold, "source"),
+                       local_time_in(hold, "since"), has(hold, "owner") ? text_in(hold, "owner") : "-",
+                       text_in(hold, "reason"));
+        if (holds.empty()) fmt::print("(none)\n");
+    });
+    return exit_done;
 }
 
 int run_add(CommandContext& context, const Arguments& arguments) {
     const OpenRepository open = context.open(arguments.repository);
     const Snapshot snapshot = open.repository->find_snapshot(arguments.snapshot, "");
-    hold_snapshot(*open.repository, snapshot, arguments.reason, arguments.owner);
-    context.report(
-        {{"snapshot", snapshot.id.hex()}, {"reason", arguments.reason}, {"owner", arguments.owner}}, [&] {
-            fmt::print("{} of '{}' from {} is held: {}\n", short_id(snapshot.id.hex()), snapshot.source,
-                       local_time(snapshot.time), arguments.reason);
-        });
-    return exit_done;
+    const Statement hold = hold_snapshot(*open.repository, snapshot, arguments.reason, arguments.owner);
+    return tell_hold(context, to_json(snapshot), hold_json(snapshot, hold));
 }
 
 int run_release(CommandContext& context, const Arguments& arguments) {
@@ -43,38 +66,68 @@ int run_release(CommandContext& context, const Arguments& arguments) {
     const Snapshot snapshot = open.repository->find_snapshot(arguments.snapshot, "");
     const std::vector<Statement> released =
         release_holds(*open.repository, snapshot, arguments.owner, arguments.reason);
-    if (released.empty()) {
-        throw Error(ErrorCode::not_found, fmt::format("{} has no such hold", short_id(snapshot.id.hex())),
-                    "'holdfast hold list' shows those that there are");
-    }
-    nlohmann::json value = nlohmann::json::array();
-    for (const Statement& hold : released) value.push_back(hold_json(snapshot, hold));
-    context.report({{"released", value}}, [&] {
-        for (const Statement& hold : released)
-            fmt::print("{}: no longer held: {}\n", short_id(snapshot.id.hex()), hold.name);
-    });
-    return exit_done;
+    return tell_released(context, snapshot.id.hex(), holds_json(snapshot, released));
 }
 
 int run_list(CommandContext& context, const Arguments& arguments) {
     const OpenRepository open = context.open(arguments.repository);
     const AnnotatedList list = list_annotated(*open.repository);
-    nlohmann::json value = nlohmann::json::array();
+    json value = json::array();
     for (const AnnotatedSnapshot& one : list.snapshots)
         for (const Statement& hold : one.standing.holds) value.push_back(hold_json(one.snapshot, hold));
-    context.print(value, [&] {
-        fmt::print("{:<10}{:<16}{:<21}{:<16}{}\n", "SNAPSHOT", "SOURCE", "HELD SINCE", "OWNER", "REASON");
-        for (const AnnotatedSnapshot& one : list.snapshots) {
-            for (const Statement& hold : one.standing.holds) {
-                fmt::print("{:<10}{:<16}{:<21}{:<16}{}\n", short_id(one.snapshot.id.hex()),
-                           one.snapshot.source, local_time(hold.time), hold.value.value_or("-"), hold.name);
-            }
-        }
-        if (value.empty()) fmt::print("(none)\n");
-    });
+    tell_holds(context, value);
     for (const std::string& problem : list.problems)
         context.logger().warning("passed over", {{"reason", problem}});
     return list.problems.empty() ? exit_done : exit_incomplete;
+}
+
+// What the server knows of the snapshot that is meant.
+json snapshot_at_server(CommandContext& context, const Arguments& arguments) {
+    return context.api().get("/v1/snapshots/" + url_part(arguments.snapshot));
+}
+
+std::string holds_path(const json& snapshot) {
+    return fmt::format("/v1/snapshots/{}/holds", text_in(snapshot, "id"));
+}
+
+int add_at_server(CommandContext& context, const Arguments& arguments) {
+    const json snapshot = snapshot_at_server(context, arguments);
+    json body = {{"reason", arguments.reason}};
+    set_unless_empty(body, "owner", arguments.owner);
+    return tell_hold(context, snapshot,
+                     context.api().change({.path = holds_path(snapshot), .body = body.dump()}));
+}
+
+// All of an owner go at once; those of everybody one by one, by their ids.
+int release_at_server(CommandContext& context, const Arguments& arguments) {
+    const json snapshot = snapshot_at_server(context, arguments);
+    std::vector<std::string> which;
+    if (!arguments.owner.empty()) {
+        which.push_back(arguments.owner);
+    } else {
+        const json holds = context.api().get("/v1/holds");
+        for (const json& hold : list_in(holds, "items"))
+            if (text_in(hold, "snapshot") == text_in(snapshot, "id")) which.push_back(text_in(hold, "id"));
+    }
+    json released = json::array();
+    int code = exit_done;
+    for (const std::string& one : which) {
+        std::string path = holds_path(snapshot) + "/" + url_part(one);
+        if (!arguments.reason.empty()) path += "?reason=" + url_part(arguments.reason);
+        const int told = change_at_server(context, {.method = "DELETE", .path = path},
+                                          [&](CommandContext&, const json& answer) {
+                                              for (const json& hold : list_in(answer, "released"))
+                                                  released.push_back(hold);
+                                              return exit_done;
+                                          });
+        code = std::max(code, told);
+    }
+    if (code != exit_done && released.empty()) return code;
+    return std::max(code, tell_released(context, text_in(snapshot, "id"), released));
+}
+
+int list_at_server(CommandContext& context, const Arguments&) {
+    return tell_holds(context, list_in(context.api().get("/v1/holds"), "items"));
 }
 
 } // namespace
@@ -83,23 +136,27 @@ void add_hold(CLI::App& app, RunCommand& run) {
     auto arguments = std::make_shared<Arguments>();
     CLI::App* command = app.add_subcommand("hold", "Snapshots that must not be forgotten");
     command->require_subcommand(1);
-    const auto add = [&](const char* name, const char* text, int (*body)(CommandContext&, const Arguments&)) {
+    using Body = int (*)(CommandContext&, const Arguments&);
+    const auto add = [&](const char* name, const char* text, Body body, Body at_server) {
         CLI::App* sub = command->add_subcommand(name, text);
         add_repository_option(*sub, arguments->repository);
-        sub->callback([arguments, body, &run] {
+        sub->callback([arguments, body, at_server, &run] {
             run = [arguments, body](CommandContext& context) { return body(context, *arguments); };
+            run.at_server = [arguments, at_server](CommandContext& context) {
+                return at_server(context, *arguments);
+            };
         });
         return sub;
     };
-    CLI::App* hold = add("add", "Hold a snapshot", run_add);
+    CLI::App* hold = add("add", "Hold a snapshot", run_add, add_at_server);
     hold->add_option("SNAPSHOT", arguments->snapshot, "An id, or the beginning of one")->required();
     hold->add_option("--reason", arguments->reason, "Why, for whoever finds it")->required();
     hold->add_option("--owner", arguments->owner, "Whom to ask whether it may go");
-    CLI::App* release = add("release", "End the holds of a snapshot", run_release);
+    CLI::App* release = add("release", "End the holds of a snapshot", run_release, release_at_server);
     release->add_option("SNAPSHOT", arguments->snapshot, "An id, or the beginning of one")->required();
-    release->add_option("--owner", arguments->owner, "Only those of this owner");
+    release->add_option("--owner", arguments->owner, "Only those of this owner, or the one of this id");
     release->add_option("--reason", arguments->reason, "Why");
-    add("list", "Show all holds", run_list);
+    add("list", "Show all holds", run_list, list_at_server);
 }
 
 } // namespace holdfast

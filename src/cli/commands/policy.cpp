@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/configuration.h"
+#include "policy/policy_change.h"
 #include "policy/policy_form.h"
 
 #include <algorithm>
@@ -16,13 +17,6 @@ struct Arguments {
     std::string at;
     std::size_t runs = 3;
 };
-
-std::vector<Schedule::Run> coming_runs(const Schedule& schedule, Timestamp from, std::size_t count) {
-    std::vector<Schedule::Run> runs;
-    for (auto run = schedule.next(from); run && runs.size() < count; run = schedule.next(run->nominal))
-        runs.push_back(*run);
-    return runs;
-}
 
 // The sources of the configuration that the policy covers.
 std::vector<std::string> covered(const Configuration& configuration, const Policy& policy) {

@@ -1,6 +1,7 @@
 #include "base/error.h"
+#include "cli/at_server.h"
+#include "cli/commands/prune_output.h"
 #include "cli/commands/repository_option.h"
-#include "cli/text.h"
 #include "repository/protocol/collector.h"
 
 #include <fmt/format.h>
@@ -42,17 +43,6 @@ nlohmann::json logs_json(const CollectorReport& report) {
     for (const auto& [archive, bytes] : report.logs_without_snapshot)
         logs.push_back({{"archive", archive.hex()}, {"bytes", bytes}});
     return logs;
-}
-
-void print_logs(const CollectorReport& report, bool dry_run) {
-    if (report.deleted_log_slices > 0) {
-        fmt::print("{} {} of logs, {}\n", dry_run ? "Would delete" : "Deleted",
-                   counted(report.deleted_log_slices, "slice"), format_bytes(report.deleted_log_bytes));
-    }
-    for (const auto& [archive, bytes] : report.logs_without_snapshot) {
-        fmt::print("Of no snapshot, and stays: the log {}, {}; to delete it, say --drop-log {}\n",
-                   archive.hex(), format_bytes(bytes), archive.hex());
-    }
 }
 
 nlohmann::json result_json(const CollectorReport& report, bool dry_run) {
@@ -97,39 +87,12 @@ int run_prune(CommandContext& context, const Arguments& arguments) {
         const ProgressDisplay display(progress, stderr, context.progress_style());
         report = collect_garbage(open.repository->context(), settings, progress, context.stop());
     }
-    std::FILE* const problems = context.problem_stream();
-    if (report.postponed && !context.json()) {
-        fmt::print(problems, "Nothing was deleted: {} not ended.\n",
-                   report.waited_for.size() == 1 ? "1 run has"
-                                                 : fmt::format("{} runs have", report.waited_for.size()));
-        for (const std::string& run : report.waited_for) fmt::print(problems, "  {}\n", run);
-        fmt::print(problems,
-                   "Prune again when {}, or give up those without a sign of life with "
-                   "--patience-hours.\n",
-                   report.waited_for.size() == 1 ? "it has" : "they have");
-    }
-    context.report(
-        result_json(report, arguments.dry_run),
-        [&] {
-            if (report.postponed) return;
-            fmt::print("{} {} of {}, {} of {}; {} {} ({} copied)\n",
-                       arguments.dry_run ? "Would delete" : "Deleted", report.deleted_packs,
-                       counted(report.packs_before, "pack"), format_bytes(report.deleted_bytes),
-                       format_bytes(report.bytes_before), arguments.dry_run ? "would rewrite" : "rewrote",
-                       report.rewritten_packs, format_bytes(report.copied_bytes));
-            fmt::print("{} live, {} dead but kept\n", format_bytes(report.live_bytes),
-                       format_bytes(report.dead_bytes_kept));
-            print_logs(report, arguments.dry_run);
-            for (const std::string& run : report.fenced)
-                fmt::print("Gave up the run {}: it showed no sign of life\n", run);
-            if (report.locked_packs > 0)
-                fmt::print("Locked, and stays for now: {}\n", counted(report.locked_packs, "pack"));
-        },
-        arguments.dry_run);
-    if (!context.json()) {
-        for (const std::string& problem : report.problems) fmt::print(problems, "Left alone: {}\n", problem);
-    }
-    return report.postponed || !report.problems.empty() ? exit_incomplete : exit_done;
+    return tell_prune(context, result_json(report, arguments.dry_run));
+}
+
+int prune_at_server(CommandContext& context, const CLI::App& command) {
+    refuse_options_but(command, {});
+    return work_at_server(context, "/v1/prunes", nlohmann::json::object(), tell_prune);
 }
 
 } // namespace
@@ -159,7 +122,10 @@ void add_prune(CLI::App& app, RunCommand& run) {
         ->add_option("--drop-log", a->drop_logs,
                      "Delete this log, of which there is no snapshot (as --dry-run names it)")
         ->type_name("LOG");
-    command->callback([a, &run] { run = [a](CommandContext& context) { return run_prune(context, *a); }; });
+    command->callback([a, command, &run] {
+        run = [a](CommandContext& context) { return run_prune(context, *a); };
+        run.at_server = [command](CommandContext& context) { return prune_at_server(context, *command); };
+    });
 }
 
 } // namespace holdfast

@@ -1,10 +1,12 @@
 #include "base/error.h"
 #include "base/file_descriptor.h"
+#include "cli/at_server.h"
 #include "cli/commands/repository_option.h"
+#include "cli/commands/restore_output.h"
 #include "cli/commands/restore_source.h"
 #include "cli/configuration.h"
+#include "cli/fields.h"
 #include "cli/option_rules.h"
-#include "cli/text.h"
 #include "documents/entry_name.h"
 #include "service/backup_documents.h"
 
@@ -70,12 +72,17 @@ TreeRestoreSettings make_settings(const Arguments& arguments) {
     return settings;
 }
 
-nlohmann::json result_json(const Snapshot& snapshot, const TreeRestoreResult& result, double seconds) {
+nlohmann::json result_json(const Arguments& arguments, const Snapshot& snapshot,
+                           const TreeRestoreResult& result, double seconds) {
     nlohmann::json problems = nlohmann::json::array();
     for (const RestoreProblem& problem : result.problems) {
         problems.push_back({{"path", problem.path}, {"reason", problem.what}});
     }
     return {{"snapshot", snapshot.id.hex()},
+            {"directory", arguments.target},
+            {"in_place", arguments.in_place},
+            {"dry_run", arguments.dry_run},
+            {"delete", arguments.delete_extra},
             {"files", result.files},
             {"directories", result.directories},
             {"others", result.others},
@@ -104,35 +111,6 @@ char letter(PlannedAction action) {
         return '-';
     }
     return '?';
-}
-
-void print_result(const Arguments& arguments, const Snapshot& snapshot, const TreeRestoreResult& result,
-                  double seconds) {
-    fmt::print("{} snapshot {} {} {}\n", arguments.dry_run ? "Would restore" : "Restored",
-               short_id(snapshot.id.hex()), arguments.dry_run ? "to" : "into", arguments.target);
-    fmt::print("  {}, {}, {}, {}\n", counted(result.files, "file"),
-               counted(result.directories, "directory", "directories"), counted(result.others, "other"),
-               format_bytes(result.bytes));
-    if (arguments.in_place) {
-        fmt::print("  {} right already; {} {}\n", counted(result.same_files, "file was", "files were"),
-                   arguments.dry_run ? "would write" : "wrote", format_bytes(result.written_bytes));
-    }
-    if (arguments.delete_extra) {
-        fmt::print("  {} {} that the snapshot does not have\n",
-                   arguments.dry_run ? "would delete" : "deleted",
-                   counted(result.deleted, "entry", "entries"));
-    }
-    if (result.skipped > 0)
-        fmt::print("  {} passed over\n", counted(result.skipped, "socket or device", "sockets or devices"));
-    fmt::print("  took {}\n", format_duration(seconds));
-}
-
-void print_problems(std::FILE* stream, const TreeRestoreResult& result) {
-    if (result.failed == 0) return;
-    fmt::print(stream, "{}{} failed:\n", stream == stdout ? "\n" : "", result.failed);
-    for (const RestoreProblem& problem : result.problems)
-        fmt::print(stream, "  {}: {}\n", problem.path, problem.what);
-    if (result.failed > result.problems.size()) fmt::print(stream, "  …\n");
 }
 
 // What is named; with the name of a source of documents, its latest.
@@ -187,11 +165,51 @@ int run_restore(CommandContext& context, const CLI::App& command, const Argument
                                    context.stop());
     }
     const double seconds = std::chrono::duration<double>(system_clock().steady() - started).count();
-    nlohmann::json value = result_json(snapshot, result, seconds);
+    nlohmann::json value = result_json(arguments, snapshot, result, seconds);
     if (arguments.dry_run) value["changes"] = changes;
-    context.report(value, [&] { print_result(arguments, snapshot, result, seconds); }, arguments.dry_run);
-    if (!context.json()) print_problems(context.problem_stream(), result);
-    return result.failed > 0 ? exit_incomplete : exit_done;
+    return tell_restore(context, value);
+}
+
+// A source, or a snapshot of documents whose source the server knows.
+nlohmann::json request_for(CommandContext& context, const CLI::App& command, const Arguments& arguments) {
+    const std::string& name = arguments.snapshot;
+    nlohmann::json request = {{"directory", arguments.target}};
+    const bool id = name.size() >= 4 && name.find_first_not_of("0123456789abcdef") == std::string::npos;
+    if (id) {
+        const nlohmann::json snapshot = context.api().get("/v1/snapshots/" + url_part(name));
+        request["source"] = text_in(snapshot, "source");
+        request["snapshot"] = text_in(snapshot, "id");
+    } else {
+        request["source"] = name == "latest" ? arguments.source : name;
+    }
+    const SourceRestoreOptions& of = arguments.of_source;
+    set_unless_empty(request, "at", of.at);
+    set_unless_empty(request, "lsn", of.lsn);
+    set_unless_empty(request, "restore_point", of.restore_point);
+    if (!of.snapshot.empty())
+        request["snapshot"] = context.api().get("/v1/snapshots/" + url_part(of.snapshot)).at("id");
+    if (of.xid != 0) request["xid"] = std::to_string(of.xid);
+    if (of.exclusive) request["exclusive"] = true;
+    if (of.timeline != 0) request["timeline"] = of.timeline;
+    if (!of.databases.empty()) request["databases"] = of.databases;
+    if (of.start) request["start"] = true;
+    if (command.count("--port") > 0) request["port"] = of.port;
+    if (!arguments.paths.empty()) request["paths"] = arguments.paths;
+    return request;
+}
+
+int restore_at_server(CommandContext& context, const CLI::App& command, const Arguments& arguments) {
+    refuse_options_but(command,
+                       {"--to", "--source", "--path", "--at", "--lsn", "--xid", "--restore-point",
+                        "--exclusive", "--timeline", "--snapshot", "--database", "--start", "--port"});
+    if (arguments.target.find('/') != std::string::npos)
+        throw Error(ErrorCode::usage,
+                    fmt::format("--to {}: a server restores below its own directory", arguments.target),
+                    "give a name without '/': a new directory below restore_directory of the server");
+    if (arguments.snapshot == "latest" && arguments.source.empty())
+        throw Error(ErrorCode::usage, "of which source the latest is meant is not said",
+                    "name the source in place of 'latest'");
+    return work_at_server(context, "/v1/restores", request_for(context, command, arguments), tell_restore);
 }
 
 void add_document_options(CLI::App& command, Arguments& a) {
@@ -232,6 +250,9 @@ void add_restore(CLI::App& app, RunCommand& run) {
     command->footer("A dry run lists: + made, M content written, m only metadata set, L linked, - deleted");
     command->callback([a, command, &run] {
         run = [a, command](CommandContext& context) { return run_restore(context, *command, *a); };
+        run.at_server = [a, command](CommandContext& context) {
+            return restore_at_server(context, *command, *a);
+        };
     });
 }
 

@@ -58,7 +58,8 @@ class SourceRestore {
         if (!options_.protect_as.empty()) require_new_name(*open.repository);
         what_ = make_restore_request(context_, *open.repository, target_, options_);
         const bool says_plan = !context_.json() && (!context_.options().quiet || target_.dry_run);
-        if (says_plan) what_.planned = [&](const PostgresRestoreResult& plan) { print_plan(target_, plan); };
+        if (says_plan)
+            what_.planned = [&](const PostgresRestoreResult& plan) { print_plan(plan_json(target_, plan)); };
         what_.estimate = says_plan || target_.dry_run;
         restore(*open.repository);
         if (!target_.dry_run && report_.result) {
@@ -66,7 +67,14 @@ class SourceRestore {
             if (!options_.protect_as.empty()) after("protecting it", [&] { protect(*open.repository); });
             if (!options_.then.empty()) after("--then", [&] { run_then(); });
         }
-        context_.report(report_json(report_), [&] { print_report(target_, report_); }, target_.dry_run);
+        const nlohmann::json value = report_json(target_, report_);
+        context_.report(
+            value,
+            [&] {
+                print_report(value);
+                if (report_.protect) print_protection(target_, *report_.protect, report_.protected_as);
+            },
+            target_.dry_run);
         for (const std::string& problem : report_.problems) fmt::print(stderr, "holdfast: {}\n", problem);
         return report_.problems.empty() ? exit_done : exit_incomplete;
     }

@@ -1,6 +1,9 @@
 #include "cli/commands/restore_source_parts.h"
-#include "cli/commands/window_output.h"
+#include "cli/fields.h"
 #include "cli/text.h"
+#include "service/window_json.h"
+
+#include <algorithm>
 
 #include <fmt/format.h>
 
@@ -28,12 +31,17 @@ void add_result(nlohmann::json& value, const PostgresRestoreResult& result) {
     value["timeline"] = plan.timeline;
     value["target"] = postgres::describe(plan.target);
     value["notes"] = result.notes;
+    value["planned_notes"] = result.planned_notes;
     nlohmann::json forks = nlohmann::json::array();
     for (const postgres::LogFork& fork : plan.forks) forks.push_back(to_json(fork));
     value["forks"] = forks;
     value["plan_seconds"] = result.plan_seconds;
     value["restore_seconds"] = result.restore_seconds;
-    if (result.estimate) value["estimated_seconds"] = result.estimate->seconds();
+    if (result.estimate) {
+        value["estimated_seconds"] = result.estimate->seconds();
+        value["estimated_restore_seconds"] = result.estimate->restore_seconds;
+        value["estimated_replay_seconds"] = result.estimate->replay_seconds;
+    }
     nlohmann::json left_out = nlohmann::json::array(), tablespaces = nlohmann::json::array();
     for (const postgres::SnapshotDatabase& database : result.left_out)
         left_out.push_back({{"oid", database.oid}, {"name", database.name}});
@@ -63,61 +71,47 @@ void add_result(nlohmann::json& value, const PostgresRestoreResult& result) {
     if (!started.raised.empty()) value["raised_settings"] = started.raised;
 }
 
-void print_protection(const SourceRestoreTarget& target, const ProtectedSource& protect,
-                      const std::string& name) {
-    for (const postgres::SetupStep& step : protect.setup.steps) {
-        if (step.state == postgres::SetupState::present) continue;
-        fmt::print("  {}: {}{}{}\n", step.what, to_string(step.state), step.remark.empty() ? "" : ": ",
-                   step.remark);
-    }
-    if (protect.configuration_file.empty()) {
-        fmt::print("Add this to holdfast.toml:\n\n{}\n", protect.section);
+void print_started(const nlohmann::json& value) {
+    const std::string last = text_in(value, "last_transaction");
+    fmt::print("  started in {:.2f} s, recovered in {:.2f} s, ready in {:.2f} s{}\n",
+               real_in(value, "start_seconds"), real_in(value, "recovery_seconds"),
+               real_in(value, "ready_seconds"), last.empty() ? "" : "; last transaction: " + last);
+    for (const nlohmann::json& raised : list_in(value, "raised_settings"))
+        fmt::print("  {} had to be {}, as the original had it later; put it into the configuration\n",
+                   raised.at(0).get<std::string>(), raised.at(1).get<std::string>());
+    if (flag_in(value, "running")) {
+        fmt::print("Connect with: psql '{}'\n", text_in(value, "connection"));
     } else {
-        fmt::print("  [source.{}] is in {}\n", name, protect.configuration_file);
+        fmt::print("It has shut down at its target; {} says more.\n", text_in(value, "log_file"));
     }
-    fmt::print("Protected as '{}': snapshot {} of {}\n", name, short_id(protect.snapshot.id.hex()),
-               format_bytes(protect.snapshot.totals.bytes));
-    if (!protect.setup.restart_for.empty())
-        fmt::print("Restart the server for: {}\n", fmt::join(protect.setup.restart_for, ", "));
-    fmt::print("Left to do: receive its log, with: holdfast wal receive {}{}\n",
-               target.repository.empty() ? "" : fmt::format("--repo {} ", target.repository), name);
 }
 
-void print_restored(const SourceRestoreTarget& target, const PostgresRestoreResult& result) {
-    if (target.dry_run) return;
-    fmt::print("Restored '{}' to {}\n", target.source, postgres::describe(result.plan.target));
-    if (result.restored) {
-        fmt::print("  {} in {}, {} written in {:.2f} s, in {}\n",
-                   counted(result.restored->files.files, "file"), format_bytes(result.restored->files.bytes),
-                   format_bytes(result.restored->files.written_bytes), result.restore_seconds,
-                   result.restored->data_directory);
+void print_restored(const nlohmann::json& value) {
+    fmt::print("Restored '{}' to {}\n", text_in(value, "source"), text_in(value, "target"));
+    const std::string directory = text_in(value, "data_directory");
+    if (!directory.empty()) {
+        fmt::print("  {} in {}, {} written in {:.2f} s, in {}\n", counted(number_in(value, "files"), "file"),
+                   format_bytes(number_in(value, "bytes")), format_bytes(number_in(value, "written_bytes")),
+                   real_in(value, "restore_seconds"), directory);
     }
     // Those of the plan are said already.
-    for (std::size_t i = result.planned_notes; i < result.notes.size(); ++i)
-        fmt::print("  {}\n", result.notes[i]);
-    if (!result.started) {
-        fmt::print("Start it with pg_ctl -D {} start: it recovers by itself.\n",
-                   result.restored->data_directory);
-        return;
-    }
-    const postgres::StartedCluster& started = *result.started;
-    fmt::print("  started in {:.2f} s, recovered in {:.2f} s, ready in {:.2f} s{}\n", started.start_seconds,
-               started.recovery_seconds, started.ready_seconds,
-               started.last_commit.empty() ? "" : "; last transaction: " + started.last_commit);
-    for (const auto& [name, value] : started.raised)
-        fmt::print("  {} had to be {}, as the original had it later; put it into the configuration\n", name,
-                   value);
-    if (started.process == 0) {
-        fmt::print("It has shut down at its target; {} says more.\n", started.log_file);
-    } else {
-        fmt::print("Connect with: psql '{}'\n", started.connection);
-    }
+    const std::vector<std::string> notes = texts_in(value, "notes");
+    for (std::size_t i = number_in(value, "planned_notes"); i < notes.size(); ++i)
+        fmt::print("  {}\n", notes[i]);
+    if (has(value, "connection")) return print_started(value);
+    fmt::print("Start it with pg_ctl -D {} start: it recovers by itself.\n", directory);
 }
 
 } // namespace
 
-nlohmann::json report_json(const SourceRestoreReport& report) {
-    nlohmann::json value = nlohmann::json::object();
+nlohmann::json plan_json(const SourceRestoreTarget& target, const PostgresRestoreResult& plan) {
+    nlohmann::json value = {{"source", target.source}, {"dry_run", target.dry_run}};
+    add_result(value, plan);
+    return value;
+}
+
+nlohmann::json report_json(const SourceRestoreTarget& target, const SourceRestoreReport& report) {
+    nlohmann::json value = {{"source", target.source}, {"dry_run", target.dry_run}};
     if (report.result) add_result(value, *report.result);
     if (!report.ladder.steps.empty()) {
         value["steps"] = steps_json(report.ladder.steps);
@@ -137,33 +131,54 @@ nlohmann::json report_json(const SourceRestoreReport& report) {
     return value;
 }
 
-void print_plan(const SourceRestoreTarget& target, const PostgresRestoreResult& result) {
-    const postgres::RecoveryPlan& plan = result.plan;
-    fmt::print("{} '{}' to {}\n", target.dry_run ? "Would restore" : "Restoring", target.source,
-               postgres::describe(plan.target));
-    fmt::print("  snapshot {} of {}, {}; then {} of log on timeline {}\n", short_id(plan.snapshot.id.hex()),
-               local_time(plan.snapshot.end), format_bytes(result.restore_bytes),
-               format_bytes(plan.log_bytes), plan.timeline);
-    if (result.estimate)
+void print_plan(const nlohmann::json& value) {
+    fmt::print("{} '{}' to {}\n", flag_in(value, "dry_run") ? "Would restore" : "Restoring",
+               text_in(value, "source"), text_in(value, "target"));
+    fmt::print("  snapshot {} of {}, {}; then {} of log on timeline {}\n", short_id_in(value, "snapshot"),
+               local_time_in(value, "snapshot_time"), format_bytes(number_in(value, "restore_bytes")),
+               format_bytes(number_in(value, "log_bytes")), number_in(value, "timeline"));
+    if (has(value, "estimated_seconds"))
         fmt::print("  about {}: {} for the files, {} for the log\n",
-                   format_duration(result.estimate->seconds()),
-                   format_duration(result.estimate->restore_seconds),
-                   format_duration(result.estimate->replay_seconds));
-    if (plan.last_commit) fmt::print("  last commit: {}\n", to_rfc3339(*plan.last_commit));
-    for (const std::string& note : result.notes) fmt::print("  {}\n", note);
+                   format_duration(real_in(value, "estimated_seconds")),
+                   format_duration(real_in(value, "estimated_restore_seconds")),
+                   format_duration(real_in(value, "estimated_replay_seconds")));
+    if (has(value, "last_commit")) fmt::print("  last commit: {}\n", text_in(value, "last_commit"));
+    std::vector<std::string> notes = texts_in(value, "notes");
+    notes.resize(std::min<std::size_t>(notes.size(), number_in(value, "planned_notes")));
+    for (const std::string& note : notes) fmt::print("  {}\n", note);
     std::fflush(stdout);
 }
 
-void print_report(const SourceRestoreTarget& target, const SourceRestoreReport& report) {
-    if (report.ladder.restarted)
-        fmt::print("The server of '{}' answers again: nothing was restored\n", target.source);
-    if (report.result) print_restored(target, *report.result);
-    for (const auto& [name, value] : report.tags) fmt::print("  {}={}\n", name, value);
-    if (report.expires) {
+void print_report(const nlohmann::json& value) {
+    if (flag_in(value, "restarted"))
+        fmt::print("The server of '{}' answers again: nothing was restored\n", text_in(value, "source"));
+    if (has(value, "target") && !flag_in(value, "dry_run")) print_restored(value);
+    for (const auto& [name, text] : list_in(value, "tags").items())
+        fmt::print("  {}={}\n", name, text.get<std::string>());
+    if (has(value, "expires")) {
         fmt::print("  to be removed after {}, by: holdfast instances --remove-expired\n",
-                   local_time(*report.expires));
+                   local_time_in(value, "expires"));
     }
-    if (report.protect) print_protection(target, *report.protect, report.protected_as);
+}
+
+void print_protection(const SourceRestoreTarget& target, const ProtectedSource& protect,
+                      const std::string& name) {
+    for (const postgres::SetupStep& step : protect.setup.steps) {
+        if (step.state == postgres::SetupState::present) continue;
+        fmt::print("  {}: {}{}{}\n", step.what, to_string(step.state), step.remark.empty() ? "" : ": ",
+                   step.remark);
+    }
+    if (protect.configuration_file.empty()) {
+        fmt::print("Add this to holdfast.toml:\n\n{}\n", protect.section);
+    } else {
+        fmt::print("  [source.{}] is in {}\n", name, protect.configuration_file);
+    }
+    fmt::print("Protected as '{}': snapshot {} of {}\n", name, short_id(protect.snapshot.id.hex()),
+               format_bytes(protect.snapshot.totals.bytes));
+    if (!protect.setup.restart_for.empty())
+        fmt::print("Restart the server for: {}\n", fmt::join(protect.setup.restart_for, ", "));
+    fmt::print("Left to do: receive its log, with: holdfast wal receive {}{}\n",
+               target.repository.empty() ? "" : fmt::format("--repo {} ", target.repository), name);
 }
 
 } // namespace holdfast

@@ -35,9 +35,16 @@ struct SourceRestoreReport {
     std::optional<Timestamp> expires;
 };
 
-nlohmann::json report_json(const SourceRestoreReport& report);
-// What will be used: before anything is written.
-void print_plan(const SourceRestoreTarget& target, const PostgresRestoreResult& result);
-void print_report(const SourceRestoreTarget& target, const SourceRestoreReport& report);
+// What will be used, of a restore that has only been planned, and what came of one.
+nlohmann::json plan_json(const SourceRestoreTarget& target, const PostgresRestoreResult& plan);
+nlohmann::json report_json(const SourceRestoreTarget& target, const SourceRestoreReport& report);
+
+// As people read it: what will be used, before anything is written.
+void print_plan(const nlohmann::json& value);
+// What came of it, behind that.
+void print_report(const nlohmann::json& value);
+// How the recovered cluster is protected now.
+void print_protection(const SourceRestoreTarget& target, const ProtectedSource& protect,
+                      const std::string& name);
 
 } // namespace holdfast

@@ -1,11 +1,12 @@
 #include "service/retention.h"
 
 #include "base/error.h"
+#include "cli/at_server.h"
 #include "cli/commands/repository_option.h"
+#include "cli/commands/retention_output.h"
 #include "cli/configuration.h"
+#include "cli/fields.h"
 #include "cli/text.h"
-
-#include <algorithm>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -27,38 +28,20 @@ std::optional<std::string> chosen(const Arguments& arguments) {
     return arguments.source.empty() ? std::nullopt : std::optional(arguments.source);
 }
 
-const std::vector<Policy>& policies_of(CommandContext& context) {
-    const std::vector<Policy>& policies = context.configuration().policies;
-    if (policies.empty()) {
-        throw Error(ErrorCode::usage,
-                    context.configuration().file.empty()
-                        ? std::string("there is no configuration file, and so no policy")
-                        : fmt::format("there is no policy in {}", context.configuration().file),
-                    "write one: [policy.NAME] with sources and [policy.NAME.retention]; see holdfast(1)");
-    }
-    return policies;
+// Policies are those of the configuration and those of the repository.
+void require_policies(CommandContext& context, std::size_t count) {
+    if (count > 0) return;
+    throw Error(ErrorCode::usage,
+                context.configuration().file.empty()
+                    ? std::string("there is no configuration file, no policy in the repository, and so none")
+                    : fmt::format("there is no policy in {}, and none in the repository",
+                                  context.configuration().file),
+                "write one: [policy.NAME] with sources and [policy.NAME.retention]; see holdfast(1)");
 }
 
 void warn_of(CommandContext& context, const std::vector<std::string>& problems) {
     for (const std::string& problem : problems)
         context.logger().warning("passed over", {{"reason", problem}});
-}
-
-// When rules are applied unless something else was said.
-Schedule enforcement() { return {CronExpression::parse("0 1 * * *"), TimeZone(), "retention"}; }
-
-Forecast forecast_for(const SourceSnapshots& source, Timestamp now, const Arguments& arguments) {
-    Forecast forecast{.backups = {},
-                      .enforcement = enforcement(),
-                      .now = now,
-                      .horizon = Period::parse(arguments.horizon, "--horizon").after(now, TimeZone()),
-                      .stretches_of_new_ones = {}};
-    if (!source.subjects.empty()) forecast.stretches_of_new_ones = source.subjects.back().stretches;
-    for (const BackupPlan& plan : source.policy->backups) {
-        forecast.backups.push_back(
-            {source.policy->schedule_of(plan, source.source), plan.class_name, plan.keep});
-    }
-    return forecast;
 }
 
 nlohmann::json fate_json(const Snapshot& snapshot, const RetentionSubject& subject, const Fate& fate) {
@@ -92,10 +75,12 @@ void print_fates(const SourceSnapshots& source, const std::vector<Fate>& fates, 
 }
 
 int run_simulate(CommandContext& context, const Arguments& arguments) {
-    const std::vector<Policy>& policies = policies_of(context);
     const OpenRepository open = context.open(arguments.repository);
     const Timestamp now = arguments.at.empty() ? open.repository->clock().now() : from_rfc3339(arguments.at);
-    const RetentionView view = view_retention(*open.repository, policies, chosen(arguments));
+    const RetentionView view =
+        view_retention(*open.repository, context.configuration().policies, chosen(arguments));
+    require_policies(context, view.policies.size());
+    const Timestamp horizon = Period::parse(arguments.horizon, "--horizon").after(now, TimeZone());
     nlohmann::json value = nlohmann::json::array();
     std::vector<std::vector<Fate>> fates;
     for (const SourceSnapshots& source : view.sources) {
@@ -104,8 +89,9 @@ int run_simulate(CommandContext& context, const Arguments& arguments) {
         fates.emplace_back();
         if (source.policy != nullptr) {
             of_source["policy"] = source.policy->name;
-            fates.back() = forecast_retention(source.policy->retention, source.subjects,
-                                              forecast_for(source, now, arguments), context.stop());
+            fates.back() = forecast_retention(
+                source.policy->retention, source.subjects,
+                forecast_for(*source.policy, source.source, source.subjects, now, horizon), context.stop());
             for (std::size_t i = 0; i < fates.back().size(); ++i)
                 of_source["snapshots"].push_back(
                     fate_json(source.snapshots[i].snapshot, source.subjects[i], fates.back()[i]));
@@ -151,38 +137,55 @@ nlohmann::json result_json(const RetentionResult& result, bool dry_run) {
             {"problems", result.problems}};
 }
 
-void print_result(const RetentionResult& result, bool dry_run) {
-    for (const RetentionResult::Source& source : result.sources) {
-        for (const RetentionResult::Verdict& verdict : source.verdicts) {
-            if (!verdict.forgotten) continue;
+void print_result(const nlohmann::json& result) {
+    const bool dry_run = flag_in(result, "dry_run");
+    for (const nlohmann::json& source : list_in(result, "sources")) {
+        const std::string name = text_in(source, "source");
+        const nlohmann::json& snapshots = list_in(source, "snapshots");
+        std::size_t going = 0;
+        for (const nlohmann::json& snapshot : snapshots) {
+            if (!flag_in(snapshot, "forgotten")) continue;
+            ++going;
             fmt::print("{} {} of '{}' from {}: {}\n", dry_run ? "Would forget" : "Forgot",
-                       short_id(verdict.snapshot.id.hex()), source.source, local_time(verdict.snapshot.time),
-                       fmt::join(verdict.decision.reasons, "; "));
+                       short_id_in(snapshot, "id"), name, local_time_in(snapshot, "time"),
+                       fmt::join(texts_in(snapshot, "reasons"), "; "));
         }
-        const auto going = static_cast<std::size_t>(
-            std::ranges::count(source.verdicts, true, &RetentionResult::Verdict::forgotten));
-        fmt::print("{}: {} of {} {}\n", source.source, going, counted(source.verdicts.size(), "snapshot"),
+        fmt::print("{}: {} of {} {}\n", name, going, counted(snapshots.size(), "snapshot"),
                    dry_run ? "would go" : "went");
     }
-    for (const std::string& source : result.uncovered) fmt::print("{}: no policy; all stay\n", source);
-    if (!dry_run && result.forgotten() > 0) fmt::print("Their space is freed by 'holdfast prune'.\n");
+    for (const std::string& source : texts_in(result, "uncovered"))
+        fmt::print("{}: no policy; all stay\n", source);
+    if (!dry_run && number_in(result, "forgotten") > 0)
+        fmt::print("Their space is freed by 'holdfast prune'.\n");
 }
 
 int run_enforce(CommandContext& context, const Arguments& arguments) {
-    const std::vector<Policy>& policies = policies_of(context);
     const OpenRepository open = context.open(arguments.repository);
     const RetentionResult result = enforce_retention(
-        *open.repository, policies,
+        *open.repository, context.configuration().policies,
         {.source = chosen(arguments), .dry_run = arguments.dry_run, .trust_clock = arguments.trust_clock},
         context.stop());
-    context.report(
-        result_json(result, arguments.dry_run), [&] { print_result(result, arguments.dry_run); },
-        arguments.dry_run);
-    warn_of(context, result.problems);
-    return result.problems.empty() ? exit_done : exit_incomplete;
+    require_policies(context, result.policies);
+    return tell_retention(context, result_json(result, arguments.dry_run));
+}
+
+int enforce_at_server(CommandContext& context, const CLI::App& command, const Arguments& arguments) {
+    refuse_options_but(command, {"--dry-run", "--trust-clock"});
+    nlohmann::json request = nlohmann::json::object();
+    set_unless_empty(request, "source", arguments.source);
+    if (arguments.dry_run) request["dry_run"] = true;
+    if (arguments.trust_clock) request["trust_clock"] = true;
+    return work_at_server(context, "/v1/retention/runs", request, tell_retention);
 }
 
 } // namespace
+
+int tell_retention(CommandContext& context, const nlohmann::json& result) {
+    context.report(result, [&] { print_result(result); }, flag_in(result, "dry_run"));
+    const std::vector<std::string> problems = texts_in(result, "problems");
+    warn_of(context, problems);
+    return problems.empty() ? exit_done : exit_incomplete;
+}
 
 void add_retention(CLI::App& app, RunCommand& run) {
     auto arguments = std::make_shared<Arguments>();
@@ -203,6 +206,12 @@ void add_retention(CLI::App& app, RunCommand& run) {
     CLI::App* enforce = add("enforce", "Forget what no policy keeps", run_enforce);
     enforce->add_flag("--dry-run", arguments->dry_run, "Say what would be forgotten, and do nothing");
     enforce->add_flag("--trust-clock", arguments->trust_clock, "Although nothing was backed up for a month");
+    enforce->callback([arguments, enforce, &run] {
+        run = [arguments](CommandContext& context) { return run_enforce(context, *arguments); };
+        run.at_server = [arguments, enforce](CommandContext& context) {
+            return enforce_at_server(context, *enforce, *arguments);
+        };
+    });
 }
 
 } // namespace holdfast

@@ -5,6 +5,7 @@
 #include "cli/commands/server_option.h"
 #include "cli/commands/source_option.h"
 #include "cli/configuration.h"
+#include "cli/server_choice.h"
 #include "cli/signals.h"
 #include "server/server.h"
 
@@ -68,29 +69,31 @@ int run_serve(CommandContext& context, const std::string& repository) {
     std::vector<std::string> words = program_words(context, Listener::somebody);
     // Operations go by what was read and made sense, not by what is being written.
     std::ranges::replace(words, std::filesystem::absolute(file).string(), accepted);
-    const auto declaration_of = [&](const Configuration& of) {
-        return ServerDeclaration{.policies = of.policies,
-                                 .sources = measured_sources(context, of.sources, repository)};
+    // And are done here, also where a person's commands are done at a server.
+    words.insert(words.end(), {"--server", here_word});
+    const auto declaration_of = [&](const Declared& of) {
+        return ServerDeclaration{.policies = of.configuration.policies,
+                                 .sources = measured_sources(context, of.configuration.sources, repository),
+                                 .text = std::string(as_text(of.text))};
+    };
+    const auto accept = [&](const ServerDeclaration& declaration) {
+        write_file_durably(accepted, as_bytes(declaration.text));
     };
     ServerEnvironment environment{.settings = settings,
-                                  .declaration = declaration_of(configuration),
+                                  .declaration = declaration_of(declared),
                                   .program = {.program = words.front(),
                                               .before = {words.begin() + 1, words.end()},
                                               .behind = repository_words(repository)},
                                   .wants_reload = [&] { return reload.exchange(false); },
-                                  .declare_again =
-                                      [&] {
-                                          const Declared again = read_declared(file);
-                                          write_file_durably(accepted, again.text);
-                                          return declaration_of(again.configuration);
-                                      },
+                                  .declare_again = [&] { return declaration_of(read_declared(file)); },
+                                  .accept = accept,
                                   .open_repository = [&] { return open_repository(access, logger); },
                                   .rules = RuleBook(configuration.alerts),
                                   .channels = configuration.channels};
     Server server(std::move(environment), system_clock(), system_random(), logger);
     // The state directory is ours from here on.
     write_file_durably(accepted, declared.text);
-    if (const auto token = server.first_token()) show_token(*token, settings.state_directory);
+    server.first_token([&](const IssuedToken& token) { show_token(token, settings.state_directory); });
     server.run(
         [&](std::uint16_t port) {
             logger.info("serving", {{"listen", settings.listen},

@@ -1,14 +1,16 @@
 #include "cli/commands/repository_option.h"
+#include "cli/fields.h"
+#include "client/api_client.h"
 #include "service/annotate.h"
 #include "service/snapshot_json.h"
-
-#include <algorithm>
 
 #include <fmt/format.h>
 
 namespace holdfast {
 
 namespace {
+
+using nlohmann::json;
 
 struct Arguments {
     std::string repository;
@@ -17,46 +19,71 @@ struct Arguments {
     std::size_t newest = 0; // 0: all
 };
 
-std::string tags_text(const Standing& standing) {
-    std::string text = standing.holds.empty() ? "" : "(held)";
-    for (const auto& [key, value] : standing.tags)
-        text += fmt::format("{}{}={}", text.empty() ? "" : " ", key, value);
+std::string tags_text(const json& snapshot) {
+    std::string text = list_in(snapshot, "holds").empty() ? "" : "(held)";
+    for (const auto& [key, value] : list_in(snapshot, "tags").items())
+        text += fmt::format("{}{}={}", text.empty() ? "" : " ", key, value.get<std::string>());
     return text;
 }
 
-int run_snapshots(CommandContext& context, const Arguments& arguments) {
-    const OpenRepository open = context.open(arguments.repository);
-    AnnotatedList list = list_annotated(*open.repository);
-    std::erase_if(list.snapshots, [&](const AnnotatedSnapshot& one) {
-        return !arguments.source.empty() && one.snapshot.source != arguments.source;
-    });
-    if (!arguments.before.empty()) {
-        const Timestamp before = from_rfc3339(arguments.before);
-        std::erase_if(list.snapshots,
-                      [&](const AnnotatedSnapshot& one) { return one.snapshot.end > before; });
+void print_snapshots(const json& snapshots) {
+    fmt::print("{:<10}{:<21}{:<16}{:>10}  {:>10}  {:>8}  {:<10}{}\n", "ID", "TIME", "SOURCE", "SIZE", "ADDED",
+               "TOOK", "STATE", "TAGS");
+    for (const json& one : snapshots) {
+        fmt::print("{:<10}{:<21}{:<16}{:>10}  {:>10}  {:>8}  {:<10}{}\n", short_id_in(one, "id"),
+                   local_time_in(one, "time"), text_in(one, "source"),
+                   format_bytes(number_in(one, "size_bytes")), format_bytes(number_in(one, "added_bytes")),
+                   format_duration(real_in(one, "duration_seconds")), text_in(one, "state"), tags_text(one));
     }
-    std::reverse(list.snapshots.begin(), list.snapshots.end());
-    if (arguments.newest != 0 && list.snapshots.size() > arguments.newest)
-        list.snapshots.resize(arguments.newest);
+    if (snapshots.empty()) fmt::print("(none)\n");
+}
 
-    nlohmann::json value = nlohmann::json::array();
-    for (const AnnotatedSnapshot& one : list.snapshots) value.push_back(to_json(one));
-    context.print(value, [&] {
-        fmt::print("{:<10}{:<21}{:<16}{:>10}  {:>10}  {:>8}  {:<10}{}\n", "ID", "TIME", "SOURCE", "SIZE",
-                   "ADDED", "TOOK", "STATE", "TAGS");
-        for (const auto& [snapshot, standing] : list.snapshots) {
-            fmt::print("{:<10}{:<21}{:<16}{:>10}  {:>10}  {:>8}  {:<10}{}\n", short_id(snapshot.id.hex()),
-                       local_time(snapshot.time), snapshot.source, format_bytes(snapshot.totals.bytes),
-                       format_bytes(snapshot.totals.stored_bytes),
-                       format_duration(std::chrono::duration<double>(snapshot.end - snapshot.time).count()),
-                       to_string(snapshot.state), tags_text(standing));
-        }
-        if (list.snapshots.empty()) fmt::print("(none)\n");
+// Takes those that are asked for, of all, the newest first.
+class Selection {
+  public:
+    explicit Selection(const Arguments& arguments) : arguments_(arguments) {
+        if (!arguments.before.empty()) before_ = from_rfc3339(arguments.before);
+    }
+    bool is_full() const { return arguments_.newest != 0 && chosen_.size() >= arguments_.newest; }
+    void take(json snapshot) {
+        if (is_full()) return;
+        if (!arguments_.source.empty() && text_in(snapshot, "source") != arguments_.source) return;
+        if (before_ && time_in(snapshot, "end") > before_) return;
+        chosen_.push_back(std::move(snapshot));
+    }
+    const json& chosen() const { return chosen_; }
+
+  private:
+    const Arguments& arguments_;
+    std::optional<Timestamp> before_;
+    json chosen_ = json::array();
+};
+
+int run_snapshots(CommandContext& context, const Arguments& arguments) {
+    Selection selection(arguments);
+    const OpenRepository open = context.open(arguments.repository);
+    const AnnotatedList list = list_annotated(*open.repository);
+    for (auto one = list.snapshots.rbegin(); one != list.snapshots.rend(); ++one)
+        selection.take(to_json(*one));
+    context.print(selection.chosen(), [&] {
+        print_snapshots(selection.chosen());
         if (list.unreadable > 0) fmt::print("{} more that this key cannot read\n", list.unreadable);
     });
     for (const std::string& problem : list.problems)
         context.logger().warning("passed over", {{"reason", problem}});
     return list.problems.empty() ? exit_done : exit_incomplete;
+}
+
+int snapshots_at_server(CommandContext& context, const Arguments& arguments) {
+    Selection selection(arguments);
+    ApiQuery query;
+    if (!arguments.source.empty()) query.emplace_back("source", arguments.source);
+    context.api().each("/v1/snapshots", query, [&](const json& snapshot) {
+        selection.take(snapshot);
+        return !selection.is_full();
+    });
+    context.print(selection.chosen(), [&] { print_snapshots(selection.chosen()); });
+    return exit_done;
 }
 
 } // namespace
@@ -70,6 +97,9 @@ void add_snapshots(CLI::App& app, RunCommand& run) {
     command->add_option("--newest", arguments->newest, "Only so many")->check(CLI::PositiveNumber);
     command->callback([arguments, &run] {
         run = [arguments](CommandContext& context) { return run_snapshots(context, *arguments); };
+        run.at_server = [arguments](CommandContext& context) {
+            return snapshots_at_server(context, *arguments);
+        };
     });
 }
 

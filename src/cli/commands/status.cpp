@@ -3,7 +3,9 @@
 #include "cli/commands/repository_option.h"
 #include "cli/commands/source_option.h"
 #include "cli/configuration.h"
+#include "cli/fields.h"
 #include "cli/text.h"
+#include "client/api_client.h"
 #include "service/status_json.h"
 #include "watch/judgement.h"
 
@@ -14,6 +16,8 @@
 namespace holdfast {
 
 namespace {
+
+using nlohmann::json;
 
 std::string ago(Timestamp time, Timestamp now) {
     return fmt::format("{} ago", length_text(std::chrono::duration<double>(now - time).count()));
@@ -27,55 +31,98 @@ std::vector<Judgement> breaches(const ProtectionStatus& measurements, const Rule
     return found;
 }
 
-void print_recoverable(const SourceMeasurement& measurement, Timestamp now) {
-    const SourceFacts& facts = measurement.facts;
-    const BackupFacts* good = facts.newest_good();
-    if (facts.window_start && facts.window_end) {
-        fmt::print("  recoverable   any second from {} to {} ({}){}\n", local_time(*facts.window_start),
-                   local_time(*facts.window_end), ago(*facts.window_end, now),
-                   facts.gaps.empty() ? "" : fmt::format(", but for {}", counted(facts.gaps.size(), "gap")));
-    } else if (good != nullptr) {
-        fmt::print("  recoverable   as it was {} ({})\n", ago(good->time, now), local_time(good->time));
+bool is_about_source(const json& problem) {
+    return text_in(problem, "subject_kind") == to_string(RuleSubject::source);
+}
+
+void print_recoverable(const json& source, Timestamp now) {
+    const auto begin = time_in(source, "window_start"), end = time_in(source, "window_end"),
+               good = time_in(source, "newest_good");
+    const std::size_t gaps = list_in(source, "gaps").size();
+    if (begin && end) {
+        fmt::print("  recoverable   any second from {} to {} ({}){}\n", local_time(*begin), local_time(*end),
+                   ago(*end, now), gaps == 0 ? "" : fmt::format(", but for {}", counted(gaps, "gap")));
+    } else if (good) {
+        fmt::print("  recoverable   as it was {} ({})\n", ago(*good, now), local_time(*good));
     } else {
         fmt::print("  recoverable   NOTHING\n");
     }
 }
 
-void print_backups(const SourceMeasurement& measurement, Timestamp now) {
-    const BackupFacts* newest = measurement.facts.newest();
-    if (newest == nullptr) return fmt::print("  backups       none\n");
+void print_backups(const json& source, Timestamp now) {
+    const auto newest = time_in(source, "newest");
+    if (!newest) return fmt::print("  backups       none\n");
     fmt::print("  backups       {}; the newest {}, {}, took {}{}\n",
-               counted(measurement.snapshots, "snapshot"), ago(newest->time, now),
-               format_bytes(newest->bytes),
-               format_duration(std::chrono::duration<double>(newest->took.value_or(Duration{})).count()),
-               newest->good ? "" : ", NOT WHOLE");
+               counted(number_in(source, "snapshots"), "snapshot"), ago(*newest, now),
+               format_bytes(number_in(source, "newest_size_bytes")),
+               format_duration(real_in(source, "newest_took_seconds")),
+               flag_in(source, "newest_whole") ? "" : ", NOT WHOLE");
 }
 
-void print_source(const SourceMeasurement& measurement, const std::vector<Judgement>& wrong, Timestamp now) {
-    const SourceFacts& facts = measurement.facts;
-    fmt::print("{} ({}){}\n", facts.source, facts.kind.empty() ? "unknown kind" : facts.kind,
-               facts.policy.empty() ? ", no policy" : ", policy " + facts.policy);
-    print_recoverable(measurement, now);
-    print_backups(measurement, now);
-    if (facts.exposure_seconds)
-        fmt::print("  not stored    {}\n", *facts.exposure_seconds == 0
+void print_source(const json& source, const json& problems, Timestamp now) {
+    const std::string name = text_in(source, "source"), kind = text_in(source, "kind"),
+                      policy = text_in(source, "policy");
+    fmt::print("{} ({}){}\n", name, kind.empty() ? "unknown kind" : kind,
+               policy.empty() ? ", no policy" : ", policy " + policy);
+    print_recoverable(source, now);
+    print_backups(source, now);
+    if (has(source, "exposure_seconds")) {
+        const double seconds = real_in(source, "exposure_seconds");
+        fmt::print("  not stored    {}\n", seconds == 0
                                                ? std::string("nothing: all that was written is stored")
-                                               : "the last " + length_text(*facts.exposure_seconds));
-    if (!measurement.exposure_unknown.empty())
-        fmt::print("  not stored    not known: {}\n", measurement.exposure_unknown);
-    if (measurement.estimated_recovery_seconds)
-        fmt::print("  recovery      about {}, as the repository answers now\n",
-                   format_duration(*measurement.estimated_recovery_seconds));
-    fmt::print("  verified      {}\n", facts.verification
-                                           ? fmt::format("{}, {}", ago(facts.verification->time, now),
-                                                         facts.verification->good ? "intact" : "DAMAGED")
-                                           : std::string("never"));
-    for (const std::string& note : measurement.notes) fmt::print("  note          {}\n", note);
-    for (const Judgement& judgement : wrong) {
-        if (judgement.subject != facts.source || judgement.rule->subject != RuleSubject::source) continue;
-        fmt::print("  {}            {}: {}\n", to_string(judgement.severity), judgement.rule->title,
-                   judgement.summary);
+                                               : "the last " + length_text(seconds));
     }
+    if (const std::string unknown = text_in(source, "exposure_unknown"); !unknown.empty())
+        fmt::print("  not stored    not known: {}\n", unknown);
+    if (has(source, "estimated_recovery_seconds"))
+        fmt::print("  recovery      about {}, as the repository answers now\n",
+                   format_duration(real_in(source, "estimated_recovery_seconds")));
+    const json& verified = list_in(source, "verified");
+    const auto verified_at = time_in(verified, "time");
+    fmt::print("  verified      {}\n", verified_at
+                                           ? fmt::format("{}, {}", ago(*verified_at, now),
+                                                         flag_in(verified, "good") ? "intact" : "DAMAGED")
+                                           : std::string("never"));
+    for (const std::string& note : texts_in(source, "notes")) fmt::print("  note          {}\n", note);
+    for (const json& problem : problems)
+        if (is_about_source(problem) && text_in(problem, "subject") == name)
+            fmt::print("  {}            {}: {}\n", text_in(problem, "severity"), text_in(problem, "title"),
+                       text_in(problem, "summary"));
+}
+
+void print_status(const json& value) {
+    const json& sources = list_in(value, "sources");
+    const json& problems = list_in(value, "problems");
+    const Timestamp now = time_in(value, "time").value_or(system_clock().now());
+    if (sources.empty()) fmt::print("There is nothing to recover, and no source is named\n");
+    for (const json& source : sources) print_source(source, problems, now);
+    const json& disk = list_in(value, "repository");
+    if (has(disk, "free_bytes") && has(disk, "capacity_bytes"))
+        fmt::print("Repository: {} of {} free on its disk\n", format_bytes(number_in(disk, "free_bytes")),
+                   format_bytes(number_in(disk, "capacity_bytes")));
+    for (const json& problem : problems)
+        if (!is_about_source(problem))
+            fmt::print("{}: {}: {}\n", text_in(problem, "severity"), text_in(problem, "title"),
+                       text_in(problem, "summary"));
+    fmt::print("{}\n", problems.empty()
+                           ? "All is well."
+                           : counted(problems.size(), "thing needs you", "things need you") + ".");
+}
+
+int tell_status(CommandContext& context, const json& value) {
+    context.print(value, [&] { print_status(value); });
+    return list_in(value, "problems").empty() ? exit_done : exit_incomplete;
+}
+
+json problem_json(const Judgement& judgement) {
+    const Rule& rule = *judgement.rule;
+    return {{"rule", rule.name},
+            {"title", rule.title},
+            {"subject", judgement.subject},
+            {"subject_kind", to_string(rule.subject)},
+            {"severity", to_string(judgement.severity)},
+            {"summary", judgement.summary},
+            {"runbook", rule.runbook(judgement.subject)}};
 }
 
 int run_status(CommandContext& context, const std::string& repository) {
@@ -87,33 +134,32 @@ int run_status(CommandContext& context, const std::string& repository) {
     const ProtectionStatus measurements =
         measure(*open.repository, context.configuration().policies, settings, context.stop());
     const Timestamp now = system_clock().now();
-    const std::vector<Judgement> wrong =
-        breaches(measurements, RuleBook(context.configuration().alerts), now);
-    nlohmann::json value = {{"time", to_rfc3339(now)},
-                            {"sources", nlohmann::json::array()},
-                            {"problems", nlohmann::json::array()}};
+    json value = {{"time", to_rfc3339(now)}, {"sources", json::array()}, {"problems", json::array()}};
     for (const SourceMeasurement& source : measurements.sources) value["sources"].push_back(to_json(source));
-    for (const Judgement& judgement : wrong)
-        value["problems"].push_back({{"rule", judgement.rule->name},
-                                     {"subject", judgement.subject},
-                                     {"severity", to_string(judgement.severity)},
-                                     {"summary", judgement.summary},
-                                     {"runbook", judgement.rule->runbook(judgement.subject)}});
-    context.print(value, [&] {
-        if (measurements.sources.empty()) fmt::print("There is nothing to recover, and no source is named\n");
-        for (const SourceMeasurement& source : measurements.sources) print_source(source, wrong, now);
-        const auto& disk = measurements.repository;
-        if (disk.free_bytes && disk.capacity_bytes)
-            fmt::print("Repository: {} of {} free on its disk\n", format_bytes(*disk.free_bytes),
-                       format_bytes(*disk.capacity_bytes));
-        for (const Judgement& judgement : wrong)
-            if (judgement.rule->subject != RuleSubject::source)
-                fmt::print("{}: {}: {}\n", to_string(judgement.severity), judgement.rule->title,
-                           judgement.summary);
-        fmt::print("{}\n", wrong.empty() ? "All is well."
-                                         : counted(wrong.size(), "thing needs you", "things need you") + ".");
-    });
-    return wrong.empty() ? exit_done : exit_incomplete;
+    for (const Judgement& judgement : breaches(measurements, RuleBook(context.configuration().alerts), now))
+        value["problems"].push_back(problem_json(judgement));
+    const RepositoryFacts& disk = measurements.repository;
+    if (disk.free_bytes && disk.capacity_bytes)
+        value["repository"] = {{"free_bytes", *disk.free_bytes}, {"capacity_bytes", *disk.capacity_bytes}};
+    return tell_status(context, value);
+}
+
+// There the rules have been judged already: what is wrong are the alerts that are open.
+int status_at_server(CommandContext& context) {
+    ApiClient& api = context.api();
+    const json sources = api.get("/v1/sources");
+    std::vector<json> problems;
+    for (const json& alert : api.list("/v1/alerts", {{"state", "firing,acknowledged"}})) {
+        json& problem = problems.emplace_back(json::object());
+        for (const char* member : {"rule", "title", "subject", "subject_kind", "severity", "summary"})
+            problem[member] = text_in(alert, member);
+        const Rule* rule = find_rule(text_in(alert, "rule"));
+        problem["runbook"] = rule == nullptr ? std::string() : rule->runbook(text_in(alert, "subject"));
+    }
+    std::ranges::stable_sort(problems, {}, [](const json& one) { return text_in(one, "severity"); });
+    return tell_status(context, {{"time", to_rfc3339(system_clock().now())},
+                                 {"sources", list_in(sources, "items")},
+                                 {"problems", problems}});
 }
 
 } // namespace
@@ -125,6 +171,7 @@ void add_status(CLI::App& app, RunCommand& run) {
     add_repository_option(*command, *repository);
     command->callback([repository, &run] {
         run = [repository](CommandContext& context) { return run_status(context, *repository); };
+        run.at_server = status_at_server;
     });
 }
 

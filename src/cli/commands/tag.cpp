@@ -1,5 +1,7 @@
 #include "base/error.h"
+#include "cli/at_server.h"
 #include "cli/commands/repository_option.h"
+#include "cli/fields.h"
 #include "cli/pair_option.h"
 #include "service/annotate.h"
 
@@ -15,20 +17,48 @@ struct Arguments {
     std::vector<std::string> tags, removed;
 };
 
-int run_tag(CommandContext& context, const Arguments& arguments) {
-    const auto tags = parse_pairs(arguments.tags, "TAG");
-    if (tags.empty() && arguments.removed.empty())
+struct Change {
+    std::map<std::string, std::string> set;
+    std::vector<std::string> removed;
+};
+
+Change change_of(const Arguments& arguments) {
+    Change change{.set = parse_pairs(arguments.tags, "TAG"), .removed = arguments.removed};
+    if (change.set.empty() && change.removed.empty())
         throw Error(ErrorCode::usage, "no tag is named", "give NAME=VALUE, or --remove NAME");
-    const OpenRepository open = context.open(arguments.repository);
-    const Snapshot snapshot = open.repository->find_snapshot(arguments.snapshot, "");
-    set_tags(*open.repository, snapshot, tags, arguments.removed);
-    context.report({{"snapshot", snapshot.id.hex()}, {"set", tags}, {"removed", arguments.removed}}, [&] {
-        for (const auto& [name, value] : tags)
-            fmt::print("{}: {}={}\n", short_id(snapshot.id.hex()), name, value);
-        for (const std::string& name : arguments.removed)
-            fmt::print("{}: no tag {}\n", short_id(snapshot.id.hex()), name);
+    return change;
+}
+
+int tell_change(CommandContext& context, const std::string& snapshot, const Change& change) {
+    context.report({{"snapshot", snapshot}, {"set", change.set}, {"removed", change.removed}}, [&] {
+        for (const auto& [name, value] : change.set)
+            fmt::print("{}: {}={}\n", short_id(snapshot), name, value);
+        for (const std::string& name : change.removed)
+            fmt::print("{}: no tag {}\n", short_id(snapshot), name);
     });
     return exit_done;
+}
+
+int run_tag(CommandContext& context, const Arguments& arguments) {
+    const Change change = change_of(arguments);
+    const OpenRepository open = context.open(arguments.repository);
+    const Snapshot snapshot = open.repository->find_snapshot(arguments.snapshot, "");
+    set_tags(*open.repository, snapshot, change.set, change.removed);
+    return tell_change(context, snapshot.id.hex(), change);
+}
+
+// What is set and taken away by name says the same of any version.
+int tag_at_server(CommandContext& context, const Arguments& arguments) {
+    const Change change = change_of(arguments);
+    const nlohmann::json body = {{"set", change.set}, {"remove", change.removed}};
+    return change_at_server(context,
+                            {.method = "PATCH",
+                             .path = fmt::format("/v1/snapshots/{}/tags", url_part(arguments.snapshot)),
+                             .body = body.dump(),
+                             .if_match = "*"},
+                            [&](CommandContext& told, const nlohmann::json& tags) {
+                                return tell_change(told, text_in(tags, "snapshot"), change);
+                            });
 }
 
 } // namespace
@@ -45,6 +75,7 @@ void add_tag(CLI::App& app, RunCommand& run) {
         ->take_all();
     command->callback([arguments, &run] {
         run = [arguments](CommandContext& context) { return run_tag(context, *arguments); };
+        run.at_server = [arguments](CommandContext& context) { return tag_at_server(context, *arguments); };
     });
 }
 

@@ -1,8 +1,9 @@
 #include "service/verify.h"
 
 #include "base/error.h"
+#include "cli/at_server.h"
 #include "cli/commands/repository_option.h"
-#include "cli/text.h"
+#include "cli/commands/verify_output.h"
 
 #include <fmt/format.h>
 
@@ -35,6 +36,12 @@ double parse_part(const std::string& text) {
                 "write it as 5%");
 }
 
+// The same as the API has it.
+std::string part_text(const std::string& text) {
+    const double part = parse_part(text);
+    return text.ends_with('%') ? text : fmt::format("{}%", part * 100);
+}
+
 nlohmann::json damages_json(const std::vector<Damage>& damages) {
     nlohmann::json value = nlohmann::json::array();
     for (const Damage& damage : damages) {
@@ -54,6 +61,7 @@ nlohmann::json result_json(const VerifyReport& report) {
         paths.push_back({{"snapshot", path.snapshot.hex()}, {"path", path.path}});
     }
     return {{"intact", report.intact()},
+            {"all_checked", report.all_checked()},
             {"content", to_string(report.content)},
             {"snapshots", snapshots},
             {"objects", report.objects},
@@ -84,73 +92,6 @@ nlohmann::json result_json(const VerifyReport& report) {
             {"more_affected_paths", report.more_affected_paths}};
 }
 
-void print_result(const VerifyReport& report) {
-    fmt::print("{}, {}, {} ({}), {}\n", counted(report.snapshots.size(), "snapshot"),
-               counted(report.nodes, "node"), counted(report.packs, "pack"), format_bytes(report.pack_bytes),
-               counted(report.index_segments, "index segment"));
-    switch (report.content) {
-    case ContentCheck::none:
-        fmt::print("Structure checked; content was not read (--read-data does that)\n");
-        break;
-    case ContentCheck::digests:
-        fmt::print("Read {} ({}): digests compared, content not decrypted, for lack of a key\n",
-                   counted(report.packs_read, "pack"), format_bytes(report.bytes_read));
-        break;
-    case ContentCheck::decrypted:
-        fmt::print("Read {} ({}): {} of content decrypted and proven\n", counted(report.packs_read, "pack"),
-                   format_bytes(report.bytes_read), format_bytes(report.raw_bytes));
-        if (report.files_checked > 0)
-            fmt::print("Put {} together and compared the digests\n", counted(report.files_checked, "file"));
-        break;
-    }
-    if (report.orphan_packs > 0) {
-        fmt::print("Of no snapshot: {} ({}); 'holdfast prune' deletes what no backup under way needs\n",
-                   counted(report.orphan_packs, "pack"), format_bytes(report.orphan_bytes));
-    }
-    if (report.intact() && report.all_checked()) fmt::print("Intact\n");
-}
-
-void print_closed(std::FILE* stream, const ClosedObjects& closed) {
-    std::string kinds;
-    for (const auto& [kind, objects] : closed.by_kind) {
-        kinds +=
-            fmt::format("{}{}", kinds.empty() ? "" : ", ",
-                        counted(objects, kind, kind == "note of a moved pack" ? "notes of moved packs" : ""));
-    }
-    fmt::print(stream, "Not checked: {}, for lack of a key: {}\n", kinds, closed.hint);
-}
-
-void print_problems(std::FILE* stream, const VerifyReport& report) {
-    for (const Damage& unchecked : report.unchecked) {
-        fmt::print(stream, "Not checked: {}: {}\n", unchecked.object, unchecked.what);
-    }
-    if (report.closed.objects > 0) print_closed(stream, report.closed);
-    if (report.files_closed)
-        fmt::print(stream, "Not checked: the digests of files, for lack of a key for their content\n");
-    if (report.intact()) {
-        if (!report.all_checked()) fmt::print(stream, "Intact as far as it was checked\n");
-        return;
-    }
-    fmt::print(stream, "{}DAMAGED: {}\n", stream == stdout ? "\n" : "",
-               counted(report.damaged_objects, "object"));
-    for (const Damage& damage : report.damages) {
-        fmt::print(stream, "  {}: {}\n", damage.object, damage.what);
-        if (damage.more > 0) fmt::print(stream, "    and {} in it\n", counted(damage.more, "more finding"));
-        if (!damage.hint.empty()) fmt::print(stream, "    {}\n", damage.hint);
-    }
-    if (report.affected_snapshots.empty()) {
-        fmt::print(stream, "No snapshot needs {}.\n", report.damaged_objects == 1 ? "it" : "them");
-        return;
-    }
-    fmt::print(stream, "\nSnapshots that are not whole:\n");
-    for (const RunId& id : report.affected_snapshots) fmt::print(stream, "  {}\n", short_id(id.hex()));
-    fmt::print(stream, "Files that cannot be restored whole:\n");
-    for (const AffectedPath& path : report.affected_paths) {
-        fmt::print(stream, "  {} /{}\n", short_id(path.snapshot.hex()), path.path);
-    }
-    if (report.more_affected_paths) fmt::print(stream, "  …\n");
-}
-
 int run_verify(CommandContext& context, const Arguments& arguments) {
     VerifySettings settings;
     settings.compare_files = arguments.files;
@@ -175,10 +116,19 @@ int run_verify(CommandContext& context, const Arguments& arguments) {
         report = verify_repository(*open.repository, settings, progress, context.stop());
     }
     if (arguments.record) record_verification(*open.repository, settings, report);
-    context.report(result_json(report), [&] { print_result(report); });
-    if (!context.json()) print_problems(context.problem_stream(), report);
-    if (!report.intact()) return exit_failed;
-    return report.all_checked() ? exit_done : exit_incomplete;
+    return tell_verification(context, result_json(report));
+}
+
+int verify_at_server(CommandContext& context, const CLI::App& command, const Arguments& arguments) {
+    refuse_options_but(command, {"--source", "--read-data", "--files", "--sample", "--record"});
+    nlohmann::json request = nlohmann::json::object();
+    if (!arguments.snapshots.empty()) request["snapshots"] = arguments.snapshots;
+    set_unless_empty(request, "source", arguments.source);
+    request["depth"] = arguments.files             ? "files"
+                       : !arguments.sample.empty() ? part_text(arguments.sample)
+                       : arguments.read_data       ? "all"
+                                                   : "structure";
+    return work_at_server(context, "/v1/verifications", request, tell_verification);
 }
 
 } // namespace
@@ -196,7 +146,12 @@ void add_verify(CLI::App& app, RunCommand& run) {
                       "Read all content, put every file together and compare its digest: takes longer");
     command->add_option("--sample", a->sample, "Read only this part of the packs, chosen at random: 5%");
     command->add_flag("--record", a->record, "Keep the result with the snapshots, as a signed statement");
-    command->callback([a, &run] { run = [a](CommandContext& context) { return run_verify(context, *a); }; });
+    command->callback([a, command, &run] {
+        run = [a](CommandContext& context) { return run_verify(context, *a); };
+        run.at_server = [a, command](CommandContext& context) {
+            return verify_at_server(context, *command, *a);
+        };
+    });
 }
 
 } // namespace holdfast

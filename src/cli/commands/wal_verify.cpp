@@ -6,6 +6,7 @@
 #include "cli/commands/window_output.h"
 #include "cli/text.h"
 #include "postgres/continuity/verify_wal.h"
+#include "service/window_json.h"
 
 #include <fmt/format.h>
 
@@ -99,8 +100,9 @@ void print_problems(std::FILE* stream, const postgres::WalVerifyReport& report) 
         if (!finding.object.empty()) fmt::print(stream, "  {}\n", finding.object);
     }
     if (report.more_findings > 0) fmt::print(stream, "  and {} more\n", report.more_findings);
-    print_gaps(stream, report.window);
-    print_forks(stream, report.window);
+    const nlohmann::json window = to_json(report.window);
+    print_gaps(stream, window);
+    print_forks(stream, window);
     if (!report.window.gaps.empty() || !report.window.missing_histories.empty()) {
         fmt::print(
             stream,

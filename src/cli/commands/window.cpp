@@ -3,11 +3,13 @@
 #include "cli/commands/repository_option.h"
 #include "cli/commands/source_option.h"
 #include "cli/commands/window_output.h"
-#include "cli/text.h"
+#include "cli/fields.h"
+#include "client/api_client.h"
 #include "postgres/receive/receive_wal.h"
 #include "postgres/recovery/recovery_estimate.h"
 #include "postgres/recovery/recovery_window.h"
 #include "service/exposure.h"
+#include "service/window_json.h"
 
 #include <fmt/format.h>
 
@@ -15,36 +17,74 @@ namespace holdfast {
 
 namespace {
 
+using nlohmann::json;
+
 struct Arguments {
     std::string repository;
     std::string source;
     std::string at;
 };
 
-double seconds_since(Timestamp time) {
-    return std::chrono::duration<double>(system_clock().now() - time).count();
+std::string since(const std::optional<Timestamp>& time) {
+    return format_duration(time ? std::chrono::duration<double>(system_clock().now() - *time).count() : 0);
 }
 
-nlohmann::json exposure_json(const Exposure& exposure) {
-    return {{"bytes", exposure.known->bytes},
-            {"since", to_rfc3339(exposure.known->since)},
-            {"seconds", *exposure.seconds(system_clock().now())}};
+// The end of the newest range; nothing when there is none.
+std::optional<Timestamp> latest_in(const json& window) {
+    std::optional<Timestamp> latest;
+    for (const json& range : list_in(window, "ranges")) latest = std::max(latest, time_in(range, "until"));
+    return latest;
 }
 
-void print_exposure(const Exposure& exposure, const postgres::RecoveryWindow& window) {
-    if (exposure.known && exposure.known->bytes == 0)
-        return fmt::print("All that the server has written is stored\n");
-    if (exposure.known) {
+void print_exposure(const json& window) {
+    if (has(window, "exposure")) {
+        const json& exposure = list_in(window, "exposure");
+        if (number_in(exposure, "bytes") == 0)
+            return fmt::print("All that the server has written is stored\n");
         return fmt::print("Not stored yet: {} of log, {} since the last commit that is\n",
-                          format_bytes(exposure.known->bytes),
-                          format_duration(seconds_since(exposure.known->since)));
+                          format_bytes(number_in(exposure, "bytes")), since(time_in(exposure, "since")));
     }
-    const auto latest = window.latest();
-    fmt::print("What is not stored yet is not known: {}{}\n", exposure.unknown,
+    if (!has(window, "exposure_unknown")) return;
+    const auto latest = latest_in(window);
+    fmt::print("What is not stored yet is not known: {}{}\n", text_in(window, "exposure_unknown"),
                latest ? fmt::format("; it is what was committed in the {} since the last commit that is, at "
                                     "most",
-                                    format_duration(seconds_since(*latest)))
+                                    since(latest))
                       : std::string());
+}
+
+void print_receiver(const json& window) {
+    const json& receiver = list_in(window, "receiver");
+    const std::vector<std::string> alarms = texts_in(receiver, "alarms");
+    const std::string phase = text_in(receiver, "phase");
+    if (!receiver.empty() && (phase != "streaming" || !alarms.empty()))
+        fmt::print("The receiver here: {}, at {}\n", phase, text_in(receiver, "time"));
+    for (const std::string& alarm : alarms) fmt::print("  Alarm: {}\n", alarm);
+}
+
+void print_plan(const std::string& at, const json& plan) {
+    fmt::print("To {}: snapshot {} of {} ({}), then {} of log on timeline {}\n", at,
+               short_id_in(plan, "snapshot"), local_time_in(plan, "snapshot_time"),
+               format_bytes(number_in(plan, "snapshot_bytes")), format_bytes(number_in(plan, "log_bytes")),
+               number_in(plan, "timeline"));
+    if (has(plan, "estimated_seconds"))
+        fmt::print("  about {}: {} for the files, {} for the log\n",
+                   format_duration(real_in(plan, "estimated_seconds")),
+                   format_duration(real_in(plan, "estimated_restore_seconds")),
+                   format_duration(real_in(plan, "estimated_replay_seconds")));
+    for (const std::string& note : texts_in(plan, "notes")) fmt::print("  {}\n", note);
+}
+
+int tell_window(CommandContext& context, const Arguments& arguments, const json& window) {
+    context.print(window, [&] {
+        print_window(arguments.source, window);
+        print_receiver(window);
+        print_exposure(window);
+        if (has(window, "plan")) print_plan(arguments.at, list_in(window, "plan"));
+    });
+    const bool unbroken = list_in(window, "gaps").empty() && list_in(window, "missing_histories").empty() &&
+                          list_in(window, "snapshots_without_log").empty();
+    return list_in(window, "ranges").empty() || !unbroken ? exit_incomplete : exit_done;
 }
 
 // What a receiver on this machine says of itself; nothing when there was none.
@@ -58,61 +98,47 @@ receiver_of(const CommandContext& context, const SourceConfiguration& source, co
     }
 }
 
-void print_receiver(const postgres::ReceiveState& state) {
-    if (state.phase != "streaming" || !state.alarms.empty())
-        fmt::print("The receiver here: {}, at {}\n", state.phase, to_rfc3339(state.time));
-    for (const std::string& alarm : state.alarms) fmt::print("  Alarm: {}\n", alarm);
-}
-
 int run_window(CommandContext& context, const Arguments& arguments) {
     const SourceConfiguration source = source_named(context, arguments.source, postgres::snapshot_kind);
     const OpenRepository open = context.open(arguments.repository);
     const postgres::RecoverySource from =
         postgres::load_recovery_source(*open.repository, source.name, {}, {.stop = context.stop()});
     const postgres::RecoveryWindow window = postgres::recovery_window(from);
-    nlohmann::json value = to_json(window);
-    std::optional<postgres::RecoveryPlan> plan;
-    std::optional<postgres::RecoveryEstimate> estimate;
+    json value = to_json(window);
     if (!arguments.at.empty()) {
-        plan = postgres::plan_recovery(from, {.target = postgres::RecoverToTime{from_rfc3339(arguments.at)}});
-        value["plan"] = {{"snapshot", plan->snapshot.id.hex()},
-                         {"snapshot_bytes", plan->snapshot_bytes},
-                         {"log_bytes", plan->log_bytes},
-                         {"timeline", plan->timeline}};
-        estimate = estimate_recovery(from, *plan, plan->snapshot_bytes, worker_count(), system_clock());
+        const postgres::RecoveryPlan plan =
+            postgres::plan_recovery(from, {.target = postgres::RecoverToTime{from_rfc3339(arguments.at)}});
+        json& planned = value["plan"];
+        planned = {{"snapshot", plan.snapshot.id.hex()},
+                   {"snapshot_time", to_rfc3339(plan.snapshot.end)},
+                   {"snapshot_bytes", plan.snapshot_bytes},
+                   {"log_bytes", plan.log_bytes},
+                   {"timeline", plan.timeline},
+                   {"notes", plan.notes}};
+        const auto estimate =
+            estimate_recovery(from, plan, plan.snapshot_bytes, worker_count(), system_clock());
         if (estimate) {
-            value["plan"]["estimated_seconds"] = estimate->seconds();
-            value["plan"]["estimated_restore_seconds"] = estimate->restore_seconds;
-            value["plan"]["estimated_replay_seconds"] = estimate->replay_seconds;
+            planned["estimated_seconds"] = estimate->seconds();
+            planned["estimated_restore_seconds"] = estimate->restore_seconds;
+            planned["estimated_replay_seconds"] = estimate->replay_seconds;
         }
     }
-    std::optional<Exposure> exposure;
     if (!source.connection.empty()) {
-        exposure = measure_exposure(source.connection, *open.repository, from, window, context.stop());
-        if (exposure->known) {
-            value["exposure"] = exposure_json(*exposure);
-        } else {
-            value["exposure_unknown"] = exposure->unknown;
-        }
+        add_exposure(value,
+                     measure_exposure(source.connection, *open.repository, from, window, context.stop()),
+                     system_clock().now());
     }
     const auto receiver = receiver_of(context, source, arguments.repository);
-    if (receiver) value["receiver"] = nlohmann::json::parse(postgres::to_json_text(*receiver));
-    context.print(value, [&] {
-        print_window(source.name, window);
-        if (receiver) print_receiver(*receiver);
-        if (exposure) print_exposure(*exposure, window);
-        if (plan) {
-            fmt::print("To {}: snapshot {} of {} ({}), then {} of log on timeline {}\n", arguments.at,
-                       short_id(plan->snapshot.id.hex()), local_time(plan->snapshot.end),
-                       format_bytes(plan->snapshot_bytes), format_bytes(plan->log_bytes), plan->timeline);
-            if (estimate)
-                fmt::print("  about {}: {} for the files, {} for the log\n",
-                           format_duration(estimate->seconds()), format_duration(estimate->restore_seconds),
-                           format_duration(estimate->replay_seconds));
-            for (const std::string& note : plan->notes) fmt::print("  {}\n", note);
-        }
-    });
-    return window.ranges.empty() || !window.unbroken() ? exit_incomplete : exit_done;
+    if (receiver) add_receiver(value, *receiver);
+    return tell_window(context, arguments, value);
+}
+
+int window_at_server(CommandContext& context, const Arguments& arguments) {
+    ApiQuery query;
+    if (!arguments.at.empty()) query.emplace_back("at", arguments.at);
+    return tell_window(
+        context, arguments,
+        context.api().get(fmt::format("/v1/sources/{}/window", url_part(arguments.source)), query));
 }
 
 } // namespace
@@ -123,7 +149,10 @@ void add_window(CLI::App& app, RunCommand& run) {
     add_repository_option(*command, a->repository);
     command->add_option("SOURCE", a->source, "Name of the source")->required();
     command->add_option("--at", a->at, "Also what a recovery to this time would use");
-    command->callback([a, &run] { run = [a](CommandContext& context) { return run_window(context, *a); }; });
+    command->callback([a, &run] {
+        run = [a](CommandContext& context) { return run_window(context, *a); };
+        run.at_server = [a](CommandContext& context) { return window_at_server(context, *a); };
+    });
 }
 
 } // namespace holdfast

@@ -1,19 +1,18 @@
-// The times that can be recovered, and the gaps between them, as commands print them.
+// The times that can be recovered, and the gaps between them, as people read them.
 #pragma once
 
-#include "cli/command.h"
-#include "postgres/recovery/recovery_window.h"
+#include <cstdio>
+#include <string>
 
 #include <nlohmann/json.hpp>
 
 namespace holdfast {
 
-nlohmann::json to_json(const postgres::RecoveryWindow& window);
-void print_window(const std::string& source, const postgres::RecoveryWindow& window);
-nlohmann::json to_json(const postgres::LogFork& fork);
+// All from the JSON of a window (service/window_json.h).
+void print_window(const std::string& source, const nlohmann::json& window);
 // Where the log of several servers lies, and how to choose one.
-void print_forks(std::FILE* stream, const postgres::RecoveryWindow& window);
+void print_forks(std::FILE* stream, const nlohmann::json& window);
 // The gaps alone, where people read what is wrong.
-void print_gaps(std::FILE* stream, const postgres::RecoveryWindow& window);
+void print_gaps(std::FILE* stream, const nlohmann::json& window);
 
 } // namespace holdfast

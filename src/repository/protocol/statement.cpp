@@ -17,8 +17,8 @@ namespace {
 
 constexpr std::size_t largest_statement_bytes = 1u << 20;
 constexpr std::size_t longest_text_bytes = 256u << 10;
-constexpr StatementType types[] = {StatementType::hold, StatementType::release, StatementType::tag,
-                                   StatementType::mark, StatementType::verification};
+constexpr StatementType types[] = {StatementType::hold, StatementType::release,      StatementType::tag,
+                                   StatementType::mark, StatementType::verification, StatementType::policy};
 
 std::string id_text(const StatementId& id) { return statement_name(id.slot, id.number); }
 
@@ -30,7 +30,9 @@ std::optional<StatementId> id_from_text(std::string_view text) {
 
 // What is wrong with it, or nothing.
 std::optional<std::string> contradiction(const Statement& statement) {
-    if (statement.snapshot.has_value() == statement.source.has_value()) {
+    if (statement.type == StatementType::policy) {
+        if (statement.snapshot || statement.source) return "a policy says itself what it is about";
+    } else if (statement.snapshot.has_value() == statement.source.has_value()) {
         return "it must be about a snapshot or about a source";
     }
     if ((statement.type == StatementType::release) != statement.releases.has_value()) {
@@ -43,7 +45,12 @@ std::optional<std::string> contradiction(const Statement& statement) {
 }
 
 bool is_about(const Statement& statement, const Snapshot& snapshot) {
-    return statement.snapshot ? *statement.snapshot == snapshot.id : *statement.source == snapshot.source;
+    return statement.snapshot ? *statement.snapshot == snapshot.id : statement.source == snapshot.source;
+}
+
+// What counts only from who may forget snapshots.
+bool lets_go(const Statement& statement) {
+    return statement.type == StatementType::release || statement.type == StatementType::policy;
 }
 
 } // namespace
@@ -60,6 +67,8 @@ std::string_view to_string(StatementType type) {
         return "mark";
     case StatementType::verification:
         return "verification";
+    case StatementType::policy:
+        return "policy";
     }
     return "";
 }
@@ -131,10 +140,10 @@ StatementList list_statements(const RepositoryContext& context) {
                 list.problems.push_back(list.damaged.back());
             }
             last = {*id, object->digest};
-            if (statement.type == StatementType::release &&
-                !context.trust.may_write(id->slot, ObjectKind::forget, RunId{})) {
-                list.problems.push_back(
-                    fmt::format("{}: releases a hold, and its writer may not forget snapshots", name));
+            if (lets_go(statement) && !context.trust.may_write(id->slot, ObjectKind::forget, RunId{})) {
+                list.problems.push_back(fmt::format(
+                    "{}: {}, and its writer may not forget snapshots", name,
+                    statement.type == StatementType::policy ? "sets a policy" : "releases a hold"));
                 continue;
             }
             list.statements.push_back(std::move(statement));
@@ -153,15 +162,16 @@ StatementList list_statements(const RepositoryContext& context) {
 
 void require_all_statements(const StatementList& list) {
     if (list.unreadable > 0) {
-        throw Error(
-            ErrorCode::wrong_key,
-            fmt::format("{} statements are not for this key, and each may be a hold", list.unreadable),
-            "forget with a key slot of role full or prune");
+        throw Error(ErrorCode::wrong_key,
+                    fmt::format("{} statements are not for this key, and each may be a hold or a policy",
+                                list.unreadable),
+                    "forget with a key slot of role full or prune");
     }
     if (!list.damaged.empty()) {
         throw Error(
             ErrorCode::corrupt,
-            fmt::format("a statement cannot be read, and may have been a hold: {}", list.damaged.front()),
+            fmt::format("a statement cannot be read, and may have been a hold or a policy: {}",
+                        list.damaged.front()),
             "nothing was forgotten; restore it from a copy, or take it and those behind it of the same slot "
             "away when you know that nothing of it is held");
     }
@@ -222,9 +232,24 @@ Standing standing_of(const Snapshot& snapshot, const std::vector<Statement>& sta
             standing.verifications.push_back(*statement);
             break;
         case StatementType::release:
+        case StatementType::policy:
             break;
         }
     }
+    return standing;
+}
+
+std::vector<Statement> standing_policies(const std::vector<Statement>& statements) {
+    std::map<std::string, const Statement*> last;
+    for (const Statement& statement : statements) {
+        if (statement.type != StatementType::policy) continue;
+        const Statement*& known = last[statement.name];
+        if (known == nullptr || std::tie(known->time, known->id) < std::tie(statement.time, statement.id))
+            known = &statement;
+    }
+    std::vector<Statement> standing;
+    for (const auto& [name, statement] : last)
+        if (statement->value) standing.push_back(*statement);
     return standing;
 }
 

@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """Holds a running server against its contract, openapi.yaml.
 
-    contract.py PORT TOKEN SEED whole          every operation of the contract must be there
+    contract.py PORT TOKEN SEED whole [KNOWN]  every operation of the contract must be there
     contract.py PORT TOKEN SEED part ROUTES    those that are there alone are looked at, and all of ROUTES, a file with a line
                                                "METHOD PATH NAME" for each route of the server, must be in the contract
+
+KNOWN is a file of JSON: "values", by the name of a parameter, that the server knows something of; and "reached", operations
+that must be answered as it should be at least once.
 
 Then every operation is asked for, as it should be and in many ways it should not be, and each answer
 must be one that the contract names, of the type and form that it says, and no failure of the server. The requests follow
@@ -139,17 +142,19 @@ def text_of(value):
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def some_request(rng, method, path, operation, parameters, contract, token):
+def some_request(rng, method, path, operation, parameters, contract, token, known):
     headers = {"Authorization": "Bearer " + token, "Accept": rng.choice(["*/*", "application/json, */*;q=0.1"])}
     query = []
     for parameter in parameters:
         value = text_of(some_value(rng, parameter["schema"], contract))
+        if parameter["name"] in known and rng.random() < 0.6:
+            value = rng.choice(known[parameter["name"]])
         if parameter["in"] == "path":
             value = value or "x"  # without it the path is another
             path = path.replace("{" + parameter["name"] + "}", urllib.parse.quote(value, safe=""))
         elif parameter["in"] == "query" and rng.random() < 0.5:
             query.append((parameter["name"], value))
-        elif parameter["in"] == "header" and rng.random() < 0.3 and value.isascii() and value.isprintable():
+        elif parameter["in"] == "header" and rng.random() < (0.8 if parameter["name"] in known else 0.3) and value.isascii() and value.isprintable():
             headers[parameter["name"]] = value
     if rng.random() < 0.1:
         query.append((rng.choice(ODD_TEXTS), rng.choice(ODD_TEXTS)))
@@ -169,15 +174,16 @@ def main():
     contract = Contract(server.ask("GET", "/openapi.yaml", {}, None)[2])
     if not whole:
         check_routes(contract, sys.argv[5])
+    known = json.load(open(sys.argv[5], encoding="utf-8")) if whole and len(sys.argv) > 5 else {"values": {}, "reached": []}
     rng = random.Random(seed)
-    statuses = {}
+    statuses, reached = {}, set()
     for method, path, operation, parameters in contract.operations():
         if not is_there(server, method, path):
             if whole:
                 wrong(f"{method.upper()} {path}", "is in the contract, and no route")
             continue
         for _ in range(REQUESTS_PER_OPERATION):
-            target, headers, body = some_request(rng, method, path, operation, parameters, contract, token)
+            target, headers, body = some_request(rng, method, path, operation, parameters, contract, token, known["values"])
             where = f"{method.upper()} {target[:200]} {(body or b'')[:200]!r}"
             answer = server.ask(method.upper(), target, headers, body)
             if answer is None:
@@ -185,6 +191,8 @@ def main():
                 continue
             status = answer[0]
             statuses[status] = statuses.get(status, 0) + 1
+            if status < 300:
+                reached.add(operation["operationId"])
             if status == 404 and "{" not in path:
                 wrong(where, "is not found")
             if status >= 500 and status != 501 and operation["operationId"] != "ready":
@@ -194,6 +202,9 @@ def main():
     for expected in (200, 400, 404):
         if expected not in statuses:
             wrong("all", f"no request was answered {expected}: the test does not reach what it should")
+    for name in known["reached"]:
+        if name not in reached:
+            wrong(name, "no request was answered as it should be")
     for line in WRONG[:50]:
         print(line)
     sys.exit(1 if WRONG else 0)

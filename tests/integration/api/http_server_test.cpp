@@ -79,6 +79,38 @@ TEST_F(Http, AnswersOneAfterTheOther) {
     EXPECT_EQ(server->counts().requests, 54);
 }
 
+TEST_F(Http, WhatTakesLongHoldsUpNothingElse) {
+    std::latch go_on(1);
+    std::atomic<int> waiting = 0;
+    HttpServerSettings settings;
+    settings.takes_long = [](const Request& request) { return request.path == "/slow"; };
+    settings.handler_threads = 1;
+    settings.slow_threads = 2;
+    settings.most_waiting_slow_requests = 1;
+    start(
+        [&](const Request& request) {
+            if (request.path == "/slow") {
+                ++waiting;
+                go_on.wait();
+            }
+            return echo(request);
+        },
+        settings);
+    const std::string slow = "GET /slow HTTP/1.1\r\nHost: h\r\n\r\n";
+    TlsClient first(port), second(port), third(port), fourth(port);
+    first.send(slow);
+    second.send(slow);
+    EXPECT_TRUE(eventually([&] { return waiting == 2; }));
+    third.send(slow); // waits for its turn
+    EXPECT_TRUE(eventually([&] { return server->counts().requests == 3; }));
+    // One too many is told so, and what is quick is quick.
+    EXPECT_EQ(fourth.get("/slow").status, 503);
+    for (int i = 0; i < 20; ++i) EXPECT_EQ(fourth.get("/quick").status, 200);
+    EXPECT_EQ(waiting, 2);
+    go_on.count_down();
+    for (TlsClient* const client : {&first, &second, &third}) EXPECT_EQ(client->receive()->status, 200);
+}
+
 TEST_F(Http, LetsAClientThatAsksSendItsBody) {
     start();
     TlsClient client(port);

@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <string>
+#include <thread>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -27,6 +28,28 @@ class CatalogTest : public testing::TestWithParam<std::string> {
             url = server.conninfo(database);
         }
         catalog = std::make_unique<Catalog>(url, silent_logger());
+    }
+
+    bool own_clock() const { return GetParam() == "sqlite"; }
+    // What operations go by: the clock of the tests, or of a database that has its own.
+    Timestamp now() {
+        return catalog->with([&](Database& database) { return database.time().value_or(clock.now()); });
+    }
+    // Lets that time pass. A database's own clock cannot be moved; all that it has measured by it is made
+    // older.
+    void let_pass(Duration time) {
+        if (own_clock()) return clock.set_time_of_day(clock.now() + time);
+        catalog->with([&](Database& database) {
+            return database.query(
+                "UPDATE operations SET created = created - $1, run_after = run_after - $1, "
+                "started = started - $1, lease_until = lease_until - $1, ended = ended - $1",
+                {sql(static_cast<std::int64_t>(time.count()))});
+        });
+    }
+    // So that what is added behind it has a higher id.
+    void let_ids_ascend() {
+        clock.advance(std::chrono::seconds(1));
+        if (!own_clock()) std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
 
     ScratchDirectory scratch;

@@ -164,7 +164,10 @@ TEST_P(TokensBase, OneDecides) {
     };
     EXPECT_FALSE(decide("tk_anna", true));
     EXPECT_EQ(count([&](int i) { return decide("tk_bert", i % 2 == 0); }), 1);
-    approvals.keep_answer(approval.id, "{\"status\":202}");
+    catalog->with([&](Database& database) {
+        approvals.keep_answer(database, approval.id, "{\"status\":202}");
+        approvals.keep_answer(database, approval.id, "another comes too late");
+    });
     const auto decided = *approvals.find(approval.id);
     EXPECT_EQ(decided.decided_by, "tk_bert");
     EXPECT_EQ(decided.answer, "{\"status\":202}");

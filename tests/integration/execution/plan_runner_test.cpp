@@ -1,6 +1,8 @@
 #include "execution/plan_runner.h"
 #include "integration/catalog/catalog_fixture.h"
 
+#include <algorithm>
+
 #include <gmock/gmock.h>
 
 namespace holdfast {
@@ -27,7 +29,9 @@ class PlanRunnerTest : public test::CatalogTest {
     // The nominal times of what was asked for, newest first.
     std::vector<std::string> asked_for() {
         std::vector<std::string> times;
-        for (const Operation& operation : operations.list({}))
+        auto all = operations.list({});
+        std::ranges::stable_sort(all, std::ranges::greater(), &Operation::nominal);
+        for (const Operation& operation : all)
             times.push_back(operation.source.value_or("-") + " " + to_rfc3339(operation.nominal.value()));
         return times;
     }

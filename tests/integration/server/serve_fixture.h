@@ -62,7 +62,10 @@ class Serve : public HoldfastUser {
     }
     std::vector<Operation> operations(RunningProgram& server) {
         wait_until(server, [&] { return std::filesystem::exists(scratch.file("state/catalog.db")); });
-        return beside().operations.list({});
+        std::vector<Operation> all;
+        for (const Operation& one : beside().operations.list({}))
+            all.push_back(beside().operations.find(one.id).value());
+        return all;
     }
     void wait_until_all_over(RunningProgram& server, std::size_t count) {
         wait_until(server, [&] {

@@ -101,6 +101,8 @@ TEST_F(Serve, PutsBackWhatIsUnderWayWhenItIsStopped) {
     ASSERT_EQ(all.size(), 1U);
     EXPECT_EQ(all.front().state, OperationState::succeeded) << all.front().error.value_or("");
     EXPECT_EQ(all.front().attempts, 2);
+    EXPECT_EQ(all.front().interruptions, 1);
+    EXPECT_EQ(all.front().failures, 0);
     EXPECT_TRUE(Json::parse(all.front().result.value())["resumed"].get<bool>());
 }
 
@@ -129,6 +131,8 @@ TEST_F(Serve, KilledItLeavesNothingRunningAndNothingUndone) {
     ASSERT_EQ(all.size(), 1U);
     EXPECT_EQ(all.front().state, OperationState::succeeded) << all.front().error.value_or("");
     EXPECT_EQ(all.front().attempts, 2);
+    EXPECT_EQ(all.front().interruptions, 1);
+    EXPECT_EQ(all.front().failures, 0);
     EXPECT_EQ(json({"snapshots"}).size(), 1U);
     expect_restore_equals_source();
 }

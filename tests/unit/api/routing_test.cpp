@@ -41,6 +41,17 @@ TEST_F(Routing, WordsComeBeforeParameters) {
     EXPECT_EQ(ask("GET", "/v1/operations/event").status, 404);
 }
 
+TEST_F(Routing, KnowsWhatMayTakeLong) {
+    const auto takes_long = [&](const char* method, const char* target) {
+        return server->router().takes_long(request(method, target));
+    };
+    EXPECT_TRUE(takes_long("POST", "/v1/approvals/ap_1/approve"));
+    EXPECT_FALSE(takes_long("GET", "/v1/approvals/ap_1"));
+    EXPECT_FALSE(takes_long("GET", "/v1/operations"));
+    EXPECT_FALSE(takes_long("DELETE", "/v1/operations"));
+    EXPECT_FALSE(takes_long("GET", "/v1/nothing"));
+}
+
 TEST_F(Routing, AsksForTheRightFormat) {
     Request post = request("POST", "/v1/backups", "{}");
     post.headers.add("Authorization", "Bearer " + first.secret);

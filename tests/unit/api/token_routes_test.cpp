@@ -19,6 +19,25 @@ TEST_F(TokenRoutes, TheFirstIsMadeOnce) {
     EXPECT_EQ(ask("GET", "/v1/tokens").status, 200);
 }
 
+// Shown before it is good: who is killed in between has shown what opens nothing, and shows another.
+TEST_F(TokenRoutes, TheFirstIsThereWhenItWasShownAlone) {
+    Catalog empty("sqlite:" + scratch.file("empty.db"), silent_logger());
+    ApiServer begins({.state_directory = scratch.file("state")},
+                     {.catalog = empty, .clock = clock, .random = random, .logger = silent_logger()});
+    std::string void_secret;
+    EXPECT_THROW(begins.first_token([&](const IssuedToken& issued) {
+        void_secret = issued.secret;
+        throw Error(ErrorCode::no_space, "the disk is full");
+    }),
+                 Error);
+    EXPECT_FALSE(begins.tokens().find_by_secret(void_secret));
+    const auto issued = begins.first_token();
+    ASSERT_TRUE(issued);
+    EXPECT_NE(issued->secret, void_secret);
+    EXPECT_TRUE(begins.tokens().find_by_secret(issued->secret));
+    EXPECT_FALSE(begins.first_token());
+}
+
 TEST_F(TokenRoutes, SecretsAreToldOnceAndNeverKept) {
     const Response made = ask("POST", "/v1/tokens", R"({"name": "olga", "roles": ["operator", "viewer"]})",
                               {{"Idempotency-Key", "olga"}});

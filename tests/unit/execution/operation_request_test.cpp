@@ -86,7 +86,7 @@ TEST(OperationCommand, OfARestore) {
     expect_refused("restore", "orders", R"({"directory":"u","paths":["/"]})", "paths");
     expect_refused("restore", "orders", R"({"directory":"u","snapshot":"latest"})", "snapshot");
     test::expect_error(
-        ErrorCode::access_denied,
+        ErrorCode::incompatible,
         [] { operation_command("restore", "orders", R"({"directory":"u"})", {.sources = world.sources}); },
         "restores nothing");
 }
@@ -96,9 +96,28 @@ TEST(OperationCommand, OfWhatIsAboutTheRepository) {
                 ElementsAre("retention", "enforce", "--dry-run"));
     EXPECT_THAT(words("retention", "orders", R"({"trust_clock":true})"),
                 ElementsAre("retention", "enforce", "orders", "--trust-clock"));
+    // While the file keeps less than what was applied, nothing is forgotten, and one may look.
+    OperationWorld waiting = world;
+    waiting.retention_waits = "it was changed";
+    const auto waits = test::error_of([&] { operation_command("retention", std::nullopt, "{}", waiting); });
+    EXPECT_EQ(waits->code(), ErrorCode::fenced);
+    EXPECT_THAT(waits->message(), testing::HasSubstr("it was changed"));
+    operation_command("retention", std::nullopt, R"({"dry_run":true})", waiting);
     EXPECT_THAT(words("prune", std::nullopt, "{}"), ElementsAre("prune"));
     expect_refused("prune", "orders", "{}", "source");
     expect_refused("sweep", std::nullopt, "{}", "kind");
+}
+
+TEST(OperationCommand, OfADeletionTakesAWholeId) {
+    const std::string id(32, 'a');
+    EXPECT_THAT(words("forget", std::nullopt, fmt::format(R"({{"snapshot":"{}"}})", id)),
+                ElementsAre("forget", id));
+    EXPECT_THAT(words("forget", std::nullopt, fmt::format(R"({{"snapshot":"{}","even_the_last":true}})", id)),
+                ElementsAre("forget", id, "--even-the-last"));
+    expect_refused("forget", std::nullopt, "{}", "snapshot");
+    expect_refused("forget", std::nullopt, R"({"snapshot":"aaaa"})", "snapshot");
+    expect_refused("forget", std::nullopt, R"({"snapshot":"--even-the-last"})", "snapshot");
+    expect_refused("forget", "orders", fmt::format(R"({{"snapshot":"{}"}})", id), "source");
 }
 
 } // namespace

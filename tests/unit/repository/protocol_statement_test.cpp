@@ -161,5 +161,42 @@ TEST(Statement, SurvivesBeingWritten) {
     EXPECT_THROW(decode_statement(encode_statement(statement), {SlotId{}, 0}), Error);
 }
 
+// A policy says itself what it is about; whoever does not know the kind refuses to forget anything.
+TEST(Statement, APolicyIsAboutNothingElse) {
+    Statement statement;
+    statement.id = {SlotId{}, 0};
+    statement.type = StatementType::policy;
+    statement.time = Timestamp(std::chrono::seconds(1'700'000'000));
+    statement.name = "production";
+    statement.value = R"({"sources":["*"]})";
+    EXPECT_EQ(decode_statement(encode_statement(statement), statement.id), statement);
+    Statement about = statement;
+    about.source = "home";
+    EXPECT_THROW(decode_statement(encode_statement(about), about.id), Error);
+    about.type = StatementType::tag;
+    about.source.reset();
+    EXPECT_THROW(decode_statement(encode_statement(about), about.id), Error);
+    std::string newer(as_text(encode_statement(statement)));
+    newer.replace(newer.find("\"policy\""), 8, "\"poetry\"");
+    EXPECT_EQ(code_of([&] { decode_statement(as_bytes(newer), statement.id); }), ErrorCode::incompatible);
+}
+
+TEST_F(StatementTest, WhatIsOfAnUnknownKindMayHaveKeptSomething) {
+    const Snapshot first = commit("home");
+    commit("home");
+    Statement statement;
+    statement.id = {admin->ring.slot(), 0};
+    statement.type = StatementType::policy;
+    statement.time = clock.now();
+    statement.name = "production";
+    std::string newer(as_text(encode_statement(statement)));
+    newer.replace(newer.find("\"policy\""), 8, "\"poetry\"");
+    RunContext run = admin->ring.begin_run(random);
+    const std::string name = statement_name(statement.id.slot, 0);
+    store.objects[name] = seal_object(ObjectKind::statement, name, as_bytes(newer), run);
+    EXPECT_EQ(list_statements(context).damaged.size(), 1u);
+    EXPECT_EQ(code_of([&] { forget_snapshot(context, first.id, false); }), ErrorCode::corrupt);
+}
+
 } // namespace
 } // namespace holdfast

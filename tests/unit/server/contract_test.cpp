@@ -1,7 +1,10 @@
 // What the server answers beyond the API's own routes is in the contract too.
 #include "api/openapi_text.h"
 #include "server/alert_routes.h"
+#include "server/policy_routes.h"
+#include "server/backup_recovery_listings.h"
 #include "server/repository_routes.h"
+#include "server/snapshot_routes.h"
 #include "unit/api/api_fixture.h"
 
 #include <regex>
@@ -16,12 +19,28 @@ class Contract : public ApiTest {
   protected:
     void SetUp() override {
         ApiTest::SetUp();
-        add_repository_routes(server->router(), observer);
+        add_repository_routes(server->router(), observer, desk);
+        add_snapshot_routes(
+            server->router(),
+            {.observer = observer, .desk = desk, .fates = fates, .api = server->services(), .changed = [] {
+             }});
         add_backup_listing_routes(server->router(), observer);
         watch =
             std::make_unique<Watch>(catalog, clock, random, silent_logger(), WatchSettings{.server = "test"});
         operations = std::make_unique<Operations>(catalog, clock, random);
         audit = std::make_unique<Audit>(catalog, clock);
+        const PolicyServices policies{.book = book,
+                                      .in_effect = in_effect,
+                                      .observer = observer,
+                                      .operations = *operations,
+                                      .clock = clock,
+                                      .settings = settings,
+                                      .declared = [] { return std::vector<Policy>(); },
+                                      .sources = [] { return std::vector<MeasuredSource>(); },
+                                      .declare_again = [] { return ServerDeclaration(); },
+                                      .changed = [] {}};
+        add_policy_routes(server->router(), policies);
+        add_schedule_routes(server->router(), policies);
         add_alert_routes(server->router(),
                          {.watch = *watch, .operations = *operations, .audit = *audit, .channels = channels});
     }
@@ -30,8 +49,17 @@ class Contract : public ApiTest {
     std::unique_ptr<Operations> operations;
     std::unique_ptr<Audit> audit;
     const std::vector<ChannelSettings> channels;
-    RepositoryObserver observer{[]() -> OpenRepository { throw Error(ErrorCode::unavailable, "nowhere"); },
-                                clock};
+    const std::function<OpenRepository()> nowhere = []() -> OpenRepository {
+        throw Error(ErrorCode::unavailable, "nowhere");
+    };
+    RepositoryObserver observer{nowhere, clock};
+    const ServerSettings settings;
+    PolicyBook book{catalog, nowhere};
+    PoliciesInEffect in_effect{book, observer, scratch.path().string(), {}, clock, silent_logger()};
+    RepositoryDesk desk{[]() -> OpenRepository { throw Error(ErrorCode::unavailable, "nowhere"); },
+                        {.program = "/bin/false", .before = {}, .behind = {}},
+                        clock};
+    SnapshotFates fates;
 };
 
 TEST_F(Contract, HasEachRouteAndNoOther) {
@@ -48,6 +76,9 @@ TEST_F(Contract, HasEachRouteAndNoOther) {
 TEST_F(Contract, BeforeTheRepositoryWasLookedAtItSaysSo) {
     const api::Response response = ask("GET", "/v1/snapshots");
     EXPECT_EQ(response.status, 503) << response.body;
+    // Policies are not changed where the repository cannot be told.
+    EXPECT_EQ(ask("GET", "/v1/policies").status, 200);
+    EXPECT_EQ(ask("POST", "/v1/policies", R"({"name":"p","sources":["*"]})").status, 503);
 }
 
 } // namespace

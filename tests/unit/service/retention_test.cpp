@@ -1,20 +1,11 @@
 // Rules applied to a repository whose clock, and that of its store, tests decide.
 
-#include "policy/policy_form.h"
-#include "service/backup_documents.h"
 #include "service/clock_check.h"
-#include "service/retention.h"
 #include "service/verify.h"
-#include "store/memory_store.h"
 #include "support/error_matchers.h"
-#include "support/repository_fixture.h"
-#include "support/scratch_directory.h"
-
-#include <filesystem>
-#include <fstream>
+#include "unit/service/retention_fixture.h"
 
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 namespace holdfast {
 namespace {
@@ -28,74 +19,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 using testing::UnorderedElementsAre;
-
-class RetentionTest : public testing::Test {
-  protected:
-    RetentionTest() {
-        MemoryStoreSettings settings;
-        settings.capabilities.versions = false;
-        settings.clock = &store_clock;
-        store = std::make_shared<MemoryStore>(settings);
-        InitOptions options;
-        options.cost = cheap_cost;
-        options.capabilities = store->capabilities();
-        create_repository(*store, clock, random, passphrase(), options);
-        repository = open(passphrase());
-        std::filesystem::create_directories(scratch.file("source"));
-        std::ofstream(scratch.file("source/file")) << "content";
-    }
-
-    static Credential passphrase() { return Credential::passphrase(text_secret("open sesame")); }
-    std::unique_ptr<Repository> open(const Credential& credential) {
-        return std::make_unique<Repository>(store, unlock(*store, credential, {}),
-                                            LocalDirectories{scratch.file("cache"), scratch.path().string()},
-                                            clock, random, silent_logger());
-    }
-    void pass(Duration time) {
-        clock.advance(time);
-        store_clock.advance(time);
-    }
-    Snapshot back_up(const std::string& source, std::map<std::string, std::string> tags = {}) {
-        DocumentsBackup backup;
-        backup.run.source = source;
-        backup.run.tags = std::move(tags);
-        backup.run.beat_interval = Duration::zero();
-        backup.paths = {scratch.file("source")};
-        Progress progress;
-        return back_up_documents(*repository, backup, progress, {}).report.snapshot;
-    }
-    // One a day.
-    std::vector<Snapshot> back_up_daily(const std::string& source, int count) {
-        std::vector<Snapshot> snapshots;
-        for (int day = 0; day < count; ++day) {
-            pass(days(1));
-            snapshots.push_back(back_up(source));
-        }
-        return snapshots;
-    }
-    std::vector<RunId> left(const std::string& source = "documents") {
-        std::vector<RunId> ids;
-        for (const Snapshot& snapshot : list_snapshots(repository->context()).snapshots)
-            if (snapshot.source == source) ids.push_back(snapshot.id);
-        return ids;
-    }
-    RetentionResult enforce(bool dry_run = false) {
-        return enforce_retention(*repository, policies,
-                                 {.source = {}, .dry_run = dry_run, .trust_clock = false}, {});
-    }
-    static std::vector<Policy> policy(const char* retention, const char* sources = "\"*\"") {
-        return {parse_policy("p", std::string(R"({"sources": )") + sources + R"(, "retention": )" +
-                                      retention + "}")};
-    }
-
-    test::ScratchDirectory scratch;
-    FakeClock clock{from_rfc3339("2026-11-01T03:00:00Z")};
-    FakeClock store_clock{from_rfc3339("2026-11-01T03:00:00Z")};
-    SeededRandom random{4711};
-    std::shared_ptr<MemoryStore> store;
-    std::unique_ptr<Repository> repository;
-    std::vector<Policy> policies;
-};
 
 TEST_F(RetentionTest, ForgetsWhatNoRuleKeeps) {
     const auto snapshots = back_up_daily("documents", 5);
@@ -339,8 +262,13 @@ TEST_F(RetentionTest, TagsThatMeanSomethingMustMakeSense) {
 
 TEST_F(RetentionTest, HoldsAreReleasedByOwner) {
     const auto snapshots = back_up_daily("documents", 2);
-    hold_snapshot(*repository, snapshots[0], "one", "legal");
-    hold_snapshot(*repository, snapshots[0], "two", "audit");
+    const Statement one = hold_snapshot(*repository, snapshots[0], "one", "legal");
+    const Statement two = hold_snapshot(*repository, snapshots[0], "two", "audit");
+    EXPECT_NE(hold_id(one), hold_id(two));
+    // For the same reason it is held once, and by its id it is known.
+    EXPECT_EQ(hold_id(hold_snapshot(*repository, snapshots[0], "one", "legal")), hold_id(one));
+    const Statement three = hold_snapshot(*repository, snapshots[0], "three", "legal");
+    EXPECT_THAT(release_holds(*repository, snapshots[0], hold_id(three), ""), SizeIs(1));
     EXPECT_THAT(release_holds(*repository, snapshots[0], "nobody", ""), IsEmpty());
     EXPECT_THAT(release_holds(*repository, snapshots[0], "legal", "closed"), SizeIs(1));
     expect_error(

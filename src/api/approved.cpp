@@ -1,0 +1,73 @@
+#include "api/approved.h"
+
+#include <nlohmann/json.hpp>
+
+namespace holdfast::api {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// For how long after it was decided what was approved may still be carried out.
+constexpr auto good_for = std::chrono::hours(24);
+
+std::string answer_text(const Response& done, bool with_secret) {
+    const auto location = done.headers.find("Location");
+    Json body = done.body.empty() ? Json() : Json::parse(done.body, nullptr, false);
+    if (body.is_discarded()) body = done.body;
+    // The secret of a new token is told to who approves of it, and kept nowhere.
+    if (!with_secret && body.is_object() && body.contains("token")) body = Json();
+    return Json{{"status", done.status}, {"location", location ? Json(*location) : Json()}, {"body", body}}
+        .dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+void keep(const RouteServices& services, const Approval& approval, const Response& done) {
+    services.catalog.with([&](Database& database) {
+        services.approvals.keep_answer(database, approval.id, answer_text(done, false));
+    });
+}
+
+bool makes_a_token(const Approval& approval) {
+    const Json request = Json::parse(approval.request);
+    return request.at("method") == "POST" && request.at("path") == "/v1/tokens";
+}
+
+// Why it is not done any more; nothing when it can be.
+std::optional<Problem> too_late(const RouteServices& services, const Approval& approval) {
+    Problem problem = problem_of(409, "the server ended before it was done");
+    problem.hint = "nothing was changed: ask for it again";
+    if (approval.decided && services.clock.now() - *approval.decided > good_for) return problem;
+    problem.hint = "its secret could be told to nobody any more: ask for another token";
+    if (makes_a_token(approval)) return problem;
+    return std::nullopt;
+}
+
+} // namespace
+
+std::string carry_out_approved(Router& router, const RouteServices& services, const Approval& approval) {
+    const auto requester = services.tokens.find(approval.requested_by);
+    const Response done =
+        requester && requester->is_valid(services.clock.now())
+            ? router.carry_out(approval, Identity{.token = *requester, .secret = {}},
+                               [](const Response& response) { return answer_text(response, false); })
+            : problem_response(problem_of(403, "the token that asked for it is not valid any more"), {}, {});
+    keep(services, approval, done);
+    services.access.forget();
+    return answer_text(done, true);
+}
+
+std::size_t carry_out_left(Router& router, const RouteServices& services) {
+    std::size_t count = 0;
+    for (; const auto approval = services.approvals.claim_left(); ++count) {
+        services.audit.append("server", "approval.carry_on", approval->id,
+                              Json{{"action", approval->action}}.dump());
+        if (const auto problem = too_late(services, *approval)) {
+            keep(services, *approval, problem_response(*problem, {}, {}));
+        } else {
+            carry_out_approved(router, services, *approval);
+        }
+    }
+    return count;
+}
+
+} // namespace holdfast::api

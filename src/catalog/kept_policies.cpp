@@ -1,0 +1,51 @@
+#include "catalog/kept_policies.h"
+
+namespace holdfast {
+
+namespace {
+
+// Of all locks of the catalog, that of changes to policies.
+constexpr std::int64_t policy_lock = 0x686f'6c64'0007;
+
+KeptPolicy policy_of(const SqlRow& row) {
+    return {.name = row.text(0),
+            .body = row.text(1),
+            .statement = row.text(2),
+            .changed = row.time(3),
+            .changed_by = row.text(4)};
+}
+
+} // namespace
+
+std::vector<KeptPolicy> KeptPolicies::list() {
+    const auto rows = catalog_.with([](Database& database) {
+        return database.query(
+            "SELECT name, body, statement, changed, changed_by FROM policies ORDER BY name");
+    });
+    std::vector<KeptPolicy> policies;
+    for (const SqlRow& row : rows) policies.push_back(policy_of(row));
+    return policies;
+}
+
+void KeptPolicies::lock(Database& database) { database.lock(policy_lock); }
+
+std::optional<KeptPolicy> KeptPolicies::find(Database& database, const std::string& name) {
+    const auto rows = database.query(
+        "SELECT name, body, statement, changed, changed_by FROM policies WHERE name = $1", {sql(name)});
+    return rows.empty() ? std::nullopt : std::optional(policy_of(rows.front()));
+}
+
+void KeptPolicies::put(Database& database, const KeptPolicy& policy) {
+    database.query("INSERT INTO policies (name, body, statement, changed, changed_by) "
+                   "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (name) DO UPDATE SET body = excluded.body, "
+                   "statement = excluded.statement, changed = excluded.changed, "
+                   "changed_by = excluded.changed_by",
+                   {sql(policy.name), sql(policy.body), sql(policy.statement), sql(policy.changed),
+                    sql(policy.changed_by)});
+}
+
+void KeptPolicies::remove(Database& database, const std::string& name) {
+    database.query("DELETE FROM policies WHERE name = $1", {sql(name)});
+}
+
+} // namespace holdfast

@@ -1,0 +1,100 @@
+// What takes a second person.
+#include "base/error.h"
+#include "cli/at_server.h"
+#include "cli/commands/server_command.h"
+#include "cli/fields.h"
+
+#include <fmt/format.h>
+
+namespace holdfast {
+
+namespace {
+
+using nlohmann::json;
+
+struct Arguments {
+    std::string id;
+    bool all = false;
+};
+
+std::string path_of(const Arguments& arguments) { return "/v1/approvals/" + url_part(arguments.id); }
+
+int list_approvals(CommandContext& context, const Arguments& arguments) {
+    json approvals = json::array();
+    context.api().each("/v1/approvals", {}, [&](const json& approval) {
+        if (arguments.all || text_in(approval, "state") == "pending") approvals.push_back(approval);
+        return true;
+    });
+    context.print(approvals, [&] {
+        fmt::print("{:<34}{:<20}{:<20}{:<10}{}\n", "ID", "ACTION", "ASKED BY", "STATE", "UNTIL");
+        for (const json& one : approvals)
+            fmt::print("{:<34}{:<20}{:<20}{:<10}{}\n", text_in(one, "id"), text_in(one, "action"),
+                       text_in(one, "requested_by"), text_in(one, "state"), local_time_in(one, "expires"));
+        if (approvals.empty()) fmt::print("(none)\n");
+    });
+    return exit_done;
+}
+
+int show_approval(CommandContext& context, const Arguments& arguments) {
+    const json approval = context.api().get(path_of(arguments));
+    context.print(approval, [&] {
+        const json& request = list_in(approval, "request");
+        fmt::print("{}: {}\n", text_in(approval, "action"), text_in(approval, "state"));
+        fmt::print("  asked for by {} {}, until {}\n", text_in(approval, "requested_by"),
+                   local_time_in(approval, "created"), local_time_in(approval, "expires"));
+        fmt::print("  {} {}\n  {}\n", text_in(request, "method"), text_in(request, "path"),
+                   list_in(request, "body").dump());
+        if (has(approval, "decided"))
+            fmt::print("  decided by {} {}\n", text_in(approval, "decided_by"),
+                       local_time_in(approval, "decided"));
+    });
+    return exit_done;
+}
+
+// What came of it is the answer to who had asked; a token's secret in it is for the one who approves to hand
+// over, and is printed once.
+int tell_decision(CommandContext& context, const json& decision) {
+    const json& answer = list_in(decision, "answer");
+    const json& body = list_in(answer, "body");
+    const std::uint64_t status = number_in(answer, "status");
+    const bool failed = status >= 400;
+    context.print(decision, [&] {
+        fmt::print("{} is {}\n", text_in(decision, "approval"), text_in(decision, "state"));
+        if (has(body, "operation"))
+            fmt::print("It has begun: the operation {}\n", text_in(body, "operation"));
+        if (has(body, "token")) fmt::print("{}\n", text_in(body, "token"));
+        if (has(body, "authenticator")) fmt::print("{}\n", text_in(body, "authenticator"));
+        if (failed) fmt::print("It was not done: {}\n", text_in(body, "detail"));
+    });
+    return failed ? exit_failed : exit_done;
+}
+
+int approve(CommandContext& context, const Arguments& arguments) {
+    return tell_decision(context, context.api().change({.path = path_of(arguments) + "/approve"}));
+}
+
+int reject(CommandContext& context, const Arguments& arguments) {
+    return tell_decision(context, context.api().change({.path = path_of(arguments) + "/reject"}));
+}
+
+} // namespace
+
+void add_approvals(CLI::App& app, RunCommand& run) {
+    auto a = std::make_shared<Arguments>();
+    CLI::App* group = app.add_subcommand("approvals", "What takes a second person at a server");
+    group->require_subcommand(1);
+    const auto add = [&](const char* name, const char* text, int (*body)(CommandContext&, const Arguments&)) {
+        return add_server_command(*group, run, name, text, a, body);
+    };
+    add("list", "What waits for a second person", list_approvals)
+        ->add_flag("--all", a->all, "Also what has been decided");
+    add("show", "What was asked for, by whom", show_approval)
+        ->add_option("APPROVAL", a->id, "Its id")
+        ->required();
+    add("approve", "Approve of it, and have it done", approve)
+        ->add_option("APPROVAL", a->id, "Its id")
+        ->required();
+    add("reject", "Reject it", reject)->add_option("APPROVAL", a->id, "Its id")->required();
+}
+
+} // namespace holdfast

@@ -1,0 +1,59 @@
+#include "server/policies_in_effect.h"
+
+#include "base/error.h"
+#include "service/policy_plan.h"
+
+namespace holdfast {
+
+PoliciesInEffect::PoliciesInEffect(PolicyBook& book, const RepositoryObserver& observer,
+                                   const std::string& state_directory, const std::vector<Policy>& declared,
+                                   Clock& clock, Logger& logger)
+    : book_(book), observer_(observer), applied_(state_directory, declared), clock_(clock), logger_(logger) {}
+
+std::string PoliciesInEffect::why_retention_waits() const {
+    const std::string waits = applied_.waits();
+    return waits.empty() ? book_.problem() : waits;
+}
+
+void PoliciesInEffect::require_harmless(const ServerDeclaration& declaration) const {
+    const std::vector<Policy> policies = book_.in_force(declaration.policies);
+    for (const MeasuredSource& source : declaration.sources) policy_for(policies, source.name);
+    if (changes_of(declaration).empty()) return;
+    const std::vector<std::string> losses = losses_of(declaration);
+    if (losses.empty()) return;
+    throw Error(ErrorCode::usage, "it keeps less than what is in effect: " + losses_text(losses),
+                "'holdfast plan' shows what it would do, 'holdfast apply' does it");
+}
+
+bool PoliciesInEffect::settle(const ServerDeclaration& declaration) {
+    if (!applied_.waits().empty() && observer_.view()) {
+        const std::vector<std::string> losses = losses_of(declaration);
+        if (losses.empty()) {
+            applied_.apply(declaration.policies);
+        } else {
+            applied_.wait(losses);
+        }
+    }
+    const std::string now = why_retention_waits();
+    const std::string before = std::exchange(told_, now);
+    if (!now.empty() && now != before)
+        logger_.error("nothing is forgotten for now",
+                      {{"reason", now}, {"hint", "see 'holdfast plan', then 'holdfast apply'"}});
+    return now.empty() != before.empty();
+}
+
+std::vector<PolicyChange> PoliciesInEffect::changes_of(const ServerDeclaration& declaration) const {
+    return policy_changes(applied_.policies(), declaration.policies);
+}
+
+std::vector<std::string> PoliciesInEffect::losses_of(const ServerDeclaration& declaration) const {
+    const auto view = observer_.view();
+    std::vector<std::string> names; // of which nothing is known yet
+    if (!view)
+        for (const MeasuredSource& source : declaration.sources) names.push_back(source.name);
+    return policy_losses(book_.in_force(applied_.policies()), book_.in_force(declaration.policies),
+                         view ? view->measurements.retention : std::vector<RetentionSource>{}, names,
+                         clock_.now());
+}
+
+} // namespace holdfast

@@ -1,0 +1,53 @@
+// What the server goes by: the policies that the file declares and those that were made by API; and whether
+// what the file declares now may take effect.
+#pragma once
+
+#include "policy/policy_change.h"
+#include "server/applied_policies.h"
+#include "server/policy_book.h"
+#include "server/repository_view.h"
+
+#include <string>
+#include <vector>
+
+namespace holdfast {
+
+// What is declared, and may be declared anew while the server runs.
+struct ServerDeclaration {
+    std::vector<Policy> policies;
+    std::vector<MeasuredSource> sources;
+    std::string text{}; // that it was read from
+};
+
+// Thread-safe but for settle() and accept(), which one thread calls. The arguments outlive it.
+class PoliciesInEffect {
+  public:
+    PoliciesInEffect(PolicyBook& book, const RepositoryObserver& observer, const std::string& state_directory,
+                     const std::vector<Policy>& declared, Clock& clock, Logger& logger);
+
+    // Why nothing may be forgotten now; empty: it may.
+    std::string why_retention_waits() const;
+    // Whether somebody else has applied something since.
+    bool applied_by_others() { return applied_.look_again(); }
+    // Throws Error(usage) when policies contradict each other, or `declaration` keeps less than what is in
+    // effect: what was not applied is not taken up by the way.
+    void require_harmless(const ServerDeclaration& declaration) const;
+    // Which policies `declaration` would change, and why less of what there is may be kept by it.
+    std::vector<PolicyChange> changes_of(const ServerDeclaration& declaration) const;
+    std::vector<std::string> losses_of(const ServerDeclaration& declaration) const;
+    // It is in effect from now on.
+    void accept(const ServerDeclaration& declaration) { applied_.apply(declaration.policies); }
+    // Looks again at what the server was started with, if that is not in effect yet. Returns whether
+    // retention may go on, or has to wait, from now on.
+    bool settle(const ServerDeclaration& declaration);
+
+  private:
+    PolicyBook& book_;
+    const RepositoryObserver& observer_;
+    AppliedPolicies applied_;
+    Clock& clock_;
+    Logger& logger_;
+    std::string told_; // why retention waits, as it was logged last
+};
+
+} // namespace holdfast

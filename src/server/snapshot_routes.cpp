@@ -1,0 +1,142 @@
+#include "server/snapshot_routes.h"
+
+#include "base/error.h"
+#include "server/annotation_routes.h"
+#include "service/snapshot_json.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace holdfast {
+
+namespace {
+
+using api::Call;
+using api::Permission;
+using api::Response;
+using nlohmann::json;
+using Snapshots = std::vector<AnnotatedSnapshot>;
+
+constexpr std::size_t shortest_id = 4;
+
+std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+Response answer(const json& value, int status = 200) { return api::json_response(status, dump(value)); }
+
+// The cursor is the id of the last one that was shown: newer ones that come meanwhile move nothing.
+Response list_page(Call& call, const Snapshots& snapshots) {
+    call.expect_parameters({"source", "limit", "cursor"});
+    const auto source = call.request().parameter("source");
+    const api::Page page = call.page("snapshots");
+    auto at = snapshots.begin();
+    if (!page.after.empty()) {
+        at = std::ranges::find(snapshots, page.after,
+                               [](const AnnotatedSnapshot& one) { return one.snapshot.id.hex(); });
+        if (at == snapshots.end())
+            throw Error(ErrorCode::usage, "the snapshot that this cursor stands at is gone",
+                        "begin again without it")
+                .with_field("cursor");
+        ++at;
+    }
+    json items = json::array();
+    for (; at != snapshots.end() && items.size() < page.limit; ++at)
+        if (!source || at->snapshot.source == *source) items.push_back(to_json(*at));
+    const bool more = std::any_of(at, snapshots.end(), [&](const AnnotatedSnapshot& one) {
+        return !source || one.snapshot.source == *source;
+    });
+    json next;
+    if (more) next = Call::cursor("snapshots", items.back()["id"].get<std::string>());
+    return answer({{"items", std::move(items)}, {"next", next}});
+}
+
+// As it is in the list, and all that was said of it, and until when it lives.
+Response one_snapshot(Call& call, const SnapshotServices& services) {
+    call.expect_parameters({});
+    const auto view = services.observer.require_view();
+    const auto& [snapshot, standing] = find_snapshot(*view, call.path_parameter("id"));
+    json verifications = json::array();
+    for (const Statement& statement : standing.verifications)
+        verifications.push_back({{"time", to_rfc3339(statement.time)},
+                                 {"what", statement.name},
+                                 {"result", statement.value.value_or("")}});
+    json value = to_json(AnnotatedSnapshot{snapshot, standing});
+    value["standing"] = {{"holds", holds_json(snapshot, standing.holds)},
+                         {"marks", standing.marks},
+                         {"verifications", verifications}};
+    value["retention"] = services.fates.of(view, snapshot);
+    return answer(value);
+}
+
+// What is known now; the operation looks again.
+void require_may_go(const RepositoryView& view, const AnnotatedSnapshot& asked, bool even_the_last) {
+    if (!asked.standing.holds.empty()) {
+        throw Error(ErrorCode::incompatible,
+                    fmt::format("{} is held: {}", asked.snapshot.id.hex(), asked.standing.holds.front().name),
+                    "release the hold first");
+    }
+    const auto of_source =
+        std::ranges::count(view.measurements.snapshots, asked.snapshot.source,
+                           [](const AnnotatedSnapshot& one) { return one.snapshot.source; });
+    if (of_source < 2 && !even_the_last) {
+        throw Error(ErrorCode::incompatible,
+                    fmt::format("{} is the last snapshot of its source", asked.snapshot.id.hex()),
+                    "say even_the_last=true if that is meant");
+    }
+}
+
+Response forget(Call& call, const SnapshotServices& services) {
+    call.expect_parameters({"even_the_last"});
+    const std::string last = call.request().parameter("even_the_last").value_or("false");
+    if (last != "true" && last != "false")
+        throw Error(ErrorCode::usage, "even_the_last must be true or false").with_field("even_the_last");
+    const auto view = services.observer.require_view();
+    const AnnotatedSnapshot& asked = find_snapshot(*view, call.path_parameter("id"));
+    require_may_go(*view, asked, last == "true");
+    return api::queue_operation(
+        call, services.api,
+        {.kind = "forget",
+         .implied = {},
+         .body = dump({{"snapshot", asked.snapshot.id.hex()}, {"even_the_last", last == "true"}}),
+         .requested_by = call.actor()});
+}
+
+} // namespace
+
+const AnnotatedSnapshot& find_snapshot(const RepositoryView& view, const std::string& id) {
+    const AnnotatedSnapshot* found = nullptr;
+    for (const AnnotatedSnapshot& one : view.measurements.snapshots) {
+        if (id.size() < shortest_id || !one.snapshot.id.hex().starts_with(id)) continue;
+        if (found != nullptr)
+            throw Error(ErrorCode::usage, fmt::format("'{}' is the beginning of several snapshots", id),
+                        "give more digits of the id");
+        found = &one;
+    }
+    if (found == nullptr) throw Error(ErrorCode::not_found, fmt::format("there is no snapshot '{}'", id));
+    return *found;
+}
+
+void add_snapshot_routes(api::Router& router, const SnapshotServices& services) {
+    router.add({.method = "GET",
+                .path = "/v1/snapshots",
+                .name = "listSnapshots",
+                .permission = Permission::read,
+                .handle = [services](Call& call) {
+                    return list_page(call, services.observer.require_view()->measurements.snapshots);
+                }});
+    router.add({.method = "GET",
+                .path = "/v1/snapshots/{id}",
+                .name = "getSnapshot",
+                .permission = Permission::read,
+                .handle = [services](Call& call) { return one_snapshot(call, services); },
+                .takes_long = [](const api::Request&) { return true; }});
+    router.add({.method = "DELETE",
+                .path = "/v1/snapshots/{id}",
+                .name = "forgetSnapshot",
+                .permission = Permission::remove,
+                .action = "backups.delete",
+                .handle = [services](Call& call) { return forget(call, services); }});
+    add_annotation_routes(router, services);
+}
+
+} // namespace holdfast

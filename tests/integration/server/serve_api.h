@@ -1,0 +1,92 @@
+// `holdfast serve`, and who asks it over its real socket: with curl, as an operator's script would.
+#pragma once
+
+#include "integration/server/serve_fixture.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace holdfast::test {
+
+struct Answer {
+    int status = 0;
+    nlohmann::json body;
+    std::string location, etag;
+};
+
+class ServeApi : public Serve {
+  protected:
+    void serve() {
+        server = start({"serve"});
+        wait_until(*server, [&] { return server->error_so_far().find(" port=") != std::string::npos; });
+        const std::string log = server->error_so_far();
+        address = "https://127.0.0.1:" + std::to_string(std::stoi(log.substr(log.find(" port=") + 6)));
+        const std::string file = scratch.file("state/first-token");
+        if (std::filesystem::exists(file)) {
+            token = content_of(file);
+            token.pop_back();
+            std::filesystem::remove(file);
+        }
+        // The repository is looked at beside everything else.
+        wait_until(*server, [&] { return ask("GET", "/readyz").status == 200; });
+    }
+
+    Answer ask(const std::string& method, const std::string& path, const std::string& body = {},
+               const std::vector<std::string>& headers = {}) {
+        std::vector<std::string> words{"/usr/bin/curl",
+                                       "--silent",
+                                       "--insecure",
+                                       "--request",
+                                       method,
+                                       "--write-out",
+                                       "\n%{http_code} %header{location} %header{etag}"};
+        if (!token.empty()) words.insert(words.end(), {"--header", "Authorization: Bearer " + token});
+        if (!body.empty())
+            words.insert(words.end(), {"--header", "Content-Type: application/json", "--data-binary", body});
+        for (const std::string& header : headers) words.insert(words.end(), {"--header", header});
+        words.push_back(address + path);
+        const ProgramRun run = run_program(words, {});
+        const auto end = run.out.rfind('\n');
+        EXPECT_EQ(run.exit_code, 0) << run.error;
+        Answer answer;
+        if (end == std::string::npos) return answer;
+        answer.status = std::stoi(run.out.substr(end + 1));
+        const auto location = run.out.find(' ', end + 1) + 1, etag = run.out.find(' ', location) + 1;
+        answer.location = run.out.substr(location, etag - location - 1);
+        answer.etag = run.out.substr(etag);
+        answer.body = nlohmann::json::parse(run.out.substr(0, end), nullptr, false);
+        return answer;
+    }
+    nlohmann::json got(const std::string& path) {
+        const Answer answer = ask("GET", path);
+        EXPECT_EQ(answer.status, 200) << path << " " << answer.body;
+        return answer.body;
+    }
+    // Has work begun, and waits for its end.
+    nlohmann::json done(const std::string& path, const std::string& body,
+                        const std::string& state = "succeeded") {
+        const Answer asked = ask("POST", path, body);
+        EXPECT_EQ(asked.status, 202) << path << " " << asked.body;
+        if (asked.status != 202) return {};
+        nlohmann::json operation;
+        wait_until(*server, [&] {
+            operation = got(asked.location);
+            return operation["state"] != "queued" && operation["state"] != "running";
+        });
+        EXPECT_EQ(operation["state"], state) << operation;
+        return operation;
+    }
+    std::string field_at_fault(const std::string& path, const std::string& body) {
+        const Answer answer = ask("POST", path, body);
+        EXPECT_EQ(answer.status, 400) << path << " " << answer.body;
+        return answer.status == 400 ? answer.body["errors"][0]["field"].get<std::string>() : "";
+    }
+
+    std::unique_ptr<RunningProgram> server;
+    std::string address, token;
+};
+
+} // namespace holdfast::test

@@ -1,0 +1,97 @@
+// What happens to what was approved when the server that was to do it is lost.
+#include "catalog/approvals.h"
+#include "unit/api/api_fixture.h"
+
+#include <gmock/gmock.h>
+
+namespace holdfast::api {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::minutes;
+using testing::HasSubstr;
+using testing::SizeIs;
+
+class Approved : public test::ApiTest {
+  protected:
+    void SetUp() override {
+        ApiTest::SetUp();
+        anna = token("anna", "administrator");
+        make({{"backups.delete", Protection::second_person},
+              {"tokens.administer", Protection::second_person}});
+    }
+    // Asked for by Anna, and approved of by the first administrator, whose server does nothing more.
+    std::string approved_and_lost(const std::string& path, const std::string& body) {
+        const Response waiting = ask("POST", path, body, {}, anna);
+        EXPECT_EQ(waiting.status, 202) << waiting.body;
+        const std::string id = json_of(waiting)["approval"];
+        catalog.transaction(
+            [&](Database& database) { EXPECT_TRUE(approvals.decide(database, id, true, first.token.id)); });
+        return id;
+    }
+    nlohmann::json answer_of(const std::string& id) {
+        return json_of(ask("GET", "/v1/approvals/" + id))["answer"];
+    }
+    nlohmann::json operations() { return json_of(ask("GET", "/v1/operations"))["items"]; }
+
+    std::string anna;
+    Approvals approvals{catalog, clock, random};
+};
+
+TEST_F(Approved, IsCarriedOutByWhoComesNextAndOnce) {
+    const std::string id = approved_and_lost("/v1/prunes", "{}");
+    // Whoever approved has a minute for it.
+    EXPECT_EQ(server->carry_out_left(), 0U);
+    EXPECT_TRUE(answer_of(id).is_null());
+    clock.advance(minutes(1));
+    EXPECT_EQ(server->carry_out_left(), 1U);
+    EXPECT_EQ(answer_of(id)["status"], 202);
+    ASSERT_THAT(operations(), SizeIs(1));
+    EXPECT_EQ(operations()[0]["requested_by"], "anna");
+    clock.advance(minutes(1));
+    EXPECT_EQ(server->carry_out_left(), 0U);
+    EXPECT_THAT(operations(), SizeIs(1));
+    EXPECT_THAT(ask("GET", "/v1/audit").body, HasSubstr("approval.carry_on"));
+}
+
+// The first server was not lost but slow: it comes to it when another has done it.
+TEST_F(Approved, IsNotDoneTwiceByWhoWasOnlySlow) {
+    const std::string id = approved_and_lost("/v1/prunes", "{}");
+    const Approval approval = approvals.find(id).value();
+    clock.advance(minutes(1));
+    EXPECT_EQ(server->carry_out_left(), 1U);
+    const auto identity = server->tokens().find_by_secret(anna).value();
+    const Response late = server->router().carry_out(approval, {.token = identity, .secret = {}},
+                                                     [](const Response&) { return "{}"; });
+    EXPECT_EQ(late.status, 409) << late.body;
+    EXPECT_THAT(operations(), SizeIs(1));
+    EXPECT_EQ(answer_of(id)["status"], 202);
+}
+
+TEST_F(Approved, EndsWithAReasonWhenItIsTooLateOrItsSecretHasNobodyToBeToldTo) {
+    const std::string token = approved_and_lost("/v1/tokens", R"({"name": "olga", "roles": ["viewer"]})");
+    clock.advance(minutes(1));
+    EXPECT_EQ(server->carry_out_left(), 1U);
+    EXPECT_EQ(answer_of(token)["status"], 409);
+    EXPECT_THAT(answer_of(token)["body"]["hint"].get<std::string>(), HasSubstr("ask for another token"));
+    EXPECT_THAT(ask("GET", "/v1/tokens").body, testing::Not(HasSubstr("olga")));
+    const std::string late = approved_and_lost("/v1/prunes", "{}");
+    clock.advance(hours(25));
+    EXPECT_EQ(server->carry_out_left(), 1U);
+    EXPECT_EQ(answer_of(late)["status"], 409);
+    EXPECT_THAT(operations(), SizeIs(0));
+}
+
+TEST_F(Approved, IsNotDoneForOneWhoMayNoMore) {
+    const std::string id = approved_and_lost("/v1/prunes", "{}");
+    catalog.with([](Database& database) {
+        return database.query("UPDATE tokens SET revoked = 1 WHERE name = 'anna'");
+    });
+    clock.advance(minutes(1));
+    EXPECT_EQ(server->carry_out_left(), 1U);
+    EXPECT_EQ(answer_of(id)["status"], 403);
+    EXPECT_THAT(operations(), SizeIs(0));
+}
+
+} // namespace
+} // namespace holdfast::api
