@@ -14,8 +14,8 @@
 
 namespace holdfast {
 
-// Finding it out lets ten years pass, which may take long; what was found out of a source is kept as long as
-// its view. Thread-safe.
+// Finding it out lets ten years pass, which may take seconds. What was found out of a source is kept for an
+// hour at most, until there is something new about its snapshots or its rules. Thread-safe.
 class SnapshotFates {
   public:
     // Of a snapshot of the view, the same members as `holdfast retention simulate --json`, and why nothing of
@@ -25,9 +25,15 @@ class SnapshotFates {
   private:
     using Key = std::pair<std::string, std::string>; // source and domain
 
+    struct Known {
+        RetentionSource source; // as it was found out for
+        Timestamp at{};
+        std::vector<Fate> fates;
+    };
+    static bool is_news(const Known& known, const RetentionSource& source, Timestamp at);
+
     std::mutex mutex_;
-    std::shared_ptr<const RepositoryView> view_;
-    std::map<Key, std::vector<Fate>> known_;
+    std::map<Key, Known> known_;
 };
 
 } // namespace holdfast
