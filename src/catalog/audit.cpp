@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/sha256.h"
 
+#include <algorithm>
 #include <map>
 
 #include <fmt/format.h>
@@ -26,6 +27,13 @@ AuditEntry entry_of(const SqlRow& row) {
             .object = row.text(4),
             .details = row.text(5),
             .digest = row.text(6)};
+}
+
+bool has_entry(Database& database, const std::string& action, const std::string& object) {
+    return !database
+                .query("SELECT 1 FROM audit WHERE action = $1 AND object = $2 LIMIT 1",
+                       {sql(action), sql(object)})
+                .empty();
 }
 
 constexpr const char* columns = "number, time, actor, action, object, details, digest";
@@ -69,6 +77,33 @@ AuditEntry Audit::append(const std::string& actor, const std::string& action, co
     catalog_.transaction(
         [&](Database& database) { entry = append(database, actor, action, object, details); });
     return entry;
+}
+
+std::vector<std::string> Audit::without(const std::string& action, const std::vector<std::string>& objects) {
+    return catalog_.with([&](Database& database) {
+        std::vector<std::string> missing;
+        for (const std::string& object : objects)
+            if (!has_entry(database, action, object)) missing.push_back(object);
+        return missing;
+    });
+}
+
+std::size_t Audit::append_missing(const std::string& action, const std::vector<Deed>& deeds) {
+    std::size_t appended = 0;
+    for (std::size_t begin = 0; begin < deeds.size(); begin += entries_at_once) {
+        std::size_t now = 0;
+        catalog_.transaction([&](Database& database) {
+            database.lock(audit_lock);
+            for (std::size_t i = begin; i < std::min(begin + entries_at_once, deeds.size()); ++i) {
+                const Deed& deed = deeds[i];
+                if (has_entry(database, action, deed.object)) continue;
+                append(database, deed.actor, action, deed.object, deed.details);
+                ++now;
+            }
+        });
+        appended += now;
+    }
+    return appended;
 }
 
 AuditHead Audit::head() {

@@ -15,7 +15,7 @@ namespace {
 constexpr std::int64_t migration_lock = 0x686f'6c64'0001;
 
 // Each is applied once, in order, and never changed: what is to be different is another step.
-constexpr std::array<const char*, 3> steps{
+constexpr std::array<const char*, 4> steps{
     // Work: what is asked for, what is under way, what came of it.
     R"(
 CREATE TABLE operations (
@@ -107,7 +107,11 @@ CREATE TABLE approvals (
 CREATE INDEX approvals_by_state ON approvals (state, id);
 )",
     // Watching: alerts, notices, and what is remembered of measurements.
-    watch_tables};
+    watch_tables,
+    // Whether something was entered before.
+    R"(
+CREATE INDEX audit_by_object ON audit (action, object);
+)"};
 
 } // namespace
 

@@ -110,6 +110,7 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
       catalog_(environment_.settings.catalog_url(), logger),
       operations_(catalog_, clock, random),
       audit_(catalog_, clock),
+      deletions_(audit_),
       owner_(owner_name(random)),
       watch_(catalog_, clock, random, logger,
              {.server = fmt::format("{}:{}", host_name(), environment_.settings.state_directory),
@@ -138,8 +139,7 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
                        .missing = [this]() -> std::optional<std::string> {
                            return observer_.view() ? std::nullopt
                                                    : std::optional<std::string>("not looked at yet");
-                       }}}}),
-      started_(clock.now()) {
+                       }}}}) {
     add_repository_routes(api_.router(), observer_);
     add_backup_listing_routes(api_.router(), observer_);
     add_alert_routes(
@@ -149,7 +149,11 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
 
 Server::~Server() = default;
 
-void Server::run(const std::function<void(std::uint16_t port)>& ready, const std::stop_token& stop) {
+void Server::run(const std::function<void(std::uint16_t port)>& ready, const std::stop_token& asked) {
+    std::stop_source ending;
+    const std::stop_callback forward(asked, [&] { ending.request_stop(); });
+    const std::stop_token stop = ending.get_token();
+    bool catalog_gone = false;
     api_.start();
     ready(api_.port());
     {
@@ -169,10 +173,15 @@ void Server::run(const std::function<void(std::uint16_t port)>& ready, const std
                     logger_.error("a round of the server failed", {{"reason", std::string(error.what())}});
                 failing = true;
             }
+            catalog_gone = catalog_.gone();
+            if (catalog_gone) ending.request_stop();
             clock_.sleep_for(between_rounds, stop);
         }
         api_.stop(answers_grace);
     }
+    if (catalog_gone)
+        throw Error(ErrorCode::unavailable, "the catalog was taken away while the server used it",
+                    "start the server again: it makes a new one, and what matters is read from the repository");
     try {
         watch_.leave();
     } catch (const Error& error) {
@@ -233,6 +242,7 @@ void Server::observe(const std::stop_token& stop) {
         try {
             const ServerDeclaration declared = declaration();
             observer_.look(declared.policies, {.sources = declared.sources}, stop);
+            enter_deletions();
             keep_audit_head();
         } catch (const std::exception& error) {
             problem = error.what();
@@ -296,13 +306,12 @@ Facts Server::facts() {
         facts.repositories.front().problem = problem;
         for (SourceFacts& source : facts.sources) source.known = false;
     }
-    for (SourceFacts& source : facts.sources) {
-        source.expected_since = started_;
+    for (SourceFacts& source : facts.sources)
         source.operations = operation_facts(operations_, source.source);
-    }
     facts.operations = operations_.counts();
     facts.servers.push_back(
         {.name = fmt::format("{}:{}", host_name(), environment_.settings.state_directory),
+         .store_clock_offset_seconds = view ? view->clock_offset_seconds : std::nullopt,
          .certificate_end = api_.certificate_ends(),
          .catalog = environment_.settings.catalog_url().starts_with("sqlite") ? "sqlite" : "postgresql"});
     return facts;
@@ -315,6 +324,14 @@ void Server::deliver(const std::stop_token& stop) {
 
 void Server::watch_over_watch(const std::stop_token& stop) {
     while (clock_.sleep_for(between_pulses, stop)) watch_.check_pulse(stop);
+}
+
+// While something is at it, its end brings the entries, which say more.
+void Server::enter_deletions() {
+    OperationFilter deleting{.kind = "retention", .states = {OperationState::running}, .limit = 1};
+    if (!operations_.list(deleting).empty()) return;
+    if (const std::size_t entered = deletions_.catch_up(observer_.repository()); entered > 0)
+        logger_.info("deletions were entered into the audit trail behind the event", {{"count", entered}});
 }
 
 // What was done since is told to the repository, where whoever changes the catalog cannot change it.
@@ -352,7 +369,7 @@ OperationWorld Server::world() const {
 }
 
 // What follows from the end of an operation. A server that is lost before this leaves data behind that is
-// needed by nothing until the next retention run forgets something.
+// needed by nothing until the next retention run forgets something; the trail gets its entries in any case.
 void Server::after(const Operation& operation, const ExecutionOutcome& outcome) {
     {
         const std::scoped_lock lock(mutex_);
@@ -363,11 +380,13 @@ void Server::after(const Operation& operation, const ExecutionOutcome& outcome) 
     try {
         const std::vector<Forgotten> forgotten = forgotten_by(outcome);
         if (forgotten.empty()) return;
+        std::vector<Audit::Deed> deeds;
         for (const Forgotten& one : forgotten) {
             const nlohmann::json details = {
                 {"source", one.source}, {"reasons", one.reasons}, {"operation", operation.id}};
-            audit_.append(operation.requested_by, "snapshot.forget", one.snapshot, details.dump());
+            deeds.push_back({operation.requested_by, one.snapshot, details.dump()});
         }
+        audit_.append_missing(forget_action, deeds);
         operations_.add(
             {.kind = "prune", .requested_by = "retention " + operation.id, .run_after = clock_.now()});
         runner_.wake();
