@@ -28,6 +28,13 @@ AuditEntry entry_of(const SqlRow& row) {
             .digest = row.text(6)};
 }
 
+bool has_entry(Database& database, const std::string& action, const std::string& object) {
+    return !database
+                .query("SELECT 1 FROM audit WHERE action = $1 AND object = $2 LIMIT 1",
+                       {sql(action), sql(object)})
+                .empty();
+}
+
 constexpr const char* columns = "number, time, actor, action, object, details, digest";
 
 } // namespace
@@ -69,6 +76,33 @@ AuditEntry Audit::append(const std::string& actor, const std::string& action, co
     catalog_.transaction(
         [&](Database& database) { entry = append(database, actor, action, object, details); });
     return entry;
+}
+
+std::vector<std::string> Audit::without(const std::string& action, const std::vector<std::string>& objects) {
+    return catalog_.with([&](Database& database) {
+        std::vector<std::string> missing;
+        for (const std::string& object : objects)
+            if (!has_entry(database, action, object)) missing.push_back(object);
+        return missing;
+    });
+}
+
+std::size_t Audit::append_missing(Database& database, const std::string& action,
+                                  const std::vector<Deed>& deeds) {
+    database.lock(audit_lock);
+    std::size_t appended = 0;
+    for (const Deed& deed : deeds) {
+        if (has_entry(database, action, deed.object)) continue;
+        append(database, deed.actor, action, deed.object, deed.details);
+        ++appended;
+    }
+    return appended;
+}
+
+std::size_t Audit::append_missing(const std::string& action, const std::vector<Deed>& deeds) {
+    std::size_t appended = 0;
+    catalog_.transaction([&](Database& database) { appended = append_missing(database, action, deeds); });
+    return appended;
 }
 
 AuditHead Audit::head() {

@@ -50,6 +50,15 @@ class Audit {
     // Within a transaction of the caller, so that what was done and that it was done are there together.
     AuditEntry append(Database& database, const std::string& actor, const std::string& action,
                       const std::string& object, const std::string& details);
+    struct Deed {
+        std::string actor, object, details;
+    };
+    // Those of `objects` that have no entry of this action.
+    std::vector<std::string> without(const std::string& action, const std::vector<std::string>& objects);
+    // An entry of this action for each that has none for its object yet, whoever does this at the same time;
+    // returns how many there were. The second one within a transaction of the caller.
+    std::size_t append_missing(const std::string& action, const std::vector<Deed>& deeds);
+    std::size_t append_missing(Database& database, const std::string& action, const std::vector<Deed>& deeds);
     AuditHead head();
     // Of the first entry, by which a trail is known; empty when there is none.
     std::string first_digest();

@@ -1,6 +1,9 @@
 #include "catalog/catalog.h"
 
+#include "base/error.h"
 #include "catalog/migrations.h"
+
+#include <sys/stat.h>
 
 namespace holdfast {
 
@@ -15,9 +18,23 @@ Catalog::Catalog(std::string url, Logger& logger) : url_(std::move(url)), logger
     std::unique_ptr<Database> database = open_database(url_, logger_);
     migrate(*database);
     idle_.push_back(std::move(database));
+    file_ = identity();
 }
 
+std::optional<Catalog::FileIdentity> Catalog::identity() const {
+    const auto file = sqlite_file(url_);
+    struct stat status{};
+    if (!file || ::stat(file->c_str(), &status) != 0) return std::nullopt;
+    return FileIdentity{status.st_dev, status.st_ino};
+}
+
+bool Catalog::gone() const { return file_ && identity() != file_; }
+
 std::unique_ptr<Database> Catalog::take() {
+    // A session that was opened before would write to a file that nobody finds again.
+    if (gone())
+        throw Error(ErrorCode::unavailable, "the file of the catalog was taken away",
+                    "start the server again: it makes a new one");
     {
         const std::scoped_lock lock(mutex_);
         while (!idle_.empty()) {

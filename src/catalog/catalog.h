@@ -4,9 +4,11 @@
 
 #include "catalog/database.h"
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,8 +22,12 @@ class Catalog {
     // that. Throws what open_database() throws, and Error(incompatible) when a newer version has been here.
     Catalog(std::string url, Logger& logger);
 
+    // Whether its file was taken away since it was opened, or is another one now; never so of a database
+    // server. Then nothing can be done with it but opening it anew.
+    bool gone() const;
+
     // Runs `body` with a session of its own, outside of any transaction. A session that failed because the
-    // database was gone is not used again.
+    // database was gone is not used again. Throws Error(unavailable) when the catalog is gone.
     template <typename Body>
     auto with(Body&& body) {
         Lease lease(*this);
@@ -34,6 +40,11 @@ class Catalog {
     }
 
   private:
+    struct FileIdentity {
+        std::uint64_t device = 0, inode = 0;
+        bool operator==(const FileIdentity&) const = default;
+    };
+    std::optional<FileIdentity> identity() const;
     class Lease {
       public:
         explicit Lease(Catalog& catalog) : catalog_(catalog), database_(catalog.take()) {}
@@ -50,6 +61,7 @@ class Catalog {
     void give_back(std::unique_ptr<Database> database);
 
     std::string url_;
+    std::optional<FileIdentity> file_; // of SQLite, as it was opened
     Logger& logger_;
     std::mutex mutex_;
     std::vector<std::unique_ptr<Database>> idle_;

@@ -85,9 +85,13 @@ std::int64_t single_number(const std::vector<SqlRow>& rows) {
     return rows.front().number(0);
 }
 
+std::optional<std::string> sqlite_file(const std::string& url) {
+    if (!url.starts_with(sqlite_scheme)) return std::nullopt;
+    return url.substr(sqlite_scheme.size());
+}
+
 std::unique_ptr<Database> open_database(const std::string& url, Logger& logger) {
-    if (url.starts_with(sqlite_scheme))
-        return std::make_unique<SqliteDatabase>(url.substr(sqlite_scheme.size()));
+    if (const auto file = sqlite_file(url)) return std::make_unique<SqliteDatabase>(*file);
     return std::make_unique<PostgresDatabase>(url, logger);
 }
 

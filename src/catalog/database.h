@@ -92,6 +92,9 @@ class Database {
 // The first value of the first row as a number; Error(internal) when there is none.
 std::int64_t single_number(const std::vector<SqlRow>& rows);
 
+// The file that `url` names; nothing when it names a server.
+std::optional<std::string> sqlite_file(const std::string& url);
+
 // Where the catalog is: "sqlite:/path/of/file", or what libpq takes, "postgresql://…".
 std::unique_ptr<Database> open_database(const std::string& url, Logger& logger);
 

@@ -15,7 +15,7 @@ namespace {
 constexpr std::int64_t migration_lock = 0x686f'6c64'0001;
 
 // Each is applied once, in order, and never changed: what is to be different is another step.
-constexpr std::array<const char*, 5> steps{
+constexpr std::array<const char*, 6> steps{
     // Work: what is asked for, what is under way, what came of it.
     R"(
 CREATE TABLE operations (
@@ -124,6 +124,10 @@ CREATE TABLE policies (
     changed BIGINT NOT NULL,
     changed_by TEXT NOT NULL
 );
+)",
+    // Whether something was entered before.
+    R"(
+CREATE INDEX audit_by_object ON audit (action, object);
 )"};
 
 } // namespace

@@ -13,6 +13,7 @@ namespace holdfast {
 struct RepositoryView {
     Timestamp at{};
     ProtectionStatus measurements;
+    std::optional<double> clock_offset_seconds{}; // to the store's; see service/clock_check.h
 };
 
 // Looks at the repository now and then, and gives out what it saw. Thread-safe, but for look(), which one
@@ -33,11 +34,20 @@ class RepositoryObserver {
     std::shared_ptr<const RepositoryView> require_view() const;
 
   private:
+    // What takes listing everything, or putting something: asked for less often.
+    struct Seldom {
+        Duration at{};
+        std::uint64_t bytes = 0;
+        std::optional<double> clock_offset_seconds;
+    };
+    const Seldom& look_seldom(const std::stop_token& stop);
+
     std::function<OpenRepository()> open_;
     Clock& clock_;
     // Opened anew after a failure, and each hour: keys are added and revoked.
     std::optional<OpenRepository> repository_;
     Duration opened_{};
+    std::optional<Seldom> seldom_;
     mutable std::mutex mutex_;
     std::shared_ptr<const RepositoryView> view_;
 };

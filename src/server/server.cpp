@@ -127,6 +127,7 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
       catalog_(environment_.settings.catalog_url(), logger),
       operations_(catalog_, clock, random),
       audit_(catalog_, clock),
+      deletions_(audit_),
       owner_(owner_name(random)),
       watch_(catalog_, clock, random, logger,
              {.server = fmt::format("{}:{}", host_name(), environment_.settings.state_directory),
@@ -156,12 +157,10 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
                     return prepare_operation(asked, world(), clock_.now());
                 },
             .known_heads = [this] { return kept_audit_heads(); },
-            .ready = {{.name = "repository",
-                       .missing = [this]() -> std::optional<std::string> {
+            .ready = {{.name = "repository", .missing = [this]() -> std::optional<std::string> {
                            return observer_.view() ? std::nullopt
                                                    : std::optional<std::string>("not looked at yet");
-                       }}}}),
-      started_(clock.now()) {
+                       }}}}) {
     add_repository_routes(api_.router(), observer_, desk_);
     add_snapshot_routes(
         api_.router(),
@@ -193,7 +192,11 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
 
 Server::~Server() = default;
 
-void Server::run(const std::function<void(std::uint16_t port)>& ready, const std::stop_token& stop) {
+void Server::run(const std::function<void(std::uint16_t port)>& ready, const std::stop_token& asked) {
+    std::stop_source ending;
+    const std::stop_callback forward(asked, [&] { ending.request_stop(); });
+    const std::stop_token stop = ending.get_token();
+    bool catalog_gone = false;
     api_.start();
     ready(api_.port());
     {
@@ -214,11 +217,17 @@ void Server::run(const std::function<void(std::uint16_t port)>& ready, const std
                     logger_.error("a round of the server failed", {{"reason", std::string(error.what())}});
                 failing = true;
             }
+            catalog_gone = catalog_.gone();
+            if (catalog_gone) ending.request_stop();
             clock_.sleep_for(between_rounds, stop);
         }
         desk_.stop();
         api_.stop(answers_grace);
     }
+    if (catalog_gone)
+        throw Error(
+            ErrorCode::unavailable, "the catalog was taken away while the server used it",
+            "start the server again: it makes a new one, and what matters is read from the repository");
     try {
         watch_.leave();
     } catch (const Error& error) {
@@ -302,6 +311,7 @@ void Server::observe(const std::stop_token& stop) {
             const std::uint64_t changes = book_.changes();
             observer_.look(declared.policies, {.sources = declared.sources}, stop);
             take_policies(changes);
+            enter_deletions();
             keep_audit_head();
         } catch (const std::exception& error) {
             problem = error.what();
@@ -377,12 +387,12 @@ Facts Server::facts() {
     const std::string waits = policies_.why_retention_waits();
     for (SourceFacts& source : facts.sources) {
         if (source.retention_blocked.empty()) source.retention_blocked = waits;
-        source.expected_since = started_;
         source.operations = operation_facts(operations_, source.source);
     }
     facts.operations = operations_.counts();
     facts.servers.push_back(
         {.name = fmt::format("{}:{}", host_name(), environment_.settings.state_directory),
+         .store_clock_offset_seconds = view ? view->clock_offset_seconds : std::nullopt,
          .certificate_end = api_.certificate_ends(),
          .catalog = environment_.settings.catalog_url().starts_with("sqlite") ? "sqlite" : "postgresql"});
     return facts;
@@ -395,6 +405,16 @@ void Server::deliver(const std::stop_token& stop) {
 
 void Server::watch_over_watch(const std::stop_token& stop) {
     while (clock_.sleep_for(between_pulses, stop)) watch_.check_pulse(stop);
+}
+
+// While something is at it, its end brings the entries, which say more.
+void Server::enter_deletions() {
+    for (const char* kind : {"retention", "forget"}) {
+        const OperationFilter deleting{.kind = kind, .states = {OperationState::running}, .limit = 1};
+        if (!operations_.list(deleting).empty()) return;
+    }
+    if (const std::size_t entered = deletions_.catch_up(observer_.repository()); entered > 0)
+        logger_.info("deletions were entered into the audit trail behind the event", {{"count", entered}});
 }
 
 // What was done since is told to the repository, where whoever changes the catalog cannot change it.
@@ -461,13 +481,15 @@ void Server::follow(Database& database, const Operation& operation, const Execut
                       {{"operation", operation.id}, {"reason", std::string(error.what())}});
     }
     if (forgotten.empty()) return;
+    std::vector<Audit::Deed> deeds;
     for (const Forgotten& one : forgotten) {
         const nlohmann::json details = {
             {"source", one.source.empty() ? source_of(observer_.view(), one.snapshot) : one.source},
             {"reasons", one.reasons},
             {"operation", operation.id}};
-        audit_.append(database, operation.requested_by, "snapshot.forget", one.snapshot, details.dump());
+        deeds.push_back({operation.requested_by, one.snapshot, details.dump()});
     }
+    audit_.append_missing(database, forget_action, deeds);
     operations_.add(
         database,
         {.kind = "prune", .requested_by = operation.kind + " " + operation.id, .run_after = clock_.now()});

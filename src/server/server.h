@@ -11,6 +11,7 @@
 #include "execution/operation_runner.h"
 #include "execution/plan_runner.h"
 #include "execution/program_executor.h"
+#include "server/deletion_trail.h"
 #include "server/planned_operations.h"
 #include "server/policies_in_effect.h"
 #include "server/repository_desk.h"
@@ -56,7 +57,8 @@ class Server {
     std::string fingerprint() const { return api_.fingerprint(); }
 
     // Listens, calls `ready` with the port, and works until `stop`; what is under way is then put back, for
-    // whoever comes next. Throws Error(usage) or Error(unavailable) when it cannot listen.
+    // whoever comes next. Throws Error(usage) or Error(unavailable) when it cannot listen, and
+    // Error(unavailable) when the file of the catalog was taken away.
     void run(const std::function<void(std::uint16_t port)>& ready, const std::stop_token& stop);
 
   private:
@@ -72,6 +74,7 @@ class Server {
     Facts facts();
     void deliver(const std::stop_token& stop);
     void watch_over_watch(const std::stop_token& stop);
+    void enter_deletions();
     void keep_audit_head();
     std::vector<AuditHead> kept_audit_heads();
     void carry_out_approved(const std::stop_token& stop);
@@ -88,6 +91,7 @@ class Server {
     Catalog catalog_;
     Operations operations_;
     Audit audit_;
+    DeletionTrail deletions_; // of the thread that observes
     const std::string owner_; // of operations, leases and rounds: this process alone
     Watch watch_;
     PolicyBook book_;
@@ -107,7 +111,6 @@ class Server {
     std::shared_ptr<const RepositoryView> planned_by_;
     bool replan_ = true;
     std::optional<Duration> cleaned_up_, kept_head_;
-    const Timestamp started_;
     std::optional<AuditHead> head_; // that the repository has
 };
 

@@ -29,6 +29,25 @@ std::optional<Timestamp> time_of_store(Repository& repository) {
 
 } // namespace
 
+std::optional<double> clock_offset_seconds(Repository& repository) {
+    const Timestamp before = repository.clock().now();
+    std::optional<Timestamp> theirs;
+    try {
+        theirs = time_of_store(repository);
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::access_denied || error.code() == ErrorCode::unsupported ||
+            error.code() == ErrorCode::no_space)
+            return std::nullopt;
+        throw;
+    }
+    if (!theirs) return std::nullopt;
+    // Many stores tell whole seconds, and the object was made at some time since `before`.
+    const Timestamp latest = *theirs + std::chrono::seconds(1);
+    const Timestamp after = repository.clock().now();
+    const Duration ahead = before > latest ? before - latest : after < *theirs ? after - *theirs : Duration{};
+    return std::chrono::duration<double>(ahead).count();
+}
+
 void require_believable_clock(Repository& repository, Timestamp newest, bool trust_clock) {
     const Timestamp now = repository.clock().now();
     if (!trust_clock && newest < now - tolerated_idle_time) {

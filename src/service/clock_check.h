@@ -3,12 +3,19 @@
 
 #include "repository/repository.h"
 
+#include <optional>
+
 namespace holdfast {
 
 // How far two clocks may lie apart.
 inline constexpr Duration tolerated_clock_difference = std::chrono::hours(1);
 // When nothing was backed up for longer, it may be the clock that has run away.
 inline constexpr Duration tolerated_idle_time = std::chrono::days(31);
+
+// How far the clock of `repository` is ahead of that of its store, in seconds: 0 when they agree as far as
+// can be seen, less when it is behind. The store is asked by putting a small object and removing it again.
+// Nothing when it tells no time, or may not be written to; else throws what the store throws.
+std::optional<double> clock_offset_seconds(Repository& repository);
 
 // Throws Error(unavailable) when the clock of `repository` lies too far from that of its store, which is
 // asked by putting a small object and removing it again; a store that tells no time, or has the clock of this

@@ -129,4 +129,16 @@ RepositoryStats repository_stats(Repository& repository, bool detail, std::stop_
     return stats;
 }
 
+std::uint64_t repository_bytes(Repository& repository, const std::stop_token& stop) {
+    std::uint64_t bytes = 0;
+    repository.store().list("", "",
+                            [&](const ObjectInfo& info) {
+                                if (parse_name(info.name)) bytes += info.size_bytes;
+                                return !stop.stop_requested();
+                            },
+                            {});
+    if (stop.stop_requested()) throw Error(ErrorCode::cancelled, "counting was stopped");
+    return bytes;
+}
+
 } // namespace holdfast

@@ -66,4 +66,7 @@ struct RepositoryStats {
 // throws, and Error(cancelled).
 RepositoryStats repository_stats(Repository& repository, bool detail, std::stop_token stop);
 
+// How many bytes all of its objects have: `all` of the above, and nothing else. Lists everything.
+std::uint64_t repository_bytes(Repository& repository, const std::stop_token& stop);
+
 } // namespace holdfast

@@ -59,7 +59,7 @@ struct SourceFacts {
     Objectives objectives{};
     // Whether backups of it are expected at all; one that is merely still in the repository needs none.
     bool backups_expected = true;
-    std::optional<Timestamp> expected_since{}; // when it was first heard of
+    std::optional<Timestamp> expected_since{}; // when it was first heard of; Watch fills it in
     // Whether the repository could be asked; if not, `backups`, the window and `retention_blocked` may be old
     // or empty.
     bool known = true;

@@ -18,6 +18,7 @@ constexpr Duration keep_measurements = std::chrono::days(400);
 constexpr Duration growth_spacing = std::chrono::minutes(15);
 constexpr const char* size_name = "repository_bytes";
 constexpr const char* self_test_name = "self_test";
+constexpr const char* expected_name = "expected_since";
 
 std::string_view monitor_rule = "monitor_failing";
 
@@ -100,6 +101,7 @@ Judgement Watch::monitor_judgement(const std::string& problem) const {
 
 void Watch::complete(Facts& facts) {
     add_monitors(facts);
+    add_expectations(facts);
     add_growth(facts);
     add_channels(facts);
 }
@@ -128,6 +130,19 @@ void Watch::add_monitors(Facts& facts) {
     own.last_round = facts.at;
     own.round_limit = settings_.round_limit;
     own.round_problem.clear();
+}
+
+// A source is as old as the first round that heard of it, also behind a restart.
+void Watch::add_expectations(Facts& facts) {
+    std::map<std::string, Timestamp> first;
+    for (const NumberHistory::Last& heard : history_.last_of_each(expected_name))
+        first.emplace(heard.subject, heard.measurement.time);
+    for (SourceFacts& source : facts.sources) {
+        if (!source.backups_expected || source.expected_since) continue;
+        const auto [heard, is_new] = first.try_emplace(source.source, facts.at);
+        if (is_new) history_.add(source.source, expected_name, {facts.at, 0});
+        source.expected_since = heard->second;
+    }
 }
 
 void Watch::add_growth(Facts& facts) {

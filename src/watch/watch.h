@@ -83,6 +83,7 @@ class Watch {
   private:
     void complete(Facts& facts);
     void add_monitors(Facts& facts);
+    void add_expectations(Facts& facts);
     void add_growth(Facts& facts);
     void add_channels(Facts& facts);
     void keep_pulse(Duration took, const std::string& problem);

@@ -19,19 +19,21 @@ namespace {
 // Which of the runs in `committed` were forgotten by somebody who may. Forgets of others are not read.
 std::set<RunId> forgotten_among(const RepositoryContext& context, const std::set<RunId>& committed,
                                 std::vector<std::string>& problems) {
-    std::vector<std::string> names;
-    for (std::string& name : list_names(context.store, forgets_prefix)) {
-        const auto parsed = parse_name(name);
-        if (parsed && parsed->kind == NameKind::forget && committed.contains(parsed->owner)) {
-            names.push_back(std::move(name));
-        }
-    }
     std::set<RunId> forgotten;
-    read_names(
-        context, names, NameKind::forget, {ObjectKind::forget},
-        {.object = [&](const ObjectName& name, const OpenedObject&) { forgotten.insert(name.owner); },
-         .problem = [&](const std::string&, const Error& error) { problems.push_back(error.message()); }});
+    for (const Forget& forget : list_forgets(
+             context, [&](const RunId& run) { return committed.contains(run); },
+             [&](const Error& error) { problems.push_back(error.message()); }))
+        forgotten.insert(forget.snapshot);
     return forgotten;
+}
+
+// That it was signed counts, whatever else it says.
+std::optional<Timestamp> time_in(const OpenedObject& forget, const ObjectName& name) {
+    try {
+        return JsonReader::parse(forget.body, object_name(name), forget.body.size()).time("time");
+    } catch (const Error&) {
+        return std::nullopt;
+    }
 }
 
 std::set<RunId> runs_of(const std::vector<std::string>& names) {
@@ -96,6 +98,24 @@ void require_of_its_domain(const RepositoryContext& context, const std::string& 
 }
 
 } // namespace
+
+std::vector<Forget> list_forgets(const RepositoryContext& context,
+                                 const std::function<bool(const RunId&)>& wanted,
+                                 const std::function<void(const Error&)>& problem) {
+    std::vector<std::string> names;
+    for (std::string& name : list_names(context.store, forgets_prefix)) {
+        const auto parsed = parse_name(name);
+        if (parsed && parsed->kind == NameKind::forget && wanted(parsed->owner))
+            names.push_back(std::move(name));
+    }
+    std::vector<Forget> forgets;
+    const auto take = [&](const ObjectName& name, const OpenedObject& object) {
+        forgets.push_back({name.owner, object.writer, time_in(object, name)});
+    };
+    read_names(context, names, NameKind::forget, {ObjectKind::forget},
+               {.object = take, .problem = [&](const std::string&, const Error& error) { problem(error); }});
+    return forgets;
+}
 
 SnapshotList list_snapshots(const RepositoryContext& context) {
     SnapshotList list;

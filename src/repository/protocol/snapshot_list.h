@@ -1,9 +1,11 @@
 // The snapshots that exist.
 #pragma once
 
+#include "base/error.h"
 #include "repository/protocol/context.h"
 #include "repository/protocol/snapshot.h"
 
+#include <functional>
 #include <optional>
 #include <set>
 #include <span>
@@ -28,6 +30,18 @@ struct SnapshotList {
     std::vector<RunId> fenced;
 };
 SnapshotList list_snapshots(const RepositoryContext& context);
+
+// That a snapshot is no longer wanted, as somebody said who may.
+struct Forget {
+    RunId snapshot;
+    SlotId writer;
+    std::optional<Timestamp> time; // nothing when it does not say so in a way that is understood
+};
+// Those of snapshots that `wanted` asks for, also of snapshots that are gone. What does not count is left
+// out, and told to `problem`.
+std::vector<Forget> list_forgets(const RepositoryContext& context,
+                                 const std::function<bool(const RunId&)>& wanted,
+                                 const std::function<void(const Error&)>& problem);
 
 // The newest of a source; null when there is none. Domains may call different sources by one name: the own
 // one's counts, else that of the only domain that has any. Throws Error(usage) when several others have,

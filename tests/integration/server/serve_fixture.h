@@ -25,11 +25,13 @@ class Serve : public HoldfastUser {
         options.environment["HOLDFAST_CONFIG"] = scratch.file("holdfast.toml");
     }
 
-    void configure(const std::string& policies, const std::string& global = "") {
+    // `global` stands before all sections, `server` in that of the server.
+    void configure(const std::string& policies, const std::string& global = "",
+                   const std::string& server = "") {
         std::ofstream(scratch.file("holdfast.toml")) << fmt::format(
-            "{}[server]\nlisten = \"127.0.0.1:0\"\nstate_directory = \"{}\"\nretention = \"never\"\n"
+            "{}[server]\nlisten = \"127.0.0.1:0\"\nstate_directory = \"{}\"\nretention = \"never\"\n{}"
             "[source.home]\nkind = \"documents\"\npaths = [\"{}\"]\n{}\n",
-            global, scratch.file("state"), source(), policies);
+            global, scratch.file("state"), server, source(), policies);
     }
     // A source that was never backed up is backed up at once.
     static std::string nightly(const std::string& sources) {
