@@ -118,6 +118,10 @@ StreamEvent WalStream::next(Duration timeout, std::stop_token stop, const WakeEv
     for (;;) {
         if (std::optional<StreamEvent> event = take_message(wake)) return std::move(*event);
         do_duties(wake);
+        if (PQstatus(connection.handle()) != CONNECTION_OK) {
+            if (std::optional<StreamEvent> event = take_message(wake)) return std::move(*event);
+            connection.fail(connection.place(), nullptr);
+        }
         switch (
             wake.wait(PQsocket(connection.handle()), true, false, std::min(deadline, next_duty()), also)) {
         case SocketState::stopped:
@@ -212,11 +216,17 @@ void WalStream::send_status(bool reply_requested, const StopWake& wake) {
     append_wire_u64(message, applied_.value);
     append_wire_u64(message, to_wire_time(clock_->now()));
     message.push_back(reply_requested ? 1 : 0);
-    const int queued = PQputCopyData(connection.handle(), reinterpret_cast<const char*>(message.data()),
-                                     static_cast<int>(message.size()));
-    if (queued < 0) connection.fail(connection.place(), nullptr);
-    connection.flush(wake, std::chrono::steady_clock::now() + answer_patience);
     last_status_ = std::chrono::steady_clock::now();
+    try {
+        const int queued = PQputCopyData(connection.handle(), reinterpret_cast<const char*>(message.data()),
+                                         static_cast<int>(message.size()));
+        if (queued < 0) connection.fail(connection.place(), nullptr);
+        connection.flush(wake, last_status_ + answer_patience);
+    } catch (const Error& error) {
+        // A server that shut down does not read any more. What it sent before, its last word too, is still to
+        // be read; whoever reads finds out that it has gone.
+        if (error.code() != ErrorCode::unavailable) throw;
+    }
 }
 
 WalStream::Time WalStream::next_duty() const {

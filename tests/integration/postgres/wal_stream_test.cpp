@@ -4,6 +4,7 @@
 #include "support/error_matchers.h"
 #include "support/postgres_server.h"
 
+#include <atomic>
 #include <csignal>
 #include <thread>
 
@@ -233,6 +234,33 @@ TEST_P(WalStreamTest, GetsAllThatAServerHadWhenItShutsDown) {
                           segment_bytes))
             .substr(0, (receiver.end.value - 1) % segment_bytes + 1),
         std::string_view(receiver.bytes).substr(segment_begin(Lsn{receiver.end.value - 1}) - begin));
+}
+
+// It ends once all is reported; what it said last is still to be read then, and no answer goes any more.
+TEST_P(WalStreamTest, TheLastWordOfAServerIsReadThoughItTakesNoAnswers) {
+    PostgresServer server(small_segments(GetParam()));
+    ReplicationConnection connection = replicate(server);
+    Lsn end = position_of(server);
+    WalStream stream(connection, {.start = end, .timeline = 1});
+    std::atomic<bool> stopped = false;
+    std::jthread stopper([&] {
+        server.stop(PostgresStop::fast);
+        stopped = true;
+    });
+    const auto take = [&] {
+        const StreamEvent event = stream.next(1s);
+        if (const WalData* data = std::get_if<WalData>(&event)) end = data->start + data->bytes.size();
+        return event;
+    };
+    while (!stopped) {
+        take();
+        stream.report(end, end, end);
+        std::this_thread::sleep_for(300ms);
+    }
+    for (int i = 0; i < 3; ++i) stream.report(end, end, end);
+    StreamEvent event = take();
+    while (std::holds_alternative<WalData>(event) || std::holds_alternative<Keepalive>(event)) event = take();
+    EXPECT_TRUE(std::holds_alternative<ServerStopped>(event)) << event.index();
 }
 
 TEST_P(WalStreamTest, ACrashIsUnavailableAndCanBeTriedAgain) {
