@@ -87,21 +87,17 @@ std::vector<std::string> Audit::without(const std::string& action, const std::ve
     });
 }
 
-std::size_t Audit::append_missing(Database& database, const std::string& action,
-                                  const std::vector<Deed>& deeds) {
-    database.lock(audit_lock);
-    std::size_t appended = 0;
-    for (const Deed& deed : deeds) {
-        if (has_entry(database, action, deed.object)) continue;
-        append(database, deed.actor, action, deed.object, deed.details);
-        ++appended;
-    }
-    return appended;
-}
-
 std::size_t Audit::append_missing(const std::string& action, const std::vector<Deed>& deeds) {
     std::size_t appended = 0;
-    catalog_.transaction([&](Database& database) { appended = append_missing(database, action, deeds); });
+    catalog_.transaction([&](Database& database) {
+        database.lock(audit_lock);
+        appended = 0;
+        for (const Deed& deed : deeds) {
+            if (has_entry(database, action, deed.object)) continue;
+            append(database, deed.actor, action, deed.object, deed.details);
+            ++appended;
+        }
+    });
     return appended;
 }
 

@@ -56,9 +56,8 @@ class Audit {
     // Those of `objects` that have no entry of this action.
     std::vector<std::string> without(const std::string& action, const std::vector<std::string>& objects);
     // An entry of this action for each that has none for its object yet, whoever does this at the same time;
-    // returns how many there were. The second one within a transaction of the caller.
+    // returns how many there were.
     std::size_t append_missing(const std::string& action, const std::vector<Deed>& deeds);
-    std::size_t append_missing(Database& database, const std::string& action, const std::vector<Deed>& deeds);
     AuditHead head();
     // Of the first entry, by which a trail is known; empty when there is none.
     std::string first_digest();

@@ -21,9 +21,16 @@ constexpr Duration first_pause = std::chrono::milliseconds(100);
 // A server that asks for more patience than this is told of at once.
 constexpr Duration longest_pause = std::chrono::minutes(1);
 constexpr std::size_t most_of_a_list = 1000;
+// As often as a person may mistype one.
+constexpr int most_codes = 3;
 
 // Of an answer that says "later".
 bool may_pass(int status) { return status == 429 || (status >= 502 && status <= 504); }
+
+// Who has sent a code and is asked for one all the same has a token without a second factor.
+bool wants_code(const HttpResponse& response, bool sent) {
+    return problem_name(response) == (sent ? "wrong-code" : "second-factor-required");
+}
 
 HttpClientSettings settings_for(const ServerAccess& access) {
     HttpClientSettings settings{.ca_file = access.ca_file};
@@ -166,11 +173,13 @@ Json ApiClient::change(const ApiChange& change) {
     }
     if (!change.if_match.empty()) request.headers.emplace_back("If-Match", change.if_match);
     if (change.kept_by_key) request.headers.emplace_back("Idempotency-Key", "cli-" + random_.id<16>().hex());
+    const std::size_t plain = request.headers.size();
     if (!access_.code.empty()) request.headers.emplace_back("Holdfast-Code", access_.code);
+    const auto sent = [&] { return request.headers.size() > plain; };
     HttpResponse response = perform(request, change.kept_by_key);
-    if (access_.code.empty() && access_.ask_code && problem_name(response) == "second-factor-required") {
-        access_.code = access_.ask_code();
-        request.headers.emplace_back("Holdfast-Code", access_.code);
+    for (int asked = 0; asked < most_codes && access_.ask_code && wants_code(response, sent()); ++asked) {
+        request.headers.resize(plain);
+        request.headers.emplace_back("Holdfast-Code", access_.ask_code());
         response = perform(request, change.kept_by_key);
     }
     return body_of(response);

@@ -19,8 +19,10 @@ struct ServerAccess {
     std::string url;       // https://host:port
     std::string token;     // hf_…; never in a message
     std::string ca_file{}; // a certificate to trust in place of the system's; empty: those
-    // Of the second factor; empty: none is at hand. Called at most once, when the server asks for a code.
+    // Of the second factor, for the first change that takes one; empty: none is at hand.
     std::string code{};
+    // Called when the server asks for a code, or takes the one that it got for wrong or used: each serves
+    // once.
     std::function<std::string()> ask_code{};
 };
 

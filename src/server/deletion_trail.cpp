@@ -5,6 +5,7 @@
 #include "repository/protocol/snapshot_list.h"
 #include "repository/protocol/text_form.h"
 
+#include <algorithm>
 #include <map>
 
 #include <fmt/format.h>
@@ -13,6 +14,9 @@
 namespace holdfast {
 
 namespace {
+
+// Of one transaction of the catalog, which others wait for.
+constexpr std::size_t most_at_once = 1'000;
 
 // What it was, if that can still be read.
 void add_snapshot(Repository& repository, const RunId& id, nlohmann::json& details) {
@@ -26,36 +30,102 @@ void add_snapshot(Repository& repository, const RunId& id, nlohmann::json& detai
     }
 }
 
-} // namespace
+struct Forgotten {
+    std::string source, snapshot;
+    nlohmann::json reasons;
+};
 
-std::size_t DeletionTrail::catch_up(Repository& repository) {
-    std::map<std::string, RunId> unseen;
-    for (const std::string& name : list_names(repository.store(), forgets_prefix)) {
-        const auto parsed = parse_name(name);
-        if (parsed && parsed->kind == NameKind::forget && !entered_.contains(parsed->owner))
-            unseen.emplace(parsed->owner.hex(), parsed->owner);
-    }
-    std::vector<std::string> objects;
-    for (const auto& [object, run] : unseen) objects.push_back(object);
-    std::set<RunId> missing;
-    for (const std::string& object : audit_.without(forget_action, objects))
-        missing.insert(unseen.at(object));
-    std::vector<Audit::Deed> deeds;
-    if (!missing.empty()) {
-        for (const Forget& forget : list_forgets(
-                 repository.context(), [&](const RunId& run) { return missing.contains(run); },
-                 [](const Error&) {})) {
-            nlohmann::json details = {{"found", "in the repository"}};
-            if (forget.time) details["time"] = to_rfc3339(*forget.time);
-            add_snapshot(repository, forget.snapshot, details);
-            deeds.push_back({.actor = fmt::format("key {}", forget.writer.hex()),
-                             .object = forget.snapshot.hex(),
-                             .details = details.dump()});
+// Of a snapshot that was there a moment ago; empty: that is not known.
+std::string source_of(const RepositoryView* view, const std::string& snapshot) {
+    if (view == nullptr) return {};
+    const auto& all = view->measurements.snapshots;
+    const auto found =
+        std::ranges::find(all, snapshot, [](const auto& one) { return one.snapshot.id.hex(); });
+    return found == all.end() ? std::string() : found->snapshot.source;
+}
+
+// What a retention run, or a deletion by hand, says that it forgot.
+std::vector<Forgotten> forgotten_by(const Operation& operation, const ExecutionOutcome& outcome) {
+    std::vector<Forgotten> forgotten;
+    const auto result = nlohmann::json::parse(outcome.result.value_or("{}"), nullptr, false);
+    if (!result.is_object() || result.value("dry_run", false)) return forgotten;
+    if (operation.kind == "forget")
+        for (const auto& id : result.value("forgotten", nlohmann::json::array()))
+            forgotten.push_back({"", id.get<std::string>(), nlohmann::json::array({"asked for"})});
+    if (operation.kind != "retention") return forgotten;
+    for (const auto& source : result.value("sources", nlohmann::json::array())) {
+        for (const auto& snapshot : source.value("snapshots", nlohmann::json::array())) {
+            if (snapshot.value("forgotten", false))
+                forgotten.push_back({source.value("source", ""), snapshot.value("id", ""),
+                                     snapshot.value("reasons", nlohmann::json::array())});
         }
     }
-    const std::size_t appended = audit_.append_missing(forget_action, deeds);
-    for (const auto& [object, run] : unseen) entered_.insert(run);
-    return appended;
+    return forgotten;
+}
+
+} // namespace
+
+std::size_t DeletionTrail::catch_up(Repository& repository, const std::stop_token& stop) {
+    std::vector<std::string> unseen;
+    for (std::string& name : list_names(repository.store(), forgets_prefix))
+        if (!seen_.contains(name)) unseen.push_back(std::move(name));
+    std::size_t entered = 0;
+    for (auto first = unseen.begin(); first != unseen.end() && !stop.stop_requested();) {
+        const auto left = static_cast<std::size_t>(unseen.end() - first);
+        const auto last = first + static_cast<std::ptrdiff_t>(std::min(left, most_at_once));
+        entered += enter(repository, {first, last});
+        seen_.insert(first, last);
+        first = last;
+    }
+    return entered;
+}
+
+std::size_t DeletionTrail::enter(Repository& repository, const std::vector<std::string>& names) {
+    std::map<std::string, std::string> name_of; // by the snapshot
+    std::vector<std::string> snapshots;
+    for (const std::string& name : names) {
+        const auto parsed = parse_name(name);
+        if (!parsed || parsed->kind != NameKind::forget) continue;
+        snapshots.push_back(parsed->owner.hex());
+        name_of.emplace(snapshots.back(), name);
+    }
+    std::vector<std::string> missing;
+    for (const std::string& snapshot : audit_.without(forget_action, snapshots))
+        missing.push_back(name_of.at(snapshot));
+    std::vector<Audit::Deed> deeds;
+    const auto rejected = [&](const Error& error) {
+        logger_.warning("a deletion is not in the audit trail: it does not count",
+                        {{"reason", error.message()}});
+    };
+    for (const Forget& forget : read_forgets(repository.context(), missing, rejected)) {
+        nlohmann::json details = {{"found", "in the repository"}};
+        if (forget.time) details["time"] = to_rfc3339(*forget.time);
+        add_snapshot(repository, forget.snapshot, details);
+        deeds.push_back({.actor = fmt::format("key {}", forget.writer.hex()),
+                         .object = forget.snapshot.hex(),
+                         .details = details.dump()});
+    }
+    return audit_.append_missing(forget_action, deeds);
+}
+
+std::size_t enter_deletions_of(Database& database, Audit& audit, const Operation& operation,
+                               const ExecutionOutcome& outcome, const RepositoryView* view, Logger& logger) {
+    std::vector<Forgotten> forgotten;
+    try {
+        forgotten = forgotten_by(operation, outcome);
+    } catch (const nlohmann::json::exception& error) {
+        logger.error("what an operation forgot is not in the trail: its result makes no sense",
+                     {{"operation", operation.id}, {"reason", std::string(error.what())}});
+    }
+    // Even if one was found in the repository just now: this says why.
+    for (const Forgotten& one : forgotten) {
+        const nlohmann::json details = {
+            {"source", one.source.empty() ? source_of(view, one.snapshot) : one.source},
+            {"reasons", one.reasons},
+            {"operation", operation.id}};
+        audit.append(database, operation.requested_by, forget_action, one.snapshot, details.dump());
+    }
+    return forgotten.size();
 }
 
 } // namespace holdfast

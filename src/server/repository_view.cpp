@@ -12,6 +12,7 @@ namespace {
 
 constexpr Duration open_again = std::chrono::hours(1);
 constexpr Duration seldom = std::chrono::hours(1);
+constexpr Duration seldom_again = std::chrono::minutes(10);
 // Of a clock that is off more than this it is to be seen soon when it is right again.
 constexpr double off_seconds = 5;
 
@@ -25,31 +26,39 @@ void RepositoryObserver::look(const std::vector<Policy>& policies, const Measure
             repository_ = open_();
             opened_ = clock_.steady();
         }
-        auto seen = std::make_shared<RepositoryView>();
-        seen->at = clock_.now();
-        seen->measurements = measure(*repository_->repository, policies, settings, stop);
-        const Seldom& last = look_seldom(stop);
-        seen->measurements.repository.bytes = last.bytes;
-        seen->clock_offset_seconds = last.clock_offset_seconds;
-        const std::scoped_lock lock(mutex_);
-        view_ = std::move(seen);
+        RepositoryView seen{.at = clock_.now(),
+                            .measurements = measure(*repository_->repository, policies, settings, stop)};
+        // What is seen does not wait for what takes longer, nor does it fail with it.
+        publish(seen);
+        if (look_seldom(stop)) publish(seen);
     } catch (...) {
         repository_.reset();
         throw;
     }
 }
 
-const RepositoryObserver::Seldom& RepositoryObserver::look_seldom(const std::stop_token& stop) {
+void RepositoryObserver::publish(RepositoryView seen) {
+    seen.measurements.repository.bytes = seldom_.bytes;
+    seen.clock_offset_seconds = seldom_.clock_offset_seconds;
+    auto view = std::make_shared<const RepositoryView>(std::move(seen));
+    const std::scoped_lock lock(mutex_);
+    view_ = std::move(view);
+}
+
+bool RepositoryObserver::look_seldom(const std::stop_token& stop) {
     Repository& repository = *repository_->repository;
-    const bool fresh = seldom_ && clock_.steady() - seldom_->at < seldom;
-    if (!fresh) {
-        seldom_ = Seldom{.at = clock_.steady(),
-                         .bytes = repository_bytes(repository, stop),
-                         .clock_offset_seconds = clock_offset_seconds(repository)};
-    } else if (std::abs(seldom_->clock_offset_seconds.value_or(0)) > off_seconds) {
-        seldom_->clock_offset_seconds = clock_offset_seconds(repository);
+    const bool due = !seldom_.due || clock_.steady() >= *seldom_.due;
+    if (!due && std::abs(seldom_.clock_offset_seconds.value_or(0)) <= off_seconds) return false;
+    try {
+        seldom_.clock_offset_seconds = clock_offset_seconds(repository);
+        if (!due) return true;
+        seldom_.bytes = repository_bytes(repository, stop);
+        seldom_.due = clock_.steady() + seldom;
+    } catch (const Error&) {
+        // A full disk takes no object to tell the time by: what was seen before stays.
+        seldom_.due = clock_.steady() + seldom_again;
     }
-    return *seldom_;
+    return true;
 }
 
 std::shared_ptr<const RepositoryView> RepositoryObserver::view() const {

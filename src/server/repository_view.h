@@ -23,7 +23,8 @@ class RepositoryObserver {
     RepositoryObserver(std::function<OpenRepository()> open, Clock& clock)
         : open_(std::move(open)), clock_(clock) {}
 
-    // Throws what opening and measuring throw; what was seen before stays.
+    // Throws what opening and measuring throw; what was seen before stays, as does what is looked at less
+    // often when that fails.
     void look(const std::vector<Policy>& policies, const MeasureSettings& settings,
               const std::stop_token& stop);
     // As it was opened for the last look; for the thread that looks, and until its next look.
@@ -36,18 +37,20 @@ class RepositoryObserver {
   private:
     // What takes listing everything, or putting something: asked for less often.
     struct Seldom {
-        Duration at{};
-        std::uint64_t bytes = 0;
-        std::optional<double> clock_offset_seconds;
+        std::optional<Duration> due{};
+        std::optional<std::uint64_t> bytes{};
+        std::optional<double> clock_offset_seconds{};
     };
-    const Seldom& look_seldom(const std::stop_token& stop);
+    // Returns whether it looked.
+    bool look_seldom(const std::stop_token& stop);
+    void publish(RepositoryView seen);
 
     std::function<OpenRepository()> open_;
     Clock& clock_;
     // Opened anew after a failure, and each hour: keys are added and revoked.
     std::optional<OpenRepository> repository_;
     Duration opened_{};
-    std::optional<Seldom> seldom_;
+    Seldom seldom_;
     mutable std::mutex mutex_;
     std::shared_ptr<const RepositoryView> view_;
 };

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "server/alert_routes.h"
 #include "server/backup_recovery_listings.h"
+#include "server/gather_facts.h"
 #include "server/policy_routes.h"
 #include "server/prepare_operation.h"
 #include "server/repository_routes.h"
@@ -24,9 +25,6 @@ namespace holdfast {
 namespace {
 
 constexpr Duration between_rounds = std::chrono::seconds(1);
-// Each head is a statement that stays, and is read with all others.
-constexpr Duration between_heads = std::chrono::hours(24);
-constexpr Duration head_again = std::chrono::minutes(10);
 constexpr Duration between_judgements = std::chrono::minutes(1);
 // Of a look that takes long: until the next one.
 constexpr Duration longest_pause = std::chrono::minutes(15);
@@ -84,39 +82,6 @@ NewestSnapshots newest_of(const RepositoryView& view) {
     return newest;
 }
 
-struct Forgotten {
-    std::string source, snapshot;
-    nlohmann::json reasons;
-};
-
-// Of a snapshot that was there a moment ago; empty: that is not known.
-std::string source_of(const std::shared_ptr<const RepositoryView>& view, const std::string& snapshot) {
-    if (!view) return {};
-    const auto& all = view->measurements.snapshots;
-    const auto found =
-        std::ranges::find(all, snapshot, [](const auto& one) { return one.snapshot.id.hex(); });
-    return found == all.end() ? std::string() : found->snapshot.source;
-}
-
-// What a retention run, or a deletion by hand, says that it forgot.
-std::vector<Forgotten> forgotten_by(const Operation& operation, const ExecutionOutcome& outcome) {
-    std::vector<Forgotten> forgotten;
-    const auto result = nlohmann::json::parse(outcome.result.value_or("{}"), nullptr, false);
-    if (!result.is_object() || result.value("dry_run", false)) return forgotten;
-    if (operation.kind == "forget")
-        for (const auto& id : result.value("forgotten", nlohmann::json::array()))
-            forgotten.push_back({"", id.get<std::string>(), nlohmann::json::array({"asked for"})});
-    if (operation.kind != "retention") return forgotten;
-    for (const auto& source : result.value("sources", nlohmann::json::array())) {
-        for (const auto& snapshot : source.value("snapshots", nlohmann::json::array())) {
-            if (snapshot.value("forgotten", false))
-                forgotten.push_back({source.value("source", ""), snapshot.value("id", ""),
-                                     snapshot.value("reasons", nlohmann::json::array())});
-        }
-    }
-    return forgotten;
-}
-
 } // namespace
 
 Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logger& logger)
@@ -127,7 +92,8 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
       catalog_(environment_.settings.catalog_url(), logger),
       operations_(catalog_, clock, random),
       audit_(catalog_, clock),
-      deletions_(audit_),
+      deletions_(audit_, logger),
+      heads_(audit_, clock, logger),
       owner_(owner_name(random)),
       watch_(catalog_, clock, random, logger,
              {.server = fmt::format("{}:{}", host_name(), environment_.settings.state_directory),
@@ -311,8 +277,8 @@ void Server::observe(const std::stop_token& stop) {
             const std::uint64_t changes = book_.changes();
             observer_.look(declared.policies, {.sources = declared.sources}, stop);
             take_policies(changes);
-            enter_deletions();
-            keep_audit_head();
+            enter_deletions(stop);
+            heads_.keep(observer_.repository());
         } catch (const std::exception& error) {
             problem = error.what();
         }
@@ -361,41 +327,24 @@ void Server::judge(const std::stop_token& stop) {
     }
 }
 
-// What the last look found, and what the catalog and this server know.
 Facts Server::facts() {
-    Facts facts{.at = clock_.now()};
-    const auto view = observer_.view();
-    if (view) {
-        facts = view->measurements.facts(clock_.now());
-    } else {
-        for (const MeasuredSource& source : declaration().sources)
-            facts.sources.push_back({.source = source.name, .kind = source.kind});
-        facts.repositories.emplace_back();
-        facts.repositories.front().name = "repository";
-    }
     std::string problem;
     {
         const std::scoped_lock lock(mutex_);
         problem = look_problem_;
     }
-    // What was seen before it went out of reach says nothing of now.
-    if (!view || !problem.empty()) {
-        facts.repositories.front().reachable = problem.empty();
-        facts.repositories.front().problem = problem;
-        for (SourceFacts& source : facts.sources) source.known = false;
-    }
-    const std::string waits = policies_.why_retention_waits();
-    for (SourceFacts& source : facts.sources) {
-        if (source.retention_blocked.empty()) source.retention_blocked = waits;
-        source.operations = operation_facts(operations_, source.source);
-    }
-    facts.operations = operations_.counts();
-    facts.servers.push_back(
-        {.name = fmt::format("{}:{}", host_name(), environment_.settings.state_directory),
-         .store_clock_offset_seconds = view ? view->clock_offset_seconds : std::nullopt,
-         .certificate_end = api_.certificate_ends(),
-         .catalog = environment_.settings.catalog_url().starts_with("sqlite") ? "sqlite" : "postgresql"});
-    return facts;
+    const ServerSettings& settings = environment_.settings;
+    return gather_facts(
+        {.view = observer_.view(),
+         .look_problem = problem,
+         .sources = declaration().sources,
+         .retention_waits = policies_.why_retention_waits(),
+         .server = {.name = fmt::format("{}:{}", host_name(), settings.state_directory),
+                    .certificate_end = api_.certificate_ends(),
+                    .catalog = settings.catalog_url().starts_with("sqlite") ? "sqlite" : "postgresql"},
+         .operations = operations_,
+         .catalog = catalog_,
+         .clock = clock_});
 }
 
 void Server::deliver(const std::stop_token& stop) {
@@ -408,31 +357,13 @@ void Server::watch_over_watch(const std::stop_token& stop) {
 }
 
 // While something is at it, its end brings the entries, which say more.
-void Server::enter_deletions() {
+void Server::enter_deletions(const std::stop_token& stop) {
     for (const char* kind : {"retention", "forget"}) {
         const OperationFilter deleting{.kind = kind, .states = {OperationState::running}, .limit = 1};
         if (!operations_.list(deleting).empty()) return;
     }
-    if (const std::size_t entered = deletions_.catch_up(observer_.repository()); entered > 0)
+    if (const std::size_t entered = deletions_.catch_up(observer_.repository(), stop); entered > 0)
         logger_.info("deletions were entered into the audit trail behind the event", {{"count", entered}});
-}
-
-// What was done since is told to the repository, where whoever changes the catalog cannot change it.
-void Server::keep_audit_head() {
-    if (kept_head_ && clock_.steady() - *kept_head_ < between_heads) return;
-    kept_head_ = clock_.steady();
-    try {
-        const AuditHead head = audit_.head();
-        if (head.number > 0 && head != head_) {
-            holdfast::keep_audit_head(observer_.repository(), audit_.first_digest(), head);
-            head_ = head;
-        }
-    } catch (const Error& error) {
-        // A repository that takes nothing now is told of by what fails for it.
-        kept_head_ = clock_.steady() - between_heads + head_again;
-        logger_.warning("the head of the audit trail was not kept in the repository",
-                        {{"reason", error.message()}});
-    }
 }
 
 std::vector<AuditHead> Server::kept_audit_heads() {
@@ -472,24 +403,8 @@ void Server::look_soon() {
 }
 
 void Server::follow(Database& database, const Operation& operation, const ExecutionOutcome& outcome) {
-    if (operation.kind != "retention" && operation.kind != "forget") return;
-    std::vector<Forgotten> forgotten;
-    try {
-        forgotten = forgotten_by(operation, outcome);
-    } catch (const nlohmann::json::exception& error) {
-        logger_.error("what an operation forgot is not in the trail: its result makes no sense",
-                      {{"operation", operation.id}, {"reason", std::string(error.what())}});
-    }
-    if (forgotten.empty()) return;
-    std::vector<Audit::Deed> deeds;
-    for (const Forgotten& one : forgotten) {
-        const nlohmann::json details = {
-            {"source", one.source.empty() ? source_of(observer_.view(), one.snapshot) : one.source},
-            {"reasons", one.reasons},
-            {"operation", operation.id}};
-        deeds.push_back({operation.requested_by, one.snapshot, details.dump()});
-    }
-    audit_.append_missing(database, forget_action, deeds);
+    if (enter_deletions_of(database, audit_, operation, outcome, observer_.view().get(), logger_) == 0)
+        return;
     operations_.add(
         database,
         {.kind = "prune", .requested_by = operation.kind + " " + operation.id, .run_after = clock_.now()});

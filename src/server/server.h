@@ -11,6 +11,7 @@
 #include "execution/operation_runner.h"
 #include "execution/plan_runner.h"
 #include "execution/program_executor.h"
+#include "server/audit_head_keeper.h"
 #include "server/deletion_trail.h"
 #include "server/planned_operations.h"
 #include "server/policies_in_effect.h"
@@ -74,8 +75,7 @@ class Server {
     Facts facts();
     void deliver(const std::stop_token& stop);
     void watch_over_watch(const std::stop_token& stop);
-    void enter_deletions();
-    void keep_audit_head();
+    void enter_deletions(const std::stop_token& stop);
     std::vector<AuditHead> kept_audit_heads();
     void carry_out_approved(const std::stop_token& stop);
     void look_soon();
@@ -92,6 +92,7 @@ class Server {
     Operations operations_;
     Audit audit_;
     DeletionTrail deletions_; // of the thread that observes
+    AuditHeadKeeper heads_;   // as well
     const std::string owner_; // of operations, leases and rounds: this process alone
     Watch watch_;
     PolicyBook book_;
@@ -110,8 +111,7 @@ class Server {
     std::optional<NewestSnapshots> newest_;
     std::shared_ptr<const RepositoryView> planned_by_;
     bool replan_ = true;
-    std::optional<Duration> cleaned_up_, kept_head_;
-    std::optional<AuditHead> head_; // that the repository has
+    std::optional<Duration> cleaned_up_;
 };
 
 } // namespace holdfast

@@ -119,6 +119,12 @@ std::vector<Statement> holds_meant(const std::vector<Statement>& holds, const st
     return meant;
 }
 
+void require_one_owner(const std::string& snapshot, const std::set<std::string>& owners) {
+    if (owners.size() > 1)
+        throw Error(ErrorCode::usage, fmt::format("{} is held by {} owners", snapshot, owners.size()),
+                    "say whose holds end with --owner");
+}
+
 std::vector<Statement> release_holds(Repository& repository, const Snapshot& snapshot,
                                      const std::string& which, const std::string& reason) {
     require_may(repository, ObjectKind::forget, "release what is held");
@@ -127,11 +133,7 @@ std::vector<Statement> release_holds(Repository& repository, const Snapshot& sna
         holds_meant(standing_of(snapshot, statements.statements).holds, which);
     std::set<std::string> owners;
     for (const Statement& hold : chosen) owners.insert(hold.value.value_or(""));
-    if (which.empty() && owners.size() > 1) {
-        throw Error(ErrorCode::usage,
-                    fmt::format("{} is held by {} owners", snapshot.id.hex(), owners.size()),
-                    "say whose holds end with --owner");
-    }
+    if (which.empty()) require_one_owner(snapshot.id.hex(), owners);
     const Timestamp time = behind_all(repository, statements);
     for (const Statement& hold : chosen) {
         Statement release = about(snapshot, StatementType::release, reason, time);

@@ -5,6 +5,7 @@
 #include "repository/repository.h"
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,9 @@ std::string hold_id(const Statement& hold);
 // Those of `holds` that were said of a snapshot, not of its whole source, and are meant by `which`: an owner,
 // or the id of one; empty: all.
 std::vector<Statement> holds_meant(const std::vector<Statement>& holds, const std::string& which);
+// Nobody ends the hold of somebody else by accident: throws Error(usage) for more than one of `owners`; "" is
+// the owner of those that name none.
+void require_one_owner(const std::string& snapshot, const std::set<std::string>& owners);
 // Ends the holds of the snapshot that `which` means; returns those that were ended. Throws Error(usage) when
 // several owners hold it and `which` is empty; needs the right to forget snapshots, as setting `class` and
 // `expires` does. `reason` is kept with the end of each.

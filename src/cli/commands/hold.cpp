@@ -5,6 +5,7 @@
 #include "service/snapshot_json.h"
 
 #include <algorithm>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -98,7 +99,7 @@ int add_at_server(CommandContext& context, const Arguments& arguments) {
                      context.api().change({.path = holds_path(snapshot), .body = body.dump()}));
 }
 
-// All of an owner go at once; those of everybody one by one, by their ids.
+// All of an owner go at once; those of nobody, one by one.
 int release_at_server(CommandContext& context, const Arguments& arguments) {
     const json snapshot = snapshot_at_server(context, arguments);
     std::vector<std::string> which;
@@ -106,8 +107,14 @@ int release_at_server(CommandContext& context, const Arguments& arguments) {
         which.push_back(arguments.owner);
     } else {
         const json holds = context.api().get("/v1/holds");
-        for (const json& hold : list_in(holds, "items"))
-            if (text_in(hold, "snapshot") == text_in(snapshot, "id")) which.push_back(text_in(hold, "id"));
+        std::set<std::string> owners;
+        for (const json& hold : list_in(holds, "items")) {
+            if (text_in(hold, "snapshot") != text_in(snapshot, "id")) continue;
+            which.push_back(text_in(hold, "id"));
+            owners.insert(has(hold, "owner") ? text_in(hold, "owner") : "");
+        }
+        require_one_owner(text_in(snapshot, "id"), owners);
+        if (owners.size() == 1 && !owners.begin()->empty()) which = {*owners.begin()};
     }
     json released = json::array();
     int code = exit_done;

@@ -108,6 +108,11 @@ std::vector<Forget> list_forgets(const RepositoryContext& context,
         if (parsed && parsed->kind == NameKind::forget && wanted(parsed->owner))
             names.push_back(std::move(name));
     }
+    return read_forgets(context, names, problem);
+}
+
+std::vector<Forget> read_forgets(const RepositoryContext& context, const std::vector<std::string>& names,
+                                 const std::function<void(const Error&)>& problem) {
     std::vector<Forget> forgets;
     const auto take = [&](const ObjectName& name, const OpenedObject& object) {
         forgets.push_back({name.owner, object.writer, time_in(object, name)});

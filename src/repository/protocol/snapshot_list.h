@@ -42,6 +42,9 @@ struct Forget {
 std::vector<Forget> list_forgets(const RepositoryContext& context,
                                  const std::function<bool(const RunId&)>& wanted,
                                  const std::function<void(const Error&)>& problem);
+// Those of these names, which are in the store.
+std::vector<Forget> read_forgets(const RepositoryContext& context, const std::vector<std::string>& names,
+                                 const std::function<void(const Error&)>& problem);
 
 // The newest of a source; null when there is none. Domains may call different sources by one name: the own
 // one's counts, else that of the only domain that has any. Throws Error(usage) when several others have,

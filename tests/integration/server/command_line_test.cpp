@@ -131,6 +131,10 @@ TEST_F(CommandLineAtServer, HoldsTagsAndForgets) {
     EXPECT_EQ(json_at_server({"hold", "list"}), json({"hold", "list"}));
     EXPECT_EQ(at_server({"hold", "list"}).out, run({"hold", "list"}).out);
     EXPECT_THAT(failure_at_server({"forget", first}, 1), HasSubstr("case 7"));
+    json_at_server({"hold", "add", first, "--reason", "case 8", "--owner", "anna"});
+    EXPECT_THAT(failure_at_server({"hold", "release", first}, 2), HasSubstr("is held by 2 owners"));
+    EXPECT_EQ(json({"hold", "list"}).size(), 2U);
+    at_server({"hold", "release", first, "--owner", "anna"});
     EXPECT_THAT(at_server({"hold", "release", first, "--owner", "legal"}).out,
                 HasSubstr("no longer held: case 7"));
     EXPECT_THAT(failure_at_server({"hold", "release", first}, 1), HasSubstr("has no such hold"));

@@ -5,6 +5,7 @@
 #include "support/scripted_server.h"
 
 #include <atomic>
+#include <set>
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -175,26 +176,29 @@ TEST(ApiClient, RefusesUrlsThatAreNone) {
     EXPECT_EQ(slash.api.url(), "https://host:1");
 }
 
-TEST(ApiClient, AsksForTheCodeOnce) {
-    ScriptedServer server([](const std::string& request) {
-        return field(request, "Holdfast-Code") == "123456"
-                   ? Answer{json_answer("202 Accepted", {{"operation", "1"}})}
-                   : Answer{problem("403 X", "second-factor-required", "a code")};
+TEST(ApiClient, AsksForACodeWhereverOneIsTaken) {
+    std::set<std::string> good{"123456", "234567"};
+    ScriptedServer server([&](const std::string& request) {
+        const std::string code = field(request, "Holdfast-Code");
+        if (code.empty()) return Answer{problem("403 X", "second-factor-required", "a code")};
+        if (good.erase(code) == 0) return Answer{problem("403 X", "wrong-code", "wrong, or used")};
+        return Answer{json_answer("202 Accepted", {{"operation", code}})};
     });
     FakeClock clock{Timestamp(std::chrono::hours(1))};
     SeededRandom random(1);
-    int asked = 0;
+    std::vector<std::string> typed{"999999", "234567", "1", "2", "3", "4"};
+    std::size_t asked = 0;
     ApiClient api({.url = server.endpoint(),
                    .token = "hf_secret",
-                   .ask_code =
-                       [&] {
-                           ++asked;
-                           return std::string("123456");
-                       }},
+                   .code = "123456",
+                   .ask_code = [&] { return typed.at(asked++); }},
                   clock, random, {});
-    EXPECT_EQ(api.change({.path = "/v1/prunes"})["operation"], "1");
-    EXPECT_EQ(api.change({.path = "/v1/prunes"})["operation"], "1");
-    EXPECT_EQ(asked, 1);
+    EXPECT_EQ(api.change({.path = "/v1/prunes"})["operation"], "123456");
+    EXPECT_EQ(asked, 0U);
+    EXPECT_EQ(api.change({.path = "/v1/prunes"})["operation"], "234567");
+    EXPECT_EQ(asked, 2U);
+    EXPECT_EQ(thrown_by([&] { api.change({.path = "/v1/prunes"}); }).code(), ErrorCode::access_denied);
+    EXPECT_EQ(asked, 5U);
 }
 
 TEST(FollowOperation, GoesOnWhenTheServerComesBack) {
