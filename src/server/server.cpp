@@ -308,9 +308,9 @@ void Server::observe(const std::stop_token& stop) {
         std::string problem;
         try {
             const ServerDeclaration declared = declaration();
-            const std::uint64_t changes = book_.changes();
+            const PolicyBook::Known known = book_.known();
             observer_.look(declared.policies, {.sources = declared.sources}, stop);
-            take_policies(changes);
+            take_policies(known);
             enter_deletions();
             keep_audit_head();
         } catch (const std::exception& error) {
@@ -333,10 +333,11 @@ void Server::observe(const std::stop_token& stop) {
     }
 }
 
-// Those that the repository has, of which this server had made so many changes before the look.
-void Server::take_policies(std::uint64_t changes) {
+// Those that the repository has; `known` is of before the look.
+void Server::take_policies(const PolicyBook::Known& known) {
+    const auto list_again = [this] { return list_statements(observer_.repository().context()); };
     try {
-        if (book_.take(observer_.require_view()->measurements.statements, changes)) want_plan();
+        if (book_.take(observer_.require_view()->measurements.statements, known, list_again)) want_plan();
     } catch (const Error& error) {
         logger_.warning("the policies of the repository were not taken over", {{"reason", error.message()}});
     }
@@ -453,11 +454,12 @@ OperationWorld Server::world() const {
     return world;
 }
 
-// What was approved on a server that was lost before it was done.
+// What was approved on a server that was lost before it was done. It is done once: not before this server
+// knows enough to do it.
 void Server::carry_out_approved(const std::stop_token& stop) {
     do {
         try {
-            api_.carry_out_left();
+            if (observer_.view()) api_.carry_out_left();
         } catch (const std::exception& error) {
             logger_.warning("what was approved is not carried out yet",
                             {{"reason", std::string(error.what())}});

@@ -67,7 +67,7 @@ class Server {
     void want_plan();
     bool take_replan();
     void declare_again();
-    void take_policies(std::uint64_t changes);
+    void take_policies(const PolicyBook::Known& known);
     void clean_up();
     void observe(const std::stop_token& stop);
     void judge(const std::stop_token& stop);
