@@ -1,8 +1,8 @@
 // What the server answers beyond the API's own routes is in the contract too.
 #include "api/openapi_text.h"
 #include "server/alert_routes.h"
-#include "server/backup_recovery_listings.h"
 #include "server/policy_routes.h"
+#include "server/backup_recovery_listings.h"
 #include "server/repository_routes.h"
 #include "server/snapshot_routes.h"
 #include "unit/api/api_fixture.h"

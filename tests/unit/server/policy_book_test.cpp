@@ -68,6 +68,19 @@ TEST_F(PolicyBookTest, NorIsOneOfBeforeAChangeByAnotherServer) {
         EXPECT_EQ(body_of(book), body);
         EXPECT_EQ(body_of(other), body);
     }
+    // One that tells of the first of two changes.
+    const PolicyBook::Known known = book.known();
+    StatementList of_first;
+    {
+        PolicyBook::Change change(other);
+        const KeptPolicy stated = PolicyWorld::state(change, world.kept("mine", four), std::nullopt);
+        of_first = list();
+        world.keep(change, stated, std::nullopt);
+        other.reload();
+    }
+    world.set(other, "mine", five);
+    book.take(of_first, known, again);
+    EXPECT_EQ(body_of(book), five);
 }
 
 TEST_F(PolicyBookTest, AStatementIsWithheldWhenItIsListedNeitherNowNorAgain) {
