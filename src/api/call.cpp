@@ -183,6 +183,32 @@ void Call::audit(Database& database, const std::string& action, const std::strin
     services_.audit.append(database, actor(), action, object, details);
 }
 
+void Call::enter(const std::string& action, const std::string& object, const std::string& details) {
+    services_.catalog.transaction([&](Database& database) {
+        before_(database);
+        audit(database, action, object, details);
+    });
+}
+
+void Call::enter_failure(const std::string& action, const std::string& object, const Error& error) {
+    const Json details = {{"code", to_string(error.code())}, {"message", error.message()}};
+    services_.audit.append(actor(), action + ".failed", object,
+                           details.dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
+void Call::require_demanded(std::string_view judged_by) const {
+    if (judged_by_ == judged_by) return;
+    throw Error(ErrorCode::fenced, "what this would change was changed meanwhile, and more may be lost",
+                "look at what there is now, and decide anew");
+}
+
+std::optional<Problem> Call::unless_seen(std::string_view etag) const {
+    if (request_.headers.find("If-Match") != "*") return unless_match(etag);
+    Problem problem = problem_of(428, "If-Match must name the version that was seen");
+    problem.hint = "send its ETag";
+    return problem;
+}
+
 std::optional<Problem> Call::unless_match(std::string_view etag) const {
     auto given = request_.headers.find("If-Match");
     if (!given) {

@@ -77,20 +77,46 @@ class Call {
     // An entry of the trail, in the same transaction. `details` is JSON.
     void audit(Database& database, const std::string& action, const std::string& object,
                const std::string& details = "{}");
-    // The answer that was kept for this request, if one was; for routers.
+    // For what no transaction can take back: `action` is entered into the trail, in a transaction that begins
+    // as those of change() do, before `body` does it; and when that throws an Error, that as well, as
+    // "<action>.failed". `details` is JSON.
+    template <typename Body>
+    auto in_trail(const std::string& action, const std::string& object, const std::string& details,
+                  Body&& body) {
+        enter(action, object, details);
+        try {
+            return body();
+        } catch (const Error& error) {
+            enter_failure(action, object, error);
+            throw;
+        }
+    }
+    // The answer that was kept for this request, if one was; for routers, and for handlers that let such
+    // requests wait for each other.
     std::optional<Response> kept_answer();
+
+    // For routers: more was demanded of this request than of others, as Demand says.
+    void demanded(std::string judged_by) { judged_by_ = std::move(judged_by); }
+    // For handlers that know better than who demanded. Throws Error(fenced) unless more was demanded, by what
+    // is still so.
+    void require_demanded(std::string_view judged_by) const;
 
     // An answer may be given only for the version of a thing that the client has seen. Throws nothing:
     // the answer is 428 without If-Match, 412 with another tag, nothing when `etag` is among those.
     std::optional<Problem> unless_match(std::string_view etag) const;
+    // As unless_match(), where it must be said what was seen: 428 also on "*".
+    std::optional<Problem> unless_seen(std::string_view etag) const;
 
   private:
     std::optional<AnswerKey> answer_key() const;
+    void enter(const std::string& action, const std::string& object, const std::string& details);
+    void enter_failure(const std::string& action, const std::string& object, const Error& error);
 
     const Request& request_;
     Identity identity_;
     std::map<std::string, std::string> parameters_;
     CallServices& services_;
+    std::optional<std::string> judged_by_;
     std::function<void(Database&)> before_ = [](Database&) {};
     std::function<void(Database&, const Response&)> after_ = [](Database&, const Response&) {};
 };

@@ -100,6 +100,13 @@ Request request_of(const std::string& text) {
     return request;
 }
 
+// The call knows of it.
+std::optional<Demand> demand_of(const Route& route, Call& call) {
+    std::optional<Demand> demand = route.demand ? route.demand(call) : std::nullopt;
+    if (demand) call.demanded(demand->judged_by);
+    return demand;
+}
+
 std::expected<void, Problem> permitted_by(const std::optional<Demand>& demand, const Identity& identity) {
     return demand ? Access::permit(identity, demand->permission) : std::expected<void, Problem>{};
 }
@@ -268,7 +275,7 @@ Response Router::handled(const Route& route, Call& call) {
     if (route.method == "GET") return route.handle(call);
     // What was done before is answered before it is asked for another code.
     if (auto kept = call.kept_answer()) return std::move(*kept);
-    const std::optional<Demand> demand = route.demand ? route.demand(call) : std::nullopt;
+    const std::optional<Demand> demand = demand_of(route, call);
     if (const auto permitted = permitted_by(demand, call.identity()); !permitted)
         return problem_response(permitted.error(), call.request().path, {});
     if (const auto free = protect(demand ? demand->action : route.action, call); !free) return free.error();
@@ -327,7 +334,7 @@ Response Router::carry_out(const Approval& approval, const Identity& requester,
                             [&](Database& database, const Response& response) {
                                 approvals_.keep_answer(database, approval.id, text_of(response));
                             });
-        const std::optional<Demand> demand = route->demand ? route->demand(call) : std::nullopt;
+        const std::optional<Demand> demand = demand_of(*route, call);
         for (const auto& permitted :
              {Access::permit(requester, *route->permission), permitted_by(demand, requester)}) {
             if (!permitted) return problem_response(permitted.error(), request.path, approval.id);

@@ -29,6 +29,8 @@ Protection protection_of(std::string_view text);
 struct Demand {
     Permission permission;
     std::string action; // as Route::action
+    // What that hangs on. A handler to which it matters asks for it by Call::require_demanded().
+    std::string judged_by{};
 };
 
 struct Route {

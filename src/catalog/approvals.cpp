@@ -12,8 +12,6 @@ namespace {
 
 constexpr auto time_to_decide = std::chrono::hours(24);
 constexpr auto time_to_carry_out = std::chrono::minutes(1);
-// Of all locks of the catalog, that of claiming what was approved.
-constexpr std::int64_t claim_lock = 0x686f'6c64'0007;
 constexpr std::size_t most_at_once = 1000;
 constexpr std::string_view columns =
     "id, action, request, requested_by, created, expires, state, decided_by, decided, answer";
@@ -89,13 +87,12 @@ bool Approvals::decide(Database& database, const std::string& id, bool approved,
 std::optional<Approval> Approvals::claim_left() {
     std::optional<Approval> left;
     catalog_.transaction([&](Database& database) {
-        database.lock(claim_lock);
         const Timestamp time = now(database);
         const auto rows = database.query(
             fmt::format("UPDATE approvals SET carried_until = $2 WHERE id = (SELECT id FROM approvals "
                         "WHERE state = 'approved' AND answer IS NULL AND carried_until <= $1 "
-                        "ORDER BY id LIMIT 1) RETURNING {}",
-                        columns),
+                        "ORDER BY id LIMIT 1{}) RETURNING {}",
+                        database.skip_locked(), columns),
             {sql(time), sql(time + time_to_carry_out)});
         if (!rows.empty()) left = approval_of(rows.front(), clock_.now());
     });
@@ -105,7 +102,8 @@ std::optional<Approval> Approvals::claim_left() {
 void Approvals::require_unanswered(Database& database, const std::string& id) {
     // Also has others that are about to do the same wait for the end of this transaction.
     const auto rows = database.query(
-        "UPDATE approvals SET state = state WHERE id = $1 AND answer IS NULL RETURNING id", {sql(id)});
+        "UPDATE approvals SET carried_until = $2 WHERE id = $1 AND answer IS NULL RETURNING id",
+        {sql(id), sql(now(database) + time_to_carry_out)});
     if (rows.empty()) throw Error(ErrorCode::fenced, fmt::format("what {} approves of has been done", id));
 }
 

@@ -40,10 +40,10 @@ class Approvals {
     // Who approves carries it out, for a minute with nobody else; see claim_left().
     bool decide(Database& database, const std::string& id, bool approved, const std::string& by);
     // One that was approved and has no answer though its minute is over: whoever was to carry it out is lost.
-    // It is the caller's for another minute. Nothing when there is none.
+    // It is the caller's for another minute. Nothing when there is none that nobody is at.
     std::optional<Approval> claim_left();
-    // In the transaction that does what was approved, at its beginning. Throws Error(fenced) when it has its
-    // answer: another has done it.
+    // In a transaction that does what was approved, or precedes it, at its beginning: who does it has another
+    // minute. Throws Error(fenced) when it has its answer: another has done it.
     void require_unanswered(Database& database, const std::string& id);
     // The first answer stays.
     void keep_answer(Database& database, const std::string& id, const std::string& answer);

@@ -11,8 +11,6 @@ namespace holdfast {
 
 namespace {
 
-// Of all locks of the catalog, that of the chain.
-constexpr std::int64_t audit_lock = 0x686f'6c64'0003;
 constexpr std::size_t entries_at_once = 1000;
 constexpr std::size_t most_problems = 20;
 
@@ -53,7 +51,7 @@ std::string audit_digest(const AuditEntry& entry, const std::string& previous) {
 
 AuditEntry Audit::append(Database& database, const std::string& actor, const std::string& action,
                          const std::string& object, const std::string& details) {
-    database.lock(audit_lock);
+    database.lock(CatalogLock::audit);
     const auto last = database.query("SELECT number, digest FROM audit ORDER BY number DESC LIMIT 1");
     AuditEntry entry{.number = last.empty() ? 1 : last.front().number(0) + 1,
                      .time = clock_.now(),
@@ -90,7 +88,7 @@ std::vector<std::string> Audit::without(const std::string& action, const std::ve
 std::size_t Audit::append_missing(const std::string& action, const std::vector<Deed>& deeds) {
     std::size_t appended = 0;
     catalog_.transaction([&](Database& database) {
-        database.lock(audit_lock);
+        database.lock(CatalogLock::audit);
         appended = 0;
         for (const Deed& deed : deeds) {
             if (has_entry(database, action, deed.object)) continue;

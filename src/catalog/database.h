@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "catalog/lock_numbers.h"
 
 #include <cstdint>
 #include <functional>
@@ -71,9 +72,11 @@ class Database {
     // it failed unnoticed: then this throws Error(internal). Not nested. A writing one excludes
     // other writers of a SQLite file from its beginning on.
     void transaction(const std::function<void()>& body);
-    // Within a transaction: waits until no other transaction holds the lock of this number, and holds it to
-    // the end.
-    virtual void lock(std::int64_t number) = 0;
+    // Within a transaction: waits until no other transaction holds this lock, and holds it to the end.
+    virtual void lock(CatalogLock lock) = 0;
+    // The end of a SELECT, within a transaction, of rows that it is to have for itself: those that another
+    // transaction has are passed over. Empty where transactions exclude each other.
+    virtual std::string_view skip_locked() const { return {}; }
     // The time by the database's own clock, the same for all who share it; nothing where that is the clock of
     // who asks.
     virtual std::optional<Timestamp> time() { return std::nullopt; }

@@ -4,9 +4,6 @@ namespace holdfast {
 
 namespace {
 
-// Of all locks of the catalog, that of changes to policies.
-constexpr std::int64_t policy_lock = 0x686f'6c64'0007;
-
 KeptPolicy policy_of(const SqlRow& row) {
     return {.name = row.text(0),
             .body = row.text(1),
@@ -18,16 +15,22 @@ KeptPolicy policy_of(const SqlRow& row) {
 } // namespace
 
 std::vector<KeptPolicy> KeptPolicies::list() {
-    const auto rows = catalog_.with([](Database& database) {
-        return database.query(
-            "SELECT name, body, statement, changed, changed_by FROM policies ORDER BY name");
-    });
+    return catalog_.with([&](Database& database) { return list(database); });
+}
+
+std::vector<KeptPolicy> KeptPolicies::list(Database& database) {
+    const auto rows =
+        database.query("SELECT name, body, statement, changed, changed_by FROM policies ORDER BY name");
     std::vector<KeptPolicy> policies;
     for (const SqlRow& row : rows) policies.push_back(policy_of(row));
     return policies;
 }
 
-void KeptPolicies::lock(Database& database) { database.lock(policy_lock); }
+std::optional<KeptPolicy> KeptPolicies::find(const std::string& name) {
+    return catalog_.with([&](Database& database) { return find(database, name); });
+}
+
+void KeptPolicies::lock(Database& database) { database.lock(CatalogLock::policies); }
 
 std::optional<KeptPolicy> KeptPolicies::find(Database& database, const std::string& name) {
     const auto rows = database.query(

@@ -26,6 +26,8 @@ class KeptPolicies {
 
     // By name.
     std::vector<KeptPolicy> list();
+    std::vector<KeptPolicy> list(Database& database);
+    std::optional<KeptPolicy> find(const std::string& name);
     // Within a transaction of the caller, which excludes other changes of policies from here on.
     void lock(Database& database);
     std::optional<KeptPolicy> find(Database& database, const std::string& name);

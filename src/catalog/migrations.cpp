@@ -11,9 +11,6 @@ namespace holdfast {
 
 namespace {
 
-// Of all locks of the catalog, those of migrations.
-constexpr std::int64_t migration_lock = 0x686f'6c64'0001;
-
 // Each is applied once, in order, and never changed: what is to be different is another step.
 constexpr std::array<const char*, 6> steps{
     // Work: what is asked for, what is under way, what came of it.
@@ -136,7 +133,7 @@ std::int64_t catalog_version() { return static_cast<std::int64_t>(steps.size());
 
 void migrate(Database& database) {
     database.transaction([&] {
-        database.lock(migration_lock);
+        database.lock(CatalogLock::migration);
         database.execute("CREATE TABLE IF NOT EXISTS catalog_version (version BIGINT NOT NULL)");
         const auto rows = database.query("SELECT version FROM catalog_version");
         const std::int64_t version = rows.empty() ? 0 : rows.front().number(0);

@@ -12,10 +12,6 @@ namespace holdfast {
 
 namespace {
 
-// Of all locks of the catalog, that of claiming.
-constexpr std::int64_t claim_lock = 0x686f'6c64'0002;
-// … and that of log lines.
-constexpr std::int64_t log_lock = 0x686f'6c64'0004;
 constexpr std::size_t most_at_once = 10'000;
 
 constexpr std::array<std::pair<OperationState, std::string_view>, 6> state_names{{
@@ -182,7 +178,7 @@ std::optional<Operation> Operations::claim(const std::string& owner, Duration le
     std::optional<Operation> claimed;
     catalog_.transaction([&](Database& database) {
         // One claim at a time, so that the limits hold.
-        database.lock(claim_lock);
+        database.lock(CatalogLock::operation_claim);
         const Timestamp now = this->now(database);
         // What a lost server was to stop is over.
         database.query(
@@ -278,7 +274,7 @@ void Operations::log(const std::string& id, std::string_view level, std::string_
     const Timestamp now = clock_.now();
     catalog_.transaction([&](Database& database) {
         // Lines are numbered one after the other, whoever writes them.
-        database.lock(log_lock);
+        database.lock(CatalogLock::operation_log);
         database.query(
             "INSERT INTO operation_log (operation, number, time, level, message) "
             "SELECT $1, COALESCE(max(number), 0) + 1, CAST($2 AS BIGINT), $3, $4 FROM operation_log "

@@ -9,8 +9,6 @@ namespace {
 // The session's own settings. What belongs to the catalog lies in a schema of its own, and names are looked
 // for there alone, so that nothing that somebody else made in the database is taken for it.
 constexpr const char* schema = "holdfast";
-// Of all locks of the catalog, that of making the schema.
-constexpr std::int64_t schema_lock = 0x686f'6c64'0006;
 
 postgres::ConnectionSettings settings_of(const std::string& conninfo) {
     postgres::ConnectionSettings settings;
@@ -28,7 +26,7 @@ PostgresDatabase::PostgresDatabase(const std::string& conninfo, Logger& logger)
     // Several first starts wait for each other. Asked first, because who may not make schemas may use one
     // that is there.
     connection_.execute("BEGIN");
-    lock(schema_lock);
+    lock(CatalogLock::schema);
     if (connection_.query("SELECT 1 FROM pg_namespace WHERE nspname = $1", {schema}).rows.empty())
         connection_.execute(fmt::format("CREATE SCHEMA {}", schema));
     connection_.execute("COMMIT");
@@ -59,8 +57,9 @@ void PostgresDatabase::execute(std::string_view statements) {
     noticed([&] { connection_.execute(statements); });
 }
 
-void PostgresDatabase::lock(std::int64_t number) {
-    connection_.query("SELECT pg_advisory_xact_lock($1::bigint)", {std::to_string(number)});
+void PostgresDatabase::lock(CatalogLock lock) {
+    connection_.query("SELECT pg_advisory_xact_lock($1::bigint)",
+                      {std::to_string(static_cast<std::int64_t>(lock))});
 }
 
 // Of now, not of when the transaction began, which may have waited since.

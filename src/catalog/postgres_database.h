@@ -13,7 +13,8 @@ class PostgresDatabase final : public Database {
 
     std::vector<SqlRow> query(std::string_view statement, const SqlValues& values) override;
     void execute(std::string_view statements) override;
-    void lock(std::int64_t number) override;
+    void lock(CatalogLock lock) override;
+    std::string_view skip_locked() const override { return " FOR UPDATE SKIP LOCKED"; }
     std::optional<Timestamp> time() override;
     bool alive() override;
 

@@ -24,7 +24,7 @@ class SqliteDatabase final : public Database {
     std::vector<SqlRow> query(std::string_view statement, const SqlValues& values) override;
     void execute(std::string_view statements) override;
     // The whole file is locked by any transaction.
-    void lock(std::int64_t) override {}
+    void lock(CatalogLock) override {}
     // Not when a transaction could not be ended.
     bool alive() override;
 

@@ -14,8 +14,6 @@ namespace holdfast {
 
 namespace {
 
-// Of all locks of the catalog, that of changes to tokens.
-constexpr std::int64_t token_lock = 0x686f'6c64'0005;
 constexpr std::size_t seed_bytes = 20;
 constexpr std::size_t most_at_once = 1000;
 constexpr std::string_view seed_purpose = "holdfast second factor";
@@ -92,7 +90,7 @@ TokenRole role_of(std::string_view text) {
 IssuedToken Tokens::issue(Database& database, const TokenRequest& request) {
     const Timestamp now = clock_.now();
     check(request, now);
-    database.lock(token_lock);
+    database.lock(CatalogLock::tokens);
     if (!database.query("SELECT id FROM tokens WHERE name = $1", {sql(request.name)}).empty()) {
         throw Error(ErrorCode::already_exists, fmt::format("there has been a token \"{}\"", request.name),
                     "choose another name: the trail tells tokens apart by them")
@@ -128,7 +126,7 @@ std::optional<IssuedToken>
 Tokens::issue_first(bool second_factor, const std::function<void(Database&, const IssuedToken&)>& also) {
     std::optional<IssuedToken> issued;
     catalog_.transaction([&](Database& database) {
-        database.lock(token_lock);
+        database.lock(CatalogLock::tokens);
         if (!database.query("SELECT id FROM tokens LIMIT 1").empty()) return;
         issued = issue(database, {.name = "first-administrator",
                                   .roles = {TokenRole::administrator},
@@ -170,7 +168,7 @@ std::vector<Token> Tokens::list(const std::string& after, std::size_t limit) {
 }
 
 bool Tokens::revoke(Database& database, const std::string& id) {
-    database.lock(token_lock);
+    database.lock(CatalogLock::tokens);
     const auto rows = database.query(fmt::format("SELECT {} FROM tokens WHERE id = $1", columns), {sql(id)});
     if (rows.empty()) throw Error(ErrorCode::not_found, fmt::format("there is no token {}", id));
     const Token token = token_of(rows.front());

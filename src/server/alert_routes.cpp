@@ -70,7 +70,8 @@ Response one_alert(Alerts& alerts, const std::string& id) {
 using Say = bool (Alerts::*)(const std::string& id, const std::string& by, const std::string& text);
 
 Response say(Call& call, const AlertServices& services, Say what, const char* action) {
-    Alerts& alerts = services.watch.alerts();
+    const auto watch = services.watch();
+    Alerts& alerts = watch->alerts();
     call.expect_parameters({});
     Form form = call.form();
     const std::string comment = form.text("comment").value_or("");
@@ -97,7 +98,7 @@ Response make_silence(Call& call, const AlertServices& services) {
     if (!ends) form.fail("ends", "is missing: a silence has an end");
     silence.ends = *ends;
     form.expect_no_more();
-    const std::string id = services.watch.alerts().silence(silence);
+    const std::string id = services.watch()->alerts().silence(silence);
     services.audit.append(call.actor(), "alerts.silence", id,
                           dump({{"rule", silence.rule},
                                 {"subject", silence.subject},
@@ -108,7 +109,7 @@ Response make_silence(Call& call, const AlertServices& services) {
 
 Response end_silence(Call& call, const AlertServices& services) {
     const std::string& id = call.path_parameter("id");
-    if (!services.watch.alerts().end_silence(id, call.actor()))
+    if (!services.watch()->alerts().end_silence(id, call.actor()))
         throw Error(ErrorCode::not_found, fmt::format("there is no silence '{}' that is not over", id));
     services.audit.append(call.actor(), "alerts.silence.end", id);
     return answer(dump({{"id", id}, {"ended", true}}));
@@ -116,14 +117,14 @@ Response end_silence(Call& call, const AlertServices& services) {
 
 Response test_channel(Call& call, const AlertServices& services) {
     const std::string& name = call.path_parameter("name");
-    services.watch.send_test(name, {});
+    services.watch()->send_test(name, {});
     services.audit.append(call.actor(), "channel.test", name);
     return answer(dump({{"channel", name}, {"sent", true}}));
 }
 
 // O17 of the requirements.
 Response dashboard(const AlertServices& services) {
-    const auto counts = services.watch.alerts().open_counts();
+    const auto counts = services.watch()->alerts().open_counts();
     const auto count = [&](Severity severity) {
         const auto found = counts.find(severity);
         return found == counts.end() ? std::int64_t{0} : found->second;
@@ -154,8 +155,7 @@ void add_alert_routes(api::Router& router, const AlertServices& services) {
                     .permission = permission,
                     .handle = std::move(handle)});
     };
-    Alerts& alerts = services.watch.alerts();
-    const auto list = [&alerts](Call& call) { return list_alerts(call, alerts); };
+    const auto list = [services](Call& call) { return list_alerts(call, services.watch()->alerts()); };
     const auto acknowledge = [services](Call& call) {
         return say(call, services, &Alerts::acknowledge, "alert.acknowledge");
     };
@@ -163,27 +163,29 @@ void add_alert_routes(api::Router& router, const AlertServices& services) {
         return say(call, services, &Alerts::resolve, "alert.resolve");
     };
     add("GET", "/v1/alerts", "listAlerts", Permission::read, list);
-    add("GET", "/v1/alerts/{id}", "getAlert", Permission::read, [&alerts](Call& call) {
+    add("GET", "/v1/alerts/{id}", "getAlert", Permission::read, [services](Call& call) {
         call.expect_parameters({});
-        return one_alert(alerts, call.path_parameter("id"));
+        return one_alert(services.watch()->alerts(), call.path_parameter("id"));
     });
     add("POST", "/v1/alerts/{id}/acknowledge", "acknowledge", Permission::acknowledge, acknowledge);
     add("POST", "/v1/alerts/{id}/resolve", "resolve", Permission::acknowledge, resolve);
-    add("GET", "/v1/silences", "listSilences", Permission::read, [&alerts](Call& call) {
+    add("GET", "/v1/silences", "listSilences", Permission::read, [services](Call& call) {
         call.expect_parameters({});
-        return answer_list(silences_json(alerts.silences()));
+        return answer_list(silences_json(services.watch()->alerts().silences()));
     });
     add("POST", "/v1/silences", "createSilence", Permission::acknowledge,
         [services](Call& call) { return make_silence(call, services); });
     add("DELETE", "/v1/silences/{id}", "endSilence", Permission::acknowledge,
         [services](Call& call) { return end_silence(call, services); });
-    add("GET", "/v1/rules", "listRules", Permission::read, [&alerts](Call& call) {
+    add("GET", "/v1/rules", "listRules", Permission::read, [services](Call& call) {
         call.expect_parameters({});
-        return answer_list(rules_json(alerts.settings().rules));
+        const auto watch = services.watch(); // whose rules are read
+        return answer_list(rules_json(watch->alerts().settings().rules));
     });
     add("GET", "/v1/channels", "listChannels", Permission::read, [services](Call& call) {
         call.expect_parameters({});
-        return answer_list(channels_json(services.channels, services.watch.outbox().channel_states()));
+        const auto watch = services.watch();
+        return answer_list(channels_json(watch->channels(), watch->outbox().channel_states()));
     });
     add("POST", "/v1/channels/{name}/test", "testChannel", Permission::configure,
         [services](Call& call) { return test_channel(call, services); });
@@ -192,9 +194,9 @@ void add_alert_routes(api::Router& router, const AlertServices& services) {
                 .name = "metrics",
                 .permission = Permission::read_metrics,
                 .produces = "text/plain",
-                .handle = [&watch = services.watch](Call&) {
+                .handle = [services](Call&) {
                     return Response{.content_type = "text/plain; version=0.0.4; charset=utf-8",
-                                    .body = watch.metrics()};
+                                    .body = services.watch()->metrics()};
                 }});
     const std::string base = "/v1/backup-recovery/monitoring";
     add("GET", base + "/alerts", "listMonitoringAlerts", Permission::read, list);

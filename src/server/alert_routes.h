@@ -4,15 +4,15 @@
 #include "api/routes/routes.h"
 #include "watch/watch.h"
 
-#include <vector>
+#include <functional>
+#include <memory>
 
 namespace holdfast {
 
 struct AlertServices {
-    Watch& watch;
+    std::function<std::shared_ptr<Watch>()> watch; // the one of now
     Operations& operations;
     Audit& audit;
-    const std::vector<ChannelSettings>& channels;
 };
 
 // What it refers to must outlive the router.

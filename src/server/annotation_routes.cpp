@@ -39,20 +39,10 @@ Standing standing_now(Repository& repository, const Snapshot& snapshot) {
     return standing_of(snapshot, list_statements(repository.context()).statements);
 }
 
-// The trail has it before it is done, so that nothing is without its entry; and when it could not be done,
-// that as well.
 template <typename Body>
 auto in_trail(Call& call, const std::string& action, const Snapshot& snapshot, json details, Body&& body) {
-    Audit& audit = call.services().audit;
     details["source"] = snapshot.source;
-    audit.append(call.actor(), action, snapshot.id.hex(), dump(details));
-    try {
-        return body();
-    } catch (const Error& error) {
-        audit.append(call.actor(), action + ".failed", snapshot.id.hex(),
-                     dump({{"code", to_string(error.code())}, {"message", error.message()}}));
-        throw;
-    }
+    return call.in_trail(action, snapshot.id.hex(), dump(details), std::forward<Body>(body));
 }
 
 // Keeps the answer for a request that comes again.

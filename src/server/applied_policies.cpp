@@ -42,10 +42,14 @@ std::optional<std::vector<Policy>> read_applied_policies(const std::string& stat
     return policies;
 }
 
-void write_applied_policies(const std::string& state_directory, const std::vector<Policy>& policies) {
+std::string policies_text(const std::vector<Policy>& policies) {
     nlohmann::json json = nlohmann::json::object();
     for (const Policy& policy : policies) json[policy.name] = nlohmann::json::parse(policy_json(policy));
-    const std::string text = json.dump(1) + "\n";
+    return json.dump(1) + "\n";
+}
+
+void write_applied_policies(const std::string& state_directory, const std::vector<Policy>& policies) {
+    const std::string text = policies_text(policies);
     write_file_durably(file_of(state_directory), as_bytes(text));
 }
 

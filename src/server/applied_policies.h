@@ -13,6 +13,8 @@ namespace holdfast {
 // Those that the state directory says were applied; nothing when none ever were. Throws Error(corrupt) when
 // it cannot be understood.
 std::optional<std::vector<Policy>> read_applied_policies(const std::string& state_directory);
+// What policies say, whatever their order, as JSON.
+std::string policies_text(const std::vector<Policy>& policies);
 // Replaces them, durably. A server that runs with this directory takes its file up within a second.
 void write_applied_policies(const std::string& state_directory, const std::vector<Policy>& policies);
 

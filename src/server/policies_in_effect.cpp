@@ -18,7 +18,6 @@ std::string PoliciesInEffect::why_retention_waits() const {
 void PoliciesInEffect::require_harmless(const ServerDeclaration& declaration) const {
     const std::vector<Policy> policies = book_.in_force(declaration.policies);
     for (const MeasuredSource& source : declaration.sources) policy_for(policies, source.name);
-    if (changes_of(declaration).empty()) return;
     const std::vector<std::string> losses = losses_of(declaration);
     if (losses.empty()) return;
     throw Error(ErrorCode::usage, "it keeps less than what is in effect: " + losses_text(losses),
@@ -47,13 +46,16 @@ std::vector<PolicyChange> PoliciesInEffect::changes_of(const ServerDeclaration& 
 }
 
 std::vector<std::string> PoliciesInEffect::losses_of(const ServerDeclaration& declaration) const {
-    const auto view = observer_.view();
-    std::vector<std::string> names; // of which nothing is known yet
-    if (!view)
-        for (const MeasuredSource& source : declaration.sources) names.push_back(source.name);
+    if (changes_of(declaration).empty()) return {};
+    // Also of sources that are configured nowhere any more.
+    const auto view = observer_.require_view();
     return policy_losses(book_.in_force(applied_.policies()), book_.in_force(declaration.policies),
-                         view ? view->measurements.retention : std::vector<RetentionSource>{}, names,
-                         clock_.now());
+                         view->measurements.retention, {}, clock_.now());
+}
+
+std::string PoliciesInEffect::judged_by(const ServerDeclaration& declaration) const {
+    return policies_text(book_.in_force(applied_.policies())) +
+           policies_text(book_.in_force(declaration.policies));
 }
 
 } // namespace holdfast

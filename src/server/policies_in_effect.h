@@ -6,6 +6,9 @@
 #include "server/applied_policies.h"
 #include "server/policy_book.h"
 #include "server/repository_view.h"
+#include "server/server_settings.h"
+#include "watch/channels/channel.h"
+#include "watch/rule.h"
 
 #include <string>
 #include <vector>
@@ -16,7 +19,10 @@ namespace holdfast {
 struct ServerDeclaration {
     std::vector<Policy> policies;
     std::vector<MeasuredSource> sources;
-    std::string text{}; // that it was read from
+    RuleBook rules{};
+    std::vector<ChannelSettings> channels{};
+    ServerSettings settings{}; // those of a running server stay
+    std::string text{};        // that it was read from
 };
 
 // Thread-safe but for settle() and accept(), which one thread calls. The arguments outlive it.
@@ -30,11 +36,14 @@ class PoliciesInEffect {
     // Whether somebody else has applied something since.
     bool applied_by_others() { return applied_.look_again(); }
     // Throws Error(usage) when policies contradict each other, or `declaration` keeps less than what is in
-    // effect: what was not applied is not taken up by the way.
+    // effect: what was not applied is not taken up by the way. And what losses_of() throws.
     void require_harmless(const ServerDeclaration& declaration) const;
-    // Which policies `declaration` would change, and why less of what there is may be kept by it.
+    // Which policies `declaration` would change, and why less of what there is may be kept by it. The second
+    // throws Error(unavailable) where something changes and nobody has looked yet at what there is.
     std::vector<PolicyChange> changes_of(const ServerDeclaration& declaration) const;
     std::vector<std::string> losses_of(const ServerDeclaration& declaration) const;
+    // What that hangs on: all policies before and after.
+    std::string judged_by(const ServerDeclaration& declaration) const;
     // It is in effect from now on.
     void accept(const ServerDeclaration& declaration) { applied_.apply(declaration.policies); }
     // Looks again at what the server was started with, if that is not in effect yet. Returns whether

@@ -21,6 +21,7 @@ struct PolicyBook::Difference {
     std::vector<KeptPolicy> put;
     std::vector<std::string> remove;
     std::string problem;
+    bool withheld = false;
 };
 
 PolicyBook::PolicyBook(Catalog& catalog, std::function<OpenRepository()> open)
@@ -44,13 +45,28 @@ std::string PolicyBook::problem() const {
     return problem_;
 }
 
-std::uint64_t PolicyBook::changes() const {
-    const std::scoped_lock lock(mutex_);
-    return changes_;
+std::optional<KeptPolicy> PolicyBook::find(const std::string& name) const {
+    for (Entry& entry : entries())
+        if (entry.kept.name == name) return std::move(entry.kept);
+    return std::nullopt;
+}
+
+PolicyBook::Known PolicyBook::known() {
+    Known known;
+    {
+        const std::scoped_lock lock(mutex_);
+        known.changes = changes_;
+    }
+    known.policies = kept_.list();
+    return known;
 }
 
 void PolicyBook::reload() {
     read();
+    count_change();
+}
+
+void PolicyBook::count_change() {
     const std::scoped_lock lock(mutex_);
     ++changes_;
 }
@@ -80,6 +96,7 @@ PolicyBook::Difference PolicyBook::compare(const StatementList& list,
     const auto withheld = [&](const KeptPolicy& kept) { return !there.contains(kept.statement); };
     for (const KeptPolicy& kept : known) {
         if (withheld(kept)) {
+            difference.withheld = true;
             difference.problem =
                 fmt::format("the statement of the policy '{}', {}, is not in the repository any more",
                             kept.name, kept.statement);
@@ -102,12 +119,18 @@ PolicyBook::Difference PolicyBook::compare(const StatementList& list,
     return difference;
 }
 
-bool PolicyBook::take(const StatementList& list, std::uint64_t changes) {
-    if (changes != this->changes()) return false;
-    Difference difference = compare(list, kept_.list());
+bool PolicyBook::take(const StatementList& list, const Known& known, const ListStatements& again) {
+    {
+        const std::scoped_lock lock(mutex_);
+        if (known.changes != changes_) return false;
+    }
+    Difference difference = compare(list, known.policies);
+    // There are stores that list what was put a moment ago only a moment later.
+    if (difference.withheld) difference = compare(again(), known.policies);
     if (!difference.put.empty() || !difference.remove.empty()) {
         catalog_.transaction([&](Database& database) {
             kept_.lock(database);
+            if (kept_.list(database) != known.policies) return; // the next look sees it
             for (const KeptPolicy& policy : difference.put) kept_.put(database, policy);
             for (const std::string& name : difference.remove) kept_.remove(database, name);
         });
@@ -124,35 +147,46 @@ bool PolicyBook::take(const StatementList& list, std::uint64_t changes) {
     return std::exchange(problem_, difference.problem) != difference.problem || changed;
 }
 
-PolicyBook::Change::Change(PolicyBook& book)
-    : book_(book),
-      lock_(book.changing_),
-      open_(book.open_()),
-      list_(list_statements(open_.repository->context())) {
-    book_.take(list_, book_.changes());
+PolicyBook::Change::Change(PolicyBook& book) : book_(book), lock_(book.changing_), open_(book.open_()) {
+    book_.count_change();
+    const Known known = book_.known();
+    list_ = list();
+    book_.take(list_, known, [this] { return list(); });
     if (const std::string problem = book_.problem(); !problem.empty())
         throw Error(ErrorCode::fenced, problem, "policies are changed when all of them can be read");
 }
 
-std::optional<KeptPolicy> PolicyBook::Change::find(const std::string& name) const {
-    for (Entry& entry : book_.entries())
-        if (entry.kept.name == name) return std::move(entry.kept);
-    return std::nullopt;
+StatementList PolicyBook::Change::list() const { return list_statements(open_.repository->context()); }
+
+std::string PolicyBook::Change::state(const std::string& name, const std::optional<Policy>& policy,
+                                      const std::optional<KeptPolicy>& seen) {
+    const Error meanwhile(ErrorCode::fenced, fmt::format("the policy '{}' was changed meanwhile", name),
+                          "get it again, and decide anew");
+    if (book_.kept_.find(name) != seen) throw meanwhile;
+    const StatementId id = state_policy(*open_.repository, list_, name, policy);
+    const Known known = book_.known();
+    const StatementList now = list();
+    const bool others = std::ranges::any_of(now.statements, [&](const Statement& statement) {
+        return statement.type == StatementType::policy && statement.name == name && statement.id != id &&
+               std::ranges::find(list_.statements, statement.id, &Statement::id) == list_.statements.end();
+    });
+    if (others) {
+        book_.take(now, known, [this] { return list(); });
+        throw meanwhile;
+    }
+    return name_of(id);
 }
 
-void PolicyBook::Change::state(Database& database, const KeptPolicy& kept,
-                               const std::optional<Policy>& policy, const std::optional<KeptPolicy>& seen) {
+void PolicyBook::Change::keep(Database& database, const KeptPolicy& kept,
+                              const std::optional<KeptPolicy>& seen) {
     book_.kept_.lock(database);
-    if (book_.kept_.find(database, kept.name) != seen)
-        throw Error(ErrorCode::fenced, fmt::format("the policy '{}' was changed meanwhile", kept.name),
-                    "get it again, and decide anew");
-    const StatementId id = state_policy(*open_.repository, list_, kept.name, policy);
-    KeptPolicy stated = kept;
-    stated.statement = name_of(id);
-    if (policy) {
-        book_.kept_.put(database, stated);
-    } else {
+    const auto there = book_.kept_.find(database, kept.name);
+    // Neither as before nor found by a look meanwhile: another server has changed it since.
+    if (there != seen && !(there && there->statement == kept.statement)) return;
+    if (kept.body.empty()) {
         book_.kept_.remove(database, kept.name);
+    } else {
+        book_.kept_.put(database, kept);
     }
 }
 

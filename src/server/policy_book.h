@@ -25,33 +25,47 @@ class PolicyBook {
     };
     // By name, as of the last look or change.
     std::vector<Entry> entries() const;
+    std::optional<KeptPolicy> find(const std::string& name) const;
     // The declared ones, and these under other names.
     std::vector<Policy> in_force(const std::vector<Policy>& declared) const;
     // What speaks against believing that these are all; empty: nothing.
     std::string problem() const;
 
-    // How often this server has changed policies: what was listed before a change is not the whole truth.
-    std::uint64_t changes() const;
-    // Takes over what the repository says now, unless it was listed before the last of `changes`. What it
-    // does not say any more without having taken it back is believed all the same, and told by problem():
-    // somebody withholds a statement. Returns whether policies or problem() are others than before. Throws
-    // what the catalog throws.
-    bool take(const StatementList& list, std::uint64_t changes);
+    // What the catalog says before statements are listed: what was changed since, by this server or another,
+    // that list does not tell the truth of.
+    struct Known {
+        std::uint64_t changes = 0; // by this server
+        std::vector<KeptPolicy> policies;
+    };
+    Known known();
+    using ListStatements = std::function<StatementList()>;
+    // Takes over what the repository says in `list`, unless something was changed since `known`. What it does
+    // not say any more without having taken it back, also when listed `again`, is believed all the same, and
+    // told by problem(): somebody withholds a statement. Returns whether policies or problem() are others
+    // than before. Throws what the catalog and `again` throw.
+    bool take(const StatementList& list, const Known& known, const ListStatements& again);
 
-    // States that the policy `name` is `policy` from now on, or that there is none any more; `kept` is what
-    // the catalog is to say, but for its statement. In the transaction of the caller: then reload(). Throws
-    // Error(fenced) when it is not as in `seen` any more, and what opening the repository and state_policy()
-    // throw.
+    // A change of one policy, in two steps: the repository is told, then the catalog. When the second is
+    // never done, take() finds what was stated.
     class Change {
       public:
-        // Opens the repository, and takes over what it says. Other changes by this server wait.
+        // Opens the repository, and takes over what it says. Other changes by this server wait, and lists
+        // of before are not taken over any more. Throws Error(fenced) where there is a problem(), and what
+        // opening and listing throw.
         explicit Change(PolicyBook& book);
-        // What there is now of the name.
-        std::optional<KeptPolicy> find(const std::string& name) const;
-        void state(Database& database, const KeptPolicy& kept, const std::optional<Policy>& policy,
-                   const std::optional<KeptPolicy>& seen);
+        // States that the policy `name` is `policy` from now on, or that there is none any more. Returns the
+        // statement's name. Not within a transaction: it takes as long as the repository takes. Throws
+        // Error(fenced) when it is not as in `seen`, or another server has stated something of it at the same
+        // time: then the later one counts, and both are told. And what state_policy() throws.
+        std::string state(const std::string& name, const std::optional<Policy>& policy,
+                          const std::optional<KeptPolicy>& seen);
+        // Has the catalog say what was stated, unless it knows of something later; without a body that there
+        // is none any more. Within a transaction: then reload().
+        void keep(Database& database, const KeptPolicy& kept, const std::optional<KeptPolicy>& seen);
 
       private:
+        StatementList list() const;
+
         PolicyBook& book_;
         std::unique_lock<std::mutex> lock_;
         OpenRepository open_;
@@ -62,6 +76,7 @@ class PolicyBook {
 
   private:
     void read();
+    void count_change();
     struct Difference;
     Difference compare(const StatementList& list, const std::vector<KeptPolicy>& known) const;
 

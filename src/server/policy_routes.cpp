@@ -3,12 +3,11 @@
 #include "base/error.h"
 #include "policy/policy_change.h"
 #include "policy/policy_form.h"
+#include "server/policy_answers.h"
 #include "service/policy_plan.h"
 
 #include <algorithm>
-#include <map>
 #include <memory>
-#include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -23,97 +22,6 @@ using api::Response;
 using nlohmann::json;
 
 constexpr std::size_t longest_name = 100;
-
-struct Listed {
-    Policy policy;
-    std::optional<KeptPolicy> kept; // nothing: holdfast.toml declares it
-};
-
-std::vector<std::string> source_names(const PolicyServices& services) {
-    std::set<std::string> names;
-    for (const MeasuredSource& source : services.sources()) names.insert(source.name);
-    if (const auto view = services.observer.view())
-        for (const SourceMeasurement& source : view->measurements.sources) names.insert(source.facts.source);
-    return {names.begin(), names.end()};
-}
-
-bool is_declared(const PolicyServices& services, const std::string& name) {
-    const std::vector<Policy> declared = services.declared();
-    return std::ranges::find(declared, name, &Policy::name) != declared.end();
-}
-
-// Those in force, by name.
-std::vector<Listed> listed(const PolicyServices& services) {
-    std::vector<Listed> all;
-    for (Policy& policy : services.declared()) all.push_back({std::move(policy), std::nullopt});
-    for (PolicyBook::Entry& entry : services.book.entries())
-        if (!is_declared(services, entry.kept.name))
-            all.push_back({std::move(entry.policy), std::move(entry.kept)});
-    std::ranges::sort(all, {}, [](const Listed& one) { return one.policy.name; });
-    return all;
-}
-
-std::string etag_of(const Policy& policy) { return api::etag_of(policy_json(policy)); }
-
-// By policy, the sources that go by it.
-using Coverage = std::map<std::string, std::vector<std::string>>;
-
-Coverage coverage_by(const std::vector<Policy>& policies, const PolicyServices& services) {
-    Coverage coverage;
-    for (const std::string& source : source_names(services))
-        if (const Policy* policy = clear_policy_for(policies, source))
-            coverage[policy->name].push_back(source);
-    return coverage;
-}
-
-json json_of(const Listed& one, const Coverage& coverage, const PolicyServices& services) {
-    const auto covers = coverage.find(one.policy.name);
-    return {{"name", one.policy.name},
-            {"origin", one.kept ? "api" : "file"},
-            {"policy", json::parse(policy_json(one.policy))},
-            {"covers", covers == coverage.end() ? json::array() : json(covers->second)},
-            {"doubts", doubts_about(one.policy, services.clock.now())},
-            {"changed", one.kept ? json(to_rfc3339(one.kept->changed)) : json()},
-            {"changed_by", one.kept && !one.kept->changed_by.empty() ? json(one.kept->changed_by) : json()},
-            {"etag", etag_of(one.policy)}};
-}
-
-Response answer(int status, const json& value) {
-    return api::json_response(status, value.dump(-1, ' ', false, json::error_handler_t::replace));
-}
-
-Response answer_one(int status, const Listed& one, const std::vector<Policy>& policies,
-                    const PolicyServices& services) {
-    Response response = answer(status, json_of(one, coverage_by(policies, services), services));
-    response.headers.set("ETag", etag_of(one.policy));
-    return response;
-}
-
-Response list(Call& call, const PolicyServices& services) {
-    call.expect_parameters({"limit", "cursor"});
-    const api::Page page = call.page("policies");
-    const Coverage coverage = coverage_by(services.book.in_force(services.declared()), services);
-    json items = json::array();
-    json next;
-    for (const Listed& one : listed(services)) {
-        if (!page.after.empty() && one.policy.name <= page.after) continue;
-        if (items.size() == page.limit) {
-            next = Call::cursor("policies", items.back()["name"].get<std::string>());
-            break;
-        }
-        items.push_back(json_of(one, coverage, services));
-    }
-    return answer(200, {{"items", std::move(items)}, {"next", next}});
-}
-
-Response get(Call& call, const PolicyServices& services) {
-    call.expect_parameters({});
-    const std::string& name = call.path_parameter("name");
-    for (const Listed& one : listed(services))
-        if (one.policy.name == name)
-            return answer_one(200, one, services.book.in_force(services.declared()), services);
-    throw Error(ErrorCode::not_found, fmt::format("there is no policy '{}'", name));
-}
 
 // A policy as a body says it, and its name, which a new one says itself.
 struct Asked {
@@ -163,26 +71,53 @@ std::vector<Policy> in_force_with(const PolicyServices& services, const Asked& a
     return policies;
 }
 
+// Throws, or returns, why what is asked for cannot be done to what there is of the name.
+std::optional<api::Problem> unless_possible(const Call& call, const Asked& asked,
+                                            const std::optional<KeptPolicy>& there) {
+    if (call.request().method == "POST") {
+        if (!there) return std::nullopt;
+        throw Error(ErrorCode::already_exists, fmt::format("there is a policy '{}'", asked.name),
+                    "change it: PUT /v1/policies/NAME")
+            .with_field("name");
+    }
+    if (!there) throw Error(ErrorCode::not_found, fmt::format("there is no policy '{}'", asked.name));
+    return call.unless_seen(api::etag_of(there->body));
+}
+
+struct Judgement {
+    bool keeps_less = false;
+    std::string by; // all policies before
+};
+
+// Throws Error(unavailable) when nobody has looked yet at what there is: that may be of sources that are
+// configured nowhere any more.
+Judgement judge(const PolicyServices& services, const Asked& asked) {
+    const auto view = services.observer.require_view();
+    const std::vector<Policy> before = services.book.in_force(services.declared()),
+                              after = in_force_with(services, asked);
+    const auto known = std::ranges::find(before, asked.name, &Policy::name);
+    const bool less = known != before.end() && asked.policy && !keeps_less(&*known, &*asked.policy).empty();
+    return {.keeps_less = less || !policy_losses(before, after, view->measurements.retention,
+                                                 source_names(services), services.clock.now())
+                                       .empty(),
+            .by = policies_text(before)};
+}
+
 // Keeping less than before may take more than a role.
 std::optional<api::Demand> demand(const Call& call, const PolicyServices& services) {
     Asked asked;
     try {
         asked = asked_by(call);
+        if (is_declared(services, asked.name) || unless_possible(call, asked, services.book.find(asked.name)))
+            return std::nullopt;
     } catch (const Error&) {
         return std::nullopt; // nothing will come of it
     }
-    if (is_declared(services, asked.name)) return std::nullopt;
-    const std::vector<Policy> before = services.book.in_force(services.declared()),
-                              after = in_force_with(services, asked);
-    const auto view = services.observer.view();
-    const auto known = std::ranges::find(before, asked.name, &Policy::name);
-    const bool less = known != before.end() && asked.policy && !keeps_less(&*known, &*asked.policy).empty();
-    if (!less &&
-        policy_losses(before, after, view ? view->measurements.retention : std::vector<RetentionSource>{},
-                      source_names(services), services.clock.now())
-            .empty())
-        return std::nullopt;
-    return api::Demand{.permission = Permission::remove, .action = action_of_keeping_less};
+    Judgement judgement = judge(services, asked);
+    if (!judgement.keeps_less) return std::nullopt;
+    return api::Demand{.permission = Permission::remove,
+                       .action = action_of_keeping_less,
+                       .judged_by = std::move(judgement.by)};
 }
 
 Response refuse_declared(const Call& call, const std::string& name) {
@@ -205,45 +140,54 @@ void require_clear(const PolicyServices& services, const Asked& asked) {
     }
 }
 
+class LookAgain {
+  public:
+    explicit LookAgain(const std::function<void()>& changed) : changed_(changed) {}
+    ~LookAgain() { changed_(); }
+    LookAgain(const LookAgain&) = delete;
+    LookAgain& operator=(const LookAgain&) = delete;
+
+  private:
+    const std::function<void()>& changed_;
+};
+
+// The trail has it first; then the repository is told, which may take as long as it takes, and then the
+// catalog. When this server ends in between, what was stated is found by the next look.
 Response change(Call& call, const PolicyServices& services) {
     call.expect_parameters({});
     const Asked asked = asked_by(call);
     const bool create = call.request().method == "POST";
     if (is_declared(services, asked.name)) return refuse_declared(call, asked.name);
     PolicyBook::Change change(services.book);
-    const std::optional<KeptPolicy> seen = change.find(asked.name);
-    if (create && seen)
-        throw Error(ErrorCode::already_exists, fmt::format("there is a policy '{}'", asked.name),
-                    "change it: PUT /v1/policies/NAME")
-            .with_field("name");
-    if (!create) {
-        if (!seen) throw Error(ErrorCode::not_found, fmt::format("there is no policy '{}'", asked.name));
-        if (const auto problem = call.unless_match(api::etag_of(seen->body)))
-            return api::problem_response(*problem, call.request().path, {});
-    }
+    // The same request may have been waited for.
+    if (auto kept = call.kept_answer()) return std::move(*kept);
+    const std::optional<KeptPolicy> seen = services.book.find(asked.name);
+    if (const auto problem = unless_possible(call, asked, seen))
+        return api::problem_response(*problem, call.request().path, {});
     require_clear(services, asked);
+    // By now policies may be others than those that were known to who demanded.
+    if (const Judgement judgement = judge(services, asked); judgement.keeps_less)
+        call.require_demanded(judgement.by);
     KeptPolicy kept{.name = asked.name,
                     .body = asked.policy ? policy_json(*asked.policy) : std::string(),
                     .statement = {},
                     .changed = services.clock.now(),
                     .changed_by = call.actor()};
+    const json details = {{"before", seen ? json::parse(seen->body) : json()},
+                          {"after", asked.policy ? json::parse(kept.body) : json()}};
+    const char* const action = create ? "policy.create" : asked.policy ? "policy.change" : "policy.delete";
+    const LookAgain look_again(services.changed); // whatever comes of it
+    kept.statement = call.in_trail(action, asked.name, details.dump(),
+                                   [&] { return change.state(asked.name, asked.policy, seen); });
     const Response response = call.change([&](Database& database) {
-        change.state(database, kept, asked.policy, seen);
-        const json details = {{"before", seen ? json::parse(seen->body) : json()},
-                              {"after", asked.policy ? json::parse(kept.body) : json()}};
-        call.audit(database,
-                   create         ? "policy.create"
-                   : asked.policy ? "policy.change"
-                                  : "policy.delete",
-                   asked.name, details.dump());
+        change.keep(database, kept, seen);
         if (!asked.policy) return Response{.status = 204};
-        Response told =
-            answer_one(create ? 201 : 200, {*asked.policy, kept}, in_force_with(services, asked), services);
+        Response told = answer_policy(create ? 201 : 200, {*asked.policy, kept},
+                                      in_force_with(services, asked), services);
         if (create) told.headers.set("Location", "/v1/policies/" + asked.name);
         return told;
     });
     services.book.reload();
-    services.changed();
     return response;
 }
 
@@ -255,12 +199,12 @@ void add_policy_routes(api::Router& router, const PolicyServices& services) {
                 .path = "/v1/policies",
                 .name = "listPolicies",
                 .permission = Permission::read,
-                .handle = [shared](Call& call) { return list(call, *shared); }});
+                .handle = [shared](Call& call) { return list_policies(call, *shared); }});
     router.add({.method = "GET",
                 .path = "/v1/policies/{name}",
                 .name = "getPolicy",
                 .permission = Permission::read,
-                .handle = [shared](Call& call) { return get(call, *shared); }});
+                .handle = [shared](Call& call) { return get_policy(call, *shared); }});
     struct Changing {
         const char *method, *path, *name;
     };

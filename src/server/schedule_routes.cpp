@@ -133,12 +133,25 @@ json change_json(const PoliciesInEffect& in_effect, const ServerDeclaration& dec
     return {{"policies", std::move(policies)}, {"keeps_less", in_effect.losses_of(declaration)}};
 }
 
-std::optional<api::Demand> demand_of_applying(const PolicyServices& services) {
+std::string etag_of(const ServerDeclaration& declaration) {
+    return api::etag_of(policies_text(declaration.policies));
+}
+
+Response changes(Call& call, const PolicyServices& services) {
+    call.expect_parameters({});
     const ServerDeclaration declaration = services.declare_again();
-    if (services.in_effect.changes_of(declaration).empty() ||
-        services.in_effect.losses_of(declaration).empty())
-        return std::nullopt;
-    return api::Demand{.permission = Permission::remove, .action = action_of_keeping_less};
+    Response response = answer(change_json(services.in_effect, declaration));
+    response.headers.set("ETag", etag_of(declaration));
+    return response;
+}
+
+std::optional<api::Demand> demand_of_applying(const Call& call, const PolicyServices& services) {
+    const ServerDeclaration declaration = services.declare_again();
+    if (call.unless_seen(etag_of(declaration))) return std::nullopt; // nothing will come of it
+    if (services.in_effect.losses_of(declaration).empty()) return std::nullopt;
+    return api::Demand{.permission = Permission::remove,
+                       .action = action_of_keeping_less,
+                       .judged_by = services.in_effect.judged_by(declaration)};
 }
 
 // As `holdfast apply` on this machine: the server's next round takes the file up.
@@ -146,13 +159,15 @@ Response apply(Call& call, const PolicyServices& services) {
     call.expect_parameters({});
     call.form().expect_no_more();
     const ServerDeclaration declaration = services.declare_again();
+    if (const auto problem = call.unless_seen(etag_of(declaration)))
+        return api::problem_response(*problem, call.request().path, {});
     const json change = change_json(services.in_effect, declaration);
-    return call.change([&](Database& database) {
-        write_applied_policies(services.settings.state_directory, declaration.policies);
-        call.audit(database, "configuration.apply", "holdfast.toml",
-                   change.dump(-1, ' ', false, json::error_handler_t::replace));
-        return answer(change);
-    });
+    // The file is not read by who demanded alone.
+    if (!change["keeps_less"].empty()) call.require_demanded(services.in_effect.judged_by(declaration));
+    call.in_trail("configuration.apply", "holdfast.toml",
+                  change.dump(-1, ' ', false, json::error_handler_t::replace),
+                  [&] { write_applied_policies(services.settings.state_directory, declaration.policies); });
+    return call.change([&](Database&) { return answer(change); });
 }
 
 } // namespace
@@ -173,16 +188,13 @@ void add_schedule_routes(api::Router& router, const PolicyServices& services) {
                 .path = "/v1/configuration/changes",
                 .name = "getConfigurationChanges",
                 .permission = Permission::configure,
-                .handle = [shared](Call& call) {
-                    call.expect_parameters({});
-                    return answer(change_json(shared->in_effect, shared->declare_again()));
-                }});
+                .handle = [shared](Call& call) { return changes(call, *shared); }});
     router.add({.method = "POST",
                 .path = "/v1/configuration/apply",
                 .name = "applyConfiguration",
                 .permission = Permission::configure,
                 .handle = [shared](Call& call) { return apply(call, *shared); },
-                .demand = [shared](const Call&) { return demand_of_applying(*shared); }});
+                .demand = [shared](const Call& call) { return demand_of_applying(call, *shared); }});
 }
 
 } // namespace holdfast

@@ -87,6 +87,7 @@ NewestSnapshots newest_of(const RepositoryView& view) {
 Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logger& logger)
     : environment_(std::move(environment)),
       clock_(clock),
+      random_(random),
       logger_(logger),
       lock_(lock_state(environment_.settings.state_directory)),
       catalog_(environment_.settings.catalog_url(), logger),
@@ -95,11 +96,6 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
       deletions_(audit_, logger),
       heads_(audit_, clock, logger),
       owner_(owner_name(random)),
-      watch_(catalog_, clock, random, logger,
-             {.server = fmt::format("{}:{}", host_name(), environment_.settings.state_directory),
-              .origin = host_name(),
-              .rules = environment_.rules,
-              .channels = environment_.channels}),
       book_(catalog_, environment_.open_repository),
       observer_(environment_.open_repository, clock),
       policies_(book_, observer_, environment_.settings.state_directory, environment_.declaration.policies,
@@ -127,6 +123,7 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
                            return observer_.view() ? std::nullopt
                                                    : std::optional<std::string>("not looked at yet");
                        }}}}) {
+    watch_ = make_watch(environment_.declaration);
     add_repository_routes(api_.router(), observer_, desk_);
     add_snapshot_routes(
         api_.router(),
@@ -134,9 +131,8 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
              look_soon();
          }});
     add_backup_listing_routes(api_.router(), observer_);
-    add_alert_routes(
-        api_.router(),
-        {.watch = watch_, .operations = operations_, .audit = audit_, .channels = environment_.channels});
+    add_alert_routes(api_.router(),
+                     {.watch = [this] { return watch(); }, .operations = operations_, .audit = audit_});
     const PolicyServices policies{.book = book_,
                                   .in_effect = policies_,
                                   .observer = observer_,
@@ -195,7 +191,7 @@ void Server::run(const std::function<void(std::uint16_t port)>& ready, const std
             ErrorCode::unavailable, "the catalog was taken away while the server used it",
             "start the server again: it makes a new one, and what matters is read from the repository");
     try {
-        watch_.leave();
+        watch()->leave();
     } catch (const Error& error) {
         logger_.warning("the catalog was not told that this server ended", {{"reason", error.message()}});
     }
@@ -220,11 +216,16 @@ void Server::declare_again() {
     try {
         ServerDeclaration declaration = environment_.declare_again();
         policies_.require_harmless(declaration);
+        auto watch = make_watch(declaration);
         environment_.accept(declaration);
         policies_.accept(declaration);
+        if (declaration.settings != environment_.settings)
+            logger_.warning(
+                "settings below [server] were changed: they take effect when the server is started again");
         const std::scoped_lock lock(mutex_);
         environment_.declaration = std::move(declaration);
-        replan_ = look_again_ = true;
+        watch_ = std::move(watch);
+        replan_ = look_again_ = judge_again_ = true;
         changed_.notify_all();
         logger_.info("configuration read again");
     } catch (const Error& error) {
@@ -236,6 +237,20 @@ void Server::declare_again() {
     } catch (const Error& error) {
         logger_.error("certificate not read again; the one before stays", {{"reason", error.message()}});
     }
+}
+
+std::shared_ptr<Watch> Server::make_watch(const ServerDeclaration& declaration) {
+    return std::make_shared<Watch>(
+        catalog_, clock_, random_, logger_,
+        WatchSettings{.server = fmt::format("{}:{}", host_name(), environment_.settings.state_directory),
+                      .origin = host_name(),
+                      .rules = declaration.rules,
+                      .channels = declaration.channels});
+}
+
+std::shared_ptr<Watch> Server::watch() const {
+    const std::scoped_lock lock(mutex_);
+    return watch_;
 }
 
 void Server::want_plan() {
@@ -274,9 +289,9 @@ void Server::observe(const std::stop_token& stop) {
         std::string problem;
         try {
             const ServerDeclaration declared = declaration();
-            const std::uint64_t changes = book_.changes();
+            const PolicyBook::Known known = book_.known();
             observer_.look(declared.policies, {.sources = declared.sources}, stop);
-            take_policies(changes);
+            take_policies(known);
             enter_deletions(stop);
             heads_.keep(observer_.repository());
         } catch (const std::exception& error) {
@@ -299,10 +314,11 @@ void Server::observe(const std::stop_token& stop) {
     }
 }
 
-// Those that the repository has, of which this server had made so many changes before the look.
-void Server::take_policies(std::uint64_t changes) {
+// Those that the repository has; `known` is of before the look.
+void Server::take_policies(const PolicyBook::Known& known) {
+    const auto list_again = [this] { return list_statements(observer_.repository().context()); };
     try {
-        if (book_.take(observer_.require_view()->measurements.statements, changes)) want_plan();
+        if (book_.take(observer_.require_view()->measurements.statements, known, list_again)) want_plan();
     } catch (const Error& error) {
         logger_.warning("the policies of the repository were not taken over", {{"reason", error.message()}});
     }
@@ -317,12 +333,13 @@ void Server::judge(const std::stop_token& stop) {
             judge_again_ = false;
         }
         if (stop.stop_requested()) return;
+        const auto watch = this->watch();
         try {
-            watch_.round(facts());
+            watch->round(facts());
         } catch (const Error& error) {
-            watch_.round_failed(error);
+            watch->round_failed(error);
         } catch (const std::exception& error) {
-            watch_.round_failed(Error(ErrorCode::internal, error.what()));
+            watch->round_failed(Error(ErrorCode::internal, error.what()));
         }
     }
 }
@@ -348,12 +365,12 @@ Facts Server::facts() {
 }
 
 void Server::deliver(const std::stop_token& stop) {
-    do watch_.deliver(stop);
+    do watch()->deliver(stop);
     while (clock_.sleep_for(between_deliveries, stop));
 }
 
 void Server::watch_over_watch(const std::stop_token& stop) {
-    while (clock_.sleep_for(between_pulses, stop)) watch_.check_pulse(stop);
+    while (clock_.sleep_for(between_pulses, stop)) watch()->check_pulse(stop);
 }
 
 // While something is at it, its end brings the entries, which say more.
@@ -384,11 +401,12 @@ OperationWorld Server::world() const {
     return world;
 }
 
-// What was approved on a server that was lost before it was done.
+// What was approved on a server that was lost before it was done. It is done once: not before this server
+// knows enough to do it.
 void Server::carry_out_approved(const std::stop_token& stop) {
     do {
         try {
-            api_.carry_out_left();
+            if (observer_.view()) api_.carry_out_left();
         } catch (const std::exception& error) {
             logger_.warning("what was approved is not carried out yet",
                             {{"reason", std::string(error.what())}});

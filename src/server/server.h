@@ -22,6 +22,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <stop_token>
 #include <string>
@@ -40,8 +41,6 @@ struct ServerEnvironment {
     // From now on operations go by what it was read from.
     std::function<void(const ServerDeclaration&)> accept;
     std::function<OpenRepository()> open_repository;
-    RuleBook rules;
-    std::vector<ChannelSettings> channels;
 };
 
 // Clock, random and logger must outlive it.
@@ -68,7 +67,11 @@ class Server {
     void want_plan();
     bool take_replan();
     void declare_again();
-    void take_policies(std::uint64_t changes);
+    // With the rules and channels of a declaration; what was told of before is in the catalog. Throws what
+    // making a channel throws.
+    std::shared_ptr<Watch> make_watch(const ServerDeclaration& declaration);
+    std::shared_ptr<Watch> watch() const;
+    void take_policies(const PolicyBook::Known& known);
     void clean_up();
     void observe(const std::stop_token& stop);
     void judge(const std::stop_token& stop);
@@ -86,6 +89,7 @@ class Server {
 
     ServerEnvironment environment_;
     Clock& clock_;
+    Random& random_;
     Logger& logger_;
     FileDescriptor lock_;
     Catalog catalog_;
@@ -94,7 +98,6 @@ class Server {
     DeletionTrail deletions_; // of the thread that observes
     AuditHeadKeeper heads_;   // as well
     const std::string owner_; // of operations, leases and rounds: this process alone
-    Watch watch_;
     PolicyBook book_;
     RepositoryObserver observer_;
     PoliciesInEffect policies_;
@@ -104,7 +107,8 @@ class Server {
     ProgramExecutor executor_;
     OperationRunner runner_;
     api::ApiServer api_;
-    mutable std::mutex mutex_; // of the declaration, and of what wakes the observer
+    mutable std::mutex mutex_; // of the declaration, its watch, and of what wakes the observer
+    std::shared_ptr<Watch> watch_;
     std::condition_variable_any changed_;
     bool look_again_ = false, judge_again_ = false;
     std::string look_problem_; // why the last look failed; empty: it did not

@@ -25,6 +25,8 @@ struct ServerSettings {
     // What takes a second factor or a second person, by action: see docs/api.md.
     std::map<std::string, std::string> protection;
 
+    bool operator==(const ServerSettings&) const = default;
+
     // As Catalog takes it.
     std::string catalog_url() const;
 };

@@ -5,9 +5,6 @@
 
 namespace holdfast {
 
-// Of all locks of the catalog, that of alerts.
-inline constexpr std::int64_t alert_lock = 0x686f'6c64'0010;
-
 inline constexpr std::string_view alert_columns =
     "id, rule, subject, subject_kind, severity, state, summary, value, threshold, since, evaluations, "
     "evaluated, fired, acknowledged, acknowledged_by, clear_since, clear_evaluations, resolved, resolved_by, "

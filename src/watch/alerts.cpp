@@ -69,7 +69,7 @@ std::string Alerts::new_id() {
 void Alerts::apply(const std::vector<Judgement>& judgements, bool complete) {
     catalog_.transaction([&](Database& database) {
         // One round at a time, so that an alert is open once.
-        database.lock(alert_lock);
+        database.lock(CatalogLock::alerts);
         AlertRound round(*this, database, clock_.now());
         for (const Judgement& judgement : judgements) round.judge(judgement);
         round.end_unjudged(complete);
@@ -131,7 +131,7 @@ bool Alerts::acknowledge(const std::string& id, const std::string& by, const std
     expect_words(by, "by");
     bool done = false;
     catalog_.transaction([&](Database& database) {
-        database.lock(alert_lock);
+        database.lock(CatalogLock::alerts);
         const AlertEvent event{.time = clock_.now(), .event = "acknowledged", .actor = by, .text = text};
         const auto rows = database.query(
             fmt::format("UPDATE alerts SET state = 'acknowledged', acknowledged = $1, acknowledged_by = $2, "
@@ -150,7 +150,7 @@ bool Alerts::resolve(const std::string& id, const std::string& by, const std::st
     expect_words(by, "by");
     bool done = false;
     catalog_.transaction([&](Database& database) {
-        database.lock(alert_lock);
+        database.lock(CatalogLock::alerts);
         const AlertEvent event{.time = clock_.now(), .event = "resolved", .actor = by, .text = text};
         const auto rows = database.query(
             fmt::format(

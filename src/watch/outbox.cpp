@@ -12,8 +12,6 @@ namespace holdfast {
 
 namespace {
 
-// Of all locks of the catalog, that of notices.
-constexpr std::int64_t outbox_lock = 0x686f'6c64'0011;
 // Text of others that is kept.
 constexpr std::size_t most_error_bytes = 1000;
 
@@ -56,7 +54,7 @@ std::optional<QueuedNotice> Outbox::claim(const std::string& channel, const std:
     std::optional<QueuedNotice> claimed;
     catalog_.transaction([&](Database& database) {
         // One claim at a time, so that the order of an alert's notices holds.
-        database.lock(outbox_lock);
+        database.lock(CatalogLock::notices);
         const Timestamp now = clock_.now();
         const auto rows = database.query(
             "UPDATE notifications SET owner = $1, lease_until = $2, attempts = attempts + 1 "

@@ -75,6 +75,7 @@ class Watch {
 
     Alerts& alerts() { return alerts_; }
     Outbox& outbox() { return outbox_; }
+    const std::vector<ChannelSettings>& channels() const { return settings_.channels; }
     // The facts of the last round with what was added to them; nothing before the first.
     std::optional<Facts> last_facts() const;
     // What Prometheus asks for; see docs/metrics.md. What the catalog cannot answer now is left out.

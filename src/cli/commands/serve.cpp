@@ -74,6 +74,9 @@ int run_serve(CommandContext& context, const std::string& repository) {
     const auto declaration_of = [&](const Declared& of) {
         return ServerDeclaration{.policies = of.configuration.policies,
                                  .sources = measured_sources(context, of.configuration.sources, repository),
+                                 .rules = RuleBook(of.configuration.alerts),
+                                 .channels = of.configuration.channels,
+                                 .settings = server_settings(of.configuration),
                                  .text = std::string(as_text(of.text))};
     };
     const auto accept = [&](const ServerDeclaration& declaration) {
@@ -87,9 +90,7 @@ int run_serve(CommandContext& context, const std::string& repository) {
                                   .wants_reload = [&] { return reload.exchange(false); },
                                   .declare_again = [&] { return declaration_of(read_declared(file)); },
                                   .accept = accept,
-                                  .open_repository = [&] { return open_repository(access, logger); },
-                                  .rules = RuleBook(configuration.alerts),
-                                  .channels = configuration.channels};
+                                  .open_repository = [&] { return open_repository(access, logger); }};
     Server server(std::move(environment), system_clock(), system_random(), logger);
     // The state directory is ours from here on.
     write_file_durably(accepted, declared.text);

@@ -1,5 +1,6 @@
 #include "catalog/answers.h"
 #include "catalog/approvals.h"
+#include "catalog/kept_policies.h"
 #include "catalog/tokens.h"
 #include "crypto/one_time_code.h"
 #include "integration/catalog/catalog_fixture.h"
@@ -52,6 +53,10 @@ class TokensBase : public test::CatalogTest {
     Tokens tokens{*catalog, clock, random};
 };
 HOLDFAST_BOTH_DATABASES(TokensBase);
+
+class SharedTokensTest : public TokensBase {};
+INSTANTIATE_TEST_SUITE_P(Shared, SharedTokensTest, testing::Values("postgresql"),
+                         [](const auto& which) { return which.param; });
 
 TEST_P(TokensBase, AreFoundByTheirSecrets) {
     const IssuedToken anna = issue("anna", TokenRole::operator_, clock.now() + std::chrono::hours(1));
@@ -178,6 +183,29 @@ TEST_P(TokensBase, OneDecides) {
     clock.advance(std::chrono::hours(24));
     EXPECT_EQ(approvals.find(approval.id)->state, "expired");
     EXPECT_FALSE(decide("tk_bert", true));
+}
+
+// Neither by who does another one, nor by who changes policies.
+TEST_P(SharedTokensTest, WhatWasLeftIsTakenOverWhileOthersAreBusy) {
+    Approvals approvals(*catalog, clock, random);
+    KeptPolicies policies(*catalog);
+    std::vector<std::string> ids;
+    catalog->transaction([&](Database& database) {
+        for (int i = 0; i < 2; ++i) {
+            ids.push_back(approvals.add(database, "backups.delete", "{}", "tk_anna").id);
+            ASSERT_TRUE(approvals.decide(database, ids.back(), true, "tk_bert"));
+            clock.advance(std::chrono::seconds(1));
+        }
+        database.query("UPDATE approvals SET carried_until = 0");
+    });
+    catalog->transaction([&](Database& busy) {
+        policies.lock(busy);
+        approvals.require_unanswered(busy, ids[0]);
+        EXPECT_EQ(approvals.claim_left().value().id, ids[1]);
+        EXPECT_FALSE(approvals.claim_left());
+    });
+    // Who is about to do it has a minute for it.
+    EXPECT_FALSE(approvals.claim_left());
 }
 
 } // namespace

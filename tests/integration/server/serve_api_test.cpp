@@ -2,6 +2,7 @@
 #include "integration/server/serve_api.h"
 
 #include <csignal>
+#include <fstream>
 
 #include <gmock/gmock.h>
 
@@ -194,6 +195,48 @@ TEST_F(ServeApi, ATrailThatWasWrittenAnewIsFoundOut) {
     EXPECT_EQ(json({"audit", "verify"}, 3)["other_trails"].size(), 1U);
     done("/v1/backups", R"({"source":"home"})");
     EXPECT_EQ(json({"audit", "verify"}, 3)["other_trails"].size(), 1U);
+}
+
+TEST_F(ServeApi, ReadsRulesAndChannelsAgain) {
+    write("a", "content");
+    configure("");
+    serve();
+    const auto severity = [&] {
+        const Json rules = got("/v1/rules");
+        for (const Json& rule : rules["items"])
+            if (rule["name"] == "no_backup") return rule["severity"].get<std::string>();
+        return std::string();
+    };
+    const std::string before = severity();
+    ASSERT_EQ(before, "P1");
+    EXPECT_TRUE(got("/v1/channels")["items"].empty());
+    const std::string alerts = "[alert.no_backup]\nseverity = \"P4\"\n[channel.ops]\ntype = \"webhook\"\n"
+                               "url = \"http://127.0.0.1:9/\"\nsecret_file = \"" +
+                               scratch.file("secret") + "\"\n";
+    const auto reload = [&](const std::string& what, const std::string& said) {
+        configure(what);
+        const std::size_t seen = server->error_so_far().size();
+        server->signal(SIGHUP);
+        wait_until(*server, [&] { return server->error_so_far().find(said, seen) != std::string::npos; });
+    };
+    std::ofstream(scratch.file("secret")) << "a key for the signatures\n";
+    // What makes no sense changes nothing.
+    reload(alerts + "[channel.other]\ntype = \"pigeon\"\n", "configuration not read again");
+    EXPECT_EQ(severity(), before);
+    EXPECT_TRUE(got("/v1/channels")["items"].empty());
+    reload(alerts, "configuration read again");
+    EXPECT_EQ(severity(), "P4");
+    EXPECT_EQ(got("/v1/channels")["items"][0]["name"], "ops");
+    EXPECT_EQ(ask("POST", "/v1/channels/ops/test", "{}").status, 503);
+    reload("", "configuration read again");
+    EXPECT_EQ(severity(), before);
+    EXPECT_EQ(ask("POST", "/v1/channels/ops/test", "{}").status, 404);
+    // What it listens on cannot change under way, and that is told.
+    configure("", "", "at_once = 7\n");
+    server->signal(SIGHUP);
+    wait_until(*server, [&] {
+        return server->error_so_far().find("settings below [server] were changed") != std::string::npos;
+    });
 }
 
 TEST_F(ServeApi, TheSameRequestTwiceIsDoneOnce) {

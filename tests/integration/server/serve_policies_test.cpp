@@ -302,12 +302,13 @@ TEST_F(ServePolicies, KeepingLessTakesASecondPersonWhereThatIsProtected) {
     // To keep more takes nobody, to keep less does, and of what the requester has seen alone.
     const Answer more = put(body(4), seen.etag);
     ASSERT_EQ(more.status, 200) << more.body;
-    const Answer less = put(body(2), more.etag), stale = put(body(1), seen.etag);
+    EXPECT_EQ(put(body(1), seen.etag).status, 412);
+    const Answer less = put(body(2), more.etag), another = put(body(1), more.etag);
     ASSERT_EQ(less.status, 202);
-    ASSERT_EQ(stale.status, 202);
+    ASSERT_EQ(another.status, 202);
     token = berta;
-    EXPECT_EQ(ask("POST", stale.location + "/approve", "{}").body["answer"]["status"], 412);
     EXPECT_EQ(ask("POST", less.location + "/approve", "{}").body["answer"]["status"], 200);
+    EXPECT_EQ(ask("POST", another.location + "/approve", "{}").body["answer"]["status"], 412);
     EXPECT_EQ(got("/v1/policies/mine")["policy"]["retention"], keeps(2));
 }
 
@@ -320,12 +321,17 @@ TEST_F(ServePolicies, TheFileIsAppliedThroughTheServer) {
     const std::string berta =
         ask("POST", "/v1/tokens", R"({"name":"berta","roles":["administrator"]})").body["token"];
     const auto in_effect = [&] { return got("/v1/configuration")["sources"][0]["retention"]; };
+    const auto apply = [&] {
+        const std::string seen = ask("GET", "/v1/configuration/changes").etag;
+        return ask("POST", "/v1/configuration/apply", "{}", {"If-Match: " + seen});
+    };
     configure(keeping(7) + protection);
-    EXPECT_EQ(ask("POST", "/v1/configuration/apply", "{}").status, 200);
+    EXPECT_EQ(ask("POST", "/v1/configuration/apply", "{}").status, 428);
+    EXPECT_EQ(apply().status, 200);
     wait_until(*server, [&] { return in_effect() == keeps(7); });
     configure(keeping(2) + protection);
     EXPECT_EQ(got("/v1/configuration/changes")["keeps_less"].size(), 2U);
-    const Answer asked = ask("POST", "/v1/configuration/apply", "{}");
+    const Answer asked = apply();
     ASSERT_EQ(asked.status, 202) << asked.body;
     token = berta;
     EXPECT_EQ(ask("POST", asked.location + "/approve", "{}").body["answer"]["status"], 200);

@@ -26,7 +26,7 @@ class Contract : public ApiTest {
              }});
         add_backup_listing_routes(server->router(), observer);
         watch =
-            std::make_unique<Watch>(catalog, clock, random, silent_logger(), WatchSettings{.server = "test"});
+            std::make_shared<Watch>(catalog, clock, random, silent_logger(), WatchSettings{.server = "test"});
         operations = std::make_unique<Operations>(catalog, clock, random);
         audit = std::make_unique<Audit>(catalog, clock);
         const PolicyServices policies{.book = book,
@@ -42,13 +42,12 @@ class Contract : public ApiTest {
         add_policy_routes(server->router(), policies);
         add_schedule_routes(server->router(), policies);
         add_alert_routes(server->router(),
-                         {.watch = *watch, .operations = *operations, .audit = *audit, .channels = channels});
+                         {.watch = [this] { return watch; }, .operations = *operations, .audit = *audit});
     }
 
-    std::unique_ptr<Watch> watch;
+    std::shared_ptr<Watch> watch;
     std::unique_ptr<Operations> operations;
     std::unique_ptr<Audit> audit;
-    const std::vector<ChannelSettings> channels;
     const std::function<OpenRepository()> nowhere = []() -> OpenRepository {
         throw Error(ErrorCode::unavailable, "nowhere");
     };
