@@ -15,7 +15,7 @@ namespace {
 constexpr std::int64_t migration_lock = 0x686f'6c64'0001;
 
 // Each is applied once, in order, and never changed: what is to be different is another step.
-constexpr std::array<const char*, 6> steps{
+constexpr std::array<const char*, 7> steps{
     // Work: what is asked for, what is under way, what came of it.
     R"(
 CREATE TABLE operations (
@@ -128,6 +128,11 @@ CREATE TABLE policies (
     // Whether something was entered before.
     R"(
 CREATE INDEX audit_by_object ON audit (action, object);
+)",
+    // What takes its server along each time is not begun for ever.
+    R"(
+ALTER TABLE operations ADD COLUMN losses BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE operations ADD COLUMN furthest BIGINT NOT NULL DEFAULT 0;
 )"};
 
 } // namespace

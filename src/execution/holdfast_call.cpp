@@ -47,6 +47,7 @@ ProgramEnd call_holdfast(const ProgramWords& how, const HoldfastCall& call,
     ProgramCall program{.program = how.program,
                         .arguments = how.before,
                         .most_output_bytes = call.most_output_bytes,
+                        .stop_signal = call.stop_signal,
                         .grace = call.grace};
     std::vector<std::string>& words = program.arguments;
     words.insert(words.end(), {"--json", "--log-format=json", "--progress=json"});

@@ -121,7 +121,7 @@ class Child {
         const Duration now = system_clock().steady();
         if (!asked) {
             asked = now;
-            ::kill(process_, SIGINT);
+            ::kill(process_, call_.stop_signal ? call_.stop_signal() : SIGINT);
         } else if (now - *asked > call_.grace && !has_ended()) {
             ::kill(-process_, SIGKILL);
         }

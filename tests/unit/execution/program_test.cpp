@@ -84,6 +84,22 @@ TEST(RunProgram, AsksToStopAndWaits) {
     EXPECT_THAT(lines, ElementsAre("ready", "stopping"));
 }
 
+TEST(RunProgram, AsksWithTheSignalThatIsMeantByThen) {
+    std::stop_source stop;
+    int meant = SIGINT;
+    const ProgramEnd end = run_program(
+        {.program = "/bin/sh",
+         .arguments = {"-c", "trap 'exit 5' INT; trap 'exit 6' TERM; echo ready >&2; "
+                             "while :; do sleep 0.05; done"},
+         .stop_signal = [&] { return meant; }},
+        [&](std::string_view) {
+            meant = SIGTERM;
+            stop.request_stop();
+        },
+        stop.get_token());
+    EXPECT_EQ(end.exit_code, 6);
+}
+
 TEST(RunProgram, EndsWhatDoesNotStopInTime) {
     std::stop_source stop;
     const ProgramEnd end = run_program(
