@@ -156,7 +156,7 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
                 [this](const api::OperationAsked& asked) {
                     return prepare_operation(asked, world(), clock_.now());
                 },
-            .known_heads = [this] { return kept_audit_heads(); },
+            .statements = [this] { return observer_.require_view()->measurements.statements.statements; },
             .ready = {{.name = "repository", .missing = [this]() -> std::optional<std::string> {
                            return observer_.view() ? std::nullopt
                                                    : std::optional<std::string>("not looked at yet");
@@ -433,11 +433,6 @@ void Server::keep_audit_head() {
         logger_.warning("the head of the audit trail was not kept in the repository",
                         {{"reason", error.message()}});
     }
-}
-
-std::vector<AuditHead> Server::kept_audit_heads() {
-    const auto view = observer_.require_view();
-    return holdfast::kept_audit_heads(view->measurements.statements.statements, audit_.first_digest());
 }
 
 ServerDeclaration Server::declaration() const {

@@ -76,7 +76,6 @@ class Server {
     void watch_over_watch(const std::stop_token& stop);
     void enter_deletions();
     void keep_audit_head();
-    std::vector<AuditHead> kept_audit_heads();
     void carry_out_approved(const std::stop_token& stop);
     void look_soon();
     // What follows from the end of an operation, in the transaction that ends it.
