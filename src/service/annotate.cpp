@@ -119,12 +119,21 @@ std::vector<Statement> holds_meant(const std::vector<Statement>& holds, const st
     return meant;
 }
 
+void end_holds(Repository& repository, const Snapshot& snapshot, const std::vector<Statement>& holds,
+               const std::string& reason) {
+    require_may(repository, ObjectKind::forget, "release what is held");
+    const Timestamp time = behind_all(repository, list_statements(repository.context()));
+    for (const Statement& hold : holds) {
+        Statement release = about(snapshot, StatementType::release, reason, time);
+        release.releases = hold.id;
+        put_statement(repository.context(), release);
+    }
+}
+
 std::vector<Statement> release_holds(Repository& repository, const Snapshot& snapshot,
                                      const std::string& which, const std::string& reason) {
-    require_may(repository, ObjectKind::forget, "release what is held");
-    const StatementList statements = list_statements(repository.context());
     const std::vector<Statement> chosen =
-        holds_meant(standing_of(snapshot, statements.statements).holds, which);
+        holds_meant(standing_of(snapshot, list_statements(repository.context()).statements).holds, which);
     std::set<std::string> owners;
     for (const Statement& hold : chosen) owners.insert(hold.value.value_or(""));
     if (which.empty() && owners.size() > 1) {
@@ -132,12 +141,7 @@ std::vector<Statement> release_holds(Repository& repository, const Snapshot& sna
                     fmt::format("{} is held by {} owners", snapshot.id.hex(), owners.size()),
                     "say whose holds end with --owner");
     }
-    const Timestamp time = behind_all(repository, statements);
-    for (const Statement& hold : chosen) {
-        Statement release = about(snapshot, StatementType::release, reason, time);
-        release.releases = hold.id;
-        put_statement(repository.context(), release);
-    }
+    end_holds(repository, snapshot, chosen, reason);
     return chosen;
 }
 

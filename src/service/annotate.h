@@ -49,6 +49,9 @@ std::string hold_id(const Statement& hold);
 // Those of `holds` that were said of a snapshot, not of its whole source, and are meant by `which`: an owner,
 // or the id of one; empty: all.
 std::vector<Statement> holds_meant(const std::vector<Statement>& holds, const std::string& which);
+// Ends these holds of the snapshot, which stand.
+void end_holds(Repository& repository, const Snapshot& snapshot, const std::vector<Statement>& holds,
+               const std::string& reason);
 // Ends the holds of the snapshot that `which` means; returns those that were ended. Throws Error(usage) when
 // several owners hold it and `which` is empty; needs the right to forget snapshots, as setting `class` and
 // `expires` does. `reason` is kept with the end of each.
