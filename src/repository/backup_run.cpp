@@ -145,7 +145,8 @@ void BackupRun::flush() {
 
 // Who asked for a stop while the last packs were on their way wants no snapshot, though it could be had now.
 void BackupRun::require_wanted() const {
-    if (ending_.stop_requested()) throw Error(ErrorCode::cancelled, "stopped before it was done");
+    if (ending_.stop_requested() && !left_or_committing_)
+        throw Error(ErrorCode::cancelled, "stopped before it was done");
 }
 
 // Where the store is so slow that a checkpoint takes long, most of the time still goes into the backup.
