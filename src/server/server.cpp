@@ -452,7 +452,8 @@ OperationWorld Server::world() const {
 void Server::carry_out_approved(const std::stop_token& stop) {
     do {
         try {
-            api_.carry_out_left();
+            // Before, what is about snapshots cannot be done, and would be tried in vain.
+            if (observer_.view()) api_.carry_out_left();
         } catch (const std::exception& error) {
             logger_.warning("what was approved is not carried out yet",
                             {{"reason", std::string(error.what())}});
