@@ -57,7 +57,7 @@ class ApiServer::Inside {
                     .clock = clock_,
                     .feed = std::make_shared<OperationFeed>(operations_, clock_, settings_.feed_interval),
                     .prepare = std::move(parts.prepare),
-                    .known_heads = std::move(parts.known_heads),
+                    .statements = std::move(parts.statements),
                     .ready = std::move(parts.ready)},
           router_(settings_.protection, access_, approvals_,
                   {.catalog = parts.catalog,

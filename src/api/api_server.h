@@ -35,7 +35,7 @@ struct ApiParts {
     Random& random;
     Logger& logger;
     PrepareOperation prepare{};
-    std::function<std::vector<AuditHead>()> known_heads{};
+    std::function<std::vector<Statement>()> statements{};
     // Beside the catalog, which is always looked at.
     std::vector<ReadyCheck> ready{};
 };

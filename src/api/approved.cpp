@@ -51,7 +51,8 @@ std::string carry_out_approved(Router& router, const RouteServices& services, co
             ? router.carry_out(approval, Identity{.token = *requester, .secret = {}},
                                [](const Response& response) { return answer_text(response, false); })
             : problem_response(problem_of(403, "the token that asked for it is not valid any more"), {}, {});
-    keep(services, approval, done);
+    // What cannot be done at the moment is left, and done when it can be.
+    if (done.status != 503) keep(services, approval, done);
     services.access.forget();
     return answer_text(done, true);
 }

@@ -9,7 +9,7 @@
 namespace holdfast::api {
 
 // Does it and keeps what came of it; returns that, as JSON: status, location and body. What it changes in the
-// catalog is changed once.
+// catalog is changed once. With status 503 nothing is kept: it is left for carry_out_left().
 std::string carry_out_approved(Router& router, const RouteServices& services, const Approval& approval);
 
 // The same for all whose server was lost before they had an answer. What cannot be done any more, because it

@@ -278,18 +278,19 @@ Response Router::handled(const Route& route, Call& call) {
     const std::optional<Demand> demand = demand_of(route, call);
     if (const auto permitted = permitted_by(demand, call.identity()); !permitted)
         return problem_response(permitted.error(), call.request().path, {});
-    if (const auto free = protect(demand ? demand->action : route.action, call); !free) return free.error();
+    if (const auto free = protect(route, demand ? demand->action : route.action, call); !free)
+        return free.error();
     return route.handle(call);
 }
 
-std::expected<void, Response> Router::protect(const std::string& action, Call& call) {
+std::expected<void, Response> Router::protect(const Route& route, const std::string& action, Call& call) {
     if (action.empty()) return {};
     const auto setting = protection_.find(action);
     const Protection protection = setting == protection_.end() ? Protection::none : setting->second;
     if (protection == Protection::none) return {};
     const auto code = call.request().headers.find("Holdfast-Code");
     if (protection == Protection::second_person || (protection == Protection::either && !code))
-        return std::unexpected(ask_for_approval(action, call));
+        return std::unexpected(ask_for_approval(route, action, call));
     const auto refuse = [&](const Problem& problem) {
         return std::unexpected(problem_response(problem, call.request().path, {}));
     };
@@ -305,12 +306,13 @@ std::expected<void, Response> Router::protect(const std::string& action, Call& c
     return {};
 }
 
-Response Router::ask_for_approval(const std::string& action, Call& call) {
+Response Router::ask_for_approval(const Route& route, const std::string& action, Call& call) {
+    const Request request = route.exactly ? route.exactly(call) : call.request();
     return call.change([&](Database& database) {
         const Approval approval =
-            approvals_.add(database, action, text_of(call.request()), call.identity().token.id);
+            approvals_.add(database, action, text_of(request), call.identity().token.id);
         call.audit(database, "approval.request", approval.id,
-                   Json{{"action", action}, {"path", call.request().path}}.dump());
+                   Json{{"action", action}, {"path", request.path}}.dump());
         Response response = json_response(202, Json{{"approval", approval.id},
                                                     {"state", "pending"},
                                                     {"action", action},
@@ -339,6 +341,8 @@ Response Router::carry_out(const Approval& approval, const Identity& requester,
              {Access::permit(requester, *route->permission), permitted_by(demand, requester)}) {
             if (!permitted) return problem_response(permitted.error(), request.path, approval.id);
         }
+        services_.catalog.transaction(
+            [&](Database& database) { approvals_.require_unanswered(database, approval.id); });
         return route->handle(call);
     });
 }

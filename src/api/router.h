@@ -49,6 +49,10 @@ struct Route {
     // What a request takes beyond the route's permission and in place of its action, where that hangs on what
     // it asks for; nothing: no more. May throw Error, as `handle`.
     std::function<std::optional<Demand>(const Call&)> demand{};
+    // The request to carry out when it waits for an approval, where its words may mean more, or something
+    // else, by the time that comes: with the ids of all that it means now. Empty: as it came. May throw
+    // Error, as `handle`.
+    std::function<Request(const Call&)> exactly{};
 };
 
 // Routes are added before the first request; then it is thread-safe. The arguments outlive it.
@@ -72,8 +76,8 @@ class Router {
     // The answer to what is no request, or cannot be taken on.
     Response refuse(int status, const std::string& reason);
     // Does what was approved, on behalf of who asked for it, with the roles that he still has. What it
-    // changes in the catalog is there together with its answer, as `text_of` writes it, or neither is. Throws
-    // nothing.
+    // changes in the catalog is there together with its answer, as `text_of` writes it, or neither is; what
+    // it does elsewhere is not begun when it has its answer already. Throws nothing.
     Response carry_out(const Approval& approval, const Identity& requester,
                        const std::function<std::string(const Response&)>& text_of);
 
@@ -92,8 +96,8 @@ class Router {
     static const Route* route_of(const Match& match, const Request& request);
     Response routed(const Request& request, const std::string& request_id, std::string& actor);
     Response handled(const Route& route, Call& call);
-    std::expected<void, Response> protect(const std::string& action, Call& call);
-    Response ask_for_approval(const std::string& action, Call& call);
+    std::expected<void, Response> protect(const Route& route, const std::string& action, Call& call);
+    Response ask_for_approval(const Route& route, const std::string& action, Call& call);
     Response guarded(const Request& request, const std::string& request_id,
                      const std::function<Response()>& body);
 

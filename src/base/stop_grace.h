@@ -15,6 +15,8 @@ class StopGrace {
 
     // Requested `grace` after `asked` was, unless this is gone by then.
     std::stop_token token() const { return over_.get_token(); }
+    // Requests it now. Thread-safe.
+    void cut_short() { over_.request_stop(); }
 
   private:
     void wait(const std::stop_token& asked, Duration grace, Clock& clock, const std::stop_token& ended);

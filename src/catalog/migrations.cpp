@@ -12,7 +12,7 @@ namespace holdfast {
 namespace {
 
 // Each is applied once, in order, and never changed: what is to be different is another step.
-constexpr std::array<const char*, 6> steps{
+constexpr std::array<const char*, 7> steps{
     // Work: what is asked for, what is under way, what came of it.
     R"(
 CREATE TABLE operations (
@@ -125,6 +125,11 @@ CREATE TABLE policies (
     // Whether something was entered before.
     R"(
 CREATE INDEX audit_by_object ON audit (action, object);
+)",
+    // What takes its server along each time is not begun for ever.
+    R"(
+ALTER TABLE operations ADD COLUMN losses BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE operations ADD COLUMN furthest BIGINT NOT NULL DEFAULT 0;
 )"};
 
 } // namespace

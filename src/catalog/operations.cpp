@@ -26,7 +26,7 @@ constexpr std::array<std::pair<OperationState, std::string_view>, 6> state_names
 constexpr std::string_view columns = "id, kind, source, state, request, requested_by, plan, nominal, "
                                      "created, run_after, started, ended, attempts, "
                                      "owner, lease_until, cancel_requested, phase, done_bytes, total_bytes, "
-                                     "done_items, total_items, failures, interruptions, error, ";
+                                     "done_items, total_items, failures, interruptions, losses, error, ";
 // What all but lists want to see, and they do not.
 constexpr std::string_view with_result = "result", without_result = "NULL";
 
@@ -59,8 +59,9 @@ Operation operation_of(const SqlRow& row) {
                           .total_items = count_of(row, 20)};
     operation.failures = row.number(21);
     operation.interruptions = row.number(22);
-    operation.error = row.optional_text(23);
-    operation.result = row.optional_text(24);
+    operation.losses = row.number(23);
+    operation.error = row.optional_text(24);
+    operation.result = row.optional_text(25);
     return operation;
 }
 
@@ -192,7 +193,9 @@ std::optional<Operation> Operations::claim(const std::string& owner, Duration le
             fmt::format(
                 "UPDATE operations SET state = 'running', owner = $1, lease_until = $2, "
                 "started = COALESCE(started, $3), attempts = attempts + 1, "
-                "interruptions = interruptions + CASE WHEN state = 'running' THEN 1 ELSE 0 END "
+                "interruptions = interruptions + CASE WHEN state = 'running' THEN 1 ELSE 0 END, "
+                // Who takes up again what is its own lives.
+                "losses = losses + CASE WHEN state = 'running' AND owner <> $1 THEN 1 ELSE 0 END "
                 "WHERE id = (SELECT o.id FROM operations o "
                 "WHERE ((o.state = 'queued' AND o.run_after <= $3) OR "
                 "(o.state = 'running' AND o.lease_until <= $3)) "
@@ -212,11 +215,14 @@ Operations::Renewal Operations::renew(const Operation& claimed, Duration lease,
     const auto rows = catalog_.with([&](Database& database) {
         return database.query(
             "UPDATE operations SET lease_until = $4, phase = $5, done_bytes = $6, total_bytes = $7, "
-            "done_items = $8, total_items = $9 "
+            "done_items = $8, total_items = $9, "
+            "losses = CASE WHEN furthest < CAST($10 AS BIGINT) THEN 0 ELSE losses END, "
+            "furthest = CASE WHEN furthest < CAST($10 AS BIGINT) THEN CAST($10 AS BIGINT) ELSE furthest END "
             "WHERE id = $1 AND owner = $2 AND attempts = $3 AND state = 'running' RETURNING cancel_requested",
             {sql(claimed.id), sql(claimed.owner), sql(claimed.attempts), sql(now(database) + lease),
              sql(progress.phase), count(progress.done_bytes), count(progress.total_bytes),
-             count(progress.done_items), count(progress.total_items)});
+             count(progress.done_items), count(progress.total_items),
+             count(progress.done_bytes + progress.done_items)});
     });
     if (rows.empty()) return {};
     return {.ours = true, .cancel_requested = rows.front().flag(0)};
@@ -248,7 +254,8 @@ bool Operations::put_back(const Operation& claimed, Why why, Timestamp run_after
             "state = CASE WHEN cancel_requested = 1 THEN 'cancelled' ELSE 'queued' END, "
             "ended = CASE WHEN cancel_requested = 1 THEN $4 ELSE ended END, run_after = $5, error = $6, "
             "owner = NULL, lease_until = NULL, failures = failures + CAST($7 AS BIGINT), "
-            "interruptions = interruptions + 1 - CAST($7 AS BIGINT) "
+            "interruptions = interruptions + 1 - CAST($7 AS BIGINT), "
+            "losses = losses * (1 - CAST($7 AS BIGINT)) "
             "WHERE id = $1 AND owner = $2 AND attempts = $3 AND state = 'running' RETURNING id",
             {sql(claimed.id), sql(claimed.owner), sql(claimed.attempts), sql(now(database)),
              sql(translated(database, run_after)), sql(error), sql(failed)});

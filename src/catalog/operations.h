@@ -48,6 +48,9 @@ struct Operation {
     // How often it was begun; of these, how often it failed and is to be tried again, and how often it was
     // interrupted: its server ended, or was lost, or its lease was.
     std::int64_t attempts = 0, failures = 0, interruptions = 0;
+    // How many servers were lost with it, one after the other, since it came further than ever before or
+    // failed by itself. One that ends in good order is not lost.
+    std::int64_t losses = 0;
     std::optional<std::string> owner; // the server that carries it out
     std::optional<Timestamp> lease_until;
     bool cancel_requested = false;

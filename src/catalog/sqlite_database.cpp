@@ -49,9 +49,12 @@ auto translated(const std::string& file, Body&& body) {
     }
 }
 
-// Before SQLite does, which would leave it to the umask who may read it.
+// Before SQLite does, which would leave it to the umask who may read it. One that is there is not touched:
+// closing a descriptor of it gives up the locks of all sessions of this process (fcntl(2)), and the next
+// other process that closes it takes the log away from under them.
 void make_private(const std::string& file) {
-    const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    if (descriptor < 0 && errno == EEXIST) return;
     if (descriptor < 0) throw system_error(errno, fmt::format("the catalog {}", file));
     const FileDescriptor close_it(descriptor);
 }

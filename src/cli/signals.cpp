@@ -36,6 +36,7 @@ StopOnSignal::StopOnSignal() {
             if (sigwait(&waited_for, &number) != 0) continue;
             if (number == SIGUSR2 && ended_) return;
             if (number == SIGUSR2 || (number == SIGHUP && hang_up())) continue;
+            if (number == SIGINT) hurry_.request_stop();
             const Duration now = system_clock().steady();
             if (!stop_.stop_requested()) {
                 first = now;

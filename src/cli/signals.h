@@ -18,12 +18,14 @@ class StopOnSignal {
     StopOnSignal(const StopOnSignal&) = delete;
     StopOnSignal& operator=(const StopOnSignal&) = delete;
     std::stop_token stop_token() const { return stop_.get_token(); }
+    // Requested with it by SIGINT: somebody waits for the end.
+    std::stop_token hurry_token() const { return hurry_.get_token(); }
 
   private:
     friend class HangupAction;
     bool hang_up();
 
-    std::stop_source stop_;
+    std::stop_source stop_, hurry_;
     std::mutex mutex_;
     std::function<void()> on_hangup_;
     std::atomic<bool> ended_{false};

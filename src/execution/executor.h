@@ -16,6 +16,8 @@ class ExecutionReport {
     virtual ~ExecutionReport() = default;
     virtual void progress(const OperationProgress& progress) = 0;
     virtual void log(std::string_view level, std::string_view message) = 0;
+    // Whether a stop was requested because it is not wanted any more; else it is gone on with later.
+    virtual bool is_unwanted() const = 0;
 };
 
 struct ExecutionOutcome {

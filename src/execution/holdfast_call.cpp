@@ -47,7 +47,9 @@ ProgramEnd call_holdfast(const ProgramWords& how, const HoldfastCall& call,
     ProgramCall program{.program = how.program,
                         .arguments = how.before,
                         .most_output_bytes = call.most_output_bytes,
-                        .grace = call.grace};
+                        .stop_signal = call.stop_signal,
+                        .grace = call.grace,
+                        .nice = call.nice};
     std::vector<std::string>& words = program.arguments;
     words.insert(words.end(), {"--json", "--log-format=json", "--progress=json"});
     words.insert(words.end(), call.words.begin(), call.words.end());

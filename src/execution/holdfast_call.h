@@ -37,7 +37,9 @@ class Deadline {
 struct HoldfastCall {
     std::vector<std::string> words; // the command and what belongs to it
     std::size_t most_output_bytes = 16u << 20;
-    Duration grace = std::chrono::seconds(60); // as in ProgramCall
+    std::function<int()> stop_signal{};        // as in ProgramCall …
+    Duration grace = std::chrono::seconds(60); // … this …
+    int nice = 0;                              // … and this
 };
 
 // Runs it with JSON for result, log lines and progress. As run_program().

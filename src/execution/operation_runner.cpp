@@ -59,6 +59,8 @@ class OperationRunner::Run final : public ExecutionReport {
         }
     }
 
+    bool is_unwanted() const override { return cancelled || lost; }
+
     // What two must not carry out at the same time does not go on when its lease has ended, whatever keeps it
     // from being renewed.
     void stop_without_lease() {
@@ -202,6 +204,10 @@ void OperationRunner::claim_what_can_be(const std::stop_token& stop) {
                 continue;
             }
         }
+        if (claimed->losses >= settings_.most_losses) {
+            give_up(*claimed);
+            continue;
+        }
         logger_.info("operation begins", {{"operation", claimed->id},
                                           {"kind", claimed->kind},
                                           {"source", claimed->source.value_or("")},
@@ -214,6 +220,20 @@ void OperationRunner::claim_what_can_be(const std::stop_token& stop) {
         }
         started.start(stop);
     }
+}
+
+void OperationRunner::give_up(const Operation& operation) {
+    const ExecutionOutcome outcome{
+        .state = OperationState::failed,
+        .error = error_json(Error(
+            ErrorCode::internal,
+            fmt::format("{} servers were lost one after the other while they carried it out, and it came "
+                        "no further: it is not begun again",
+                        operation.losses),
+            "find out from their logs what ended them, then ask for it again"))};
+    if (!settle(operation, outcome, false)) return;
+    logger_.error("operation is given up", {{"operation", operation.id}, {"losses", operation.losses}});
+    if (settings_.on_end) settings_.on_end(operation, outcome);
 }
 
 void OperationRunner::end(Run& run, const ExecutionOutcome& outcome, const std::stop_token& stop) {

@@ -25,6 +25,9 @@ struct OperationRunnerSettings {
     Duration look_again = std::chrono::seconds(1); // how often the catalog is asked for work
     // That fail: one that is interrupted, because its server ends or is lost, is no failure.
     std::int64_t most_attempts = 5;
+    // Servers that are lost with an operation, one after the other, before it is given up: it may be what
+    // ends them.
+    std::int64_t most_losses = 20;
     Duration first_retry = std::chrono::seconds(30); // doubled with each failure …
     Duration longest_retry = std::chrono::minutes(30);
     // Kinds that two servers may carry out at the same time without harm: they go on while the catalog is
@@ -56,6 +59,7 @@ class OperationRunner {
     void claim_what_can_be(const std::stop_token& stop);
     void keep();
     void remove_ended();
+    void give_up(const Operation& operation);
     void end(Run& run, const ExecutionOutcome& outcome, const std::stop_token& stop);
     bool settle(const Operation& operation, const ExecutionOutcome& outcome, bool interrupted);
     Duration wait_before(std::int64_t failures) const;

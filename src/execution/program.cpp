@@ -13,6 +13,7 @@
 #include <linux/close_range.h>
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,8 +36,10 @@ Pipe make_pipe() {
 }
 
 // In the child, between fork and exec: nothing here may allocate or take a lock.
-[[noreturn]] void become(char* const* arguments, int output, int errors, int failed, pid_t parent) {
+[[noreturn]] void become(char* const* arguments, int output, int errors, int failed, pid_t parent, int nice) {
     ::setpgid(0, 0);
+    // Whoever may not be less urgent than it is goes on as it is.
+    if (nice != 0) ::setpriority(PRIO_PROCESS, 0, ::getpriority(PRIO_PROCESS, 0) + nice);
     // A parent that ended before this line sends nothing any more.
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (::getppid() != parent) ::_exit(127);
@@ -70,7 +73,8 @@ class Child {
         process_ = ::fork();
         if (process_ < 0) throw system_error(errno, "starting a process");
         if (process_ == 0)
-            become(pointers.data(), output.write.get(), errors.write.get(), failed.write.get(), parent);
+            become(pointers.data(), output.write.get(), errors.write.get(), failed.write.get(), parent,
+                   call.nice);
         output.write = {};
         errors.write = {};
         failed.write = {};
@@ -121,7 +125,7 @@ class Child {
         const Duration now = system_clock().steady();
         if (!asked) {
             asked = now;
-            ::kill(process_, SIGINT);
+            ::kill(process_, call_.stop_signal ? call_.stop_signal() : SIGINT);
         } else if (now - *asked > call_.grace && !has_ended()) {
             ::kill(-process_, SIGKILL);
         }

@@ -16,8 +16,11 @@ struct ProgramCall {
     std::string program; // a path
     std::vector<std::string> arguments{};
     std::size_t most_output_bytes = 4u << 20;
-    // Between a request to stop (SIGINT) and the end without asking (SIGKILL).
+    // What asks it to stop, looked up when it is asked; empty: SIGINT.
+    std::function<int()> stop_signal{};
+    // Between that and the end without asking (SIGKILL).
     Duration grace = std::chrono::seconds(60);
+    int nice = 0; // how much less urgent it is than this process: 0 to 19
 };
 
 struct ProgramEnd {

@@ -2,6 +2,8 @@
 
 #include "base/error.h"
 
+#include <csignal>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -17,6 +19,8 @@ constexpr int exit_done = 0, exit_incomplete = 3;
 constexpr Duration own_end = std::chrono::minutes(1);
 constexpr std::size_t most_result_bytes = 16u << 20, most_list_bytes = 256u << 20;
 constexpr const char* operation_tag = "operation";
+// Of what nobody waits for: it leaves the processors to databases and to whoever asks the server something.
+constexpr int niceness = 10;
 
 std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 
@@ -99,8 +103,8 @@ ExecutionOutcome ProgramExecutor::carry_out(const Operation& operation, Executio
     try {
         const OperationCommand command =
             operation_command(operation.kind, operation.source, operation.request, settings_.world());
-        if (operation.attempts > 1) {
-            if (auto outcome = finished_before(operation, stop)) {
+        if (operation.attempts > 1 && operation.kind == "backup") {
+            if (auto outcome = backed_up_before(operation, report, stop)) {
                 report.log("info", "it was done already, by an attempt that did not end here");
                 return *outcome;
             }
@@ -112,7 +116,12 @@ ExecutionOutcome ProgramExecutor::carry_out(const Operation& operation, Executio
             words.push_back(fmt::format("--tag={}={}", operation_tag, operation.id));
         const ProgramEnd end = call_holdfast(
             settings_.words,
-            {.words = std::move(words), .most_output_bytes = most_result_bytes, .grace = settings_.grace},
+            {.words = std::move(words),
+             .most_output_bytes = most_result_bytes,
+             // Who is told SIGINT ends sooner, and keeps less to go on from.
+             .stop_signal = [&] { return report.is_unwanted() ? SIGINT : SIGTERM; },
+             .grace = settings_.grace,
+             .nice = operation.kind == "restore" ? 0 : niceness},
             [&](std::string_view line) { tell(line, report); }, deadline.token());
         return outcome_of(end, deadline, stop, command.time_limit);
     } catch (const Error& error) {
@@ -120,31 +129,25 @@ ExecutionOutcome ProgramExecutor::carry_out(const Operation& operation, Executio
     }
 }
 
-std::optional<ExecutionOutcome> ProgramExecutor::finished_before(const Operation& operation,
-                                                                 const std::stop_token& stop) {
-    if (operation.kind == "backup") return backed_up_before(operation, stop);
-    if (operation.kind == "forget") return forgotten_before(operation, stop);
-    return std::nullopt;
-}
-
-json ProgramExecutor::snapshots(std::vector<std::string> words, const std::stop_token& stop) {
-    words.insert(words.begin(), "snapshots");
+// A match that is listed proves that it was made; that none is, where something was passed over, proves
+// nothing: one backup too many does less harm than one that is missing.
+std::optional<ExecutionOutcome> ProgramExecutor::backed_up_before(const Operation& operation,
+                                                                  ExecutionReport& report,
+                                                                  const std::stop_token& stop) {
     const ProgramEnd end = call_holdfast(
         settings_.words,
-        {.words = std::move(words), .most_output_bytes = most_list_bytes, .grace = settings_.grace},
+        {.words = {"snapshots", "--source=" + operation.source.value_or("")},
+         .most_output_bytes = most_list_bytes,
+         .grace = settings_.grace},
         [](std::string_view) {}, stop);
-    json list = json::parse(end.output, nullptr, false);
-    if (!list.is_array()) {
+    const json list = json::parse(end.output, nullptr, false);
+    const bool listed = list.is_array() && (end.exit_code == exit_done || end.exit_code == exit_incomplete);
+    if (!listed) {
         throw Error(ErrorCode::unavailable,
                     "whether an earlier attempt did it could not be found out: the snapshots were not listed",
                     {}, true);
     }
-    return list;
-}
-
-std::optional<ExecutionOutcome> ProgramExecutor::backed_up_before(const Operation& operation,
-                                                                  const std::stop_token& stop) {
-    for (const json& snapshot : snapshots({"--source=" + operation.source.value_or("")}, stop)) {
+    for (const json& snapshot : list) {
         const auto tags = snapshot.find("tags");
         if (tags == snapshot.end() || !tags->is_object()) continue;
         if (tags->value(operation_tag, std::string()) != operation.id) continue;
@@ -152,16 +155,10 @@ std::optional<ExecutionOutcome> ProgramExecutor::backed_up_before(const Operatio
         return ExecutionOutcome{.state = partial ? OperationState::incomplete : OperationState::succeeded,
                                 .result = dump(snapshot)};
     }
+    if (end.exit_code == exit_incomplete)
+        report.log("warning", "whether an earlier attempt did it is not known, because not all snapshots can "
+                              "be read: it is done again");
     return std::nullopt;
-}
-
-std::optional<ExecutionOutcome> ProgramExecutor::forgotten_before(const Operation& operation,
-                                                                  const std::stop_token& stop) {
-    const json wanted = json::parse(operation.request).at("snapshot");
-    for (const json& snapshot : snapshots({}, stop))
-        if (snapshot.value("id", json()) == wanted) return std::nullopt;
-    return ExecutionOutcome{.state = OperationState::succeeded,
-                            .result = dump({{"forgotten", json::array({wanted})}})};
 }
 
 } // namespace holdfast

@@ -48,6 +48,8 @@ BackupRun::BackupRun(Repository& repository, BackupRunSettings settings, std::st
       started_(repository.clock().now()),
       asked_(std::move(stop), AskToEnd{&ending_}),
       stop_(ending_.get_token(), settings_.stop_grace, system_clock()),
+      hurry_(settings_.hurry, settings_.hurry_grace, system_clock()),
+      hurried_(hurry_.token(), CutShort{&stop_}),
       stop_leaving_(stop_.token(), settings_.leave_grace, system_clock()),
       store_(repository.store(), stop_.token()),
       context_{store_, repository.keys(), repository.trust(), repository.clock(), repository.random()},
@@ -141,6 +143,12 @@ void BackupRun::flush() {
     known_->put_segments();
 }
 
+// Who asked for a stop while the last packs were on their way wants no snapshot, though it could be had now.
+void BackupRun::require_wanted() const {
+    if (ending_.stop_requested() && !left_or_committing_)
+        throw Error(ErrorCode::cancelled, "stopped before it was done");
+}
+
 // Where the store is so slow that a checkpoint takes long, most of the time still goes into the backup.
 void BackupRun::save_checkpoint(const NodeRef& root) {
     const Duration began = repository_.clock().steady();
@@ -189,19 +197,21 @@ BackupRunReport BackupRun::commit(const NodeRef& root, SnapshotTotals totals, Sn
     BackupRunReport report;
     try {
         flush();
+        require_wanted();
         const PackPipelineTotals packs = pipeline_->totals();
         totals.stored_bytes = packs.stored_bytes + known_->stored_bytes();
         report.snapshot = describe(root, totals, state);
         report.snapshot.compression = describe_compression(packs.compression);
         report.compression = packs.compression;
         report.lock = lock_before_commit(root);
+        require_wanted();
     } catch (const Error&) {
         if (!left_or_committing_) end_early(root);
         throw;
     }
     // Its grace is its own: one that was cut short because all before it took long would leave in doubt
     // whether there is a snapshot, or leave one that is not locked.
-    const StopGrace grace(ending_.get_token(), settings_.stop_grace, system_clock());
+    const StopGrace grace(ending_.get_token(), settings_.commit_grace, system_clock());
     const CallOptions call{.timeout = {}, .stop = grace.token()};
     put_commit(report.snapshot, call);
     if (report.lock) {

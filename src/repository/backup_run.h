@@ -31,9 +31,14 @@ struct BackupRunSettings {
     Duration checkpoint_interval = std::chrono::seconds(60);
     Duration beat_interval = std::chrono::seconds(60);
     // What ending in good order may take, once a stop was requested or the run failed: the last checkpoint.
-    // A commit that has begun by then gets as long. Then calls to the store are ended. By the clock of the
-    // machine, because it is people who wait.
+    // Then calls to the store are ended. By the clock of the machine, because it is people who wait.
     Duration stop_grace = std::chrono::seconds(20);
+    // Requested beside the stop by who would rather have it end soon than go on from its last byte: then that
+    // takes no more than `hurry_grace`.
+    std::stop_token hurry{};
+    Duration hurry_grace = std::chrono::seconds(5);
+    // The same of a commit that had begun before the stop was requested.
+    Duration commit_grace = std::chrono::seconds(20);
     // What taking the intent back may take behind that.
     Duration leave_grace = std::chrono::seconds(10);
     // Locks the snapshot in the store, which must be able to.
@@ -89,7 +94,8 @@ class BackupRun {
     // A tag that is known only now.
     void add_tag(const std::string& name, const std::string& value) { settings_.tags[name] = value; }
     // Stores what is left, locks it if that is wanted, and commits. `totals.stored_bytes` is filled in. What
-    // fails or is stopped before the commit is put ends the run early. When the commit itself fails, it may
+    // fails or is stopped before the commit is put, be it that only this was left to do, ends the run early,
+    // with Error(cancelled) of what was stopped. When the commit itself fails, it may
     // be in the store all the same, unless the error is Error(fenced), and the intent stays.
     BackupRunReport commit(const NodeRef& root, SnapshotTotals totals, SnapshotState state);
 
@@ -97,6 +103,10 @@ class BackupRun {
     struct AskToEnd {
         std::stop_source* ending;
         void operator()() const { ending->request_stop(); }
+    };
+    struct CutShort {
+        StopGrace* grace;
+        void operator()() const { grace->cut_short(); }
     };
     // Takes the intent back when nothing of the run can put any more, however it came to its end.
     class IntentGuard {
@@ -114,6 +124,7 @@ class BackupRun {
     bool stays_readable(const NodeRef& group);
     std::uint64_t next_sequence() const;
     void flush();
+    void require_wanted() const;
     void leave() noexcept;
     std::optional<LockReport> lock_before_commit(const NodeRef& root);
     void put_commit(const Snapshot& snapshot, const CallOptions& call);
@@ -124,6 +135,8 @@ class BackupRun {
     std::stop_source ending_; // a stop was requested, or the run ends itself
     std::stop_callback<AskToEnd> asked_;
     StopGrace stop_;
+    StopGrace hurry_;
+    std::stop_callback<CutShort> hurried_;
     StopGrace stop_leaving_;
     StoppableStore store_;
     const RepositoryContext context_; // of the session

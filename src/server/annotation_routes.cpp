@@ -31,7 +31,7 @@ Response list_holds(Call& call, const std::vector<AnnotatedSnapshot>& snapshots)
 }
 
 // The snapshot that the path names.
-Snapshot asked_for(Call& call, const SnapshotServices& services) {
+Snapshot asked_for(const Call& call, const SnapshotServices& services) {
     return find_snapshot(*services.observer.require_view(), call.path_parameter("id")).snapshot;
 }
 
@@ -69,20 +69,68 @@ Response add_hold(Call& call, const SnapshotServices& services) {
     return kept(call, services, std::move(response));
 }
 
-Response end_holds(Call& call, const SnapshotServices& services) {
+struct Meant {
+    std::vector<Statement> holds;    // all of them
+    std::vector<Statement> standing; // those that are not over yet
+};
+
+// The holds that a path means; of these `only` the ones with such ids, where there are any. Those may be over
+// already: of an answer that is lost, the request comes again.
+Meant holds_of(Repository& repository, const Snapshot& snapshot, const std::string& which,
+               const std::vector<std::string>& only) {
+    const std::vector<Statement> statements = list_statements(repository.context()).statements;
+    Meant meant;
+    meant.standing = holds_meant(standing_of(snapshot, statements).holds, which);
+    meant.holds = meant.standing;
+    if (!only.empty()) {
+        const auto is_other = [&](const Statement& statement) {
+            return statement.type != StatementType::hold || statement.snapshot != snapshot.id ||
+                   std::ranges::find(only, hold_id(statement)) == only.end();
+        };
+        meant.holds = holds_meant(statements, which);
+        std::erase_if(meant.holds, is_other);
+        std::erase_if(meant.standing, is_other);
+    }
+    if (meant.holds.empty())
+        throw Error(ErrorCode::not_found, fmt::format("{} has no such hold", snapshot.id.hex()));
+    return meant;
+}
+
+std::vector<std::string> only_these(const Call& call) {
+    Form form = call.form();
+    std::vector<std::string> holds = form.texts("holds");
+    form.expect_no_more();
+    return holds;
+}
+
+Response release(Call& call, const SnapshotServices& services) {
     call.expect_parameters({"reason"});
-    const std::string& which = call.path_parameter("hold");
+    const std::vector<std::string> only = only_these(call);
     const std::string reason = call.request().parameter("reason").value_or("");
     const Snapshot snapshot = asked_for(call, services);
-    const auto released = services.desk.with([&](Repository& repository) {
-        const auto meant = holds_meant(standing_now(repository, snapshot).holds, which);
-        if (meant.empty())
-            throw Error(ErrorCode::not_found, fmt::format("{} has no such hold", snapshot.id.hex()));
-        return in_trail(call, "hold.release", snapshot,
-                        {{"holds", holds_json(snapshot, meant)}, {"reason", reason}},
-                        [&] { return release_holds(repository, snapshot, which, reason); });
+    const Meant meant = services.desk.with([&](Repository& repository) {
+        Meant found = holds_of(repository, snapshot, call.path_parameter("hold"), only);
+        if (!found.standing.empty())
+            in_trail(call, "hold.release", snapshot,
+                     {{"holds", holds_json(snapshot, found.standing)}, {"reason", reason}},
+                     [&] { end_holds(repository, snapshot, found.standing, reason); });
+        return found;
     });
-    return kept(call, services, answer({{"released", holds_json(snapshot, released)}}));
+    return kept(call, services, answer({{"released", holds_json(snapshot, meant.holds)}}));
+}
+
+// Whoever approves of it approves of the holds that there are now, and not of what their owner adds.
+api::Request exact_release(const Call& call, const SnapshotServices& services) {
+    api::Request exact = with_whole_id(call, services.observer);
+    const std::vector<std::string> only = only_these(call);
+    const Snapshot snapshot = asked_for(call, services);
+    const Meant meant = services.desk.with([&](Repository& repository) {
+        return holds_of(repository, snapshot, call.path_parameter("hold"), only);
+    });
+    json ids = json::array();
+    for (const Statement& hold : meant.holds) ids.push_back(hold_id(hold));
+    exact.body = dump({{"holds", ids}});
+    return exact;
 }
 
 json tags_json(const Snapshot& snapshot, const Standing& standing) {
@@ -110,6 +158,10 @@ struct TagChange {
         return std::ranges::any_of(set, [](const auto& tag) { return lets_go(tag.first); }) ||
                std::ranges::any_of(remove, lets_go);
     }
+    bool is_made(const std::map<std::string, std::string>& tags) const {
+        return std::ranges::includes(tags, set) &&
+               std::ranges::none_of(remove, [&](const std::string& name) { return tags.contains(name); });
+    }
 };
 
 TagChange tag_change(const Call& call) {
@@ -136,9 +188,14 @@ Response change_tags(Call& call, const SnapshotServices& services) {
     const Snapshot snapshot = asked_for(call, services);
     std::optional<api::Problem> refused;
     const json now = services.desk.with([&](Repository& repository) {
-        json tags = tags_json(snapshot, standing_now(repository, snapshot));
+        const Standing standing = standing_now(repository, snapshot);
+        json tags = tags_json(snapshot, standing);
         refused = call.unless_match(api::etag_of(dump(tags)));
-        if (refused) return tags;
+        if (refused) {
+            // Of an answer that is lost, the request comes again (RFC 9110, section 13.1.1).
+            if (refused->status == 412 && change.is_made(standing.tags)) refused.reset();
+            return tags;
+        }
         return in_trail(call, "snapshot.tag", snapshot, {{"set", change.set}, {"removed", change.remove}},
                         [&] {
                             set_tags(repository, snapshot, change.set, change.remove);
@@ -170,10 +227,11 @@ void add_annotation_routes(api::Router& router, const SnapshotServices& services
                     return list_holds(call, services.observer.require_view()->measurements.snapshots);
                 }});
     router.add(route("POST", "/v1/snapshots/{id}/holds", "holdSnapshot", Permission::back_up, add_hold));
-    api::Route release =
-        route("DELETE", "/v1/snapshots/{id}/holds/{hold}", "releaseHold", Permission::remove, end_holds);
-    release.action = "holds.release";
-    router.add(std::move(release));
+    api::Route ending =
+        route("DELETE", "/v1/snapshots/{id}/holds/{hold}", "releaseHold", Permission::remove, release);
+    ending.action = "holds.release";
+    ending.exactly = [services](const Call& call) { return exact_release(call, services); };
+    router.add(std::move(ending));
     router.add(route("GET", "/v1/snapshots/{id}/tags", "getTags", Permission::read, get_tags));
     api::Route change =
         route("PATCH", "/v1/snapshots/{id}/tags", "changeTags", Permission::back_up, change_tags);
@@ -182,6 +240,7 @@ void add_annotation_routes(api::Router& router, const SnapshotServices& services
         if (!tag_change(call).decides()) return std::nullopt;
         return api::Demand{Permission::remove, "backups.delete"};
     };
+    change.exactly = [services](const Call& call) { return with_whole_id(call, services.observer); };
     router.add(std::move(change));
 }
 

@@ -118,7 +118,7 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
                 [this](const api::OperationAsked& asked) {
                     return prepare_operation(asked, world(), clock_.now());
                 },
-            .known_heads = [this] { return kept_audit_heads(); },
+            .statements = [this] { return observer_.require_view()->measurements.statements.statements; },
             .ready = {{.name = "repository", .missing = [this]() -> std::optional<std::string> {
                            return observer_.view() ? std::nullopt
                                                    : std::optional<std::string>("not looked at yet");
@@ -383,11 +383,6 @@ void Server::enter_deletions(const std::stop_token& stop) {
         logger_.info("deletions were entered into the audit trail behind the event", {{"count", entered}});
 }
 
-std::vector<AuditHead> Server::kept_audit_heads() {
-    const auto view = observer_.require_view();
-    return holdfast::kept_audit_heads(view->measurements.statements.statements, audit_.first_digest());
-}
-
 ServerDeclaration Server::declaration() const {
     const std::scoped_lock lock(mutex_);
     return environment_.declaration;
@@ -406,6 +401,7 @@ OperationWorld Server::world() const {
 void Server::carry_out_approved(const std::stop_token& stop) {
     do {
         try {
+            // Before, what is about snapshots cannot be done, and would be tried in vain.
             if (observer_.view()) api_.carry_out_left();
         } catch (const std::exception& error) {
             logger_.warning("what was approved is not carried out yet",

@@ -79,7 +79,6 @@ class Server {
     void deliver(const std::stop_token& stop);
     void watch_over_watch(const std::stop_token& stop);
     void enter_deletions(const std::stop_token& stop);
-    std::vector<AuditHead> kept_audit_heads();
     void carry_out_approved(const std::stop_token& stop);
     void look_soon();
     // What follows from the end of an operation, in the transaction that ends it.

@@ -116,6 +116,17 @@ const AnnotatedSnapshot& find_snapshot(const RepositoryView& view, const std::st
     return *found;
 }
 
+api::Request with_whole_id(const Call& call, const RepositoryObserver& observer) {
+    const std::string whole =
+        find_snapshot(*observer.require_view(), call.path_parameter("id")).snapshot.id.hex();
+    constexpr std::string_view before = "/v1/snapshots/";
+    api::Request exact = call.request();
+    const std::size_t end = std::min(exact.path.find('/', before.size()), exact.path.size());
+    exact.path.replace(before.size(), end - before.size(), whole);
+    exact.segments.at(2) = whole;
+    return exact;
+}
+
 void add_snapshot_routes(api::Router& router, const SnapshotServices& services) {
     router.add({.method = "GET",
                 .path = "/v1/snapshots",
@@ -135,7 +146,8 @@ void add_snapshot_routes(api::Router& router, const SnapshotServices& services) 
                 .name = "forgetSnapshot",
                 .permission = Permission::remove,
                 .action = "backups.delete",
-                .handle = [services](Call& call) { return forget(call, services); }});
+                .handle = [services](Call& call) { return forget(call, services); },
+                .exactly = [services](const Call& call) { return with_whole_id(call, services.observer); }});
     add_annotation_routes(router, services);
 }
 

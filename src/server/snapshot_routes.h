@@ -25,5 +25,8 @@ void add_snapshot_routes(api::Router& router, const SnapshotServices& services);
 // The snapshot that an id, or the beginning of one, means. Throws Error(not_found), Error(usage) when it is
 // the beginning of several.
 const AnnotatedSnapshot& find_snapshot(const RepositoryView& view, const std::string& id);
+// The request of /v1/snapshots/{id} or below it with the whole id of the snapshot that it means now. Throws
+// the same, and what require_view() throws.
+api::Request with_whole_id(const api::Call& call, const RepositoryObserver& observer);
 
 } // namespace holdfast

@@ -160,6 +160,7 @@ void AlertStage::back_up(std::optional<Duration> limit) {
         what.run.source = source;
         what.run.host = "sandbox";
         what.run.stop_grace = std::chrono::seconds(1);
+        what.run.commit_grace = std::chrono::seconds(1);
         what.run.leave_grace = std::chrono::seconds(1);
         what.paths = {tree()};
         const DocumentsBackupResult result =

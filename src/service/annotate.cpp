@@ -125,21 +125,25 @@ void require_one_owner(const std::string& snapshot, const std::set<std::string>&
                     "say whose holds end with --owner");
 }
 
-std::vector<Statement> release_holds(Repository& repository, const Snapshot& snapshot,
-                                     const std::string& which, const std::string& reason) {
+void end_holds(Repository& repository, const Snapshot& snapshot, const std::vector<Statement>& holds,
+               const std::string& reason) {
     require_may(repository, ObjectKind::forget, "release what is held");
-    const StatementList statements = list_statements(repository.context());
-    const std::vector<Statement> chosen =
-        holds_meant(standing_of(snapshot, statements.statements).holds, which);
-    std::set<std::string> owners;
-    for (const Statement& hold : chosen) owners.insert(hold.value.value_or(""));
-    if (which.empty()) require_one_owner(snapshot.id.hex(), owners);
-    const Timestamp time = behind_all(repository, statements);
-    for (const Statement& hold : chosen) {
+    const Timestamp time = behind_all(repository, list_statements(repository.context()));
+    for (const Statement& hold : holds) {
         Statement release = about(snapshot, StatementType::release, reason, time);
         release.releases = hold.id;
         put_statement(repository.context(), release);
     }
+}
+
+std::vector<Statement> release_holds(Repository& repository, const Snapshot& snapshot,
+                                     const std::string& which, const std::string& reason) {
+    const std::vector<Statement> chosen =
+        holds_meant(standing_of(snapshot, list_statements(repository.context()).statements).holds, which);
+    std::set<std::string> owners;
+    for (const Statement& hold : chosen) owners.insert(hold.value.value_or(""));
+    if (which.empty()) require_one_owner(snapshot.id.hex(), owners);
+    end_holds(repository, snapshot, chosen, reason);
     return chosen;
 }
 

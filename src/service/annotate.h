@@ -53,6 +53,9 @@ std::vector<Statement> holds_meant(const std::vector<Statement>& holds, const st
 // Nobody ends the hold of somebody else by accident: throws Error(usage) for more than one of `owners`; "" is
 // the owner of those that name none.
 void require_one_owner(const std::string& snapshot, const std::set<std::string>& owners);
+// Ends these holds of the snapshot, which stand.
+void end_holds(Repository& repository, const Snapshot& snapshot, const std::vector<Statement>& holds,
+               const std::string& reason);
 // Ends the holds of the snapshot that `which` means; returns those that were ended. Throws Error(usage) when
 // several owners hold it and `which` is empty; needs the right to forget snapshots, as setting `class` and
 // `expires` does. `reason` is kept with the end of each.

@@ -1,8 +1,10 @@
 #include "service/audit_heads.h"
 
 #include <charconv>
+#include <set>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 namespace holdfast {
 
@@ -34,29 +36,27 @@ void keep_audit_head(Repository& repository, const std::string& first_digest, co
     put_statement(repository.context(), std::move(statement));
 }
 
-std::vector<AuditHead> kept_audit_heads(const std::vector<Statement>& statements,
-                                        const std::string& first_digest) {
-    const std::string own = mark_of(first_digest);
+nlohmann::json verify_trail(Audit& audit, const std::vector<Statement>& statements) {
+    const std::string own = mark_of(audit.first_digest());
     std::vector<AuditHead> heads;
-    for (const Statement& statement : statements) {
-        if (statement.type != StatementType::mark || statement.source != audit_source ||
-            statement.name != own || !statement.value)
-            continue;
-        if (auto head = head_of(*statement.value)) heads.push_back(std::move(*head));
-    }
-    return heads;
-}
-
-std::set<std::string> other_trails(const std::vector<Statement>& statements,
-                                   const std::string& first_digest) {
-    std::set<std::string> trails;
+    std::set<std::string> others;
     for (const Statement& statement : statements) {
         if (statement.type != StatementType::mark || statement.source != audit_source ||
             !statement.name.starts_with(mark))
             continue;
-        if (statement.name != mark_of(first_digest)) trails.insert(statement.name.substr(mark.size()));
+        if (statement.name != own) {
+            others.insert(statement.name.substr(mark.size()));
+        } else if (auto head = head_of(statement.value.value_or(""))) {
+            heads.push_back(std::move(*head));
+        }
     }
-    return trails;
+    const AuditCheck check = audit.verify(heads);
+    return {{"intact", check.problems.empty()},
+            {"entries", check.entries},
+            {"head", {{"number", check.head.number}, {"digest", check.head.digest}}},
+            {"heads_compared", heads.size()},
+            {"other_trails", others},
+            {"problems", check.problems}};
 }
 
 } // namespace holdfast

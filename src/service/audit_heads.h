@@ -5,9 +5,10 @@
 #include "repository/protocol/statement.h"
 #include "repository/repository.h"
 
-#include <set>
 #include <string>
 #include <vector>
+
+#include <nlohmann/json_fwd.hpp>
 
 namespace holdfast {
 
@@ -17,10 +18,10 @@ inline constexpr const char* audit_source = "holdfast audit";
 
 // Throws what put_statement() throws.
 void keep_audit_head(Repository& repository, const std::string& first_digest, const AuditHead& head);
-// Those that were kept of the trail, in no order. One that is damaged or unreadable is not among them.
-std::vector<AuditHead> kept_audit_heads(const std::vector<Statement>& statements,
-                                        const std::string& first_digest);
-// By their first digests, the trails that heads were kept of beside this one.
-std::set<std::string> other_trails(const std::vector<Statement>& statements, const std::string& first_digest);
+// Whether the trail is as it was written, and fits the heads that were kept of it among `statements`; one
+// that is damaged or unreadable is not among them. As `holdfast audit verify --json` and GET /v1/audit/verify
+// say it: "intact", "entries", "head", "heads_compared", "problems", and "other_trails", by their first
+// digests, that heads were kept of beside this one.
+nlohmann::json verify_trail(Audit& audit, const std::vector<Statement>& statements);
 
 } // namespace holdfast

@@ -1,4 +1,5 @@
 #include "api/routes/routes.h"
+#include "service/audit_heads.h"
 
 #include <mutex>
 
@@ -47,13 +48,9 @@ Response verify(Call& call, const RouteServices& services, std::mutex& one_at_a_
         throw Error(ErrorCode::unavailable, "the trail is being verified already", {}, true)
             .with_retry_after(5);
     }
-    const AuditCheck check =
-        services.audit.verify(services.known_heads ? services.known_heads() : std::vector<AuditHead>());
-    return json_response(200,
-                         dumped({{"intact", check.problems.empty()},
-                                 {"entries", check.entries},
-                                 {"head", {{"number", check.head.number}, {"digest", check.head.digest}}},
-                                 {"problems", check.problems}}));
+    return json_response(
+        200, dumped(verify_trail(services.audit,
+                                 services.statements ? services.statements() : std::vector<Statement>())));
 }
 
 } // namespace

@@ -4,6 +4,7 @@
 #include "api/operation_feed.h"
 #include "api/router.h"
 #include "catalog/operations.h"
+#include "repository/protocol/statement.h"
 
 #include <functional>
 #include <map>
@@ -48,7 +49,7 @@ struct RouteServices {
     Clock& clock;
     std::shared_ptr<OperationFeed> feed;
     PrepareOperation prepare;
-    std::function<std::vector<AuditHead>()> known_heads; // of the trail, as others have seen them
+    std::function<std::vector<Statement>()> statements; // of the repository; empty: there is none
     std::vector<ReadyCheck> ready;
 };
 

@@ -14,7 +14,6 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <set>
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -70,16 +69,7 @@ int run_verify(CommandContext& context, const Arguments& arguments) {
     Catalog catalog = open_catalog(context);
     Audit audit(catalog, system_clock());
     const OpenRepository open = context.open(arguments.repository);
-    const StatementList statements = list_statements(open.repository->context());
-    const std::vector<AuditHead> heads = kept_audit_heads(statements.statements, audit.first_digest());
-    const std::set<std::string> others = other_trails(statements.statements, audit.first_digest());
-    const AuditCheck check = audit.verify(heads);
-    return tell_check(context, {{"intact", check.problems.empty()},
-                                {"entries", check.entries},
-                                {"head", {{"number", check.head.number}, {"digest", check.head.digest}}},
-                                {"heads_compared", heads.size()},
-                                {"other_trails", others},
-                                {"problems", check.problems}});
+    return tell_check(context, verify_trail(audit, list_statements(open.repository->context()).statements));
 }
 
 int verify_at_server(CommandContext& context) {

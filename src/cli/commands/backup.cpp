@@ -7,6 +7,7 @@
 #include "cli/configuration.h"
 #include "cli/option_rules.h"
 #include "cli/pair_option.h"
+#include "cli/signals.h"
 #include "service/backup_documents.h"
 #include "service/retention.h"
 #include "service/snapshot_json.h"
@@ -66,8 +67,10 @@ std::optional<LockSettings> lock_settings(const Arguments& arguments,
 }
 
 // What is said for a backup of any kind.
-BackupRunSettings run_settings(const Arguments& arguments, const Configuration::Backup& configured) {
+BackupRunSettings run_settings(CommandContext& context, const Arguments& arguments,
+                               const Configuration::Backup& configured) {
     BackupRunSettings run;
+    run.hurry = context.signals().hurry_token();
     run.host = arguments.host.empty() ? host_name() : arguments.host;
     run.tags = configured.tags;
     for (const auto& [name, value] : parse_pairs(arguments.tags, "--tag")) run.tags[name] = value;
@@ -88,11 +91,11 @@ BackupRunSettings run_settings(const Arguments& arguments, const Configuration::
 }
 
 // Of what the arguments name, or of a `source` of the configuration.
-DocumentsBackup make_request(const Arguments& arguments, const Configuration::Backup& settings,
-                             const SourceConfiguration* source) {
+DocumentsBackup make_request(CommandContext& context, const Arguments& arguments,
+                             const Configuration::Backup& settings, const SourceConfiguration* source) {
     const DocumentsSelection& configured = source == nullptr ? settings.documents : source->documents;
     DocumentsBackup what;
-    what.run = run_settings(arguments, settings);
+    what.run = run_settings(context, arguments, settings);
     what.run.source = source != nullptr          ? source->name
                       : arguments.source.empty() ? settings.source
                                                  : arguments.source;
@@ -200,8 +203,8 @@ int run_backup(CommandContext& context, const CLI::App& command, const Arguments
     const Configuration::Backup settings = settings_for(context, source);
     if (source != nullptr && source->kind != kind_of_documents)
         return run_source_backup(context, source->name, arguments.repository, arguments.of_source,
-                                 run_settings(arguments, settings));
-    const DocumentsBackup what = make_request(arguments, settings, source);
+                                 run_settings(context, arguments, settings));
+    const DocumentsBackup what = make_request(context, arguments, settings, source);
     const OpenRepository open = context.open(arguments.repository);
     Progress progress;
     DocumentsBackupResult result;

@@ -20,30 +20,53 @@ struct Arguments {
     bool even_the_last = false;
 };
 
-int tell_forgotten(CommandContext& context, const std::vector<json>& snapshots) {
+// `before` were forgotten before, and are as forgotten now.
+int tell_forgotten(CommandContext& context, const std::vector<json>& snapshots,
+                   const std::set<RunId>& before = {}) {
     json ids = json::array();
     for (const json& snapshot : snapshots) ids.push_back(text_in(snapshot, "id"));
+    for (const RunId& id : before) ids.push_back(id.hex());
     context.report({{"forgotten", ids}}, [&] {
+        for (const RunId& id : before) fmt::print("{} was forgotten before\n", short_id(id.hex()));
         for (const json& snapshot : snapshots)
             fmt::print("Forgot {} of '{}' from {}\n", short_id_in(snapshot, "id"),
                        text_in(snapshot, "source"), local_time_in(snapshot, "time"));
-        fmt::print("{} space is freed by 'holdfast prune'.\n", snapshots.size() == 1 ? "Its" : "Their");
+        fmt::print("{} space is freed by 'holdfast prune'.\n", ids.size() == 1 ? "Its" : "Their");
     });
     return exit_done;
 }
 
+// Of those that are named by their whole ids, the ones of which the repository says that they are forgotten:
+// that one is not there any more, or not listed, says nothing.
+std::set<RunId> forgotten_before(CommandContext& context, Repository& repository,
+                                 const std::vector<std::string>& names) {
+    std::set<RunId> named, forgotten;
+    for (const std::string& name : names)
+        if (const auto id = id_from_hex<RunId::size()>(name)) named.insert(*id);
+    if (named.empty()) return forgotten;
+    for (const Forget& forget : list_forgets(
+             repository.context(), [&](const RunId& id) { return named.contains(id); },
+             [&](const Error& error) {
+                 context.logger().warning("passed over", {{"reason", error.message()}});
+             }))
+        forgotten.insert(forget.snapshot);
+    return forgotten;
+}
+
 int run_forget(CommandContext& context, const Arguments& arguments) {
     const OpenRepository open = context.open(arguments.repository);
+    const std::set<RunId> before = forgotten_before(context, *open.repository, arguments.snapshots);
     // All are looked up, and all are judged, before the first is forgotten.
-    std::vector<Snapshot> chosen;
-    for (const std::string& name : arguments.snapshots)
-        chosen.push_back(open.repository->find_snapshot(name, ""));
+    std::vector<json> chosen;
     std::set<RunId> ids;
-    for (const Snapshot& snapshot : chosen) ids.insert(snapshot.id);
-    forget_snapshots(open.repository->context(), ids, arguments.even_the_last);
-    std::vector<json> forgotten;
-    for (const Snapshot& snapshot : chosen) forgotten.push_back(to_json(snapshot));
-    return tell_forgotten(context, forgotten);
+    for (const std::string& name : arguments.snapshots) {
+        if (const auto id = id_from_hex<RunId::size()>(name); id && before.contains(*id)) continue;
+        const Snapshot snapshot = open.repository->find_snapshot(name, "");
+        ids.insert(snapshot.id);
+        chosen.push_back(to_json(snapshot));
+    }
+    if (!ids.empty()) forget_snapshots(open.repository->context(), ids, arguments.even_the_last);
+    return tell_forgotten(context, chosen, before);
 }
 
 // Each is an operation of its own: one that is refused leaves those before it forgotten, and they are told.

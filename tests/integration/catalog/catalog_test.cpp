@@ -4,11 +4,14 @@
 #include "integration/catalog/catalog_fixture.h"
 #include "support/error_matchers.h"
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <thread>
 
 #include <gmock/gmock.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace holdfast {
 namespace {
@@ -209,6 +212,62 @@ TEST(SqliteCatalog, IsForItsOwnerAlone) {
               perms::owner_read | perms::owner_write);
     EXPECT_EQ(std::filesystem::status(scratch.file("catalog.db-wal")).permissions(),
               perms::owner_read | perms::owner_write);
+}
+
+// Another program over the same catalog: begun before this one has it open, because SQLite must not be
+// carried into a child.
+class Elsewhere {
+  public:
+    explicit Elsewhere(const std::string& url) {
+        if (::pipe(ask_.data()) != 0 || ::pipe(answer_.data()) != 0) throw std::runtime_error("no pipe");
+        child_ = ::fork();
+        if (child_ != 0) return;
+        ::close(ask_[1]);
+        for (char count = 0; ::read(ask_[0], &count, 1) == 1;) {
+            Catalog catalog(url, silent_logger());
+            count = static_cast<char>(Audit(catalog, system_clock()).head().number);
+            if (::write(answer_[1], &count, 1) != 1) break;
+        }
+        ::_exit(0);
+    }
+    ~Elsewhere() {
+        for (const int end : {ask_[0], ask_[1], answer_[0], answer_[1]}) ::close(end);
+        ::waitpid(child_, nullptr, 0);
+    }
+    Elsewhere(const Elsewhere&) = delete;
+    Elsewhere& operator=(const Elsewhere&) = delete;
+
+    // Opens the catalog, looks how many entries its trail has, and closes it.
+    int entries() {
+        char count = 0;
+        EXPECT_EQ(::write(ask_[1], &count, 1), 1);
+        EXPECT_EQ(::read(answer_[0], &count, 1), 1);
+        return count;
+    }
+
+  private:
+    std::array<int, 2> ask_{}, answer_{};
+    pid_t child_ = -1;
+};
+
+// A command beside a server: what one has written, the other sees.
+TEST(SqliteCatalog, AnotherProcessMayOpenAndCloseItMeanwhile) {
+    const test::ScratchDirectory scratch;
+    const std::string url = "sqlite:" + scratch.file("catalog.db");
+    Elsewhere elsewhere(url);
+    Catalog catalog(url, silent_logger());
+    // Two sessions at once.
+    catalog.with([&](Database& database) {
+        catalog.with([](Database& second) { second.query("SELECT count(*) FROM audit"); });
+        database.query("SELECT count(*) FROM audit");
+    });
+    Audit audit(catalog, system_clock());
+    for (int i = 1; i <= 3; ++i) {
+        audit.append("anna", "test", "something", "{}");
+        EXPECT_EQ(elsewhere.entries(), i);
+        EXPECT_EQ(elsewhere.entries(), i);
+        EXPECT_TRUE(std::filesystem::exists(scratch.file("catalog.db-wal"))) << "it is in use";
+    }
 }
 
 TEST(SqliteCatalog, ADamagedFileIsTold) {

@@ -126,6 +126,30 @@ TEST_P(OperationsTest, ALostServersWorkIsTakenOver) {
     EXPECT_TRUE(operations.finish(*taken, OperationState::succeeded, "{}", std::nullopt));
 }
 
+TEST_P(OperationsTest, ServersThatAreLostInARowAreCounted) {
+    const std::string id = add("a");
+    const auto losses_after = [&](const std::string& server, std::uint64_t done_bytes) {
+        const Operation operation = claim(server).value();
+        EXPECT_TRUE(operations.renew(operation, minutes(1), {.phase = "", .done_bytes = done_bytes}).ours);
+        let_pass(minutes(1));
+        return operations.find(id)->losses;
+    };
+    EXPECT_EQ(losses_after("first", 10), 0);
+    EXPECT_EQ(losses_after("second", 10), 1);
+    EXPECT_EQ(losses_after("third", 9), 2);
+    // Further than all before it. And who takes up its own lives.
+    EXPECT_EQ(losses_after("fourth", 11), 0);
+    EXPECT_EQ(losses_after("fourth", 11), 0);
+    EXPECT_EQ(losses_after("fifth", 0), 1);
+    const Operation stopped = claim("sixth").value();
+    EXPECT_TRUE(operations.put_back(stopped, Operations::Why::interrupted, clock.now(), "{}"));
+    EXPECT_EQ(operations.find(id)->losses, 2);
+    const Operation failed = claim("seventh").value();
+    EXPECT_EQ(failed.losses, 2);
+    EXPECT_TRUE(operations.put_back(failed, Operations::Why::failed, clock.now(), "{}"));
+    EXPECT_EQ(operations.find(id)->losses, 0);
+}
+
 // A server of the same name that was started anew, or paused: it is the attempt that tells them apart.
 TEST_P(OperationsTest, AnAttemptThatWasTakenOverIsNotOursThoughTheNameIs) {
     add("a");

@@ -220,6 +220,12 @@ TEST_F(Commands, ForgettingTheLastSnapshotMustBeSaid) {
     EXPECT_THAT(failure({"forget", second_}, 2), HasSubstr("last"));
     EXPECT_EQ(json({"snapshots"}).size(), 1U);
     EXPECT_THAT(failure({"forget", "ffffffff"}, 2), HasSubstr("ffffffff"));
+    // That it was forgotten is on record; of what was never there, nothing is.
+    EXPECT_EQ(json({"forget", first_})["forgotten"], Json::array({first_}));
+    EXPECT_THAT(run({"forget", first_}).out, HasSubstr("was forgotten before"));
+    failure({"forget", first_.substr(0, 8)}, 2);
+    failure({"forget", std::string(32, 'f')}, 2);
+    EXPECT_EQ(json({"snapshots"}).size(), 1U);
     json({"forget", "--even-the-last", second_});
     EXPECT_EQ(json({"snapshots"}).size(), 0U);
 }

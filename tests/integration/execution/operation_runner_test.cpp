@@ -177,11 +177,13 @@ TEST_P(OperationRunnerTest, PutsBackWhatIsUnderWayWhenItEnds) {
     EXPECT_EQ(operations.find(id)->interruptions, 1);
 }
 
-// However often its server is lost: that is no failure of its own.
+// However often its server is lost: that is no failure of its own, as long as it comes further.
 TEST_P(OperationRunnerTest, IsNotGivenUpBecauseItWasInterruptedOften) {
     const std::string id = add();
-    for (int i = 0; i < 30; ++i) {
-        ASSERT_TRUE(operations.claim("lost", minutes(1), {}));
+    for (unsigned i = 0; i < 30; ++i) {
+        const auto claimed = operations.claim(fmt::format("lost-{}", i), minutes(1), {});
+        ASSERT_TRUE(claimed);
+        ASSERT_TRUE(operations.renew(*claimed, minutes(1), {.phase = "reading", .done_bytes = i + 1}).ours);
         let_pass(minutes(2));
     }
     std::atomic<int> failed_so_far = 0;
@@ -199,6 +201,37 @@ TEST_P(OperationRunnerTest, IsNotGivenUpBecauseItWasInterruptedOften) {
     EXPECT_EQ(operation.interruptions, 30);
     EXPECT_EQ(operation.failures, 2);
     EXPECT_EQ(operation.attempts, 33);
+}
+
+TEST_P(OperationRunnerTest, WhatTakesItsServerAlongEachTimeIsGivenUp) {
+    const std::string id = add();
+    const auto lose = [&](const std::string& server) {
+        const auto claimed = operations.claim(server, minutes(1), {});
+        ASSERT_TRUE(claimed);
+        // As far as all the others came.
+        operations.renew(*claimed, minutes(1), {.phase = "reading", .done_bytes = 7});
+        let_pass(minutes(2));
+    };
+    for (int i = 0; i < 19; ++i) lose(fmt::format("lost-{}", i));
+    std::atomic<int> begun = 0;
+    MadeExecutor executor([&](const Operation&, ExecutionReport&, const std::stop_token& stop) {
+        ++begun;
+        return until_stopped(stop);
+    });
+    // The twentieth ends in good order, which is no loss.
+    run_until(executor, settings(), [&] { return begun == 1; });
+    lose("lost-19");
+    OperationRunnerSettings with = settings();
+    int followed = 0, ended = 0;
+    with.with_end = [&](Database&, const Operation&, const ExecutionOutcome&) { ++followed; };
+    with.on_end = [&](const Operation&, const ExecutionOutcome&) { ++ended; };
+    run_until(executor, with, [&] { return is_over(state_of(id)); });
+    const Operation operation = operations.find(id).value();
+    EXPECT_EQ(operation.state, OperationState::failed);
+    EXPECT_THAT(operation.error.value(), testing::HasSubstr("20 servers were lost one after the other"));
+    EXPECT_EQ(begun, 1);
+    EXPECT_EQ(followed, 1);
+    EXPECT_EQ(ended, 1);
 }
 
 TEST_P(OperationRunnerTest, LeavesAloneWhatAnotherTookOver) {

@@ -195,6 +195,7 @@ TEST_F(ServeApi, ATrailThatWasWrittenAnewIsFoundOut) {
     EXPECT_EQ(json({"audit", "verify"}, 3)["other_trails"].size(), 1U);
     done("/v1/backups", R"({"source":"home"})");
     EXPECT_EQ(json({"audit", "verify"}, 3)["other_trails"].size(), 1U);
+    wait_until(*server, [&] { return got("/v1/audit/verify") == json({"audit", "verify"}, 3); });
 }
 
 TEST_F(ServeApi, ReadsRulesAndChannelsAgain) {

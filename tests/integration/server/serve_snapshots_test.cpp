@@ -39,6 +39,31 @@ class ServeSnapshots : public ServeApi {
         server->signal(SIGTERM);
         EXPECT_EQ(server->finish().exit_code, 0);
     }
+    // As if the server was lost when it had done what this approves of, and not yet said so; the next one
+    // comes to it. Returns what that says.
+    Json carried_out_again(const std::string& approval) {
+        server->signal(SIGKILL);
+        server->finish();
+        beside().catalog.with([&](Database& database) {
+            return database.query("UPDATE approvals SET answer = NULL, carried_until = $2 WHERE id = $1",
+                                  {sql(approval), sql(system_clock().now())});
+        });
+        const std::string administrator = token;
+        serve();
+        token = administrator;
+        const std::string path = "/v1/approvals/" + approval;
+        wait_until(*server, [&] { return !got(path)["answer"].is_null(); });
+        return got(path)["answer"];
+    }
+    // By somebody else than who asked for it.
+    Json approved(const std::string& approval) {
+        const std::string asker = token;
+        token = token_of("berta", "administrator");
+        const Answer answer = ask("POST", "/v1/approvals/" + approval + "/approve");
+        EXPECT_EQ(answer.status, 200) << answer.body;
+        token = asker;
+        return answer.body["answer"];
+    }
 
     std::vector<std::string> ids;
 };
@@ -201,6 +226,43 @@ TEST_F(ServeSnapshots, WhatASecondPersonApprovedIsDoneThoughTheServerWasLost) {
     EXPECT_EQ(json({"hold", "list"}), Json::array());
     EXPECT_EQ(entries("approval.carry_on"), 1);
     EXPECT_EQ(entries("hold.release"), 1);
+}
+
+TEST_F(ServeSnapshots, AnApprovalIsOfTheHoldsThatThereWereAndMayBeCarriedOutAgain) {
+    serve_two("[server.protection]\n\"holds.release\" = \"second-person\"\n");
+    const std::string path = path_of(ids[0]) + "/holds";
+    const Json held = ask("POST", path, R"({"reason":"case 4711","owner":"legal"})").body;
+    EXPECT_EQ(ask("DELETE", path + "/nobody").status, 404);
+    const Answer waiting = ask("DELETE", path_of(ids[0].substr(0, 8)) + "/holds/legal?reason=closed");
+    ASSERT_EQ(waiting.status, 202) << waiting.body;
+    const std::string id = waiting.body["approval"];
+    const Json request = got(waiting.location)["request"];
+    EXPECT_EQ(request["path"], path + "/legal");
+    EXPECT_EQ(request["body"]["holds"], Json::array({held["id"]}));
+    const Json later = ask("POST", path, R"({"reason":"case 4712","owner":"legal"})").body;
+
+    const Json answer = approved(id);
+    EXPECT_EQ(answer["status"], 200) << answer;
+    EXPECT_EQ(answer["body"]["released"], Json::array({held}));
+    EXPECT_EQ(json({"hold", "list"}), Json::array({later}));
+
+    EXPECT_EQ(carried_out_again(id), answer);
+    EXPECT_EQ(json({"hold", "list"}), Json::array({later}));
+    EXPECT_EQ(entries("approval.carry_on"), 1);
+    EXPECT_EQ(entries("hold.release"), 1);
+}
+
+TEST_F(ServeSnapshots, TagsThatWereApprovedMayBeSetAgain) {
+    serve_two("[server.protection]\n\"backups.delete\" = \"second-person\"\n");
+    const std::string path = path_of(ids[0]) + "/tags";
+    const Answer seen = ask("GET", path);
+    const Answer waiting = ask("PATCH", path, R"({"set":{"class":"forensic"}})", {"If-Match: " + seen.etag});
+    ASSERT_EQ(waiting.status, 202) << waiting.body;
+    const std::string id = waiting.body["approval"];
+    const Json answer = approved(id);
+    EXPECT_EQ(answer["body"]["tags"], (Json{{"class", "forensic"}})) << answer;
+    EXPECT_EQ(carried_out_again(id), answer);
+    EXPECT_EQ(entries("snapshot.tag"), 1);
 }
 
 // A token that could not be shown is none: the next start shows another.

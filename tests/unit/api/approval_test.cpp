@@ -68,6 +68,40 @@ TEST_F(Approved, IsNotDoneTwiceByWhoWasOnlySlow) {
     EXPECT_EQ(answer_of(id)["status"], 202);
 }
 
+// What is done outside of the catalog cannot be undone with a transaction.
+TEST_F(Approved, IsNotBegunWhenItHasItsAnswerAndIsDoneAsItWasMeant) {
+    int deeds = 0;
+    std::string body;
+    server->router().add({.method = "POST",
+                          .path = "/v1/deeds",
+                          .name = "deed",
+                          .permission = Permission::administer,
+                          .action = "backups.delete",
+                          .handle =
+                              [&](Call& call) {
+                                  ++deeds;
+                                  body = call.request().body;
+                                  return call.change([](Database&) { return json_response(200, "{}"); });
+                              },
+                          .exactly =
+                              [](const Call& call) {
+                                  Request exact = call.request();
+                                  exact.body = R"({"which": "those that there are"})";
+                                  return exact;
+                              }});
+    const std::string id = approved_and_lost("/v1/deeds", R"({"which": "all"})");
+    const Approval approval = approvals.find(id).value();
+    clock.advance(minutes(1));
+    EXPECT_EQ(server->carry_out_left(), 1U);
+    EXPECT_EQ(answer_of(id)["status"], 200);
+    EXPECT_EQ(body, R"({"which": "those that there are"})");
+    const auto identity = server->tokens().find_by_secret(anna).value();
+    const Response late = server->router().carry_out(approval, {.token = identity, .secret = {}},
+                                                     [](const Response&) { return "{}"; });
+    EXPECT_EQ(late.status, 409) << late.body;
+    EXPECT_EQ(deeds, 1);
+}
+
 TEST_F(Approved, EndsWithAReasonWhenItIsTooLateOrItsSecretHasNobodyToBeToldTo) {
     const std::string token = approved_and_lost("/v1/tokens", R"({"name": "olga", "roles": ["viewer"]})");
     clock.advance(minutes(1));

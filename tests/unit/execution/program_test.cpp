@@ -46,6 +46,14 @@ TEST(RunProgram, GivesArgumentsAsTheyAreAndNoInput) {
     EXPECT_EQ(end.output, "|a b|$HOME|");
 }
 
+TEST(RunProgram, IsAsUrgentAsIsSaid) {
+    const auto niceness = [](int nice) {
+        return std::stoi(
+            run_program({.program = "/usr/bin/nice", .nice = nice}, [](std::string_view) {}, {}).output);
+    };
+    EXPECT_EQ(niceness(7), niceness(0) + 7);
+}
+
 TEST(RunProgram, KeepsABoundedPartOfTheOutput) {
     const ShellRun run = run_shell("head -c 100000 /dev/zero; head -c 100000 /dev/zero | tr '\\0' x >&2", {},
                                    std::chrono::seconds(60), 10);
@@ -82,6 +90,22 @@ TEST(RunProgram, AsksToStopAndWaits) {
         stop.get_token());
     EXPECT_EQ(end.exit_code, 5);
     EXPECT_THAT(lines, ElementsAre("ready", "stopping"));
+}
+
+TEST(RunProgram, AsksWithTheSignalThatIsMeantByThen) {
+    std::stop_source stop;
+    int meant = SIGINT;
+    const ProgramEnd end = run_program(
+        {.program = "/bin/sh",
+         .arguments = {"-c", "trap 'exit 5' INT; trap 'exit 6' TERM; echo ready >&2; "
+                             "while :; do sleep 0.05; done"},
+         .stop_signal = [&] { return meant; }},
+        [&](std::string_view) {
+            meant = SIGTERM;
+            stop.request_stop();
+        },
+        stop.get_token());
+    EXPECT_EQ(end.exit_code, 6);
 }
 
 TEST(RunProgram, EndsWhatDoesNotStopInTime) {

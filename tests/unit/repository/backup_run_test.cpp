@@ -186,6 +186,20 @@ TEST_F(EndOfRunTest, AStopInItsLocksDoesTheSame) {
     EXPECT_EQ(count(checkpoints_prefix), 1U);
 }
 
+// All that is left to do is to wait for packs that were handed over long before.
+TEST_F(EndOfRunTest, AStopInItsLastPacksDoesTheSame) {
+    std::stop_source stop;
+    const std::unique_ptr<BackupRun> run = files_.begin(ContentRepository::run_settings(), stop.get_token());
+    const NodeRef root = write_something(*run);
+    hook_ = [&](const StoreCall& call) {
+        if (call.verb == StoreVerb::put && call.name.starts_with(packs_prefix)) stop.request_stop();
+    };
+    EXPECT_EQ(commit_code(*run, root), to_string(ErrorCode::cancelled));
+    EXPECT_EQ(count(intents_prefix), 0U);
+    EXPECT_EQ(count(commits_prefix), 0U);
+    EXPECT_EQ(count(checkpoints_prefix), 1U);
+}
+
 // It may be in the store all the same, and a collection must not take its data away.
 TEST_F(EndOfRunTest, ACommitThatFailedKeepsItsIntent) {
     std::unique_ptr<BackupRun> run = files_.begin();
@@ -229,6 +243,25 @@ TEST_F(EndOfRunTest, StoppedWhereTheLastCheckpointTakesAllItsTime) {
     EXPECT_EQ(count(intents_prefix), 0U);
 }
 
+TEST_F(EndOfRunTest, WhoIsInAHurryDoesNotWaitForAllOfTheGrace) {
+    BackupRunSettings settings = ContentRepository::run_settings();
+    settings.stop_grace = settings.leave_grace = std::chrono::hours(1);
+    settings.hurry_grace = Duration::zero();
+    std::stop_source stop, hurry;
+    settings.hurry = hurry.get_token();
+    const std::unique_ptr<BackupRun> run = files_.begin(settings, stop.get_token());
+    const NodeRef root = write_something(*run);
+    hook_ = [&](const StoreCall& call) {
+        if (call.verb != StoreVerb::put || !call.name.starts_with(packs_prefix)) return;
+        hurry.request_stop();
+        stop.request_stop();
+        hang(call);
+    };
+    EXPECT_EQ(commit_code(*run, root), to_string(ErrorCode::cancelled));
+    EXPECT_EQ(count(checkpoints_prefix), 0U);
+    EXPECT_EQ(count(intents_prefix), 0U);
+}
+
 TEST_F(EndOfRunTest, StoppedInAListingThatTakesLong) {
     BackupRunSettings settings = ContentRepository::run_settings();
     settings.stop_grace = Duration::zero();
@@ -250,7 +283,7 @@ TEST_F(EndOfRunTest, StoppedInAListingThatTakesLong) {
 // The store hangs, and nothing but a stop ends a call. What may be ended is, at once where there is no grace.
 TEST_F(EndOfRunTest, NoCallOutlastsItsGrace) {
     BackupRunSettings settings = ContentRepository::run_settings();
-    settings.stop_grace = settings.leave_grace = Duration::zero();
+    settings.stop_grace = settings.commit_grace = settings.leave_grace = Duration::zero();
     {
         std::stop_source stop;
         const std::unique_ptr<BackupRun> run = files_.begin(settings, stop.get_token());
