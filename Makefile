@@ -6,6 +6,7 @@ SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
 SOAK_SECONDS ?= 3600
+API_SECONDS ?= 300
 BENCH_ARGUMENTS ?=
 BENCH_POSTGRES_ARGUMENTS ?=
 LAUNCHER := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
@@ -13,7 +14,7 @@ INSTALL := scripts/install-dependencies.sh
 # $(call compile,PRESET[,MORE ARGUMENTS])
 compile = cmake --preset $(1) $(LAUNCHER) $(if $(2),$(2),-DHOLDFAST_TESTS=ON) >/dev/null && cmake --build --preset $(1) -j$(JOBS)
 
-.PHONY: help run build deb demo test test-sanitizers check format tidy asan tsan bench soak fuzz clean
+.PHONY: help run build deb demo test test-sanitizers check format tidy asan tsan bench check-api soak fuzz clean
 
 help: ## list these targets
 	@echo "Holdfast: backups that are encrypted, deduplicated and proven. Targets:"
@@ -77,6 +78,12 @@ bench: ## measure beside others, files and PostgreSQL; writes bench/RESULTS.md
 	@$(call compile,release,-DHOLDFAST_BENCH=ON)
 	@python3 bench/files.py $(BENCH_ARGUMENTS)
 	@python3 bench/postgres.py $(BENCH_POSTGRES_ARGUMENTS)
+	@python3 bench/server.py $(BENCH_SERVER_ARGUMENTS)
+
+check-api: ## a property-based client over every route of the API, for API_SECONDS (300)
+	@$(INSTALL) build contract
+	@$(call compile,release)
+	@scripts/check-api.sh build/holdfast $(API_SECONDS)
 
 soak: ## the long seeded simulations and kill loops, for SOAK_SECONDS (3600)
 	@$(INSTALL) build test

@@ -168,12 +168,13 @@ def measure_reads(program, place, options):
                 raise SystemExit(f"no token: {answer}")
             tokens.append(answer["token"])
         for name, beside in (("nothing else", False), ("a backup at low priority", True)):
-            backups = 0
             process = None
             if beside:
-                command = f'while :; do nice -n 19 "{program}" backup --source load{os.getpid()} "{data}" || exit 1; ' \
-                          f'rm -rf "{place}/repository/packs.x"; done'
-                process = subprocess.Popen(["sh", "-c", command], env=server.environment, stdout=subprocess.DEVNULL,
+                # Into a repository of its own, so that each is a first one and has all to do.
+                command = f'while :; do rm -rf load && "{program}" init && nice -n 19 "{program}" backup --source load "{data}" ' \
+                          '|| exit 1; done'
+                process = subprocess.Popen(["sh", "-c", command], cwd=place, stdout=subprocess.DEVNULL,
+                                           env=server.environment | {"HOLDFAST_REPOSITORY": str(place / "load")},
                                            stderr=subprocess.DEVNULL, start_new_session=True)
                 time.sleep(1)
             samples = [load(server, tokens, paths, options.rate, options.seconds) for _ in range(3)]

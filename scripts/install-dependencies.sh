@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing for the given goals, saying which and why.
 #
-#   scripts/install-dependencies.sh [--dry-run] GOAL...     goals: build run test check bench fuzz
+#   scripts/install-dependencies.sh [--dry-run] GOAL...     goals: build run test check bench contract deb fuzz
 #
 # The packages of each goal stand in scripts/packages/GOAL.txt. Where nothing is missing nothing is touched, and no
 # rights are needed. Exit codes: 0 all there, 1 something could not be installed, 2 usage.
@@ -10,7 +10,7 @@ set -euo pipefail
 packages_directory=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/packages
 
 usage() {
-    echo "usage: scripts/install-dependencies.sh [--dry-run] GOAL...   (build run test check bench fuzz)" >&2
+    echo "usage: scripts/install-dependencies.sh [--dry-run] GOAL...   (build run test check bench contract deb fuzz)" >&2
     exit 2
 }
 

@@ -34,8 +34,8 @@ bool makes_a_token(const Approval& approval) {
 
 // Why it is not done any more; nothing when it can be.
 std::optional<Problem> too_late(const RouteServices& services, const Approval& approval) {
-    Problem problem = problem_of(409, "the server ended before it was done");
-    problem.hint = "nothing was changed: ask for it again";
+    Problem problem = problem_of(409, "it could not be done within a day");
+    problem.hint = "the audit trail has what was tried: see what came of it, and ask for it again";
     if (approval.decided && services.clock.now() - *approval.decided > good_for) return problem;
     problem.hint = "its secret could be told to nobody any more: ask for another token";
     if (makes_a_token(approval)) return problem;
@@ -52,7 +52,7 @@ std::string carry_out_approved(Router& router, const RouteServices& services, co
                                [](const Response& response) { return answer_text(response, false); })
             : problem_response(problem_of(403, "the token that asked for it is not valid any more"), {}, {});
     // What cannot be done at the moment is left, and done when it can be.
-    if (done.status != 503) keep(services, approval, done);
+    if (done.status != 503 && done.status != 504) keep(services, approval, done);
     services.access.forget();
     return answer_text(done, true);
 }

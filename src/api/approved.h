@@ -9,12 +9,12 @@
 namespace holdfast::api {
 
 // Does it and keeps what came of it; returns that, as JSON: status, location and body. What it changes in the
-// catalog is changed once. With status 503 nothing is kept: it is left for carry_out_left().
+// catalog is changed once. With status 503 or 504 nothing is kept: it is left for carry_out_left().
 std::string carry_out_approved(Router& router, const RouteServices& services, const Approval& approval);
 
-// The same for all whose server was lost before they had an answer. What cannot be done any more, because it
-// was approved long ago or its answer can be told to nobody, ends with an answer that says so. Returns how
-// many there were. Throws what the catalog throws.
+// The same for all that have no answer yet: their server was lost, or it could not be done at the time. What
+// cannot be done any more, because it was approved long ago or its answer can be told to nobody, ends with an
+// answer that says so. Returns how many there were. Throws what the catalog throws.
 std::size_t carry_out_left(Router& router, const RouteServices& services);
 
 } // namespace holdfast::api

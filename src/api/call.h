@@ -91,6 +91,8 @@ class Call {
             throw;
         }
     }
+    // Whether this is done on an approval: perhaps again, when who did it before had no time to say so.
+    bool is_approved() const { return identity_.secret.empty(); }
     // The answer that was kept for this request, if one was; for routers, and for handlers that let such
     // requests wait for each other.
     std::optional<Response> kept_answer();

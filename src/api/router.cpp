@@ -1,6 +1,7 @@
 #include "api/router.h"
 
 #include "api/http/target.h"
+#include "base/sha256.h"
 
 #include <algorithm>
 #include <array>
@@ -72,7 +73,12 @@ std::optional<Problem> wrong_format(const Request& request, const Route& route) 
     return std::nullopt;
 }
 
-std::string text_of(const Request& request) {
+// What the approval is of besides the request; empty: nothing.
+std::string digest_of(const std::string& judged_by) {
+    return judged_by.empty() ? "" : sha256_hex(as_bytes(judged_by));
+}
+
+std::string text_of(const Request& request, const std::string& judged_by) {
     Json query = Json::array();
     for (const auto& [name, value] : request.query) query.push_back({name, value});
     return Json{{"method", request.method},
@@ -80,7 +86,8 @@ std::string text_of(const Request& request) {
                 {"segments", request.segments},
                 {"query", std::move(query)},
                 {"if_match", std::string(request.headers.find("If-Match").value_or(""))},
-                {"body", request.body}}
+                {"body", request.body},
+                {"judged_by", digest_of(judged_by)}}
         .dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -278,19 +285,19 @@ Response Router::handled(const Route& route, Call& call) {
     const std::optional<Demand> demand = demand_of(route, call);
     if (const auto permitted = permitted_by(demand, call.identity()); !permitted)
         return problem_response(permitted.error(), call.request().path, {});
-    if (const auto free = protect(route, demand ? demand->action : route.action, call); !free)
-        return free.error();
+    const Demand usual{.permission = {}, .action = route.action, .judged_by = {}};
+    if (const auto free = protect(route, demand.value_or(usual), call); !free) return free.error();
     return route.handle(call);
 }
 
-std::expected<void, Response> Router::protect(const Route& route, const std::string& action, Call& call) {
-    if (action.empty()) return {};
-    const auto setting = protection_.find(action);
+std::expected<void, Response> Router::protect(const Route& route, const Demand& demanded, Call& call) {
+    if (demanded.action.empty()) return {};
+    const auto setting = protection_.find(demanded.action);
     const Protection protection = setting == protection_.end() ? Protection::none : setting->second;
     if (protection == Protection::none) return {};
     const auto code = call.request().headers.find("Holdfast-Code");
     if (protection == Protection::second_person || (protection == Protection::either && !code))
-        return std::unexpected(ask_for_approval(route, action, call));
+        return std::unexpected(ask_for_approval(route, demanded, call));
     const auto refuse = [&](const Problem& problem) {
         return std::unexpected(problem_response(problem, call.request().path, {}));
     };
@@ -306,16 +313,16 @@ std::expected<void, Response> Router::protect(const Route& route, const std::str
     return {};
 }
 
-Response Router::ask_for_approval(const Route& route, const std::string& action, Call& call) {
+Response Router::ask_for_approval(const Route& route, const Demand& demanded, Call& call) {
     const Request request = route.exactly ? route.exactly(call) : call.request();
     return call.change([&](Database& database) {
-        const Approval approval =
-            approvals_.add(database, action, text_of(request), call.identity().token.id);
+        const Approval approval = approvals_.add(
+            database, demanded.action, text_of(request, demanded.judged_by), call.identity().token.id);
         call.audit(database, "approval.request", approval.id,
-                   Json{{"action", action}, {"path", request.path}}.dump());
+                   Json{{"action", demanded.action}, {"path", request.path}}.dump());
         Response response = json_response(202, Json{{"approval", approval.id},
                                                     {"state", "pending"},
-                                                    {"action", action},
+                                                    {"action", demanded.action},
                                                     {"expires", to_rfc3339(approval.expires)}}
                                                    .dump());
         response.headers.set("Location", "/v1/approvals/" + approval.id);
@@ -340,6 +347,11 @@ Response Router::carry_out(const Approval& approval, const Identity& requester,
         for (const auto& permitted :
              {Access::permit(requester, *route->permission), permitted_by(demand, requester)}) {
             if (!permitted) return problem_response(permitted.error(), request.path, approval.id);
+        }
+        if (demand && digest_of(demand->judged_by) != Json::parse(approval.request).value("judged_by", "")) {
+            Problem problem = problem_of(409, "what this would change was changed since it was asked for");
+            problem.hint = "more may be lost than was approved of: ask for it again";
+            return problem_response(problem, request.path, approval.id);
         }
         services_.catalog.transaction(
             [&](Database& database) { approvals_.require_unanswered(database, approval.id); });

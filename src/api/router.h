@@ -29,7 +29,8 @@ Protection protection_of(std::string_view text);
 struct Demand {
     Permission permission;
     std::string action; // as Route::action
-    // What that hangs on. A handler to which it matters asks for it by Call::require_demanded().
+    // What that hangs on: an approval is of this. A handler to which it matters asks for it by
+    // Call::require_demanded().
     std::string judged_by{};
 };
 
@@ -96,8 +97,8 @@ class Router {
     static const Route* route_of(const Match& match, const Request& request);
     Response routed(const Request& request, const std::string& request_id, std::string& actor);
     Response handled(const Route& route, Call& call);
-    std::expected<void, Response> protect(const Route& route, const std::string& action, Call& call);
-    Response ask_for_approval(const Route& route, const std::string& action, Call& call);
+    std::expected<void, Response> protect(const Route& route, const Demand& demanded, Call& call);
+    Response ask_for_approval(const Route& route, const Demand& demanded, Call& call);
     Response guarded(const Request& request, const std::string& request_id,
                      const std::function<Response()>& body);
 

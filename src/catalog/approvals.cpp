@@ -77,10 +77,12 @@ std::vector<Approval> Approvals::list(const std::string& before, std::size_t lim
 bool Approvals::decide(Database& database, const std::string& id, bool approved, const std::string& by) {
     return !database
                 .query("UPDATE approvals SET state = $2, decided_by = $3, decided = $4, carried_until = $5 "
-                       "WHERE id = $1 AND state = 'pending' AND expires > $4 AND requested_by <> $3 "
+                       "WHERE id = $1 AND requested_by <> $3 AND ((state = 'pending' AND expires > $4) OR "
+                       // What could not be done yet is called back, while nobody is at it.
+                       "($2 = 'rejected' AND state = 'approved' AND answer IS NULL AND carried_until <= $6)) "
                        "RETURNING id",
                        {sql(id), sql(approved ? "approved" : "rejected"), sql(by), sql(clock_.now()),
-                        sql(now(database) + time_to_carry_out)})
+                        sql(now(database) + time_to_carry_out), sql(now(database))})
                 .empty();
 }
 

@@ -37,10 +37,12 @@ class Approvals {
     std::vector<Approval> list(const std::string& before, std::size_t limit);
     // Decides on one that is pending, within a transaction: of several who try, one does. False when it is
     // not pending any more, or `by` is who asked for it.
-    // Who approves carries it out, for a minute with nobody else; see claim_left().
+    // Who approves carries it out, for a minute with nobody else; see claim_left(). What was approved and has
+    // no answer can still be rejected while nobody is at it.
     bool decide(Database& database, const std::string& id, bool approved, const std::string& by);
-    // One that was approved and has no answer though its minute is over: whoever was to carry it out is lost.
-    // It is the caller's for another minute. Nothing when there is none that nobody is at.
+    // One that was approved and has no answer though its minute is over: whoever was to carry it out is
+    // lost, or could not do it. It is the caller's for another minute. Nothing when there is none that nobody
+    // is at.
     std::optional<Approval> claim_left();
     // In a transaction that does what was approved, or precedes it, at its beginning: who does it has another
     // minute. Throws Error(fenced) when it has its answer: another has done it.

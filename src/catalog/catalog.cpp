@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "catalog/migrations.h"
 
+#include <cerrno>
+
 #include <sys/stat.h>
 
 namespace holdfast {
@@ -28,7 +30,13 @@ std::optional<Catalog::FileIdentity> Catalog::identity() const {
     return FileIdentity{status.st_dev, status.st_ino};
 }
 
-bool Catalog::gone() const { return file_ && identity() != file_; }
+bool Catalog::gone() const {
+    if (!file_) return false;
+    struct stat status{};
+    const auto file = sqlite_file(url_);
+    if (::stat(file->c_str(), &status) != 0) return errno == ENOENT || errno == ENOTDIR;
+    return FileIdentity{status.st_dev, status.st_ino} != *file_;
+}
 
 std::unique_ptr<Database> Catalog::take() {
     // A session that was opened before would write to a file that nobody finds again.

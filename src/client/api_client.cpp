@@ -177,6 +177,8 @@ Json ApiClient::change(const ApiChange& change) {
     if (!access_.code.empty()) request.headers.emplace_back("Holdfast-Code", access_.code);
     const auto sent = [&] { return request.headers.size() > plain; };
     HttpResponse response = perform(request, change.kept_by_key);
+    // It was used, or is none: sent again with each change it would look like guessing.
+    if (sent() && problem_name(response) == "wrong-code") access_.code.clear();
     for (int asked = 0; asked < most_codes && access_.ask_code && wants_code(response, sent()); ++asked) {
         request.headers.resize(plain);
         request.headers.emplace_back("Holdfast-Code", access_.ask_code());

@@ -59,14 +59,16 @@ Response add_hold(Call& call, const SnapshotServices& services) {
     const std::string owner = form.text("owner", longest_reason).value_or("");
     form.expect_no_more();
     const Snapshot snapshot = asked_for(call, services);
-    const Statement hold = services.desk.with([&](Repository& repository) {
-        return in_trail(call, "hold.add", snapshot, {{"reason", *reason}, {"owner", owner}},
-                        [&] { return hold_snapshot(repository, snapshot, *reason, owner); });
+    return services.desk.with([&](Repository& repository) {
+        // The same request may have been waited for.
+        if (auto before = call.kept_answer()) return std::move(*before);
+        const Statement hold = in_trail(call, "hold.add", snapshot, {{"reason", *reason}, {"owner", owner}},
+                                        [&] { return hold_snapshot(repository, snapshot, *reason, owner); });
+        Response response = answer(hold_json(snapshot, hold), 201);
+        response.headers.set("Location",
+                             fmt::format("/v1/snapshots/{}/holds/{}", snapshot.id.hex(), hold_id(hold)));
+        return kept(call, services, std::move(response));
     });
-    Response response = answer(hold_json(snapshot, hold), 201);
-    response.headers.set("Location",
-                         fmt::format("/v1/snapshots/{}/holds/{}", snapshot.id.hex(), hold_id(hold)));
-    return kept(call, services, std::move(response));
 }
 
 struct Meant {
@@ -99,6 +101,8 @@ Meant holds_of(Repository& repository, const Snapshot& snapshot, const std::stri
 std::vector<std::string> only_these(const Call& call) {
     Form form = call.form();
     std::vector<std::string> holds = form.texts("holds");
+    if (holds.empty() && form.has("holds"))
+        form.fail("holds", "must name one at least; absent: all that the path means");
     form.expect_no_more();
     return holds;
 }

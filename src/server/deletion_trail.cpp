@@ -33,6 +33,7 @@ void add_snapshot(Repository& repository, const RunId& id, nlohmann::json& detai
 struct Forgotten {
     std::string source, snapshot;
     nlohmann::json reasons;
+    bool before = false; // as the operation found it
 };
 
 // Of a snapshot that was there a moment ago; empty: that is not known.
@@ -49,15 +50,18 @@ std::vector<Forgotten> forgotten_by(const Operation& operation, const ExecutionO
     std::vector<Forgotten> forgotten;
     const auto result = nlohmann::json::parse(outcome.result.value_or("{}"), nullptr, false);
     if (!result.is_object() || result.value("dry_run", false)) return forgotten;
-    if (operation.kind == "forget")
+    if (operation.kind == "forget") {
+        const auto before = result.value("forgotten_before", nlohmann::json::array());
         for (const auto& id : result.value("forgotten", nlohmann::json::array()))
-            forgotten.push_back({"", id.get<std::string>(), nlohmann::json::array({"asked for"})});
+            forgotten.push_back({"", id.get<std::string>(), nlohmann::json::array({"asked for"}),
+                                 std::ranges::find(before, id) != before.end()});
+    }
     if (operation.kind != "retention") return forgotten;
     for (const auto& source : result.value("sources", nlohmann::json::array())) {
         for (const auto& snapshot : source.value("snapshots", nlohmann::json::array())) {
             if (snapshot.value("forgotten", false))
                 forgotten.push_back({source.value("source", ""), snapshot.value("id", ""),
-                                     snapshot.value("reasons", nlohmann::json::array())});
+                                     snapshot.value("reasons", nlohmann::json::array()), false});
         }
     }
     return forgotten;
@@ -69,18 +73,14 @@ std::size_t DeletionTrail::catch_up(Repository& repository, const std::stop_toke
     std::vector<std::string> unseen;
     for (std::string& name : list_names(repository.store(), forgets_prefix))
         if (!seen_.contains(name)) unseen.push_back(std::move(name));
-    std::size_t entered = 0;
-    for (auto first = unseen.begin(); first != unseen.end() && !stop.stop_requested();) {
-        const auto left = static_cast<std::size_t>(unseen.end() - first);
-        const auto last = first + static_cast<std::ptrdiff_t>(std::min(left, most_at_once));
-        entered += enter(repository, {first, last});
-        seen_.insert(first, last);
-        first = last;
-    }
+    if (unseen.size() > most_at_once) unseen.resize(most_at_once);
+    const std::size_t entered = enter(repository, unseen, stop);
+    seen_.insert(unseen.begin(), unseen.end());
     return entered;
 }
 
-std::size_t DeletionTrail::enter(Repository& repository, const std::vector<std::string>& names) {
+std::size_t DeletionTrail::enter(Repository& repository, const std::vector<std::string>& names,
+                                 const std::stop_token& stop) {
     std::map<std::string, std::string> name_of; // by the snapshot
     std::vector<std::string> snapshots;
     for (const std::string& name : names) {
@@ -98,6 +98,7 @@ std::size_t DeletionTrail::enter(Repository& repository, const std::vector<std::
                         {{"reason", error.message()}});
     };
     for (const Forget& forget : read_forgets(repository.context(), missing, rejected)) {
+        if (stop.stop_requested()) throw Error(ErrorCode::cancelled, "it was stopped");
         nlohmann::json details = {{"found", "in the repository"}};
         if (forget.time) details["time"] = to_rfc3339(*forget.time);
         add_snapshot(repository, forget.snapshot, details);
@@ -117,6 +118,10 @@ std::size_t enter_deletions_of(Database& database, Audit& audit, const Operation
         logger.error("what an operation forgot is not in the trail: its result makes no sense",
                      {{"operation", operation.id}, {"reason", std::string(error.what())}});
     }
+    // Somebody else's deed, or that of an attempt which did not come to tell of it.
+    std::erase_if(forgotten, [&](const Forgotten& one) {
+        return one.before && (operation.attempts < 2 || audit.without(forget_action, {one.snapshot}).empty());
+    });
     // Even if one was found in the repository just now: this says why.
     for (const Forgotten& one : forgotten) {
         const nlohmann::json details = {

@@ -26,12 +26,14 @@ class DeletionTrail {
   public:
     DeletionTrail(Audit& audit, Logger& logger) : audit_(audit), logger_(logger) {}
 
-    // Enters what is missing, until it is stopped; returns how many entries there were. What was forgotten by
-    // nobody who may is logged once and not entered. Throws what the store and the catalog throw.
+    // Enters what is missing, a part at each call, so that little else waits; returns how many entries there
+    // were. What was forgotten by nobody who may is logged once and not entered. Throws what the store and
+    // the catalog throw, and Error(cancelled) when it is stopped.
     std::size_t catch_up(Repository& repository, const std::stop_token& stop);
 
   private:
-    std::size_t enter(Repository& repository, const std::vector<std::string>& names);
+    std::size_t enter(Repository& repository, const std::vector<std::string>& names,
+                      const std::stop_token& stop);
 
     Audit& audit_;
     Logger& logger_;

@@ -84,6 +84,11 @@ std::optional<api::Problem> unless_possible(const Call& call, const Asked& asked
     return call.unless_seen(api::etag_of(there->body));
 }
 
+// Whether what is asked for is what there is.
+bool is_done(const Asked& asked, const std::optional<KeptPolicy>& there) {
+    return asked.policy ? there && there->body == policy_json(*asked.policy) : !there;
+}
+
 struct Judgement {
     bool keeps_less = false;
     std::string by; // all policies before
@@ -162,6 +167,15 @@ Response change(Call& call, const PolicyServices& services) {
     // The same request may have been waited for.
     if (auto kept = call.kept_answer()) return std::move(*kept);
     const std::optional<KeptPolicy> seen = services.book.find(asked.name);
+    const auto told = [&](const KeptPolicy& kept) {
+        if (!asked.policy) return Response{.status = 204};
+        Response response = answer_policy(create ? 201 : 200, {*asked.policy, kept},
+                                          in_force_with(services, asked), services);
+        if (create) response.headers.set("Location", "/v1/policies/" + asked.name);
+        return response;
+    };
+    if (call.is_approved() && is_done(asked, seen))
+        return call.change([&](Database&) { return told(seen.value_or(KeptPolicy{})); });
     if (const auto problem = unless_possible(call, asked, seen))
         return api::problem_response(*problem, call.request().path, {});
     require_clear(services, asked);
@@ -181,11 +195,7 @@ Response change(Call& call, const PolicyServices& services) {
                                    [&] { return change.state(asked.name, asked.policy, seen); });
     const Response response = call.change([&](Database& database) {
         change.keep(database, kept, seen);
-        if (!asked.policy) return Response{.status = 204};
-        Response told = answer_policy(create ? 201 : 200, {*asked.policy, kept},
-                                      in_force_with(services, asked), services);
-        if (create) told.headers.set("Location", "/v1/policies/" + asked.name);
-        return told;
+        return told(kept);
     });
     services.book.reload();
     return response;

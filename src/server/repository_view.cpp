@@ -49,13 +49,15 @@ bool RepositoryObserver::look_seldom(const std::stop_token& stop) {
     Repository& repository = *repository_->repository;
     const bool due = !seldom_.due || clock_.steady() >= *seldom_.due;
     if (!due && std::abs(seldom_.clock_offset_seconds.value_or(0)) <= off_seconds) return false;
+    const Duration next = clock_.steady() + seldom;
     try {
+        if (due) {
+            seldom_.bytes = repository_bytes(repository, stop);
+            seldom_.due = next;
+        }
+        // Takes a small object, which a store may refuse just now: what was seen before stays.
         seldom_.clock_offset_seconds = clock_offset_seconds(repository);
-        if (!due) return true;
-        seldom_.bytes = repository_bytes(repository, stop);
-        seldom_.due = clock_.steady() + seldom;
     } catch (const Error&) {
-        // A full disk takes no object to tell the time by: what was seen before stays.
         seldom_.due = clock_.steady() + seldom_again;
     }
     return true;

@@ -133,8 +133,9 @@ json change_json(const PoliciesInEffect& in_effect, const ServerDeclaration& dec
     return {{"policies", std::move(policies)}, {"keeps_less", in_effect.losses_of(declaration)}};
 }
 
+// Of all that will take effect, and not of policies alone.
 std::string etag_of(const ServerDeclaration& declaration) {
-    return api::etag_of(policies_text(declaration.policies));
+    return api::etag_of(policies_text(declaration.policies) + declaration.text);
 }
 
 Response changes(Call& call, const PolicyServices& services) {

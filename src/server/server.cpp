@@ -224,6 +224,7 @@ void Server::declare_again() {
                 "settings below [server] were changed: they take effect when the server is started again");
         const std::scoped_lock lock(mutex_);
         environment_.declaration = std::move(declaration);
+        watch->go_on_from(*watch_);
         watch_ = std::move(watch);
         replan_ = look_again_ = judge_again_ = true;
         changed_.notify_all();
@@ -375,12 +376,18 @@ void Server::watch_over_watch(const std::stop_token& stop) {
 
 // While something is at it, its end brings the entries, which say more.
 void Server::enter_deletions(const std::stop_token& stop) {
-    for (const char* kind : {"retention", "forget"}) {
-        const OperationFilter deleting{.kind = kind, .states = {OperationState::running}, .limit = 1};
-        if (!operations_.list(deleting).empty()) return;
+    try {
+        for (const char* kind : {"retention", "forget"}) {
+            const OperationFilter deleting{.kind = kind, .states = {OperationState::running}, .limit = 1};
+            if (!operations_.list(deleting).empty()) return;
+        }
+        if (const std::size_t entered = deletions_.catch_up(observer_.repository(), stop); entered > 0)
+            logger_.info("deletions were entered into the audit trail behind the event",
+                         {{"count", entered}});
+    } catch (const Error& error) {
+        // What was looked at was seen all the same.
+        logger_.warning("deletions of others are not in the audit trail yet", {{"reason", error.message()}});
     }
-    if (const std::size_t entered = deletions_.catch_up(observer_.repository(), stop); entered > 0)
-        logger_.info("deletions were entered into the audit trail behind the event", {{"count", entered}});
 }
 
 ServerDeclaration Server::declaration() const {
@@ -396,8 +403,8 @@ OperationWorld Server::world() const {
     return world;
 }
 
-// What was approved on a server that was lost before it was done. It is done once: not before this server
-// knows enough to do it.
+// What was approved and could not be done yet, or on a server that was lost. It is done once: not before this
+// server knows enough to do it.
 void Server::carry_out_approved(const std::stop_token& stop) {
     do {
         try {

@@ -44,14 +44,18 @@ Watch::Watch(Catalog& catalog, Clock& clock, Random& random, Logger& logger, Wat
       alerts_(catalog, clock, random, alert_settings(settings_)),
       outbox_(catalog, clock, random, settings_.outbox),
       history_(catalog),
-      last_good_round_(clock.steady()),
-      last_tidy_(clock.steady()) {
+      memory_{.last_good_round = clock.steady(), .last_tidy = clock.steady()} {
     Clock& theirs = settings_.channel_clock != nullptr ? *settings_.channel_clock : clock_;
     for (const ChannelSettings& channel : settings_.channels)
         channels_[channel.name] = make_channel(channel, theirs, settings_.environment);
 }
 
 Watch::~Watch() = default;
+
+void Watch::go_on_from(const Watch& before) {
+    const std::scoped_lock lock(before.mutex_, mutex_);
+    memory_ = before.memory_;
+}
 
 bool Watch::round(Facts facts) {
     const Duration begun = clock_.steady();
@@ -69,9 +73,9 @@ bool Watch::round(Facts facts) {
         return false;
     }
     const std::scoped_lock lock(mutex_);
-    last_good_round_ = clock_.steady();
-    problem_.clear();
-    last_facts_ = std::move(facts);
+    memory_.last_good_round = clock_.steady();
+    memory_.problem.clear();
+    memory_.last_facts = std::move(facts);
     return true;
 }
 
@@ -79,7 +83,7 @@ void Watch::round_failed(const Error& error) {
     logger_.error("monitor failed", {{"reason", error.message()}});
     {
         const std::scoped_lock lock(mutex_);
-        problem_ = error.message();
+        memory_.problem = error.message();
     }
     try {
         keep_pulse({}, error.message());
@@ -185,8 +189,8 @@ void Watch::keep_pulse(Duration took, const std::string& problem) {
 void Watch::tidy() {
     {
         const std::scoped_lock lock(mutex_);
-        if (clock_.steady() - last_tidy_ < tidy_every) return;
-        last_tidy_ = clock_.steady();
+        if (clock_.steady() - memory_.last_tidy < tidy_every) return;
+        memory_.last_tidy = clock_.steady();
     }
     const Timestamp now = clock_.now();
     std::vector<std::string> names;
@@ -263,15 +267,15 @@ void Watch::check_pulse(const std::stop_token& stop) {
     bool told = false;
     {
         const std::scoped_lock lock(mutex_);
-        const Duration silence = clock_.steady() - last_good_round_;
+        const Duration silence = clock_.steady() - memory_.last_good_round;
         if (silence > settings_.round_limit) {
             problem = fmt::format("no round has ended well for {}{}{}",
                                   length_text(std::chrono::duration<double>(silence).count()),
-                                  problem_.empty() ? "" : ": ", problem_);
+                                  memory_.problem.empty() ? "" : ": ", memory_.problem);
         } else {
-            problem = problem_;
+            problem = memory_.problem;
         }
-        told = told_directly_;
+        told = memory_.told_directly;
     }
     if (problem.empty()) {
         if (told) tell_directly(NoticeEvent::resolve, "rounds end well again", stop);
@@ -292,11 +296,11 @@ void Watch::tell_directly(NoticeEvent event, const std::string& summary, const s
     {
         const std::scoped_lock lock(mutex_);
         const Duration now = clock_.steady();
-        if (event == NoticeEvent::trigger && told_directly_ &&
-            now - last_direct_ < escalation_interval(severity))
+        if (event == NoticeEvent::trigger && memory_.told_directly &&
+            now - memory_.last_direct < escalation_interval(severity))
             return;
-        told_directly_ = event == NoticeEvent::trigger;
-        last_direct_ = now;
+        memory_.told_directly = event == NoticeEvent::trigger;
+        memory_.last_direct = now;
     }
     const AlertSettings& alert = alerts_.settings();
     const Notice notice{.id = alerts_.new_id() + "-direct",
@@ -348,7 +352,7 @@ void Watch::leave() {
 
 std::optional<Facts> Watch::last_facts() const {
     const std::scoped_lock lock(mutex_);
-    return last_facts_;
+    return memory_.last_facts;
 }
 
 std::string Watch::metrics() {

@@ -49,6 +49,8 @@ class Watch {
   public:
     Watch(Catalog& catalog, Clock& clock, Random& random, Logger& logger, WatchSettings settings);
     ~Watch();
+    // Remembers what `before` does, whose place it takes: with other rules and channels, on the same catalog.
+    void go_on_from(const Watch& before);
 
     // Judges `facts`, keeps the state of alerts and queues notices. Adds what Watch knows itself: of this
     // server's and others' monitors, of channels, of how repositories grew. False when it failed.
@@ -106,13 +108,16 @@ class Watch {
     NumberHistory history_;
     std::map<std::string, std::unique_ptr<Channel>> channels_;
 
+    struct Memory {
+        std::optional<Facts> last_facts{};
+        Duration last_good_round{}; // by the steady clock
+        std::string problem{};      // of the last round
+        Duration last_tidy{};
+        bool told_directly = false;
+        Duration last_direct{};
+    };
     mutable std::mutex mutex_; // what follows
-    std::optional<Facts> last_facts_;
-    Duration last_good_round_{}; // by the steady clock
-    std::string problem_;        // of the last round
-    Duration last_tidy_{};
-    bool told_directly_ = false;
-    Duration last_direct_{};
+    Memory memory_;
 };
 
 } // namespace holdfast

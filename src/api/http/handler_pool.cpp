@@ -4,14 +4,15 @@
 
 namespace holdfast::api {
 
-HandlerPool::HandlerPool(unsigned threads, std::size_t most_waiting) : most_waiting_(most_waiting) {
+HandlerPool::HandlerPool(unsigned threads, std::size_t most_waiting) : most_at_once_(threads + most_waiting) {
     for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this] { run(); });
 }
 
 bool HandlerPool::submit(std::move_only_function<void()> work) {
     {
         const std::scoped_lock lock(mutex_);
-        if (stopped_ || waiting_.size() >= most_waiting_) return false;
+        // What a thread is free for does not wait, though the thread may not have awoken yet.
+        if (stopped_ || waiting_.size() + running_ >= most_at_once_) return false;
         waiting_.push_back(std::move(work));
     }
     changed_.notify_one();
@@ -31,16 +32,18 @@ void HandlerPool::stop() {
 }
 
 void HandlerPool::run() {
+    std::unique_lock lock(mutex_);
     while (true) {
-        std::move_only_function<void()> work;
-        {
-            std::unique_lock lock(mutex_);
-            changed_.wait(lock, [this] { return stopped_ || !waiting_.empty(); });
-            if (stopped_) return;
-            work = std::move(waiting_.front());
-            waiting_.pop_front();
-        }
+        changed_.wait(lock, [this] { return stopped_ || !waiting_.empty(); });
+        if (stopped_) return;
+        auto work = std::move(waiting_.front());
+        waiting_.pop_front();
+        ++running_;
+        lock.unlock();
         work();
+        work = nullptr; // what it holds ends here, not under the lock
+        lock.lock();
+        --running_;
     }
 }
 

@@ -20,8 +20,8 @@ class HandlerPool {
     HandlerPool(const HandlerPool&) = delete;
     HandlerPool& operator=(const HandlerPool&) = delete;
 
-    // False, and `work` is dropped, when too much waits already or the pool has stopped. `work` must not
-    // throw.
+    // False, and `work` is dropped, when every thread has work and as much waits as may, or the pool has
+    // stopped. `work` must not throw.
     bool submit(std::move_only_function<void()> work);
     // Drops what waits, and returns when what runs has ended.
     void stop();
@@ -29,10 +29,11 @@ class HandlerPool {
   private:
     void run();
 
-    const std::size_t most_waiting_;
+    const std::size_t most_at_once_; // that run, and that wait
     std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<std::move_only_function<void()>> waiting_;
+    std::size_t running_ = 0;
     bool stopped_ = false;
     std::vector<std::jthread> threads_;
 };

@@ -26,7 +26,9 @@ int tell_forgotten(CommandContext& context, const std::vector<json>& snapshots,
     json ids = json::array();
     for (const json& snapshot : snapshots) ids.push_back(text_in(snapshot, "id"));
     for (const RunId& id : before) ids.push_back(id.hex());
-    context.report({{"forgotten", ids}}, [&] {
+    json report = {{"forgotten", ids}};
+    for (const RunId& id : before) report["forgotten_before"].push_back(id.hex());
+    context.report(report, [&] {
         for (const RunId& id : before) fmt::print("{} was forgotten before\n", short_id(id.hex()));
         for (const json& snapshot : snapshots)
             fmt::print("Forgot {} of '{}' from {}\n", short_id_in(snapshot, "id"),

@@ -204,7 +204,22 @@ TEST_P(SharedTokensTest, WhatWasLeftIsTakenOverWhileOthersAreBusy) {
         EXPECT_EQ(approvals.claim_left().value().id, ids[1]);
         EXPECT_FALSE(approvals.claim_left());
     });
-    // Who is about to do it has a minute for it.
+    // Who is about to do it has a minute for it, and is not stopped half-way.
+    EXPECT_FALSE(approvals.claim_left());
+    const auto decide = [&](const std::string& id, bool approved) {
+        bool ours = false;
+        catalog->transaction(
+            [&](Database& database) { ours = approvals.decide(database, id, approved, "tk_carl"); });
+        return ours;
+    };
+    EXPECT_FALSE(decide(ids[0], false));
+    // What nobody is at is called back.
+    catalog->transaction(
+        [](Database& database) { database.query("UPDATE approvals SET carried_until = 0"); });
+    EXPECT_FALSE(decide(ids[0], true));
+    EXPECT_TRUE(decide(ids[0], false));
+    EXPECT_EQ(approvals.find(ids[0])->state, "rejected");
+    EXPECT_EQ(approvals.claim_left().value().id, ids[1]);
     EXPECT_FALSE(approvals.claim_left());
 }
 

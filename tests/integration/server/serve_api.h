@@ -79,6 +79,22 @@ class ServeApi : public Serve {
         EXPECT_EQ(operation["state"], state) << operation;
         return operation;
     }
+    // As if the server was lost when it had done what this approves of, and not yet said so; the next one
+    // comes to it. Returns what that says.
+    nlohmann::json carried_out_again(const std::string& approval) {
+        server->signal(SIGKILL);
+        server->finish();
+        beside().catalog.with([&](Database& database) {
+            return database.query("UPDATE approvals SET answer = NULL, carried_until = $2 WHERE id = $1",
+                                  {sql(approval), sql(system_clock().now())});
+        });
+        const std::string administrator = token;
+        serve();
+        token = administrator;
+        const std::string path = "/v1/approvals/" + approval;
+        wait_until(*server, [&] { return !got(path)["answer"].is_null(); });
+        return got(path)["answer"];
+    }
     std::string field_at_fault(const std::string& path, const std::string& body) {
         const Answer answer = ask("POST", path, body);
         EXPECT_EQ(answer.status, 400) << path << " " << answer.body;

@@ -310,6 +310,41 @@ TEST_F(ServePolicies, KeepingLessTakesASecondPersonWhereThatIsProtected) {
     EXPECT_EQ(ask("POST", less.location + "/approve", "{}").body["answer"]["status"], 200);
     EXPECT_EQ(ask("POST", another.location + "/approve", "{}").body["answer"]["status"], 412);
     EXPECT_EQ(got("/v1/policies/mine")["policy"]["retention"], keeps(2));
+    // What was done is not done again, and is said to be done.
+    token = anna;
+    const std::string policy = got("/v1/policies/mine")["etag"];
+    EXPECT_EQ(carried_out_again(less.body["approval"])["status"], 200);
+    EXPECT_EQ(got("/v1/policies/mine")["etag"], policy);
+}
+
+TEST_F(ServePolicies, AnApprovalIsOfWhatWasLostWhenItWasAskedFor) {
+    configure("[server.protection]\n\"retention.shorten\" = \"second-person\"\n");
+    back_up_so_often(3);
+    serve();
+    const std::string anna = token;
+    const std::string berta =
+        ask("POST", "/v1/tokens", R"({"name":"berta","roles":["administrator"]})").body["token"];
+    const auto approved = [&](const Answer& asked) {
+        EXPECT_EQ(asked.status, 202) << asked.body;
+        token = berta;
+        const Answer answer = ask("POST", asked.location + "/approve", "{}");
+        token = anna;
+        EXPECT_EQ(answer.status, 200) << answer.body;
+        return answer.body["answer"];
+    };
+    EXPECT_EQ(approved(ask("POST", "/v1/policies", body(3, "mine")))["status"], 201);
+    const Answer gone =
+        ask("DELETE", "/v1/policies/mine", {}, {"If-Match: " + ask("GET", "/v1/policies/mine").etag});
+    EXPECT_EQ(gone.status, 204) << "all stays without it: " << gone.body;
+    EXPECT_EQ(approved(ask("POST", "/v1/policies", body(3, "mine")))["status"], 201);
+    const Answer less = put(body(1), ask("GET", "/v1/policies/mine").etag);
+    // What is not less needs nobody, and what was asked for is not the same any more.
+    const std::string other = R"({"name":"other","sources":["elsewhere"],"retention":{"last":9}})";
+    EXPECT_EQ(ask("POST", "/v1/policies", other).status, 201);
+    const Json refused = approved(less);
+    EXPECT_EQ(refused["status"], 409);
+    EXPECT_THAT(refused["body"]["detail"].get<std::string>(), HasSubstr("changed since it was asked for"));
+    EXPECT_EQ(got("/v1/policies/mine")["policy"]["retention"], keeps(3));
 }
 
 TEST_F(ServePolicies, TheFileIsAppliedThroughTheServer) {

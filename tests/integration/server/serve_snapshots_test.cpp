@@ -39,22 +39,6 @@ class ServeSnapshots : public ServeApi {
         server->signal(SIGTERM);
         EXPECT_EQ(server->finish().exit_code, 0);
     }
-    // As if the server was lost when it had done what this approves of, and not yet said so; the next one
-    // comes to it. Returns what that says.
-    Json carried_out_again(const std::string& approval) {
-        server->signal(SIGKILL);
-        server->finish();
-        beside().catalog.with([&](Database& database) {
-            return database.query("UPDATE approvals SET answer = NULL, carried_until = $2 WHERE id = $1",
-                                  {sql(approval), sql(system_clock().now())});
-        });
-        const std::string administrator = token;
-        serve();
-        token = administrator;
-        const std::string path = "/v1/approvals/" + approval;
-        wait_until(*server, [&] { return !got(path)["answer"].is_null(); });
-        return got(path)["answer"];
-    }
     // By somebody else than who asked for it.
     Json approved(const std::string& approval) {
         const std::string asker = token;
@@ -88,6 +72,9 @@ TEST_F(ServeSnapshots, HoldsOneAndForgetsItWhenItIsHeldNoMore) {
     EXPECT_EQ(refused.status, 409);
     EXPECT_THAT(refused.body["detail"].get<std::string>(), HasSubstr("is held: case 4711"));
     EXPECT_EQ(ask("DELETE", path + "/holds/nobody").status, 404);
+    // A list that came out empty is not all of them.
+    EXPECT_EQ(ask("DELETE", path + "/holds/legal", R"({"holds":[]})").status, 400);
+    EXPECT_EQ(got("/v1/holds")["items"].size(), 1U);
     const Answer released = ask("DELETE", held.location + "?reason=closed");
     EXPECT_EQ(released.status, 200) << released.body;
     EXPECT_EQ(released.body["released"], Json::array({held.body}));

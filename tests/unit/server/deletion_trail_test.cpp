@@ -56,7 +56,7 @@ TEST_F(Trail, AStopEndsItAndTheNextGoesOn) {
     deleted(1);
     std::stop_source stop;
     stop.request_stop();
-    EXPECT_EQ(trail.catch_up(*documents.repository, stop.get_token()), 0U);
+    EXPECT_THROW(trail.catch_up(*documents.repository, stop.get_token()), Error);
     EXPECT_EQ(trail.catch_up(*documents.repository, {}), 1U);
 }
 
@@ -89,9 +89,19 @@ TEST_F(Trail, AnOperationSaysWhyInAnyCase) {
     EXPECT_EQ(all[1].object, gone.id.hex());
     EXPECT_EQ(Json::parse(all[1].details),
               (Json{{"source", "documents"}, {"reasons", {"too old"}}, {"operation", "0a"}}));
+    // A deletion by hand of what was gone is the deed of who was quicker; if that was its own first attempt,
+    // it has its entry once.
+    operation.kind = "forget";
+    const std::string late = Json{{"forgotten", {"ab"}}, {"forgotten_before", {"ab"}}}.dump();
+    EXPECT_EQ(enter({.result = late}), 0U);
+    operation.attempts = 2;
+    EXPECT_EQ(enter({.result = late}), 1U);
+    EXPECT_EQ(enter({.result = late}), 0U);
+    EXPECT_EQ(entries().back().object, "ab");
+    operation.kind = "retention";
     EXPECT_EQ(enter({.result = R"({"sources": 7})"}), 0U);
     EXPECT_EQ(enter({.result = R"({"sources": [{"snapshots": [{"forgotten": "yes"}]}]})"}), 0U);
-    EXPECT_EQ(entries().size(), 2U);
+    EXPECT_EQ(entries().size(), 3U);
 }
 
 } // namespace
