@@ -32,7 +32,7 @@ import files
 
 TOP = files.TOP
 READER_TOKENS = 4  # one alone may ask 2,000 times a second
-CONNECTIONS = 32
+CONNECTIONS = 64
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -45,15 +45,10 @@ class Server:
         self.url = None
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
-        (place / "key").write_text(os.urandom(32).hex() + "\n")
-        (place / "key").chmod(0o600)
         self.environment = {"HOME": str(place), "PATH": os.environ["PATH"], "HOLDFAST_REPOSITORY": str(place / "repository"),
                             "HOLDFAST_KEY_FILE": str(place / "key"), "HOLDFAST_CONFIG": str(place / "holdfast.toml")}
-        self.run("init", "--key-file", str(place / "key"))
-
-    def run(self, *arguments, low_priority=False):
-        return subprocess.run([*(["nice", "-n", "19"] if low_priority else []), self.program, *arguments],
-                              env=self.environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.configure({})
+        subprocess.run([program, "init"], env=self.environment, check=True, stdout=subprocess.DEVNULL)
 
     def configure(self, sources):
         (self.place / "holdfast.toml").write_text(
@@ -67,7 +62,7 @@ class Server:
             self.begun = time.monotonic()
             self.process = subprocess.Popen([self.program, "serve"], env=self.environment, stdout=log, stderr=log)
             try:
-                while not (found := re.search(rb"https://127\.0\.0\.1:(\d+)", (self.place / "log").read_bytes())):
+                while not (found := re.search(rb" port=(\d+)", (self.place / "log").read_bytes())):
                     if self.process.poll() is not None:
                         raise SystemExit("the server ended: " + (self.place / "log").read_text())
                     time.sleep(0.002)
@@ -126,8 +121,10 @@ def make_sources(place, count):
     return sources
 
 
-def load(server, tokens, paths, rate, seconds):
-    """Asks at a fixed rate; the median and the 99th percentile in milliseconds, and how many answers there were a second."""
+def load(server, tokens, paths, pause, seconds):
+    """Each connection waits `pause` seconds on average between an answer and what it asks next.
+
+    The median and the 99th percentile in milliseconds, and how many answers there were a second."""
     script = server.place / "load.lua"
     script.write_text(
         f"local tokens = {{{', '.join(json.dumps(token) for token in tokens)}}}\n"
@@ -136,8 +133,7 @@ def load(server, tokens, paths, rate, seconds):
         "function request()\n number = number + 1\n return wrk.format('GET', paths[number % #paths + 1], "
         "{Authorization = 'Bearer ' .. tokens[number % #tokens + 1]})\nend\n"
         "function response(status) if status ~= 200 then wrong = wrong + 1 end end\n"
-        # What is asked waits as long as the answer is likely to take, and so that the connections together ask at the rate.
-        f"function delay() return math.random(0, {2 * CONNECTIONS * 1000 // rate if rate else 0}) end\n"
+        f"function delay() return math.random(0, {round(2000 * pause)}) end\n"
         "function done(summary, latency)\n local bad = 0\n for _, thread in ipairs(threads) do bad = bad + thread:get('wrong') end\n"
         " print(string.format('RESULT %d %d %d %d %d', summary.requests, summary.duration, latency:percentile(50),"
         " latency:percentile(99), bad))\nend\n")
@@ -171,13 +167,20 @@ def measure_reads(program, place, options):
             process = None
             if beside:
                 # Into a repository of its own, so that each is a first one and has all to do.
-                command = f'while :; do rm -rf load && "{program}" init && nice -n 19 "{program}" backup --source load "{data}" ' \
+                command = f'while :; do rm -rf load && "{program}" init && nice -n 10 "{program}" backup --source load "{data}" ' \
                           '|| exit 1; done'
                 process = subprocess.Popen(["sh", "-c", command], cwd=place, stdout=subprocess.DEVNULL,
                                            env=server.environment | {"HOLDFAST_REPOSITORY": str(place / "load")},
-                                           stderr=subprocess.DEVNULL, start_new_session=True)
+                                           stderr=subprocess.DEVNULL, process_group=0)
                 time.sleep(1)
-            samples = [load(server, tokens, paths, options.rate, options.seconds) for _ in range(3)]
+            pause = samples = None
+            while not samples or statistics.median(sample[2] for sample in samples) < options.rate * 0.98:
+                # Until the connections together ask as often as they should; the more they wait for answers, the less else.
+                short = statistics.median(sample[2] for sample in samples) / options.rate if samples else 1
+                pause = CONNECTIONS / options.rate if pause is None else (pause + 0.001) * short - 0.001
+                if pause < 0:
+                    raise SystemExit(f"{options.rate} reads a second were not to be had, but {short * options.rate:.0f}")
+                samples = [load(server, tokens, paths, pause, options.seconds) for _ in range(3)]
             if process:
                 if process.poll() is not None:
                     raise SystemExit("the backup beside the reads failed")
@@ -220,10 +223,10 @@ def fill_catalog(catalog, rows):
     """Copies of operations that have ended, and of entries of no trail, as many as that."""
     with sqlite3.connect(catalog) as database:
         names = [row[1] for row in database.execute("PRAGMA table_info(operations)")]
-        others = ", ".join(name for name in names if name != "id")
+        others = ", ".join(name for name in names if name not in ("id", "nominal"))
         database.execute(
-            f"INSERT INTO operations (id, {others}) WITH RECURSIVE counter(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counter "
-            f"WHERE n < ?) SELECT printf('00%030x', n), {others} FROM counter, "
+            f"INSERT INTO operations (id, nominal, {others}) WITH RECURSIVE counter(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counter "
+            f"WHERE n < ?) SELECT printf('00%030x', n), nominal - n, {others} FROM counter, "
             "(SELECT * FROM operations WHERE state = 'succeeded' LIMIT 1)", (rows,))
         return database.execute("SELECT count(*) FROM operations").fetchone()[0]
 
@@ -249,10 +252,11 @@ def measure_snapshots(program, place, options):
     server = Server(program, place)
     source = place / "tiny"
     source.mkdir()
+    (source / "file").write_text("content\n")
     server.configure({})
     begun = time.monotonic()
     subprocess.run([TOP / "build/bench/snapshots", server.environment["HOLDFAST_REPOSITORY"], server.environment["HOLDFAST_KEY_FILE"],
-                    source, str(options.snapshots), "1000"], env=server.environment, check=True)
+                    source, str(options.snapshots), "100"], env=server.environment, check=True)
     print(f"{options.snapshots} snapshots made in {time.monotonic() - begun:.0f} s")
     with server.running():
         ready = server.wait_until_ready()
@@ -276,7 +280,7 @@ def measure_snapshots(program, place, options):
             if status == 200:
                 offsets.append(took * 1000)
     pages.sort()
-    return [f"{count:,} snapshots of 1,000 sources, all of them read in pages of 100 by cursor: {statistics.median(pages):.1f} ms "
+    return [f"{count:,} snapshots of 100 sources, all of them read in pages of 100 by cursor: {statistics.median(pages):.1f} ms "
             f"a page, 99th percentile {pages[len(pages) * 99 // 100]:.1f} ms, most {pages[-1]:.1f} ms" +
             (f"; by offset {statistics.median(offsets):.1f} ms, most {max(offsets):.1f} ms" if offsets else "") +
             f". Ready {ready:.1f} s after the start, with nothing of the repository in its cache."]
@@ -290,7 +294,7 @@ def main():
     parser.add_argument("--work", type=pathlib.Path, default=TOP / "build-bench")
     parser.add_argument("--program", type=pathlib.Path, default=TOP / "build/holdfast")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--rate", type=int, default=5000, help="reads a second; 0: as many as there can be")
+    parser.add_argument("--rate", type=int, default=5000, help="reads a second, at least")
     parser.add_argument("--seconds", type=int, default=15, help="of each measurement of reads")
     parser.add_argument("--scale", type=int, default=1, help="divides the size of what is backed up beside the reads")
     parser.add_argument("--sources", type=int, default=1000)

@@ -31,8 +31,8 @@ Response list_page(Call& call, const Snapshots& snapshots) {
     const api::Page page = call.page("snapshots");
     auto at = snapshots.begin();
     if (!page.after.empty()) {
-        at = std::ranges::find(snapshots, page.after,
-                               [](const AnnotatedSnapshot& one) { return one.snapshot.id.hex(); });
+        at = std::ranges::find(snapshots, id_from_hex<sizeof(RunId)>(page.after),
+                               [](const AnnotatedSnapshot& one) { return std::optional(one.snapshot.id); });
         if (at == snapshots.end())
             throw Error(ErrorCode::usage, "the snapshot that this cursor stands at is gone",
                         "begin again without it")
