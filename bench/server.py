@@ -31,7 +31,7 @@ import time
 import files
 
 TOP = files.TOP
-READER_TOKENS = 4  # one alone may ask 2,000 times a second
+READER_TOKENS = 12  # one alone may ask 2,000 times a second
 CONNECTIONS = 64
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -145,6 +145,36 @@ def load(server, tokens, paths, pause, seconds):
     return median / 1000, worst / 1000, requests / microseconds * 1e6
 
 
+def paced(server, tokens, paths, options):
+    """Three loads at the rate that was asked for, or as close to it as there could be."""
+    pause = CONNECTIONS / options.rate
+    while True:
+        samples = [load(server, tokens, paths, pause, options.seconds) for _ in range(3)]
+        rate = statistics.median(sample[2] for sample in samples)
+        # The more connections wait for answers, the less they wait between them.
+        pause = (pause + 0.001) * rate / options.rate - 0.001
+        if rate > options.rate * 0.98 or pause < 0:
+            return samples
+
+
+@contextlib.contextmanager
+def backups(server, data):
+    """Backups as urgent as the server's own, one after the other, each into an empty repository, so that it has all to do."""
+    command = f'while :; do rm -rf load && "{server.program}" init && ' \
+              f'nice -n 10 "{server.program}" backup --source load "{data}" || exit 1; done'
+    process = subprocess.Popen(["sh", "-c", command], cwd=server.place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               env=server.environment | {"HOLDFAST_REPOSITORY": str(server.place / "load")}, process_group=0)
+    try:
+        time.sleep(1)
+        yield
+        if process.poll() is not None:
+            raise SystemExit("the backup beside the reads failed")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+
+
 def measure_reads(program, place, options):
     server = Server(program, place)
     sources = make_sources(place, 20)
@@ -163,32 +193,14 @@ def measure_reads(program, place, options):
             if status != 201:
                 raise SystemExit(f"no token: {answer}")
             tokens.append(answer["token"])
-        for name, beside in (("nothing else", False), ("a backup at low priority", True)):
-            process = None
-            if beside:
-                # Into a repository of its own, so that each is a first one and has all to do.
-                command = f'while :; do rm -rf load && "{program}" init && nice -n 10 "{program}" backup --source load "{data}" ' \
-                          '|| exit 1; done'
-                process = subprocess.Popen(["sh", "-c", command], cwd=place, stdout=subprocess.DEVNULL,
-                                           env=server.environment | {"HOLDFAST_REPOSITORY": str(place / "load")},
-                                           stderr=subprocess.DEVNULL, process_group=0)
-                time.sleep(1)
-            pause = samples = None
-            while not samples or statistics.median(sample[2] for sample in samples) < options.rate * 0.98:
-                # Until the connections together ask as often as they should; the more they wait for answers, the less else.
-                short = statistics.median(sample[2] for sample in samples) / options.rate if samples else 1
-                pause = CONNECTIONS / options.rate if pause is None else (pause + 0.001) * short - 0.001
-                if pause < 0:
-                    raise SystemExit(f"{options.rate} reads a second were not to be had, but {short * options.rate:.0f}")
-                samples = [load(server, tokens, paths, pause, options.seconds) for _ in range(3)]
-            if process:
-                if process.poll() is not None:
-                    raise SystemExit("the backup beside the reads failed")
-                os.killpg(process.pid, signal.SIGTERM)
-                process.wait()
+        for name, beside in (("nothing else", contextlib.nullcontext()), ("a backup at low priority", backups(server, data))):
+            with beside:
+                samples = paced(server, tokens, paths, options)
             median, worst, rate = (statistics.median(values) for values in zip(*samples))
             rows.append(f"| {rate:,.0f} reads a second, beside {name} | {median:.2f} ms | {worst:.2f} ms "
                         f"[{min(s[1] for s in samples):.2f}–{max(s[1] for s in samples):.2f}] |")
+        median, worst, rate = load(server, tokens, paths, 0, options.seconds)
+        rows.append(f"| as many as there could be: {rate:,.0f} a second, beside nothing else | {median:.2f} ms | {worst:.2f} ms |")
     return ["| load | median | 99th percentile, of three runs |", "|---|---|---|", *rows]
 
 
