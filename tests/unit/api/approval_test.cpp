@@ -102,6 +102,38 @@ TEST_F(Approved, IsNotBegunWhenItHasItsAnswerAndIsDoneAsItWasMeant) {
     EXPECT_EQ(deeds, 1);
 }
 
+// What cannot be done at the moment is not done for ever, and not given up at once.
+TEST_F(Approved, IsLeftWhileItCannotBeDoneAndCanBeCalledBack) {
+    int tries = 0;
+    server->router().add({.method = "POST",
+                          .path = "/v1/deeds",
+                          .name = "deed",
+                          .permission = Permission::administer,
+                          .action = "backups.delete",
+                          .handle = [&](Call& call) -> Response {
+                              if (++tries < 3) throw Error(ErrorCode::unavailable, "it is out of reach");
+                              return call.change([](Database&) { return json_response(200, "{}"); });
+                          }});
+    const std::string done = approved_and_lost("/v1/deeds", R"({"which": "first"})");
+    for (int i = 1; i <= 3; ++i) {
+        clock.advance(minutes(1));
+        EXPECT_EQ(server->carry_out_left(), 1U);
+        EXPECT_EQ(tries, i);
+        EXPECT_EQ(answer_of(done).is_null(), i < 3);
+    }
+    EXPECT_EQ(answer_of(done)["status"], 200);
+    tries = 0;
+    const std::string recalled = approved_and_lost("/v1/deeds", R"({"which": "second"})");
+    clock.advance(minutes(1));
+    EXPECT_EQ(server->carry_out_left(), 1U);
+    // While who tried it may still be at it, nobody calls it back.
+    EXPECT_EQ(ask("POST", "/v1/approvals/" + recalled + "/reject").status, 409);
+    clock.advance(minutes(1));
+    EXPECT_EQ(ask("POST", "/v1/approvals/" + recalled + "/reject").status, 200);
+    EXPECT_EQ(server->carry_out_left(), 0U);
+    EXPECT_EQ(tries, 1);
+}
+
 TEST_F(Approved, EndsWithAReasonWhenItIsTooLateOrItsSecretHasNobodyToBeToldTo) {
     const std::string token = approved_and_lost("/v1/tokens", R"({"name": "olga", "roles": ["viewer"]})");
     clock.advance(minutes(1));
