@@ -15,7 +15,8 @@ using testing::HasSubstr;
 class ServeChecklists : public ServeApi {
   protected:
     Json item(const std::string& list, const std::string& name) {
-        for (const Json& each : got("/v1/checklists")["items"]) {
+        const Json lists = got("/v1/checklists")["items"];
+        for (const Json& each : lists) {
             if (each["name"] != list) continue;
             for (const Json& one : each["items"])
                 if (one["name"] == name) return one;
@@ -44,7 +45,7 @@ class ServeChecklists : public ServeApi {
 
 TEST_F(ServeChecklists, TickThemselvesByWhatIsSeen) {
     write("a", "content");
-    configure("");
+    configure("[policy.production]\nsources = [\"home\"]\n[policy.production.retention]\ndaily = 30\n");
     serve();
     // It is not ticked before, and says why.
     wait_until(*server, [&] { return item("daily", "backups")["seen"].is_string(); });
