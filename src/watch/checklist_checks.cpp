@@ -127,7 +127,7 @@ std::map<std::string, CheckFinding> judged(const ChecklistEvidence& evidence,
         CheckFinding finding{judgement.verdict, judgement.summary};
         if (finding.verdict == Verdict::between) finding.verdict = Verdict::breach;
         if (finding.verdict == Verdict::unknown)
-            finding.text = fmt::format("not known: {}", judgement.rule->title);
+            finding.text = fmt::format("the rule {} has nothing to go by", judgement.rule->name);
         const auto [at, is_new] = findings.try_emplace(judgement.subject, finding);
         if (is_new || finding.verdict == Verdict::clear || at->second.verdict == Verdict::breach) continue;
         at->second = finding;

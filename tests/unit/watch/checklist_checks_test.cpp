@@ -186,7 +186,7 @@ const std::vector<Case> cases{
     {"Exposed", log, Verdict::breach, [](World& w) { w.orders().exposure_seconds = 5000; },
      "0 of 1 sources with a log; orders: "},
     {"ExposureNotKnown", log, Verdict::unknown, [](World& w) { w.orders().exposure_seconds.reset(); },
-     "orders: not known"},
+     "orders: the rule exposure has nothing to go by"},
     {"LogNotLookedAt", log, Verdict::unknown, [](World& w) { w.orders().window_end.reset(); }},
     {"RuleIsOff", log, Verdict::breach,
      [](World& w) {
