@@ -13,8 +13,8 @@ import sys
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 PAGE = TOP / "docs" / "holdfast.1"
-CONFIGURATION = [TOP / "src" / name for name in ("cli/configuration.cpp", "policy/policy_form.cpp", "watch/rule_form.cpp",
-                                           "watch/channels/channel_settings.cpp", "server/server_settings.cpp")]
+CONFIGURATION = [TOP / "src" / name for name in ("cli/configuration.cpp", "policy/policy_form.cpp", "policy/checklist_form.cpp",
+                                           "watch/rule_form.cpp", "watch/channels/channel_settings.cpp", "server/server_settings.cpp")]
 # Every command has these; they are described once, with the options of all commands.
 COMMON = {"-h", "--help", "--help-all", "-r"}
 

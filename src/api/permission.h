@@ -14,7 +14,7 @@ enum class Permission {
     back_up,      // have backups, verifications and drills made
     restore,      // have data brought back
     cancel,       // stop an operation; who only restores, one of his own
-    acknowledge,  // acknowledge, resolve and silence alerts
+    acknowledge,  // acknowledge, resolve and silence alerts; tick checklists
     configure,    // policies, schedules, channels, plans
     remove,       // whatever lets backups go: retention, pruning, releasing holds
     administer,   // tokens, approvals

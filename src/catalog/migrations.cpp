@@ -12,7 +12,7 @@ namespace holdfast {
 namespace {
 
 // Each is applied once, in order, and never changed: what is to be different is another step.
-constexpr std::array<const char*, 7> steps{
+constexpr std::array<const char*, 8> steps{
     // Work: what is asked for, what is under way, what came of it.
     R"(
 CREATE TABLE operations (
@@ -130,6 +130,25 @@ CREATE INDEX audit_by_object ON audit (action, object);
     R"(
 ALTER TABLE operations ADD COLUMN losses BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE operations ADD COLUMN furthest BIGINT NOT NULL DEFAULT 0;
+)",
+    // Checklists: since when their items are known, and what was seen to.
+    R"(
+CREATE TABLE checklist_items (
+    list TEXT NOT NULL,
+    item TEXT NOT NULL,
+    since BIGINT NOT NULL,
+    PRIMARY KEY (list, item)
+);
+CREATE TABLE checklist_ticks (
+    list TEXT NOT NULL,
+    item TEXT NOT NULL,
+    period BIGINT NOT NULL,
+    at BIGINT NOT NULL,
+    ticked_by TEXT,
+    note TEXT NOT NULL,
+    PRIMARY KEY (list, item, period)
+);
+CREATE INDEX checklist_ticks_by_time ON checklist_ticks (list, at);
 )"};
 
 } // namespace

@@ -19,12 +19,12 @@ namespace holdfast {
 
 namespace {
 
-constexpr std::array<AddCommand, 34> commands = {
+constexpr std::array<AddCommand, 35> commands = {
     add_init,       add_backup, add_snapshots, add_ls,         add_find,   add_cat,       add_diff,
     add_restore,    add_verify, add_tag,       add_hold,       add_policy, add_retention, add_forget,
     add_prune,      add_stats,  add_repair,    add_key,        add_wal,    add_window,    add_instances,
     add_doctor,     add_setup,  add_status,    add_serve,      add_audit,  add_version,   add_alerts,
-    add_operations, add_tokens, add_approvals, add_completion, add_plan,   add_apply,
+    add_operations, add_tokens, add_approvals, add_completion, add_plan,   add_apply,     add_checklist,
 };
 
 void add_global_options(CLI::App& app, GlobalOptions& options) {

@@ -128,6 +128,7 @@ void add_repair(CLI::App& app, RunCommand& run);
 void add_operations(CLI::App& app, RunCommand& run);
 void add_tokens(CLI::App& app, RunCommand& run);
 void add_approvals(CLI::App& app, RunCommand& run);
+void add_checklist(CLI::App& app, RunCommand& run);
 void add_completion(CLI::App& app, RunCommand& run);
 void add_hold(CLI::App& app, RunCommand& run);
 void add_key(CLI::App& app, RunCommand& run);

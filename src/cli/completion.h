@@ -19,8 +19,8 @@ struct Completion {
     bool files = false; // names of files may stand there too
 };
 
-// Names that are known at run time: of the sources, rules and channels that `what` ("SOURCE", "RULE",
-// "CHANNEL") asks for.
+// Names that are known at run time: of the sources, rules, channels and checklists that `what` ("SOURCE",
+// "RULE", "CHANNEL", "LIST") asks for.
 using KnownNames = std::function<std::vector<std::string>(const std::string& what)>;
 
 // `words` are those behind the program's name, the last the one that is being typed, perhaps empty. What

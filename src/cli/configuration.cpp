@@ -266,6 +266,9 @@ Configuration parse_configuration(const std::string& text, const std::string& fi
     top.json_tables("channel", [&](const std::string& name, const std::string& json) {
         configuration.channels.push_back(parse_channel(name, json));
     });
+    top.json_tables("checklist", [&](const std::string& name, const std::string& json) {
+        configuration.checklists[name] = parse_checklist(name, json);
+    });
     top.table("client", [&](Table& client) {
         client.text("server", configuration.client.server);
         client.text("token_file", configuration.client.token_file);

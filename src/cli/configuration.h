@@ -1,6 +1,7 @@
 // holdfast.toml: what need not be typed.
 #pragma once
 
+#include "policy/checklist.h"
 #include "policy/policy.h"
 #include "watch/channels/channel_settings.h"
 #include "watch/rule.h"
@@ -63,9 +64,10 @@ struct Configuration {
         std::string lock_mode;       // one of lock_modes; empty: governance
     } backup;
     std::map<std::string, SourceConfiguration> sources;
-    std::vector<Policy> policies;                            // [policy.NAME], by name
-    std::map<std::string, RuleSettings, std::less<>> alerts; // [alert.RULE]
-    std::vector<ChannelSettings> channels;                   // [channel.NAME], by name
+    std::vector<Policy> policies;                               // [policy.NAME], by name
+    std::map<std::string, RuleSettings, std::less<>> alerts;    // [alert.RULE]
+    std::vector<ChannelSettings> channels;                      // [channel.NAME], by name
+    std::map<std::string, std::optional<Checklist>> checklists; // [checklist.NAME]; nothing: it is off
     // [client]: a server that commands are carried out at.
     struct Client {
         std::string server, token_file, ca_file;

@@ -2,6 +2,7 @@
 // what the file declares now may take effect.
 #pragma once
 
+#include "policy/checklist.h"
 #include "policy/policy_change.h"
 #include "server/applied_policies.h"
 #include "server/policy_book.h"
@@ -21,6 +22,7 @@ struct ServerDeclaration {
     std::vector<MeasuredSource> sources;
     RuleBook rules{};
     std::vector<ChannelSettings> channels{};
+    std::vector<Checklist> checklists{};
     ServerSettings settings{}; // those of a running server stay
     std::string text{};        // that it was read from
 };

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "server/alert_routes.h"
 #include "server/backup_recovery_listings.h"
+#include "server/checklist_routes.h"
 #include "server/gather_facts.h"
 #include "server/policy_routes.h"
 #include "server/prepare_operation.h"
@@ -101,6 +102,15 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
       policies_(book_, observer_, environment_.settings.state_directory, environment_.declaration.policies,
                 clock, logger),
       desk_(environment_.open_repository, environment_.program, clock),
+      checklists_(catalog_, clock, [this] { return declaration().checklists; }),
+      checklist_keeper_({.book = checklists_,
+                         .catalog = catalog_,
+                         .operations = operations_,
+                         .audit = audit_,
+                         .clock = clock,
+                         .logger = logger,
+                         .watch = [this] { return watch(); },
+                         .view = [this] { return observer_.view(); }}),
       plans_(operations_, clock, logger),
       executor_({.words = environment_.program, .world = [this] { return world(); }}),
       runner_(operations_, executor_, clock, random, logger,
@@ -133,6 +143,7 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
     add_backup_listing_routes(api_.router(), observer_);
     add_alert_routes(api_.router(),
                      {.watch = [this] { return watch(); }, .operations = operations_, .audit = audit_});
+    add_checklist_routes(api_.router(), checklists_, checklist_keeper_, clock_);
     const PolicyServices policies{.book = book_,
                                   .in_effect = policies_,
                                   .observer = observer_,
@@ -167,6 +178,7 @@ void Server::run(const std::function<void(std::uint16_t port)>& ready, const std
         const std::jthread judging([&] { judge(stop); });
         const std::jthread delivering([&] { deliver(stop); });
         const std::jthread watching([&] { watch_over_watch(stop); });
+        const std::jthread ticking([&] { checklist_keeper_.run(stop); });
         const std::jthread approved([&] { carry_out_approved(stop); });
         bool failing = false;
         while (!stop.stop_requested()) {
@@ -352,7 +364,7 @@ Facts Server::facts() {
         problem = look_problem_;
     }
     const ServerSettings& settings = environment_.settings;
-    return gather_facts(
+    Facts facts = gather_facts(
         {.view = observer_.view(),
          .look_problem = problem,
          .sources = declaration().sources,
@@ -363,6 +375,8 @@ Facts Server::facts() {
          .operations = operations_,
          .catalog = catalog_,
          .clock = clock_});
+    facts.checklists = checklists_.facts();
+    return facts;
 }
 
 void Server::deliver(const std::stop_token& stop) {

@@ -12,6 +12,7 @@
 #include "execution/plan_runner.h"
 #include "execution/program_executor.h"
 #include "server/audit_head_keeper.h"
+#include "server/checklist_keeper.h"
 #include "server/deletion_trail.h"
 #include "server/planned_operations.h"
 #include "server/policies_in_effect.h"
@@ -102,6 +103,8 @@ class Server {
     PoliciesInEffect policies_;
     RepositoryDesk desk_;
     SnapshotFates fates_;
+    ChecklistBook checklists_;
+    ChecklistKeeper checklist_keeper_;
     PlanRunner plans_;
     ProgramExecutor executor_;
     OperationRunner runner_;

@@ -2,6 +2,7 @@
 #include "service/alert_stage.h"
 #include "service/annotate.h"
 #include "service/space_watch.h"
+#include "watch/checklist_states.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -284,6 +285,21 @@ void break_channel(AlertStage& stage) {
     }
 }
 
+// A list of the sandbox's own, of which all was seen to in its first day, and nothing is from then on.
+void tick_list(AlertStage& stage) {
+    stage.back_up();
+    const Checklist list{.name = AlertStage::source,
+                         .items = {{.name = "look", .text = "Somebody has looked"}}};
+    const Timestamp begun = stage.clock.now();
+    const ChecklistRecord record{.ticks = {{.list = list.name, .item = "look", .at = begun}},
+                                 .known_since = {{"look", begun}}};
+    stage.add_facts = [&stage, list, record](Facts& facts) {
+        facts.checklists = {checklist_facts(list, record, stage.clock.now())};
+    };
+}
+
+void let_days_pass(AlertStage& stage) { stage.clock.advance(hours(48)); }
+
 void wait_for_age(AlertStage& stage) {
     const std::int64_t age = std::max(stage.rules().threshold(*find_rule("backup_old"), "age"),
                                       stage.rules().threshold(*find_rule("no_backup"), "age"));
@@ -315,6 +331,8 @@ const std::vector<AlertCause>& alert_causes() {
         {"certificate_expiring", "a certificate that ends soon", make_certificate, age_certificate},
         {"monitor_failing", "a monitor whose rounds stop", nullptr, stop_rounds},
         {"channel_failing", "a channel to a port where nothing listens", nullptr, break_channel},
+        {"checklist_missed", "a checklist that is ticked once, and a clock that goes on", tick_list,
+         let_days_pass},
     };
     return causes;
 }

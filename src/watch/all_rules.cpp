@@ -259,6 +259,17 @@ std::vector<Rule> server_rules() {
          .meaning = "Notices do not get through on this channel.",
          .action = "The last error says why. Put it right and send a test.",
          .commands = {"journalctl --unit holdfast --since -1h"}},
+        {.name = "checklist_missed",
+         .subject = RuleSubject::checklist,
+         .severity = Severity::p4,
+         // What ticks itself has had its time.
+         .timing = {.hold_for = hours(1), .evaluations = 2, .clear_for = {}, .clear_evaluations = 1},
+         .thresholds = {},
+         .title = "Checklist not kept",
+         .meaning = "Something that is to be seen to again and again was not in the last period, and still "
+                    "is not.",
+         .action = "See to it and tick it, or find out why it does not tick itself.",
+         .commands = {"holdfast checklist list", "holdfast checklist tick {subject} ITEM"}},
     };
 }
 

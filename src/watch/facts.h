@@ -115,12 +115,20 @@ struct ChannelFacts {
     std::string last_error{};
 };
 
+// How far a checklist is.
+struct ChecklistFacts {
+    std::string name{};
+    std::int64_t due = 0;              // items that nobody has seen to yet
+    std::vector<std::string> missed{}; // of these, those that were not seen to in the period before either
+};
+
 struct Facts {
     Timestamp at{};
     std::vector<SourceFacts> sources{};
     std::vector<RepositoryFacts> repositories{};
     std::vector<ServerFacts> servers{};
     std::vector<ChannelFacts> channels{};
+    std::vector<ChecklistFacts> checklists{};
     std::map<OperationState, std::int64_t> operations{}; // how many are in each state
     // Whether these are all sources and repositories that there are: then alerts about others end.
     bool complete = true;

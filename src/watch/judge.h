@@ -50,5 +50,6 @@ void judge_log(Bench& bench, const SourceFacts& source);
 void judge_repository(Bench& bench, const RepositoryFacts& repository);
 void judge_server(Bench& bench, const ServerFacts& server);
 void judge_channel(Bench& bench, const ChannelFacts& channel);
+void judge_checklist(Bench& bench, const ChecklistFacts& checklist);
 
 } // namespace holdfast

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace holdfast {
 
@@ -153,6 +154,19 @@ void judge_channel(Bench& bench, const ChannelFacts& channel) {
                 .value = failures,
                 .threshold = limit,
                 .since = channel.last_success};
+    });
+}
+
+void judge_checklist(Bench& bench, const ChecklistFacts& checklist) {
+    bench.ask("checklist_missed", checklist.name, [&](const Rule&) -> Judgement {
+        const std::size_t missed = checklist.missed.size();
+        if (missed == 0)
+            return {.verdict = Verdict::clear, .summary = "all that was missed has been seen to"};
+        return {.verdict = Verdict::breach,
+                .summary = fmt::format("not seen to in the last period, nor since: {}",
+                                       fmt::join(checklist.missed, ", ")),
+                .value = static_cast<double>(missed),
+                .threshold = 0};
     });
 }
 

@@ -34,6 +34,7 @@ std::vector<Judgement> judge(const Facts& facts, const RuleBook& rules) {
     for (const RepositoryFacts& repository : facts.repositories) judge_repository(bench, repository);
     for (const ServerFacts& server : facts.servers) judge_server(bench, server);
     for (const ChannelFacts& channel : facts.channels) judge_channel(bench, channel);
+    for (const ChecklistFacts& checklist : facts.checklists) judge_checklist(bench, checklist);
     return judgements;
 }
 

@@ -18,6 +18,8 @@ std::string_view to_string(RuleSubject subject) {
         return "server";
     case RuleSubject::channel:
         return "channel";
+    case RuleSubject::checklist:
+        return "checklist";
     }
     return "source";
 }

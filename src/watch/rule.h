@@ -12,7 +12,7 @@
 
 namespace holdfast {
 
-enum class RuleSubject { source, repository, server, channel };
+enum class RuleSubject { source, repository, server, channel, checklist };
 std::string_view to_string(RuleSubject subject);
 
 enum class ThresholdUnit { seconds, percent, bytes, count };

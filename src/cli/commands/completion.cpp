@@ -17,6 +17,9 @@ std::vector<std::string> known_names(const Configuration& configuration, const s
         for (const ChannelSettings& channel : configuration.channels) names.push_back(channel.name);
     if (what == "RULE")
         for (const Rule& rule : all_rules()) names.emplace_back(rule.name);
+    if (what == "LIST")
+        for (const Checklist& list : checklists_in_force(configuration.checklists))
+            names.push_back(list.name);
     return names;
 }
 

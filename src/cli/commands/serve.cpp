@@ -76,6 +76,7 @@ int run_serve(CommandContext& context, const std::string& repository) {
                                  .sources = measured_sources(context, of.configuration.sources, repository),
                                  .rules = RuleBook(of.configuration.alerts),
                                  .channels = of.configuration.channels,
+                                 .checklists = checklists_in_force(of.configuration.checklists),
                                  .settings = server_settings(of.configuration),
                                  .text = std::string(as_text(of.text))};
     };

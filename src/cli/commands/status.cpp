@@ -104,6 +104,8 @@ void print_status(const json& value) {
         if (!is_about_source(problem))
             fmt::print("{}: {}: {}\n", text_in(problem, "severity"), text_in(problem, "title"),
                        text_in(problem, "summary"));
+    if (const std::uint64_t due = number_in(value, "checklist_items_due"); due > 0)
+        fmt::print("Checklists: {} due today or missed (holdfast checklist list)\n", counted(due, "item"));
     fmt::print("{}\n", problems.empty()
                            ? "All is well."
                            : counted(problems.size(), "thing needs you", "things need you") + ".");
@@ -144,6 +146,26 @@ int run_status(CommandContext& context, const std::string& repository) {
     return tell_status(context, value);
 }
 
+// How many items of checklists are to be seen to within a day, or were missed. None where a server of another
+// version knows of no lists.
+std::uint64_t items_due(ApiClient& api, Timestamp now) {
+    json lists;
+    try {
+        lists = api.get("/v1/checklists");
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::not_found) throw;
+    }
+    std::uint64_t due = 0;
+    for (const json& list : list_in(lists, "items")) {
+        const bool is_soon = time_in(list, "ends").value_or(now) <= now + std::chrono::days(1);
+        for (const json& item : list_in(list, "items"))
+            if (text_in(item, "state") == "due" &&
+                (is_soon || text_in(list_in(item, "last"), "state") == "missed"))
+                ++due;
+    }
+    return due;
+}
+
 // There the rules have been judged already: what is wrong are the alerts that are open.
 int status_at_server(CommandContext& context) {
     ApiClient& api = context.api();
@@ -157,9 +179,11 @@ int status_at_server(CommandContext& context) {
         problem["runbook"] = rule == nullptr ? std::string() : rule->runbook(text_in(alert, "subject"));
     }
     std::ranges::stable_sort(problems, {}, [](const json& one) { return text_in(one, "severity"); });
-    return tell_status(context, {{"time", to_rfc3339(system_clock().now())},
+    const Timestamp now = system_clock().now();
+    return tell_status(context, {{"time", to_rfc3339(now)},
                                  {"sources", list_in(sources, "items")},
-                                 {"problems", problems}});
+                                 {"problems", problems},
+                                 {"checklist_items_due", items_due(api, now)}});
 }
 
 } // namespace

@@ -180,6 +180,11 @@ std::string metrics_text(const Facts& facts, const MonitorNumbers& numbers, cons
     for (const auto& [state, count] : facts.operations)
         writer.add("holdfast_operations", {{"state", std::string(to_string(state))}},
                    static_cast<double>(count));
+    for (const ChecklistFacts& list : facts.checklists) {
+        writer.add("holdfast_checklist_due", {{"list", list.name}}, static_cast<double>(list.due));
+        writer.add("holdfast_checklist_missed", {{"list", list.name}},
+                   static_cast<double>(list.missed.size()));
+    }
     write_monitor(writer, numbers, rules);
     return writer.text();
 }

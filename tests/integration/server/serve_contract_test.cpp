@@ -18,11 +18,14 @@ TEST_F(Serve, KeepsItsContract) {
                              {{"name", {"orders"}},
                               {"at", {until}},
                               {"hold", {"legal", "name"}},
+                              {"list", {"quarterly"}},
+                              {"item", {"contacts"}},
                               {"If-Match", {"*"}},
                               {"id", nlohmann::json::array()}}},
                             {"reached",
                              {"getSnapshot", "forgetSnapshot", "holdSnapshot", "releaseHold", "getTags",
-                              "changeTags", "listHolds", "getRepository", "getWindow"}}};
+                              "changeTags", "listHolds", "getRepository", "getWindow", "listChecklists",
+                              "getChecklist", "tickChecklistItem"}}};
     // Some stay, whatever is asked for.
     for (int i = 0; i < 6; ++i) {
         write("a", fmt::format("{}", i));

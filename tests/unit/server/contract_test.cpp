@@ -2,6 +2,7 @@
 #include "api/openapi_text.h"
 #include "server/alert_routes.h"
 #include "server/backup_recovery_listings.h"
+#include "server/checklist_routes.h"
 #include "server/policy_routes.h"
 #include "server/repository_routes.h"
 #include "server/snapshot_routes.h"
@@ -43,11 +44,23 @@ class Contract : public ApiTest {
         add_schedule_routes(server->router(), policies);
         add_alert_routes(server->router(),
                          {.watch = [this] { return watch; }, .operations = *operations, .audit = *audit});
+        keeper =
+            std::make_unique<ChecklistKeeper>(ChecklistServices{.book = checklists,
+                                                                .catalog = catalog,
+                                                                .operations = *operations,
+                                                                .audit = *audit,
+                                                                .clock = clock,
+                                                                .logger = silent_logger(),
+                                                                .watch = [this] { return watch; },
+                                                                .view = [this] { return observer.view(); }});
+        add_checklist_routes(server->router(), checklists, *keeper, clock);
     }
 
     std::shared_ptr<Watch> watch;
     std::unique_ptr<Operations> operations;
     std::unique_ptr<Audit> audit;
+    ChecklistBook checklists{catalog, clock, [] { return default_checklists(); }};
+    std::unique_ptr<ChecklistKeeper> keeper;
     const std::function<OpenRepository()> nowhere = []() -> OpenRepository {
         throw Error(ErrorCode::unavailable, "nowhere");
     };

@@ -78,6 +78,7 @@ Facts all_is_well() {
     ChannelFacts channel;
     channel.name = "mail";
     facts.channels = {channel};
+    facts.checklists = {{.name = "daily", .due = 2}};
     return facts;
 }
 
@@ -304,6 +305,8 @@ const Case cases[] = {
          f.channels[0].last_error = "refused";
      },
      "refused", Severity::p2},
+    {"ChecklistMissed", "checklist_missed", Verdict::breach,
+     [](Facts& f) { f.checklists[0].missed = {"access", "contacts"}; }, "access, contacts", Severity::p4},
 };
 INSTANTIATE_TEST_SUITE_P(Cases, JudgementTable, testing::ValuesIn(cases),
                          [](const auto& each) { return each.param.name; });

@@ -70,6 +70,7 @@ Facts everything() {
     server.last_round = now;
     facts.servers = {server};
     facts.operations = {{OperationState::queued, 3}};
+    facts.checklists = {{.name = "daily", .due = 3, .missed = {"log"}}};
     return facts;
 }
 
@@ -119,6 +120,8 @@ TEST(MetricsTest, EveryNameIsExportedAndDocumented) {
         HasSubstr("holdfast_source_last_backup_bytes{source=\"orders \\\"\\\\\\n日本\"} 1099511627776\n"));
     EXPECT_THAT(text, HasSubstr("holdfast_source_gap_seconds{source=\"orders \\\"\\\\\\n日本\"} 60\n"));
     EXPECT_THAT(text, HasSubstr("holdfast_alerts{severity=\"P1\"} 2\n"));
+    EXPECT_THAT(text, HasSubstr("holdfast_checklist_due{list=\"daily\"} 3\n"));
+    EXPECT_THAT(text, HasSubstr("holdfast_checklist_missed{list=\"daily\"} 1\n"));
     EXPECT_THAT(
         text,
         HasSubstr("holdfast_server_clock_offset_seconds{server=\"server-1\",against=\"store\"} -0.5\n"));
