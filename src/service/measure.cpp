@@ -126,6 +126,7 @@ class Measuring {
     }
 
     void look_at_log(SourceMeasurement& measurement) {
+        measurement.facts.log_known = false;
         try {
             const postgres::RecoverySource from =
                 postgres::load_recovery_source(repository_, measurement.facts.source, {}, {.stop = stop_});
@@ -145,6 +146,7 @@ class Measuring {
     void tell_window(SourceFacts& facts, const postgres::RecoveryWindow& window) const {
         facts.window_start = window.earliest();
         facts.window_end = window.latest();
+        facts.log_known = true;
         for (const postgres::RecoveryGap& gap : window.gaps) {
             if (!gap.after) continue; // nothing before it can be recovered anyway
             facts.gaps.push_back({.from = *gap.after, .to = gap.before.value_or(now_)});

@@ -27,7 +27,7 @@ Judgement exposure(double limit, const SourceFacts& source) {
 }
 
 Judgement log_gap(const Bench& bench, const Rule& rule, const SourceFacts& source) {
-    if (!source.known) return {.verdict = Verdict::unknown};
+    if (!source.known || !source.log_known) return {.verdict = Verdict::unknown};
     const Duration look_back = std::chrono::seconds(bench.threshold(rule, "look_back"));
     const GapFacts* latest = nullptr;
     std::size_t count = 0;
@@ -60,7 +60,7 @@ Judgement receiver_down(const Bench& bench, const Rule& rule, const SourceFacts&
 }
 
 Judgement window_short(const Bench& bench, const SourceFacts& source) {
-    if (!source.known) return {.verdict = Verdict::unknown};
+    if (!source.known || !source.log_known) return {.verdict = Verdict::unknown};
     const Timestamp promised = bench.now() - source.objectives.window->longest();
     // What began within the promised time cannot have a longer window yet; when it began, the oldest backup
     // does not tell, since retention may have taken what was before.

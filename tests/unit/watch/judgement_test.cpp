@@ -231,6 +231,8 @@ const Case cases[] = {
      [](Facts& f) { f.sources[0].gaps = {{now - hours(5), now - hours(4)}}; }, "2026-11-20T07:00:00Z"},
     {"OldGap", "log_gap", Verdict::clear,
      [](Facts& f) { f.sources[0].gaps = {{now - days(9), now - days(8)}}; }},
+    {"GapOfALogThatCouldNotBeRead", "log_gap", Verdict::unknown,
+     [](Facts& f) { f.sources[0].log_known = false; }},
     {"ReceiverSilent", "receiver_down", Verdict::breach,
      [](Facts& f) { f.sources[0].receiver->last_seen = now - seconds(301); }, "5 min 1 s", Severity::p2},
     {"ReceiverNeverSeen", "receiver_down", Verdict::breach,
@@ -239,6 +241,12 @@ const Case cases[] = {
      [](Facts& f) { f.sources[0].objectives.window = Period{0, 40 * 86'400}; }, "30 d", Severity::p2},
     {"WindowLongEnough", "window_short", Verdict::clear,
      [](Facts& f) { f.sources[0].objectives.window = Period{0, 30 * 86'400}; }},
+    {"WindowOfALogThatCouldNotBeRead", "window_short", Verdict::unknown,
+     [](Facts& f) {
+         f.sources[0].objectives.window = Period{0, 40 * 86'400};
+         f.sources[0].window_start.reset();
+         f.sources[0].log_known = false;
+     }},
     {"WindowOfNewSource", "window_short", Verdict::clear,
      [](Facts& f) {
          f.sources[0].objectives.window = Period{0, 40 * 86'400};
