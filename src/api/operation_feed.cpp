@@ -3,7 +3,10 @@
 #include "api/operation_json.h"
 #include "base/error.h"
 
+#include <algorithm>
 #include <charconv>
+#include <iterator>
+#include <optional>
 #include <set>
 
 #include <fmt/format.h>
@@ -13,12 +16,15 @@ namespace holdfast::api {
 namespace {
 
 constexpr std::size_t most_kept = 1000;
-constexpr std::size_t most_open = 1000;
 constexpr std::size_t most_at_once = 200;
+// Of those that are not over: so many are read at once, told in one event, and such events sent together.
+constexpr std::size_t most_read = 1000;
+constexpr std::size_t most_in_a_part = 200;
+constexpr std::size_t most_parts_at_once = 5;
 
 } // namespace
 
-// Its position is the number of the next event it wants; 0 while it has to be told where things stand.
+// Its position is the number of the next event it wants; 0 before it is known where it begins.
 class OperationFeed::Listener final : public EventSource {
   public:
     Listener(std::shared_ptr<OperationFeed> feed, std::string last_id)
@@ -36,11 +42,15 @@ class OperationFeed::Listener final : public EventSource {
             return std::vector<Event>{};
         }
         if (!begun_) resume();
-        if (position_ == 0) return feed_->standing(position_);
+        if (position_ == 0) {
+            position_ = feed_->next_number();
+            told_ = "";
+        }
         if (position_ < feed_->first_number_) {
             position_ = 0;
             return std::vector<Event>{{.id = {}, .type = "gap", .data = "{}"}};
         }
+        if (told_) return standing();
         std::vector<Event> events;
         const auto from = static_cast<std::size_t>(position_ - feed_->first_number_);
         for (std::size_t i = from; i < feed_->events_.size() && events.size() < most_at_once; ++i)
@@ -60,10 +70,33 @@ class OperationFeed::Listener final : public EventSource {
         if (error == std::errc() && number >= 0 && number <= last) position_ = number + 1;
     }
 
+    // The next parts of where things stand. What happens between two of them is told behind the last, which
+    // alone has an id: who saw it all goes on behind it.
+    std::vector<Event> standing() {
+        std::vector<Event> parts;
+        while (told_ && parts.size() < most_parts_at_once) {
+            Event part{.id = {}, .type = told_->empty() ? "snapshot" : "more", .data = "["};
+            auto at = feed_->open_.upper_bound(*told_);
+            for (std::size_t i = 0; i < most_in_a_part && at != feed_->open_.end(); ++i, ++at) {
+                part.data += (i > 0 ? "," : "") + at->second;
+                told_ = at->first;
+            }
+            part.data += "]";
+            if (at == feed_->open_.end()) {
+                part.id = fmt::format("{}-{}", feed_->name_, position_ - 1);
+                told_.reset();
+            }
+            parts.push_back(std::move(part));
+        }
+        return parts;
+    }
+
     std::shared_ptr<OperationFeed> feed_;
     std::string last_id_;
     bool begun_ = false;
     std::int64_t position_ = 0;
+    // While it is told where things stand: up to which operation it was.
+    std::optional<std::string> told_;
 };
 
 std::shared_ptr<EventSource> OperationFeed::listen(const std::string& last_id) {
@@ -81,9 +114,8 @@ void OperationFeed::note(const Operation& operation) {
         if (known == plain) return;
         known = std::move(plain);
     }
-    const std::int64_t number = first_number_ + static_cast<std::int64_t>(events_.size());
     events_.push_back(
-        {.id = fmt::format("{}-{}", name_, number), .type = "operation", .data = std::move(json)});
+        {.id = fmt::format("{}-{}", name_, next_number()), .type = "operation", .data = std::move(json)});
     if (events_.size() > most_kept) {
         events_.pop_front();
         ++first_number_;
@@ -94,8 +126,7 @@ void OperationFeed::look() {
     const Duration now = clock_.steady();
     if (looked_ && now - last_look_ < interval_) return;
     last_look_ = now;
-    const auto open =
-        operations_.list({.states = {OperationState::queued, OperationState::running}, .limit = most_open});
+    const std::vector<Operation> open = list_open();
     if (!looked_) {
         name_ = fmt::format("{:x}", clock_.now().time_since_epoch().count());
         const auto newest = operations_.list({.limit = 1});
@@ -118,22 +149,40 @@ void OperationFeed::look() {
         }
     }
     // Those that came and went since the last look are not among the open ones.
-    const auto recent = operations_.list({.limit = most_at_once});
+    const std::vector<Operation> recent = list_new();
     for (auto operation = recent.rbegin(); operation != recent.rend(); ++operation) {
-        if (operation->id <= newest_) continue;
         newest_ = operation->id;
         if (!still.contains(operation->id)) note(*operation);
     }
     for (auto operation = open.rbegin(); operation != open.rend(); ++operation) note(*operation);
 }
 
-std::vector<Event> OperationFeed::standing(std::int64_t& position) {
-    const std::int64_t number = first_number_ + static_cast<std::int64_t>(events_.size());
-    position = number;
-    std::string data = "[";
-    for (const auto& [id, json] : open_) data += (data.size() > 1 ? "," : "") + json;
-    data += "]";
-    return {{.id = fmt::format("{}-{}", name_, number - 1), .type = "snapshot", .data = std::move(data)}};
+// However many, newest first.
+std::vector<Operation> OperationFeed::list_open() {
+    OperationFilter filter{.states = {OperationState::queued, OperationState::running}, .limit = most_read};
+    std::vector<Operation> open = operations_.list(filter);
+    for (std::size_t read = open.size(); read == most_read;) {
+        filter.before = open.back().id;
+        auto part = operations_.list(filter);
+        read = part.size();
+        std::ranges::move(part, std::back_inserter(open));
+    }
+    return open;
+}
+
+// Those since the last look, newest first.
+std::vector<Operation> OperationFeed::list_new() {
+    OperationFilter filter{.limit = most_at_once};
+    std::vector<Operation> recent;
+    for (;;) {
+        auto part = operations_.list(filter);
+        for (Operation& operation : part) {
+            if (operation.id <= newest_) return recent;
+            recent.push_back(std::move(operation));
+        }
+        if (part.size() < most_at_once) return recent;
+        filter.before = recent.back().id;
+    }
 }
 
 } // namespace holdfast::api

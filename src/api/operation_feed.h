@@ -21,16 +21,19 @@ class OperationFeed : public std::enable_shared_from_this<OperationFeed> {
     OperationFeed(Operations& operations, Clock& clock, Duration interval)
         : operations_(operations), clock_(clock), interval_(interval) {}
 
-    // A source for one client. First it says where things stand ("snapshot": what is not over), or, where
-    // `last_id` is of an event of this feed that is still kept, goes on behind it. Each "operation" event is
-    // an operation as JSON; "gap" says that more was missed than is kept, and another "snapshot" follows.
+    // A source for one client. First it says where things stand ("snapshot": what is not over; where that is
+    // much, "more" has the rest of it, and the last part alone has an id), or, where `last_id` is of an event
+    // of this feed that is still kept, goes on behind it. Each "operation" event is an operation as JSON;
+    // "gap" says that more was missed than is kept, and another "snapshot" follows.
     std::shared_ptr<EventSource> listen(const std::string& last_id);
 
   private:
     class Listener;
     void look();
     void note(const Operation& operation);
-    std::vector<Event> standing(std::int64_t& position);
+    std::vector<Operation> list_open();
+    std::vector<Operation> list_new();
+    std::int64_t next_number() const { return first_number_ + static_cast<std::int64_t>(events_.size()); }
 
     Operations& operations_;
     Clock& clock_;

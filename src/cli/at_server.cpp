@@ -67,6 +67,15 @@ int work_at_server(CommandContext& context, const ApiChange& change, const TellR
     return follow_at_server(context, id, tell);
 }
 
+json snapshot_at_server(CommandContext& context, const std::string& name) {
+    try {
+        return context.api().get("/v1/snapshots/" + url_part(name));
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::not_found) throw;
+        throw Error(ErrorCode::usage, error.message(), "'holdfast snapshots' lists those that there are");
+    }
+}
+
 int follow_at_server(CommandContext& context, const std::string& id, const TellResult& tell) {
     ApiClient& api = context.api();
     Progress progress;

@@ -21,6 +21,10 @@ int work_at_server(CommandContext& context, const ApiChange& change, const TellR
 int work_at_server(CommandContext& context, const std::string& path, const nlohmann::json& request,
                    const TellResult& tell);
 
+// What the server knows of the snapshot that `name` means: an id, or the beginning of one. Throws
+// Error(usage) when there is none, as it is here.
+nlohmann::json snapshot_at_server(CommandContext& context, const std::string& name);
+
 // Follows an operation that is there. After SIGINT the operation goes on: Error(cancelled) says how to come
 // back to it and how to end it.
 int follow_at_server(CommandContext& context, const std::string& id, const TellResult& tell);

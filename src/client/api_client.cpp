@@ -137,7 +137,8 @@ Json ApiClient::get(const std::string& path, const ApiQuery& query) {
     return body_of(perform(request, true));
 }
 
-void ApiClient::each(const std::string& path, ApiQuery query, const std::function<bool(const Json&)>& visit) {
+void ApiClient::each_part(const std::string& path, ApiQuery query,
+                          const std::function<bool(const Json&)>& visit) {
     query.emplace_back("limit", std::to_string(most_of_a_list));
     ApiQuery part = query;
     for (;;) {
@@ -146,13 +147,17 @@ void ApiClient::each(const std::string& path, ApiQuery query, const std::functio
         if (items == page.end() || !items->is_array())
             throw Error(ErrorCode::incompatible, fmt::format("{}{} is no list", access_.url, path),
                         "is the server of another version?");
-        for (const Json& item : *items)
-            if (!visit(item)) return;
+        if (!visit(page)) return;
         const auto next = page.find("next");
         if (next == page.end() || !next->is_string()) return;
         part = query;
         part.emplace_back("cursor", next->get<std::string>());
     }
+}
+
+void ApiClient::each(const std::string& path, ApiQuery query, const std::function<bool(const Json&)>& visit) {
+    each_part(path, std::move(query),
+              [&](const Json& part) { return std::ranges::all_of(part["items"], visit); });
 }
 
 Json ApiClient::list(const std::string& path, const ApiQuery& query) {

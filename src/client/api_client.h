@@ -53,7 +53,10 @@ class ApiClient {
     // answers, Error(incompatible) for what is no JSON, Error(cancelled) after a stop.
 
     nlohmann::json get(const std::string& path, const ApiQuery& query = {});
-    // The members `items` of all parts of a list, in order, until `visit` returns false.
+    // All parts of a list, in order, until `visit` returns false. Each has `items`.
+    void each_part(const std::string& path, ApiQuery query,
+                   const std::function<bool(const nlohmann::json&)>& visit);
+    // The members of `items` of all of them.
     void each(const std::string& path, ApiQuery query,
               const std::function<bool(const nlohmann::json&)>& visit);
     // All of them.

@@ -53,7 +53,7 @@ ProgramEnd call_holdfast(const ProgramWords& how, const HoldfastCall& call,
     std::vector<std::string>& words = program.arguments;
     words.insert(words.end(), {"--json", "--log-format=json", "--progress=json"});
     words.insert(words.end(), call.words.begin(), call.words.end());
-    words.insert(words.end(), how.behind.begin(), how.behind.end());
+    if (call.on_repository) words.insert(words.end(), how.behind.begin(), how.behind.end());
     return run_program(program, on_line, stop);
 }
 

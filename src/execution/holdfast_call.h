@@ -36,6 +36,7 @@ class Deadline {
 
 struct HoldfastCall {
     std::vector<std::string> words; // the command and what belongs to it
+    bool on_repository = true;      // else it does not take what stands behind it
     std::size_t most_output_bytes = 16u << 20;
     std::function<int()> stop_signal{};        // as in ProgramCall …
     Duration grace = std::chrono::seconds(60); // … this …

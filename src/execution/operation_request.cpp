@@ -66,6 +66,7 @@ class Request {
         if (kind == "retention") return retention();
         if (kind == "forget") return forget();
         if (kind == "prune") return prune();
+        if (kind == "alert-test") return alert_test();
         throw Error(ErrorCode::usage, fmt::format("there is no operation '{}'", kind),
                     fmt::format("there are {}", fmt::join(operation_kinds, ", ")))
             .with_field("kind");
@@ -236,6 +237,23 @@ class Request {
     std::vector<std::string> prune() {
         refuse_source();
         return Words("prune").take();
+    }
+
+    std::vector<std::string> alert_test() {
+        refuse_source();
+        const std::vector<std::string> rules = form_.texts("rules");
+        const bool all = form_.flag("all").value_or(false);
+        if (all && !rules.empty()) form_.fail("rules", "says which, and so does 'all'");
+        if (!all && rules.empty()) form_.fail("rules", "is missing", "name rules, or say all: true");
+        Words words("alerts");
+        words.name("test");
+        for (const std::string& rule : rules) {
+            if (!world_.rules.contains(rule)) form_.fail("rules", fmt::format("there is no rule '{}'", rule));
+            words.name(rule);
+        }
+        words.flag(all, "--all");
+        words.flag(!form_.flag("channels").value_or(true), "--no-channels");
+        return words.take();
     }
 
     const std::optional<std::string>& source_;

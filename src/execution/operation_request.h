@@ -6,6 +6,7 @@
 #include <array>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,8 +14,8 @@
 namespace holdfast {
 
 // The kinds of operations.
-inline constexpr std::array<std::string_view, 6> operation_kinds{"backup",    "verify", "restore",
-                                                                 "retention", "forget", "prune"};
+inline constexpr std::array<std::string_view, 7> operation_kinds{"backup", "verify", "restore",   "retention",
+                                                                 "forget", "prune",  "alert-test"};
 
 // What requests are checked against.
 struct OperationWorld {
@@ -22,6 +23,7 @@ struct OperationWorld {
     // Below which a server may be asked to restore; empty: it may not.
     std::string restore_directory{};
     std::string retention_waits{}; // why nothing may be forgotten now; empty: it may
+    std::set<std::string> rules{}; // of alerts
 };
 
 struct OperationCommand {
@@ -34,15 +36,15 @@ struct OperationCommand {
 // asked for is silently without effect, and no text of a request is ever taken for an option.
 //
 //   backup     source; type ("auto", "full", "incremental"; PostgreSQL), compare, name, tags, class,
-//   keep_for,
-//              time_limit_seconds
+//              keep_for, time_limit_seconds
 //   verify     depth: "structure", a part such as "5%", "all", "files"; source or snapshots (absent:
-//   everything) restore    source; directory; of PostgreSQL: at, lsn, xid, restore_point, exclusive,
-//   timeline, snapshot,
+//              everything)
+//   restore    source; directory; of PostgreSQL: at, lsn, xid, restore_point, exclusive, timeline, snapshot,
 //              databases, start, port; of documents: snapshot, paths
 //   retention  source (absent: all), dry_run, trust_clock
 //   forget     snapshot (its whole id), even_the_last
 //   prune      nothing
+//   alert-test rules or all, channels (false: nobody is told)
 OperationCommand operation_command(std::string_view kind, const std::optional<std::string>& source,
                                    std::string_view request, const OperationWorld& world);
 

@@ -117,6 +117,7 @@ ExecutionOutcome ProgramExecutor::carry_out(const Operation& operation, Executio
         const ProgramEnd end = call_holdfast(
             settings_.words,
             {.words = std::move(words),
+             .on_repository = operation.kind != "alert-test",
              .most_output_bytes = most_result_bytes,
              // Who is told SIGINT ends sooner, and keeps less to go on from.
              .stop_signal = [&] { return report.is_unwanted() ? SIGINT : SIGTERM; },

@@ -22,12 +22,12 @@ constexpr std::size_t longest_reason = 1000;
 std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 Response answer(const json& value, int status = 200) { return api::json_response(status, dump(value)); }
 
-Response list_holds(Call& call, const std::vector<AnnotatedSnapshot>& snapshots) {
+Response list_holds(Call& call, const ProtectionStatus& seen) {
     call.expect_parameters({});
     json items = json::array();
-    for (const AnnotatedSnapshot& one : snapshots)
+    for (const AnnotatedSnapshot& one : seen.snapshots)
         for (const Statement& hold : one.standing.holds) items.push_back(hold_json(one.snapshot, hold));
-    return answer({{"items", std::move(items)}});
+    return answer({{"items", std::move(items)}, {"problems", seen.unread}});
 }
 
 // The snapshot that the path names.
@@ -228,7 +228,7 @@ void add_annotation_routes(api::Router& router, const SnapshotServices& services
                 .name = "listHolds",
                 .permission = Permission::read,
                 .handle = [services](Call& call) {
-                    return list_holds(call, services.observer.require_view()->measurements.snapshots);
+                    return list_holds(call, services.observer.require_view()->measurements);
                 }});
     router.add(route("POST", "/v1/snapshots/{id}/holds", "holdSnapshot", Permission::back_up, add_hold));
     api::Route ending =

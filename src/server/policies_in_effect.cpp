@@ -1,7 +1,6 @@
 #include "server/policies_in_effect.h"
 
 #include "base/error.h"
-#include "service/policy_plan.h"
 
 namespace holdfast {
 
@@ -15,9 +14,13 @@ std::string PoliciesInEffect::why_retention_waits() const {
     return waits.empty() ? book_.problem() : waits;
 }
 
-void PoliciesInEffect::require_harmless(const ServerDeclaration& declaration) const {
+void PoliciesInEffect::require_clear(const ServerDeclaration& declaration) const {
     const std::vector<Policy> policies = book_.in_force(declaration.policies);
     for (const MeasuredSource& source : declaration.sources) policy_for(policies, source.name);
+}
+
+void PoliciesInEffect::require_harmless(const ServerDeclaration& declaration) const {
+    require_clear(declaration);
     const std::vector<std::string> losses = losses_of(declaration);
     if (losses.empty()) return;
     throw Error(ErrorCode::usage, "it keeps less than what is in effect: " + losses_text(losses),
@@ -51,6 +54,15 @@ std::vector<std::string> PoliciesInEffect::losses_of(const ServerDeclaration& de
     const auto view = observer_.require_view();
     return policy_losses(book_.in_force(applied_.policies()), book_.in_force(declaration.policies),
                          view->measurements.retention, {}, clock_.now());
+}
+
+PolicyPlan PoliciesInEffect::plan_of(const ServerDeclaration& declaration,
+                                     PolicyPlanSettings settings) const {
+    require_clear(declaration);
+    settings.sources.clear();
+    for (const MeasuredSource& source : declaration.sources) settings.sources.push_back(source.name);
+    return plan_policies(book_.in_force(applied_.policies()), book_.in_force(declaration.policies),
+                         observer_.require_view()->measurements.retention, settings, {});
 }
 
 std::string PoliciesInEffect::judged_by(const ServerDeclaration& declaration) const {

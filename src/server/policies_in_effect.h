@@ -8,6 +8,7 @@
 #include "server/policy_book.h"
 #include "server/repository_view.h"
 #include "server/server_settings.h"
+#include "service/policy_plan.h"
 #include "watch/channels/channel.h"
 #include "watch/rule.h"
 
@@ -37,13 +38,18 @@ class PoliciesInEffect {
     std::string why_retention_waits() const;
     // Whether somebody else has applied something since.
     bool applied_by_others() { return applied_.look_again(); }
-    // Throws Error(usage) when policies contradict each other, or `declaration` keeps less than what is in
-    // effect: what was not applied is not taken up by the way. And what losses_of() throws.
+    // Throws Error(usage) when policies contradict each other about a source of `declaration`.
+    void require_clear(const ServerDeclaration& declaration) const;
+    // The same, and when `declaration` keeps less than what is in effect: what was not applied is not taken
+    // up by the way. And what losses_of() throws.
     void require_harmless(const ServerDeclaration& declaration) const;
     // Which policies `declaration` would change, and why less of what there is may be kept by it. The second
     // throws Error(unavailable) where something changes and nobody has looked yet at what there is.
     std::vector<PolicyChange> changes_of(const ServerDeclaration& declaration) const;
     std::vector<std::string> losses_of(const ServerDeclaration& declaration) const;
+    // The same, and what becomes of the snapshots and of the backups of what is declared; of `settings` all
+    // but the sources count. Throws as require_clear(), and Error(unavailable) where nobody has looked yet.
+    PolicyPlan plan_of(const ServerDeclaration& declaration, PolicyPlanSettings settings) const;
     // What that hangs on: all policies before and after.
     std::string judged_by(const ServerDeclaration& declaration) const;
     // It is in effect from now on.

@@ -1,4 +1,4 @@
-// The routes of policies and schedules.
+// The routes of policies and schedules, and of what is in effect.
 #pragma once
 
 #include "api/routes/routes.h"
@@ -27,7 +27,9 @@ inline constexpr const char* action_of_keeping_less = "retention.shorten";
 
 // /v1/policies. What `services` refers to must outlive the router.
 void add_policy_routes(api::Router& router, const PolicyServices& services);
-// /v1/schedules, and /v1/configuration with what the file would change.
+// /v1/schedules.
 void add_schedule_routes(api::Router& router, const PolicyServices& services);
+// /v1/configuration with what the file would change.
+void add_configuration_routes(api::Router& router, const PolicyServices& services);
 
 } // namespace holdfast

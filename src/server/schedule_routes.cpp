@@ -1,4 +1,3 @@
-#include "base/error.h"
 #include "policy/policy_change.h"
 #include "policy/policy_form.h"
 #include "server/policy_routes.h"
@@ -86,91 +85,6 @@ Response schedules(Call& call, const PolicyServices& services) {
     return answer({{"items", std::move(items)}, {"next", next}});
 }
 
-// B09 of the requirements.
-json source_json(const MeasuredSource& source, const Policy* policy, const std::vector<Policy>& declared) {
-    json told = {{"source", source.name},    {"kind", source.kind},
-                 {"encrypted", true},        {"policy", nullptr},
-                 {"origin", nullptr},        {"retention", nullptr},
-                 {"objectives", nullptr},    {"time_zone", nullptr},
-                 {"backups", json::array()}, {"maintenance_windows", json::array()}};
-    if (policy == nullptr) return told;
-    const bool of_file = std::ranges::find(declared, policy->name, &Policy::name) != declared.end();
-    told["policy"] = policy->name;
-    told["origin"] = of_file ? "file" : "api";
-    told["retention"] = json::parse(retention_json(policy->retention));
-    told["objectives"] = json::parse(objectives_json(policy->objectives));
-    told["time_zone"] = policy->zone.name();
-    for (const BackupPlan& plan : policy->backups) {
-        const auto [member, text] = rhythm_member(plan.rhythm);
-        told["backups"].push_back({{"name", plan.name}, {"type", plan.type}, {member, text}});
-    }
-    for (const WeeklyWindow& window : policy->maintenance)
-        told["maintenance_windows"].push_back(window.text());
-    return told;
-}
-
-Response configuration(Call& call, const PolicyServices& services) {
-    call.expect_parameters({"source"});
-    const auto wanted = call.request().parameter("source");
-    const std::vector<Policy> declared = services.declared(), policies = services.book.in_force(declared);
-    json sources = json::array();
-    for (const MeasuredSource& source : services.sources())
-        if (!wanted || *wanted == source.name)
-            sources.push_back(source_json(source, clear_policy_for(policies, source.name), declared));
-    const std::string why = services.in_effect.why_retention_waits();
-    return answer({{"sources", std::move(sources)},
-                   {"retention",
-                    {{"enforced", services.settings.retention},
-                     {"time_zone", "UTC"},
-                     {"waits", why.empty() ? json() : json(why)}}}});
-}
-
-// What applying the file would change, without looking ahead: that is what `holdfast plan` does.
-json change_json(const PoliciesInEffect& in_effect, const ServerDeclaration& declaration) {
-    json policies = json::array();
-    for (const PolicyChange& change : in_effect.changes_of(declaration))
-        policies.push_back({{"name", change.name}, {"change", to_string(change.kind)}});
-    return {{"policies", std::move(policies)}, {"keeps_less", in_effect.losses_of(declaration)}};
-}
-
-// Of all that will take effect, and not of policies alone.
-std::string etag_of(const ServerDeclaration& declaration) {
-    return api::etag_of(policies_text(declaration.policies) + declaration.text);
-}
-
-Response changes(Call& call, const PolicyServices& services) {
-    call.expect_parameters({});
-    const ServerDeclaration declaration = services.declare_again();
-    Response response = answer(change_json(services.in_effect, declaration));
-    response.headers.set("ETag", etag_of(declaration));
-    return response;
-}
-
-std::optional<api::Demand> demand_of_applying(const Call& call, const PolicyServices& services) {
-    const ServerDeclaration declaration = services.declare_again();
-    if (call.unless_seen(etag_of(declaration))) return std::nullopt; // nothing will come of it
-    if (services.in_effect.losses_of(declaration).empty()) return std::nullopt;
-    return api::Demand{.permission = Permission::remove,
-                       .action = action_of_keeping_less,
-                       .judged_by = services.in_effect.judged_by(declaration)};
-}
-
-// As `holdfast apply` on this machine: the server's next round takes the file up.
-Response apply(Call& call, const PolicyServices& services) {
-    call.expect_parameters({});
-    call.form().expect_no_more();
-    const ServerDeclaration declaration = services.declare_again();
-    if (const auto problem = call.unless_seen(etag_of(declaration)))
-        return api::problem_response(*problem, call.request().path, {});
-    const json change = change_json(services.in_effect, declaration);
-    // The file is not read by who demanded alone.
-    if (!change["keeps_less"].empty()) call.require_demanded(services.in_effect.judged_by(declaration));
-    call.in_trail("configuration.apply", "holdfast.toml",
-                  change.dump(-1, ' ', false, json::error_handler_t::replace),
-                  [&] { write_applied_policies(services.settings.state_directory, declaration.policies); });
-    return call.change([&](Database&) { return answer(change); });
-}
-
 } // namespace
 
 void add_schedule_routes(api::Router& router, const PolicyServices& services) {
@@ -180,22 +94,6 @@ void add_schedule_routes(api::Router& router, const PolicyServices& services) {
                 .name = "listSchedules",
                 .permission = Permission::read,
                 .handle = [shared](Call& call) { return schedules(call, *shared); }});
-    router.add({.method = "GET",
-                .path = "/v1/configuration",
-                .name = "getConfiguration",
-                .permission = Permission::read,
-                .handle = [shared](Call& call) { return configuration(call, *shared); }});
-    router.add({.method = "GET",
-                .path = "/v1/configuration/changes",
-                .name = "getConfigurationChanges",
-                .permission = Permission::configure,
-                .handle = [shared](Call& call) { return changes(call, *shared); }});
-    router.add({.method = "POST",
-                .path = "/v1/configuration/apply",
-                .name = "applyConfiguration",
-                .permission = Permission::configure,
-                .handle = [shared](Call& call) { return apply(call, *shared); },
-                .demand = [shared](const Call& call) { return demand_of_applying(call, *shared); }});
 }
 
 } // namespace holdfast

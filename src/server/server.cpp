@@ -8,6 +8,7 @@
 #include "server/policy_routes.h"
 #include "server/prepare_operation.h"
 #include "server/repository_routes.h"
+#include "server/self_tests.h"
 #include "server/snapshot_routes.h"
 #include "service/audit_heads.h"
 
@@ -118,7 +119,11 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
                .limits = {.at_once = environment_.settings.at_once},
                .with_end = [this](Database& database, const Operation& operation,
                                   const ExecutionOutcome& outcome) { follow(database, operation, outcome); },
-               .on_end = [this](const Operation&, const ExecutionOutcome&) { look_soon(); }}),
+               .on_end =
+                   [this](const Operation& operation, const ExecutionOutcome& outcome) {
+                       look_soon();
+                       keep_self_tests(*watch(), operation, outcome, logger_);
+                   }}),
       api_(api_settings(environment_.settings),
            {.catalog = catalog_,
             .clock = clock,
@@ -161,6 +166,7 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
                                       }};
     add_policy_routes(api_.router(), policies);
     add_schedule_routes(api_.router(), policies);
+    add_configuration_routes(api_.router(), policies);
 }
 
 Server::~Server() = default;
@@ -414,6 +420,7 @@ OperationWorld Server::world() const {
                          .restore_directory = environment_.settings.restore_directory,
                          .retention_waits = policies_.why_retention_waits()};
     for (const MeasuredSource& source : declaration().sources) world.sources[source.name] = source.kind;
+    for (const Rule& rule : all_rules()) world.rules.emplace(rule.name);
     return world;
 }
 

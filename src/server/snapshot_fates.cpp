@@ -9,6 +9,8 @@ namespace holdfast {
 
 namespace {
 
+using nlohmann::json;
+
 constexpr std::chrono::years horizon{10};
 constexpr Duration good_for = std::chrono::hours(1);
 
@@ -27,10 +29,18 @@ bool are_alike(const BackupPlan& a, const BackupPlan& b) {
            (a.keep ? a.keep->text() : "") == (b.keep ? b.keep->text() : "");
 }
 
+json uncovered_json(const std::string& blocked) {
+    return {{"policy", nullptr},
+            {"goes", nullptr},
+            {"reasons", json::array({"no policy covers its source"})},
+            {"last_reasons", json::array()},
+            {"blocked", blocked}};
+}
+
 } // namespace
 
-bool SnapshotFates::is_news(const Known& known, const RetentionSource& source, Timestamp at) {
-    if (!known.source.policy || at - known.at > good_for) return true;
+bool SnapshotFates::is_news(const Known& known, const RetentionSource& source) {
+    if (!known.source.policy) return true;
     const Policy &before = *known.source.policy, &now = *source.policy;
     const auto alike = [](const auto& a, const auto& b) { return are_alike(a, b); };
     return before.name != now.name || before.retention != now.retention ||
@@ -38,38 +48,46 @@ bool SnapshotFates::is_news(const Known& known, const RetentionSource& source, T
            !std::ranges::equal(known.source.subjects, source.subjects, alike);
 }
 
+SnapshotFates::Fates SnapshotFates::of(const RetentionSource& source, Timestamp seen,
+                                       const std::optional<Outlook>& outlook) {
+    if (!source.policy) return nullptr;
+    const Outlook wanted =
+        outlook.value_or(Outlook{seen, seen + std::chrono::duration_cast<Duration>(horizon)});
+    const std::scoped_lock lock(mutex_);
+    Known& known = (outlook ? asked_ : known_)[{source.source, source.domain}];
+    const bool old = outlook ? known.outlook != wanted : wanted.from - known.outlook.from > good_for;
+    if (old || is_news(known, source)) {
+        known.fates = std::make_shared<const std::vector<Fate>>(forecast_retention(
+            source.policy->retention, source.subjects,
+            forecast_for(*source.policy, source.source, source.subjects, wanted.from, wanted.horizon)));
+        known.source = source;
+        known.outlook = wanted;
+    }
+    return known.fates;
+}
+
 nlohmann::json SnapshotFates::of(const std::shared_ptr<const RepositoryView>& view,
                                  const Snapshot& snapshot) {
-    nlohmann::json json = {{"policy", nullptr},
-                           {"goes", nullptr},
-                           {"reasons", nlohmann::json::array({"no policy covers its source"})},
-                           {"last_reasons", nlohmann::json::array()},
-                           {"blocked", ""}};
     const auto& sources = view->measurements.retention;
     const auto source = std::ranges::find_if(sources, [&](const RetentionSource& one) {
         return one.source == snapshot.source && one.domain == snapshot.domain;
     });
-    if (source == sources.end()) return json;
-    json["blocked"] = source->blocked;
-    if (!source->policy) return json;
+    if (source == sources.end()) return uncovered_json("");
     const auto subject = std::ranges::find(source->subjects, snapshot.id.hex(), &RetentionSubject::id);
-    if (subject == source->subjects.end()) return json;
-    const std::scoped_lock lock(mutex_);
-    Known& known = known_[{source->source, source->domain}];
-    if (is_news(known, *source, view->at)) {
-        known.fates =
-            forecast_retention(source->policy->retention, source->subjects,
-                               forecast_for(*source->policy, source->source, source->subjects, view->at,
-                                            view->at + std::chrono::duration_cast<Duration>(horizon)));
-        known.source = *source;
-        known.at = view->at;
-    }
-    const Fate& fate = known.fates.at(static_cast<std::size_t>(subject - source->subjects.begin()));
-    json["policy"] = source->policy->name;
-    if (fate.goes) json["goes"] = to_rfc3339(*fate.goes);
-    json["reasons"] = fate.reasons;
-    json["last_reasons"] = fate.last_reasons;
-    return json;
+    if (subject == source->subjects.end()) return uncovered_json(source->blocked);
+    return fate_json(*source, of(*source, view->at, std::nullopt),
+                     static_cast<std::size_t>(subject - source->subjects.begin()));
+}
+
+json fate_json(const RetentionSource& source, const SnapshotFates::Fates& fates, std::size_t index) {
+    json value = uncovered_json(source.blocked);
+    if (!fates) return value;
+    const Fate& fate = fates->at(index);
+    value["policy"] = source.policy->name;
+    if (fate.goes) value["goes"] = to_rfc3339(*fate.goes);
+    value["reasons"] = fate.reasons;
+    value["last_reasons"] = fate.last_reasons;
+    return value;
 }
 
 } // namespace holdfast

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,26 +15,41 @@
 
 namespace holdfast {
 
+// From when on time is let pass, and until when.
+struct Outlook {
+    Timestamp from{}, horizon{};
+    bool operator==(const Outlook&) const = default;
+};
+
 // Finding it out lets ten years pass, which may take seconds. What was found out of a source is kept for an
-// hour at most, until there is something new about its snapshots or its rules. Thread-safe.
+// hour at most, until there is something new about its snapshots or its rules; so is, of each source, what
+// was asked last for another outlook. Thread-safe.
 class SnapshotFates {
   public:
     // Of a snapshot of the view, the same members as `holdfast retention simulate --json`, and why nothing of
     // its source goes at present.
     nlohmann::json of(const std::shared_ptr<const RepositoryView>& view, const Snapshot& snapshot);
 
+    using Fates = std::shared_ptr<const std::vector<Fate>>;
+    // Of the subjects of `source`, as it was seen at `seen`; null where no policy covers it. With an
+    // `outlook` as if it was that time, else as of `seen` and ten years on.
+    Fates of(const RetentionSource& source, Timestamp seen, const std::optional<Outlook>& outlook);
+
   private:
     using Key = std::pair<std::string, std::string>; // source and domain
 
     struct Known {
         RetentionSource source; // as it was found out for
-        Timestamp at{};
-        std::vector<Fate> fates;
+        Outlook outlook;
+        Fates fates;
     };
-    static bool is_news(const Known& known, const RetentionSource& source, Timestamp at);
+    static bool is_news(const Known& known, const RetentionSource& source);
 
     std::mutex mutex_;
-    std::map<Key, Known> known_;
+    std::map<Key, Known> known_, asked_; // as of the last look; for another outlook
 };
+
+// The members of one snapshot of `source`, which is the subject `index` there. `fates` as of() has them.
+nlohmann::json fate_json(const RetentionSource& source, const SnapshotFates::Fates& fates, std::size_t index);
 
 } // namespace holdfast

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "server/annotation_routes.h"
+#include "server/retention_forecast_route.h"
 #include "service/snapshot_json.h"
 
 #include <algorithm>
@@ -17,7 +18,6 @@ using api::Call;
 using api::Permission;
 using api::Response;
 using nlohmann::json;
-using Snapshots = std::vector<AnnotatedSnapshot>;
 
 constexpr std::size_t shortest_id = 4;
 
@@ -25,7 +25,8 @@ std::string dump(const json& value) { return value.dump(-1, ' ', false, json::er
 Response answer(const json& value, int status = 200) { return api::json_response(status, dump(value)); }
 
 // The cursor is the id of the last one that was shown: newer ones that come meanwhile move nothing.
-Response list_page(Call& call, const Snapshots& snapshots) {
+Response list_page(Call& call, const ProtectionStatus& seen) {
+    const std::vector<AnnotatedSnapshot>& snapshots = seen.snapshots;
     call.expect_parameters({"source", "limit", "cursor"});
     const auto source = call.request().parameter("source");
     const api::Page page = call.page("snapshots");
@@ -47,7 +48,10 @@ Response list_page(Call& call, const Snapshots& snapshots) {
     });
     json next;
     if (more) next = Call::cursor("snapshots", items.back()["id"].get<std::string>());
-    return answer({{"items", std::move(items)}, {"next", next}});
+    return answer({{"items", std::move(items)},
+                   {"next", next},
+                   {"problems", seen.unread},
+                   {"unreadable", seen.unreadable}});
 }
 
 // As it is in the list, and all that was said of it, and until when it lives.
@@ -66,6 +70,26 @@ Response one_snapshot(Call& call, const SnapshotServices& services) {
                          {"verifications", verifications}};
     value["retention"] = services.fates.of(view, snapshot);
     return answer(value);
+}
+
+// Also of a snapshot that is gone, and of one that was forgotten a moment ago: the repository itself is
+// asked. By the whole id alone, which another snapshot never gets.
+Response one_forget(Call& call, const SnapshotServices& services) {
+    call.expect_parameters({});
+    const std::string& text = call.path_parameter("id");
+    const auto id = id_from_hex<RunId::size()>(text);
+    if (!id)
+        throw Error(ErrorCode::usage, fmt::format("'{}' is no whole id of a snapshot", text))
+            .with_field("id");
+    const auto forgets = services.desk.with([&](Repository& repository) {
+        // What does not count says nothing.
+        return list_forgets(
+            repository.context(), [&](const RunId& one) { return one == *id; }, [](const Error&) {});
+    });
+    if (forgets.empty())
+        throw Error(ErrorCode::not_found, fmt::format("nobody has said that {} is forgotten", text));
+    const std::optional<Timestamp> time = std::ranges::min(forgets, {}, &Forget::time).time;
+    return answer({{"snapshot", text}, {"time", time ? json(to_rfc3339(*time)) : json()}});
 }
 
 // What is known now; the operation looks again.
@@ -133,7 +157,7 @@ void add_snapshot_routes(api::Router& router, const SnapshotServices& services) 
                 .name = "listSnapshots",
                 .permission = Permission::read,
                 .handle = [services](Call& call) {
-                    return list_page(call, services.observer.require_view()->measurements.snapshots);
+                    return list_page(call, services.observer.require_view()->measurements);
                 }});
     router.add({.method = "GET",
                 .path = "/v1/snapshots/{id}",
@@ -148,7 +172,14 @@ void add_snapshot_routes(api::Router& router, const SnapshotServices& services) 
                 .action = "backups.delete",
                 .handle = [services](Call& call) { return forget(call, services); },
                 .exactly = [services](const Call& call) { return with_whole_id(call, services.observer); }});
+    router.add({.method = "GET",
+                .path = "/v1/forgets/{id}",
+                .name = "getForget",
+                .permission = Permission::read,
+                .handle = [services](Call& call) { return one_forget(call, services); },
+                .takes_long = [](const api::Request&) { return true; }});
     add_annotation_routes(router, services);
+    add_retention_forecast_route(router, services);
 }
 
 } // namespace holdfast

@@ -19,7 +19,8 @@ struct SnapshotServices {
     std::function<void()> changed;
 };
 
-// /v1/snapshots and what is below it, and /v1/holds. What `services` refers to must outlive the router.
+// /v1/snapshots and what is below it, /v1/forgets, /v1/holds and /v1/retention/forecast. What `services`
+// refers to must outlive the router.
 void add_snapshot_routes(api::Router& router, const SnapshotServices& services);
 
 // The snapshot that an id, or the beginning of one, means. Throws Error(not_found), Error(usage) when it is

@@ -65,6 +65,8 @@ class Measuring {
         }
         ProtectionStatus result;
         result.problems = std::move(view.problems);
+        result.unread = std::move(view.unread);
+        result.unreadable = view.unreadable;
         result.statements = std::move(view.statements);
         for (SourceSnapshots& stored : view.sources) {
             add(stored, sources[stored.source]);

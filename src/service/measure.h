@@ -47,7 +47,9 @@ struct ProtectionStatus {
     std::vector<AnnotatedSnapshot> snapshots; // newest first
     StatementList statements;
     std::vector<RetentionSource> retention; // what rules decide by
-    std::vector<std::string> problems;      // of snapshots and statements that could not be read
+    std::vector<std::string> problems;      // what could not be read or understood …
+    std::vector<std::string> unread;        // … and of it snapshots and statements that are not listed
+    std::size_t unreadable = 0;             // snapshots that this key cannot read
 
     // As rules take them. What the catalog and the server know is not in them.
     Facts facts(Timestamp at) const;

@@ -169,7 +169,9 @@ RetentionView view_retention(Repository& repository, const std::vector<Policy>& 
     RetentionView view;
     AnnotatedList list = list_annotated(repository);
     view.statements = std::move(list.statements);
-    view.problems = std::move(list.problems);
+    view.problems = list.problems;
+    view.unread = std::move(list.problems);
+    view.unreadable = list.unreadable;
     const StatedPolicies stated = stated_policies(view.statements);
     view.policies = policies_in_force(declared, stated.policies);
     for (const std::string& problem : stated.problems) {

@@ -49,6 +49,8 @@ struct RetentionView {
     StatementList statements;
     // What could not be read or understood; what it is about is kept.
     std::vector<std::string> problems;
+    std::vector<std::string> unread; // of these, of snapshots and statements that are not among the others
+    std::size_t unreadable = 0;      // commits that this key cannot read
 };
 
 // Looks at all sources, or at one, and at their log. Policies are those `declared` and those that statements

@@ -77,6 +77,12 @@ void add_work_routes(Router& router, const RouteServices& services) {
                 .permission = Permission::remove,
                 .action = "backups.delete",
                 .handle = begin_work(services, "prune")});
+    // It tells receivers of an alert that is none.
+    router.add({.method = "POST",
+                .path = "/v1/rules/tests",
+                .name = "startRuleTest",
+                .permission = Permission::configure,
+                .handle = begin_work(services, "alert-test")});
 }
 
 } // namespace holdfast::api

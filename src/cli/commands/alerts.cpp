@@ -1,10 +1,10 @@
 #include "base/error.h"
-#include "cli/command.h"
+#include "cli/at_server.h"
+#include "cli/commands/alert_test_output.h"
 #include "cli/commands/server_alerts.h"
 #include "cli/configuration.h"
 #include "cli/fields.h"
 #include "cli/text.h"
-#include "client/api_client.h"
 #include "service/alert_sandbox.h"
 #include "watch/alert_report.h"
 
@@ -61,20 +61,31 @@ int rules_at_server(CommandContext& context, const Arguments&) {
     return tell_rules(context, list_in(context.api().get("/v1/rules"), "items"));
 }
 
-nlohmann::json trial_json(const AlertTrial& trial) {
+// `channels`: how many were to be told; null: nobody was to be.
+json trial_json(const AlertTrial& trial, const json& channels) {
     return {{"rule", trial.rule},     {"cause", trial.cause},     {"quiet_before", trial.quiet_before},
             {"fired", trial.fired},   {"summary", trial.summary}, {"reached", trial.reached},
-            {"failed", trial.failed}, {"passed", trial.passed()}};
+            {"failed", trial.failed}, {"channels", channels},     {"passed", trial.passed()}};
 }
 
-void print_trial(const AlertTrial& trial) {
-    fmt::print("{}: {}\n", trial.rule, trial.passed() ? "passed" : "FAILED");
-    fmt::print("  cause: {}\n", trial.cause);
-    if (!trial.quiet_before) fmt::print("  it fired although all was well\n");
-    fmt::print("  {}\n", trial.fired ? "fired: " + trial.summary : std::string("did not fire"));
-    if (!trial.reached.empty()) fmt::print("  told: {}\n", fmt::join(trial.reached, ", "));
-    for (const auto& [channel, why] : trial.failed) fmt::print("  not told: {}: {}\n", channel, why);
+void print_trial(const json& trial) {
+    const std::string rule = text_in(trial, "rule");
+    if (!has(trial, "passed")) {
+        fmt::print("not tried: {}: {}\n", rule, text_in(trial, "problem"));
+        return;
+    }
+    fmt::print("{}: {}\n", rule, flag_in(trial, "passed") ? "passed" : "FAILED");
+    fmt::print("  cause: {}\n", text_in(trial, "cause"));
+    if (!flag_in(trial, "quiet_before")) fmt::print("  it fired although all was well\n");
+    fmt::print("  {}\n",
+               flag_in(trial, "fired") ? "fired: " + text_in(trial, "summary") : std::string("did not fire"));
+    const std::vector<std::string> reached = texts_in(trial, "reached");
+    if (!reached.empty()) fmt::print("  told: {}\n", fmt::join(reached, ", "));
+    for (const auto& [channel, why] : list_in(trial, "failed").items())
+        fmt::print("  not told: {}: {}\n", channel, why.get<std::string>());
 }
+
+Error no_rule() { return Error(ErrorCode::usage, "no rule is named", "name one, or --all"); }
 
 std::vector<const Rule*> chosen_rules(const Arguments& arguments) {
     std::vector<const Rule*> rules;
@@ -87,7 +98,7 @@ std::vector<const Rule*> chosen_rules(const Arguments& arguments) {
     }
     if (arguments.all)
         for (const Rule& rule : all_rules()) rules.push_back(&rule);
-    if (rules.empty()) throw Error(ErrorCode::usage, "no rule is named", "name one, or --all");
+    if (rules.empty()) throw no_rule();
     return rules;
 }
 
@@ -97,31 +108,30 @@ int run_test(CommandContext& context, const Arguments& arguments) {
     if (!arguments.no_channels) settings.channels = context.configuration().channels;
     settings.origin = origin();
     settings.directory = arguments.directory;
-    nlohmann::json value = nlohmann::json::array();
-    std::vector<AlertTrial> trials;
-    std::vector<std::string> left_out;
+    const json channels = arguments.no_channels ? json() : json(settings.channels.size());
+    json trials = json::array();
     // What fails in a sandbox is meant to, and is no news.
     Logger& logger = context.options().verbose ? context.logger() : silent_logger();
     for (const Rule* rule : chosen_rules(arguments)) {
         try {
-            trials.push_back(try_alert(*rule, settings, logger, context.stop()));
-            value.push_back(trial_json(trials.back()));
+            trials.push_back(trial_json(try_alert(*rule, settings, logger, context.stop()), channels));
         } catch (const Error& error) {
             // Of all rules those that cannot be tried here are named, and the others are.
             if (!arguments.all || error.code() == ErrorCode::cancelled) throw;
-            left_out.push_back(fmt::format("{}: {}", rule->name, error.message()));
-            value.push_back({{"rule", rule->name}, {"passed", nullptr}, {"problem", error.message()}});
+            trials.push_back({{"rule", rule->name}, {"passed", nullptr}, {"problem", error.message()}});
         }
     }
-    context.print(value, [&] {
-        for (const AlertTrial& trial : trials) print_trial(trial);
-        for (const std::string& text : left_out) fmt::print("not tried: {}\n", text);
-        if (settings.channels.empty() && !arguments.no_channels)
-            fmt::print("No channel is configured: nobody was told.\n");
-    });
-    if (!std::ranges::all_of(trials, &AlertTrial::passed)) return exit_failed;
-    const bool nobody_told = settings.channels.empty() && !arguments.no_channels;
-    return left_out.empty() && !nobody_told ? exit_done : exit_incomplete;
+    return tell_alert_tests(context, trials);
+}
+
+// By its own rules and over its own channels.
+int test_at_server(CommandContext& context, const CLI::App& command, const Arguments& arguments) {
+    refuse_options_but(command, {"--all", "--no-channels"});
+    if (arguments.names.empty() && !arguments.all) throw no_rule();
+    json request = json::object();
+    request[arguments.all ? "all" : "rules"] = arguments.all ? json(true) : json(arguments.names);
+    if (arguments.no_channels) request["channels"] = false;
+    return work_at_server(context, "/v1/rules/tests", request, tell_alert_tests);
 }
 
 int run_test_channel(CommandContext& context, const Arguments& arguments) {
@@ -149,6 +159,20 @@ int test_channel_at_server(CommandContext& context, const Arguments& arguments) 
 
 } // namespace
 
+int tell_alert_tests(CommandContext& context, const json& trials) {
+    const bool nobody_told = std::ranges::any_of(trials, [](const json& trial) {
+        return has(trial, "channels") && number_in(trial, "channels") == 0;
+    });
+    context.print(trials, [&] {
+        for (const json& trial : trials) print_trial(trial);
+        if (nobody_told) fmt::print("No channel is configured: nobody was told.\n");
+    });
+    const auto is_tried = [](const json& trial) { return has(trial, "passed"); };
+    const auto has_failed = [&](const json& trial) { return is_tried(trial) && !flag_in(trial, "passed"); };
+    if (std::ranges::any_of(trials, has_failed)) return exit_failed;
+    return std::ranges::all_of(trials, is_tried) && !nobody_told ? exit_done : exit_incomplete;
+}
+
 void add_alerts(CLI::App& app, RunCommand& run) {
     auto arguments = std::make_shared<Arguments>();
     CLI::App* command = app.add_subcommand("alerts", "The rules that watch over backups, and trying them");
@@ -158,16 +182,21 @@ void add_alerts(CLI::App& app, RunCommand& run) {
         CLI::App* sub = command->add_subcommand(name, text);
         sub->callback([arguments, body, at_server, &run] {
             run = [arguments, body](CommandContext& context) { return body(context, *arguments); };
-            if (at_server != nullptr)
-                run.at_server = [arguments, at_server](CommandContext& context) {
-                    return at_server(context, *arguments);
-                };
+            run.at_server = [arguments, at_server](CommandContext& context) {
+                return at_server(context, *arguments);
+            };
         });
         return sub;
     };
     add("rules", "Show the rules as they are in force", run_rules, rules_at_server);
     CLI::App* test =
-        add("test", "Bring about in a sandbox what a rule is for, and see it fire", run_test, nullptr);
+        command->add_subcommand("test", "Bring about in a sandbox what a rule is for, and see it fire");
+    test->callback([arguments, test, &run] {
+        run = [arguments](CommandContext& context) { return run_test(context, *arguments); };
+        run.at_server = [arguments, test](CommandContext& context) {
+            return test_at_server(context, *test, *arguments);
+        };
+    });
     test->add_option("RULE", arguments->names, "Which; several may be named");
     test->add_flag("--all", arguments->all, "All of them");
     test->add_flag("--no-channels", arguments->no_channels, "Tell nobody");

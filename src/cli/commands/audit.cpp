@@ -5,6 +5,7 @@
 #include "cli/commands/repository_option.h"
 #include "cli/commands/server_option.h"
 #include "cli/fields.h"
+#include "cli/problems.h"
 #include "cli/text.h"
 #include "client/api_client.h"
 #include "service/annotate.h"
@@ -164,9 +165,8 @@ int export_snapshots(CommandContext& context, const std::string& repository, boo
     const AnnotatedList list = list_annotated(*open.repository);
     if (csv) print_csv({snapshot_columns.begin(), snapshot_columns.end()});
     for (const AnnotatedSnapshot& one : list.snapshots) print_snapshot(to_json(one), csv);
-    for (const std::string& problem : list.problems)
-        context.logger().warning("passed over", {{"reason", problem}});
-    return list.problems.empty() && list.unreadable == 0 ? exit_done : exit_incomplete;
+    const int code = tell_problems(context, list.problems);
+    return list.unreadable == 0 ? code : exit_incomplete;
 }
 
 bool wants_csv(const CommandContext& context, const Arguments& arguments) {
@@ -196,11 +196,20 @@ int export_at_server(CommandContext& context, const Arguments& arguments) {
         return exit_done;
     }
     // Oldest first, as here; the API has the newest first.
-    json snapshots = context.api().list("/v1/snapshots");
+    std::vector<json> snapshots;
+    std::uint64_t unreadable = 0;
+    std::vector<std::string> problems;
+    context.api().each_part("/v1/snapshots", {}, [&](const json& part) {
+        snapshots.insert(snapshots.end(), part["items"].begin(), part["items"].end());
+        unreadable = number_in(part, "unreadable");
+        problems = texts_in(part, "problems");
+        return true;
+    });
     std::ranges::reverse(snapshots);
     if (csv) print_csv({snapshot_columns.begin(), snapshot_columns.end()});
     for (const json& snapshot : snapshots) print_snapshot(snapshot, csv);
-    return exit_done;
+    const int code = tell_problems(context, problems);
+    return unreadable == 0 ? code : exit_incomplete;
 }
 
 } // namespace

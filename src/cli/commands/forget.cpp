@@ -5,6 +5,7 @@
 #include "service/snapshot_json.h"
 
 #include <algorithm>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -71,28 +72,54 @@ int run_forget(CommandContext& context, const Arguments& arguments) {
     return tell_forgotten(context, chosen, before);
 }
 
+// The same at a server.
+std::optional<RunId> forgotten_before(ApiClient& api, const std::string& name) {
+    const auto id = id_from_hex<RunId::size()>(name);
+    if (!id) return std::nullopt;
+    try {
+        api.get("/v1/forgets/" + name);
+        return id;
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::not_found) throw;
+        return std::nullopt;
+    }
+}
+
 // Each is an operation of its own: one that is refused leaves those before it forgotten, and they are told.
 int forget_at_server(CommandContext& context, const Arguments& arguments) {
     ApiClient& api = context.api();
     std::vector<json> chosen, forgotten;
-    for (const std::string& name : arguments.snapshots)
-        chosen.push_back(api.get("/v1/snapshots/" + url_part(name)));
+    std::set<RunId> before;
+    for (const std::string& name : arguments.snapshots) {
+        try {
+            chosen.push_back(snapshot_at_server(context, name));
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::usage) throw;
+            const auto id = forgotten_before(api, name);
+            if (!id) throw;
+            before.insert(*id);
+        }
+    }
     int code = exit_done;
     try {
         for (const json& snapshot : chosen) {
             const std::string path = fmt::format("/v1/snapshots/{}{}", text_in(snapshot, "id"),
                                                  arguments.even_the_last ? "?even_the_last=true" : "");
-            const auto note = [&](CommandContext&, const json&) {
-                forgotten.push_back(snapshot);
+            const auto note = [&](CommandContext&, const json& result) {
+                const std::vector<std::string> gone = texts_in(result, "forgotten_before");
+                for (const std::string& name : gone)
+                    if (const auto id = id_from_hex<RunId::size()>(name)) before.insert(*id);
+                if (gone.empty()) forgotten.push_back(snapshot);
                 return exit_done;
             };
             code = std::max(code, work_at_server(context, {.method = "DELETE", .path = path}, note));
         }
     } catch (const Error&) {
-        if (!forgotten.empty()) tell_forgotten(context, forgotten);
+        if (!forgotten.empty() || !before.empty()) tell_forgotten(context, forgotten, before);
         throw;
     }
-    return forgotten.empty() ? code : std::max(code, tell_forgotten(context, forgotten));
+    if (forgotten.empty() && before.empty()) return code;
+    return std::max(code, tell_forgotten(context, forgotten, before));
 }
 
 } // namespace

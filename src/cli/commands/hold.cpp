@@ -2,6 +2,7 @@
 #include "cli/at_server.h"
 #include "cli/commands/repository_option.h"
 #include "cli/fields.h"
+#include "cli/problems.h"
 #include "service/snapshot_json.h"
 
 #include <algorithm>
@@ -77,14 +78,7 @@ int run_list(CommandContext& context, const Arguments& arguments) {
     for (const AnnotatedSnapshot& one : list.snapshots)
         for (const Statement& hold : one.standing.holds) value.push_back(hold_json(one.snapshot, hold));
     tell_holds(context, value);
-    for (const std::string& problem : list.problems)
-        context.logger().warning("passed over", {{"reason", problem}});
-    return list.problems.empty() ? exit_done : exit_incomplete;
-}
-
-// What the server knows of the snapshot that is meant.
-json snapshot_at_server(CommandContext& context, const Arguments& arguments) {
-    return context.api().get("/v1/snapshots/" + url_part(arguments.snapshot));
+    return tell_problems(context, list.problems);
 }
 
 std::string holds_path(const json& snapshot) {
@@ -92,7 +86,7 @@ std::string holds_path(const json& snapshot) {
 }
 
 int add_at_server(CommandContext& context, const Arguments& arguments) {
-    const json snapshot = snapshot_at_server(context, arguments);
+    const json snapshot = snapshot_at_server(context, arguments.snapshot);
     json body = {{"reason", arguments.reason}};
     set_unless_empty(body, "owner", arguments.owner);
     return tell_hold(context, snapshot,
@@ -101,7 +95,7 @@ int add_at_server(CommandContext& context, const Arguments& arguments) {
 
 // All of an owner go at once; those of nobody, one by one.
 int release_at_server(CommandContext& context, const Arguments& arguments) {
-    const json snapshot = snapshot_at_server(context, arguments);
+    const json snapshot = snapshot_at_server(context, arguments.snapshot);
     std::vector<std::string> which;
     if (!arguments.owner.empty()) {
         which.push_back(arguments.owner);
@@ -134,7 +128,9 @@ int release_at_server(CommandContext& context, const Arguments& arguments) {
 }
 
 int list_at_server(CommandContext& context, const Arguments&) {
-    return tell_holds(context, list_in(context.api().get("/v1/holds"), "items"));
+    const json holds = context.api().get("/v1/holds");
+    tell_holds(context, list_in(holds, "items"));
+    return tell_problems(context, texts_in(holds, "problems"));
 }
 
 } // namespace

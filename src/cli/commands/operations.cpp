@@ -1,6 +1,7 @@
 // What a server has done, does and is to do.
 #include "base/error.h"
 #include "cli/at_server.h"
+#include "cli/commands/alert_test_output.h"
 #include "cli/commands/backup_output.h"
 #include "cli/commands/prune_output.h"
 #include "cli/commands/restore_output.h"
@@ -110,6 +111,7 @@ TellResult tell_for(const std::string& kind) {
     if (kind == "restore") return tell_restore;
     if (kind == "retention") return tell_retention;
     if (kind == "prune") return tell_prune;
+    if (kind == "alert-test") return tell_alert_tests;
     // Of a newer server.
     return [](CommandContext& context, const json& result) {
         context.print(result, [&] { fmt::print("{}\n", result.dump(2)); });
@@ -140,7 +142,8 @@ void add_operations(CLI::App& app, RunCommand& run) {
                      "queued, running, succeeded, incomplete, failed or cancelled; may be repeated")
         ->allow_extra_args(false)
         ->check(CLI::IsMember({"queued", "running", "succeeded", "incomplete", "failed", "cancelled"}));
-    list->add_option("--kind", a->kind, "Of this kind: backup, verify, restore, retention, prune");
+    list->add_option("--kind", a->kind,
+                     "Of this kind: backup, verify, restore, retention, forget, prune, alert-test");
     list->add_option("--source", a->source, "About this source");
     list->add_option("--newest", a->newest, "Only so many")
         ->check(CLI::PositiveNumber)

@@ -1,13 +1,15 @@
 // What a changed holdfast.toml would do, and doing it: `holdfast plan` and `holdfast apply`.
 #include "base/error.h"
 #include "base/file_descriptor.h"
+#include "cli/at_server.h"
 #include "cli/commands/repository_option.h"
 #include "cli/commands/server_option.h"
 #include "cli/configuration.h"
+#include "cli/fields.h"
+#include "cli/problems.h"
 #include "cli/terminal.h"
-#include "cli/text.h"
 #include "server/applied_policies.h"
-#include "service/policy_plan.h"
+#include "service/policy_plan_json.h"
 
 #include <cerrno>
 
@@ -20,6 +22,8 @@ namespace holdfast {
 
 namespace {
 
+using nlohmann::json;
+
 struct Arguments {
     std::string repository;
     std::string horizon = "10y";
@@ -27,28 +31,23 @@ struct Arguments {
     bool yes = false;
 };
 
-// A plan, and what it was made from.
-struct Planned {
-    std::string state_directory;
-    bool applied_before = false; // else nothing was ever applied
-    PolicyPlan plan;
-    std::vector<std::string> problems;
+// Whether there is nothing that applying it would change.
+bool is_nothing(const json& plan) {
+    return list_in(plan, "policies").empty() && flag_in(plan, "applied_before");
+}
 
-    bool nothing() const { return plan.policies.empty() && applied_before; }
-};
+std::string state_directory_of(const CommandContext& context) {
+    return server_settings(context.configuration()).state_directory;
+}
 
-Planned make_plan(CommandContext& context, const Arguments& arguments) {
+json make_plan(CommandContext& context, const Arguments& arguments) {
     const Configuration& configuration = context.configuration();
     if (configuration.file.empty())
         throw Error(ErrorCode::usage, "there is no configuration file, and so nothing to plan",
                     "name it with --config");
-    Planned planned;
-    planned.state_directory = server_settings(configuration).state_directory;
-    const auto applied = read_applied_policies(planned.state_directory);
-    planned.applied_before = applied.has_value();
+    const auto applied = read_applied_policies(state_directory_of(context));
     const OpenRepository open = context.open(arguments.repository);
     RetentionView view = view_retention(*open.repository, configuration.policies, std::nullopt);
-    planned.problems = view.problems;
     const StatedPolicies stated = stated_policies(view.statements);
     PolicyPlanSettings settings{.now = open.repository->clock().now(), .runs = arguments.runs};
     settings.horizon = Period::parse(arguments.horizon, "--horizon").after(settings.now, TimeZone());
@@ -59,102 +58,95 @@ Planned make_plan(CommandContext& context, const Arguments& arguments) {
     std::vector<RetentionSource> stored;
     for (SourceSnapshots& source : view.sources)
         stored.push_back({source.source, source.domain, source.blocked, std::move(source.subjects)});
-    planned.plan = plan_policies(policies_in_force(applied.value_or(std::vector<Policy>{}), stated.policies),
-                                 view.policies, stored, settings, context.stop());
-    return planned;
+    json plan =
+        to_json(plan_policies(policies_in_force(applied.value_or(std::vector<Policy>{}), stated.policies),
+                              view.policies, stored, settings, context.stop()));
+    plan["applied_before"] = applied.has_value();
+    plan["problems"] = view.problems;
+    return plan;
 }
 
-nlohmann::json time_json(const std::optional<Timestamp>& time) {
-    return time ? nlohmann::json(to_rfc3339(*time)) : nlohmann::json();
+// Of the server's own file, and of what it goes by.
+json plan_at_server(CommandContext& context, const Arguments& arguments) {
+    return context.api().get("/v1/configuration/changes",
+                             {{"horizon", arguments.horizon}, {"runs", std::to_string(arguments.runs)}});
 }
 
-nlohmann::json effects_json(const std::vector<PolicyPlan::Effect>& effects) {
-    nlohmann::json all = nlohmann::json::array();
-    for (const PolicyPlan::Effect& effect : effects) {
-        all.push_back({{"id", effect.snapshot},
-                       {"time", to_rfc3339(effect.time)},
-                       {"source", effect.source},
-                       {"domain", effect.domain},
-                       {"goes_before", time_json(effect.before)},
-                       {"goes_after", time_json(effect.after)},
-                       {"goes_now", effect.goes_now},
-                       {"why_before", effect.why_before},
-                       {"why_after", effect.why_after}});
-    }
-    return all;
+// As of a plan that was made here: by its version it is applied.
+std::string take_etag(json& plan) {
+    std::string etag = text_in(plan, "etag");
+    plan.erase("etag");
+    return etag;
 }
 
-nlohmann::json runs_json(const std::vector<Schedule::Run>& runs) {
-    nlohmann::json all = nlohmann::json::array();
-    for (const Schedule::Run& run : runs) all.push_back(to_rfc3339(run.begin));
-    return all;
-}
-
-nlohmann::json to_json(const Planned& planned) {
-    nlohmann::json policies = nlohmann::json::array(), backups = nlohmann::json::array();
-    for (const PolicyChange& change : planned.plan.policies)
-        policies.push_back({{"name", change.name}, {"change", to_string(change.kind)}});
-    for (const BackupChange& change : planned.plan.backups) {
-        backups.push_back({{"source", change.source},
-                           {"plan", change.plan},
-                           {"change", to_string(change.kind)},
-                           {"before", runs_json(change.before)},
-                           {"after", runs_json(change.after)}});
-    }
-    return {{"applied_before", planned.applied_before},
-            {"policies", std::move(policies)},
-            {"sooner", effects_json(planned.plan.sooner)},
-            {"later", effects_json(planned.plan.later)},
-            {"backups", std::move(backups)},
-            {"keeps_less", planned.plan.losses},
-            {"problems", planned.problems}};
-}
-
-std::string end_text(const std::optional<Timestamp>& time) { return time ? local_time(*time) : "stays"; }
-
-void print_effects(const char* title, const std::vector<PolicyPlan::Effect>& effects) {
+void print_effects(const char* title, const json& effects) {
     if (effects.empty()) return;
     fmt::print("{}:\n", title);
     fmt::print("  {:<10}{:<21}{:<17}{:<21}{:<21}{}\n", "ID", "TIME", "SOURCE", "LIVED UNTIL", "LIVES UNTIL",
                "WHY");
-    for (const PolicyPlan::Effect& effect : effects) {
-        fmt::print("  {:<10}{:<21}{:<17}{:<21}{:<21}{}\n", short_id(effect.snapshot), local_time(effect.time),
-                   effect.source, end_text(effect.before),
-                   effect.goes_now ? "goes now" : end_text(effect.after), fmt::join(effect.why_after, "; "));
+    for (const json& effect : effects) {
+        fmt::print("  {:<10}{:<21}{:<17}{:<21}{:<21}{}\n", short_id_in(effect, "id"),
+                   local_time_in(effect, "time"), text_in(effect, "source"),
+                   local_time_in(effect, "goes_before", "stays"),
+                   flag_in(effect, "goes_now") ? "goes now" : local_time_in(effect, "goes_after", "stays"),
+                   fmt::join(texts_in(effect, "why_after"), "; "));
     }
 }
 
-std::string times_text(const std::vector<Schedule::Run>& runs) {
+std::string times_text(const json& change, const char* member) {
     std::vector<std::string> times;
-    for (const Schedule::Run& run : runs) times.push_back(local_time(run.begin));
+    for (const std::string& time : texts_in(change, member)) times.push_back(local_time(from_rfc3339(time)));
     return times.empty() ? "never" : fmt::format("{}", fmt::join(times, ", "));
 }
 
-void print_plan(const Planned& planned) {
-    if (!planned.applied_before) fmt::print("No policies were applied before.\n");
-    if (planned.plan.policies.empty()) fmt::print("The policies are those that are in effect.\n");
-    for (const PolicyChange& change : planned.plan.policies)
-        fmt::print("Policy {}: {}\n", change.name, to_string(change.kind));
-    for (const BackupChange& change : planned.plan.backups) {
-        fmt::print("Backups '{}' of {}: {}\n", change.plan, change.source, to_string(change.kind));
-        if (change.kind != PolicyChangeKind::added) fmt::print("  before  {}\n", times_text(change.before));
-        if (change.kind != PolicyChangeKind::removed) fmt::print("  then    {}\n", times_text(change.after));
+void print_plan(const json& plan) {
+    if (!flag_in(plan, "applied_before")) fmt::print("No policies were applied before.\n");
+    const json& policies = list_in(plan, "policies");
+    if (policies.empty()) fmt::print("The policies are those that are in effect.\n");
+    for (const json& change : policies)
+        fmt::print("Policy {}: {}\n", text_in(change, "name"), text_in(change, "change"));
+    for (const json& change : list_in(plan, "backups")) {
+        const std::string kind = text_in(change, "change");
+        fmt::print("Backups '{}' of {}: {}\n", text_in(change, "plan"), text_in(change, "source"), kind);
+        if (kind != to_string(PolicyChangeKind::added))
+            fmt::print("  before  {}\n", times_text(change, "before"));
+        if (kind != to_string(PolicyChangeKind::removed))
+            fmt::print("  then    {}\n", times_text(change, "after"));
     }
-    print_effects("Kept for a shorter time", planned.plan.sooner);
-    print_effects("Kept longer", planned.plan.later);
-    for (const std::string& loss : planned.plan.losses) fmt::print("Keeps less: {}\n", loss);
+    print_effects("Kept for a shorter time", list_in(plan, "sooner"));
+    print_effects("Kept longer", list_in(plan, "later"));
+    for (const std::string& loss : texts_in(plan, "keeps_less")) fmt::print("Keeps less: {}\n", loss);
 }
 
-int tell_problems(CommandContext& context, const Planned& planned) {
-    for (const std::string& problem : planned.problems)
-        context.logger().warning("passed over", {{"reason", problem}});
-    return planned.problems.empty() ? exit_done : exit_incomplete;
+using MakePlan = json (*)(CommandContext&, const Arguments&);
+
+int show_plan(CommandContext& context, const Arguments& arguments, MakePlan make) {
+    json plan = make(context, arguments);
+    take_etag(plan);
+    context.print(plan, [&] { print_plan(plan); });
+    return tell_problems(context, texts_in(plan, "problems"));
 }
 
-int run_plan(CommandContext& context, const Arguments& arguments) {
-    const Planned planned = make_plan(context, arguments);
-    context.print(to_json(planned), [&] { print_plan(planned); });
-    return tell_problems(context, planned);
+// Whether it is to be applied; that it is not is told.
+bool is_wanted(CommandContext& context, const Arguments& arguments, const json& plan) {
+    if (is_nothing(plan) || arguments.yes) return true;
+    if (!context.json()) {
+        print_plan(plan);
+        std::fflush(stdout);
+    }
+    if (confirm("Apply this?", context.stop())) return true;
+    context.report({{"applied", false}}, [] { fmt::print("Nothing was changed.\n"); });
+    return false;
+}
+
+int tell_applied(CommandContext& context, const Arguments& arguments, json plan, bool served) {
+    plan["applied"] = true;
+    plan["served"] = served;
+    context.report(plan, [&] {
+        if (arguments.yes) print_plan(plan);
+        fmt::print("Applied; {}.\n", served ? "the server takes it up now" : "the next start goes by it");
+    });
+    return tell_problems(context, texts_in(plan, "problems"));
 }
 
 // Whether a server runs with this state.
@@ -166,40 +158,41 @@ bool is_served(const std::string& state_directory) {
 }
 
 int run_apply(CommandContext& context, const Arguments& arguments) {
-    const Planned planned = make_plan(context, arguments);
-    const bool served = is_served(planned.state_directory);
-    if (!planned.nothing() && !arguments.yes) {
-        if (!context.json()) {
-            print_plan(planned);
-            std::fflush(stdout);
-        }
-        if (!confirm("Apply this?", context.stop())) {
-            context.report({{"applied", false}}, [] { fmt::print("Nothing was changed.\n"); });
-            return exit_failed;
-        }
-    }
-    create_directories_private(planned.state_directory);
-    write_applied_policies(planned.state_directory, context.configuration().policies);
-    nlohmann::json value = to_json(planned);
-    value["applied"] = true;
-    value["served"] = served;
-    context.report(value, [&] {
-        if (arguments.yes) print_plan(planned);
-        fmt::print("Applied; {}.\n", served ? "the server takes it up now" : "the next start goes by it");
-    });
-    return tell_problems(context, planned);
+    json plan = make_plan(context, arguments);
+    const std::string state_directory = state_directory_of(context);
+    const bool served = is_served(state_directory);
+    if (!is_wanted(context, arguments, plan)) return exit_failed;
+    create_directories_private(state_directory);
+    write_applied_policies(state_directory, context.configuration().policies);
+    return tell_applied(context, arguments, std::move(plan), served);
 }
 
+// What takes effect is what was shown, though the file is edited meanwhile.
+int apply_at_server(CommandContext& context, const Arguments& arguments) {
+    json plan = plan_at_server(context, arguments);
+    const std::string etag = take_etag(plan);
+    if (!is_wanted(context, arguments, plan)) return exit_failed;
+    return change_at_server(context, {.path = "/v1/configuration/apply", .if_match = etag},
+                            [&](CommandContext&, const json&) {
+                                return tell_applied(context, arguments, std::move(plan), true);
+                            });
+}
+
+using Body = int (*)(CommandContext&, const Arguments&);
+
 CLI::App* add_command(CLI::App& app, RunCommand& run, const std::shared_ptr<Arguments>& arguments,
-                      const char* name, const char* text, int (*body)(CommandContext&, const Arguments&)) {
+                      const char* name, const char* text, Body here, Body at_server) {
     CLI::App* command = app.add_subcommand(name, text);
     add_repository_option(*command, arguments->repository);
     command->add_option("--horizon", arguments->horizon, "How far to look ahead")->capture_default_str();
     command->add_option("--runs", arguments->runs, "How many coming backups of each plan to show")
         ->check(CLI::Range(std::size_t{0}, std::size_t{1000}))
         ->capture_default_str();
-    command->callback([arguments, body, &run] {
-        run = [arguments, body](CommandContext& context) { return body(context, *arguments); };
+    command->callback([arguments, here, at_server, &run] {
+        run = [arguments, here](CommandContext& context) { return here(context, *arguments); };
+        run.at_server = [arguments, at_server](CommandContext& context) {
+            return at_server(context, *arguments);
+        };
     });
     return command;
 }
@@ -211,13 +204,14 @@ void add_plan(CLI::App& app, RunCommand& run) {
     add_command(
         app, run, arguments, "plan",
         "Show what the policies of a changed configuration would do: what would go, stay, be backed up",
-        run_plan);
+        [](CommandContext& context, const Arguments& a) { return show_plan(context, a, make_plan); },
+        [](CommandContext& context, const Arguments& a) { return show_plan(context, a, plan_at_server); });
 }
 
 void add_apply(CLI::App& app, RunCommand& run) {
     auto arguments = std::make_shared<Arguments>();
     add_command(app, run, arguments, "apply", "Let the policies of a changed configuration take effect",
-                run_apply)
+                run_apply, apply_at_server)
         ->add_flag("--yes", arguments->yes, "Do not ask");
 }
 

@@ -6,6 +6,7 @@
 #include "cli/commands/retention_output.h"
 #include "cli/configuration.h"
 #include "cli/fields.h"
+#include "cli/problems.h"
 #include "cli/text.h"
 
 #include <fmt/format.h>
@@ -15,11 +16,13 @@ namespace holdfast {
 
 namespace {
 
+constexpr const char* usual_horizon = "10y";
+
 struct Arguments {
     std::string repository;
     std::string source;
     std::string at;
-    std::string horizon = "10y";
+    std::string horizon;
     bool dry_run = false;
     bool trust_clock = false;
 };
@@ -39,39 +42,55 @@ void require_policies(CommandContext& context, std::size_t count) {
                 "write one: [policy.NAME] with sources and [policy.NAME.retention]; see holdfast(1)");
 }
 
-void warn_of(CommandContext& context, const std::vector<std::string>& problems) {
-    for (const std::string& problem : problems)
-        context.logger().warning("passed over", {{"reason", problem}});
+nlohmann::json fate_json(const RetentionSubject& subject, const Fate& fate) {
+    return {{"id", subject.id},
+            {"time", to_rfc3339(subject.time)},
+            {"class", subject.class_name},
+            {"goes", fate.goes ? nlohmann::json(to_rfc3339(*fate.goes)) : nlohmann::json()},
+            {"reasons", fate.reasons},
+            {"last_reasons", fate.last_reasons}};
 }
 
-nlohmann::json fate_json(const Snapshot& snapshot, const RetentionSubject& subject, const Fate& fate) {
-    nlohmann::json json = {{"id", snapshot.id.hex()},
-                           {"time", to_rfc3339(snapshot.time)},
-                           {"class", subject.class_name},
-                           {"reasons", fate.reasons},
-                           {"last_reasons", fate.last_reasons}};
-    json["goes"] = fate.goes ? nlohmann::json(to_rfc3339(*fate.goes)) : nlohmann::json();
-    return json;
+// Without a policy everything stays.
+std::vector<Fate> fates_of(const SourceSnapshots& source, Timestamp now, Timestamp horizon,
+                           const std::stop_token& stop) {
+    if (source.policy != nullptr)
+        return forecast_retention(source.policy->retention, source.subjects,
+                                  forecast_for(*source.policy, source.source, source.subjects, now, horizon),
+                                  stop);
+    const Fate stays{.goes = {}, .reasons = {"no policy covers its source"}, .last_reasons = {}};
+    return std::vector<Fate>(source.subjects.size(), stays);
 }
 
-std::string fate_text(const Fate& fate, Timestamp now) {
-    if (!fate.goes) return "stays";
-    return *fate.goes <= now ? "goes now" : local_time(*fate.goes);
+std::string fate_text(const nlohmann::json& fate, Timestamp now) {
+    const auto goes = time_in(fate, "goes");
+    if (!goes) return "stays";
+    return *goes <= now ? "goes now" : local_time(*goes);
 }
 
-void print_fates(const SourceSnapshots& source, const std::vector<Fate>& fates, Timestamp now) {
-    fmt::print("{}: policy {}\n", source.source, source.policy->name);
-    fmt::print("  {:<10}{:<21}{:<17}{:<21}{}\n", "ID", "TIME", "CLASS", "LIVES UNTIL", "WHY");
-    for (std::size_t i = source.snapshots.size(); i-- > 0;) {
-        const Fate& fate = fates[i];
-        std::string why = fmt::format("{}", fmt::join(fate.reasons, "; "));
-        if (!fate.last_reasons.empty() && fate.last_reasons != fate.reasons)
-            why += fmt::format("; last: {}", fmt::join(fate.last_reasons, "; "));
-        fmt::print("  {:<10}{:<21}{:<17}{:<21}{}\n", short_id(source.snapshots[i].snapshot.id.hex()),
-                   local_time(source.snapshots[i].snapshot.time),
-                   source.subjects[i].class_name.empty() ? "-" : source.subjects[i].class_name,
-                   fate_text(fate, now), why);
+void print_fates(const nlohmann::json& source, Timestamp now) {
+    const nlohmann::json& snapshots = list_in(source, "snapshots");
+    const std::string name = text_in(source, "source");
+    if (!has(source, "policy")) {
+        fmt::print("{}: no policy; all {} stay\n", name, counted(snapshots.size(), "snapshot"));
+        return;
     }
+    fmt::print("{}: policy {}\n", name, text_in(source, "policy"));
+    fmt::print("  {:<10}{:<21}{:<17}{:<21}{}\n", "ID", "TIME", "CLASS", "LIVES UNTIL", "WHY");
+    for (auto fate = snapshots.rbegin(); fate != snapshots.rend(); ++fate) {
+        const std::vector<std::string> reasons = texts_in(*fate, "reasons"),
+                                       last = texts_in(*fate, "last_reasons");
+        std::string why = fmt::format("{}", fmt::join(reasons, "; "));
+        if (!last.empty() && last != reasons) why += fmt::format("; last: {}", fmt::join(last, "; "));
+        const std::string class_name = text_in(*fate, "class");
+        fmt::print("  {:<10}{:<21}{:<17}{:<21}{}\n", short_id_in(*fate, "id"), local_time_in(*fate, "time"),
+                   class_name.empty() ? "-" : class_name, fate_text(*fate, now), why);
+    }
+}
+
+void print_forecast(const nlohmann::json& sources, Timestamp now) {
+    for (const nlohmann::json& source : sources) print_fates(source, now);
+    if (sources.empty()) fmt::print("(no snapshots)\n");
 }
 
 int run_simulate(CommandContext& context, const Arguments& arguments) {
@@ -80,38 +99,66 @@ int run_simulate(CommandContext& context, const Arguments& arguments) {
     const RetentionView view =
         view_retention(*open.repository, context.configuration().policies, chosen(arguments));
     require_policies(context, view.policies.size());
-    const Timestamp horizon = Period::parse(arguments.horizon, "--horizon").after(now, TimeZone());
+    const Timestamp horizon =
+        Period::parse(arguments.horizon.empty() ? usual_horizon : arguments.horizon, "--horizon")
+            .after(now, TimeZone());
     nlohmann::json value = nlohmann::json::array();
-    std::vector<std::vector<Fate>> fates;
     for (const SourceSnapshots& source : view.sources) {
-        nlohmann::json of_source = {
-            {"source", source.source}, {"domain", source.domain}, {"policy", nullptr}};
-        fates.emplace_back();
-        if (source.policy != nullptr) {
-            of_source["policy"] = source.policy->name;
-            fates.back() = forecast_retention(
-                source.policy->retention, source.subjects,
-                forecast_for(*source.policy, source.source, source.subjects, now, horizon), context.stop());
-            for (std::size_t i = 0; i < fates.back().size(); ++i)
-                of_source["snapshots"].push_back(
-                    fate_json(source.snapshots[i].snapshot, source.subjects[i], fates.back()[i]));
-        }
-        value.push_back(std::move(of_source));
+        const std::vector<Fate> fates = fates_of(source, now, horizon, context.stop());
+        nlohmann::json snapshots = nlohmann::json::array();
+        for (std::size_t i = 0; i < fates.size(); ++i)
+            snapshots.push_back(fate_json(source.subjects[i], fates[i]));
+        value.push_back(
+            {{"source", source.source},
+             {"domain", source.domain},
+             {"policy", source.policy != nullptr ? nlohmann::json(source.policy->name) : nlohmann::json()},
+             {"snapshots", std::move(snapshots)}});
     }
-    context.print(value, [&] {
-        for (std::size_t i = 0; i < view.sources.size(); ++i) {
-            const SourceSnapshots& source = view.sources[i];
-            if (source.policy != nullptr) {
-                print_fates(source, fates[i], now);
-            } else {
-                fmt::print("{}: no policy; all {} stay\n", source.source,
-                           counted(source.snapshots.size(), "snapshot"));
-            }
+    context.print(value, [&] { print_forecast(value, now); });
+    return tell_problems(context, view.problems);
+}
+
+// The server tells of each snapshot by itself, those of a source one after the other.
+void add_to(nlohmann::json& sources, const nlohmann::json& told) {
+    const auto is_its = [&](const nlohmann::json& source) {
+        return source["source"] == told["source"] && source["domain"] == told["domain"];
+    };
+    if (sources.empty() || !is_its(sources.back()))
+        sources.push_back({{"source", told.at("source")},
+                           {"domain", told.at("domain")},
+                           {"policy", told.at("policy")},
+                           {"snapshots", nlohmann::json::array()}});
+    nlohmann::json fate = told;
+    for (const char* member : {"source", "domain", "policy", "blocked"}) fate.erase(member);
+    sources.back()["snapshots"].push_back(std::move(fate));
+}
+
+int simulate_at_server(CommandContext& context, const Arguments& arguments) {
+    ApiClient& api = context.api();
+    const Timestamp now = arguments.at.empty() ? api.clock().now() : from_rfc3339(arguments.at);
+    ApiQuery query;
+    const auto add = [&](const char* name, const std::string& text) {
+        if (!text.empty()) query.emplace_back(name, text);
+    };
+    add("source", arguments.source);
+    add("at", arguments.at);
+    add("horizon", arguments.horizon);
+    nlohmann::json sources = nlohmann::json::array();
+    bool covered = false;
+    std::vector<std::string> problems;
+    api.each_part("/v1/retention/forecast", query, [&](const nlohmann::json& part) {
+        for (const nlohmann::json& told : part["items"]) {
+            add_to(sources, told);
+            covered = covered || has(told, "policy");
         }
-        if (view.sources.empty()) fmt::print("(no snapshots)\n");
+        problems = texts_in(part, "problems");
+        return true;
     });
-    warn_of(context, view.problems);
-    return view.problems.empty() ? exit_done : exit_incomplete;
+    if (!covered && api.list("/v1/policies").empty())
+        throw Error(ErrorCode::usage, fmt::format("there is no policy at {}", api.url()),
+                    "make one: POST /v1/policies, or [policy.NAME] in the server's holdfast.toml");
+    context.print(sources, [&] { print_forecast(sources, now); });
+    return tell_problems(context, problems);
 }
 
 nlohmann::json result_json(const RetentionResult& result, bool dry_run) {
@@ -182,28 +229,30 @@ int enforce_at_server(CommandContext& context, const CLI::App& command, const Ar
 
 int tell_retention(CommandContext& context, const nlohmann::json& result) {
     context.report(result, [&] { print_result(result); }, flag_in(result, "dry_run"));
-    const std::vector<std::string> problems = texts_in(result, "problems");
-    warn_of(context, problems);
-    return problems.empty() ? exit_done : exit_incomplete;
+    return tell_problems(context, texts_in(result, "problems"));
 }
 
 void add_retention(CLI::App& app, RunCommand& run) {
     auto arguments = std::make_shared<Arguments>();
     CLI::App* command = app.add_subcommand("retention", "What policies keep, and until when");
     command->require_subcommand(1);
-    const auto add = [&](const char* name, const char* text, int (*body)(CommandContext&, const Arguments&)) {
+    const auto add = [&](const char* name, const char* text) {
         CLI::App* sub = command->add_subcommand(name, text);
         add_repository_option(*sub, arguments->repository);
         sub->add_option("SOURCE", arguments->source, "Only this source");
-        sub->callback([arguments, body, &run] {
-            run = [arguments, body](CommandContext& context) { return body(context, *arguments); };
-        });
         return sub;
     };
-    CLI::App* simulate = add("simulate", "Show until when each snapshot lives, and why", run_simulate);
+    CLI::App* simulate = add("simulate", "Show until when each snapshot lives, and why");
     simulate->add_option("--at", arguments->at, "As if it were that time, RFC 3339");
-    simulate->add_option("--horizon", arguments->horizon, "How far to look ahead")->capture_default_str();
-    CLI::App* enforce = add("enforce", "Forget what no policy keeps", run_enforce);
+    simulate->add_option("--horizon", arguments->horizon, "How far to look ahead")
+        ->default_str(usual_horizon);
+    simulate->callback([arguments, &run] {
+        run = [arguments](CommandContext& context) { return run_simulate(context, *arguments); };
+        run.at_server = [arguments](CommandContext& context) {
+            return simulate_at_server(context, *arguments);
+        };
+    });
+    CLI::App* enforce = add("enforce", "Forget what no policy keeps");
     enforce->add_flag("--dry-run", arguments->dry_run, "Say what would be forgotten, and do nothing");
     enforce->add_flag("--trust-clock", arguments->trust_clock, "Although nothing was backed up for a month");
     enforce->callback([arguments, enforce, &run] {

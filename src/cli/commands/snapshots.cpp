@@ -1,5 +1,6 @@
 #include "cli/commands/repository_option.h"
 #include "cli/fields.h"
+#include "cli/problems.h"
 #include "client/api_client.h"
 #include "service/annotate.h"
 #include "service/snapshot_json.h"
@@ -59,31 +60,37 @@ class Selection {
     json chosen_ = json::array();
 };
 
+int tell_snapshots(CommandContext& context, const json& chosen, std::uint64_t unreadable,
+                   const std::vector<std::string>& problems) {
+    context.print(chosen, [&] {
+        print_snapshots(chosen);
+        if (unreadable > 0) fmt::print("{} more that this key cannot read\n", unreadable);
+    });
+    return tell_problems(context, problems);
+}
+
 int run_snapshots(CommandContext& context, const Arguments& arguments) {
     Selection selection(arguments);
     const OpenRepository open = context.open(arguments.repository);
     const AnnotatedList list = list_annotated(*open.repository);
     for (auto one = list.snapshots.rbegin(); one != list.snapshots.rend(); ++one)
         selection.take(to_json(*one));
-    context.print(selection.chosen(), [&] {
-        print_snapshots(selection.chosen());
-        if (list.unreadable > 0) fmt::print("{} more that this key cannot read\n", list.unreadable);
-    });
-    for (const std::string& problem : list.problems)
-        context.logger().warning("passed over", {{"reason", problem}});
-    return list.problems.empty() ? exit_done : exit_incomplete;
+    return tell_snapshots(context, selection.chosen(), list.unreadable, list.problems);
 }
 
 int snapshots_at_server(CommandContext& context, const Arguments& arguments) {
     Selection selection(arguments);
     ApiQuery query;
     if (!arguments.source.empty()) query.emplace_back("source", arguments.source);
-    context.api().each("/v1/snapshots", query, [&](const json& snapshot) {
-        selection.take(snapshot);
+    std::uint64_t unreadable = 0;
+    std::vector<std::string> problems;
+    context.api().each_part("/v1/snapshots", query, [&](const json& part) {
+        for (const json& snapshot : part["items"]) selection.take(snapshot);
+        unreadable = number_in(part, "unreadable");
+        problems = texts_in(part, "problems");
         return !selection.is_full();
     });
-    context.print(selection.chosen(), [&] { print_snapshots(selection.chosen()); });
-    return exit_done;
+    return tell_snapshots(context, selection.chosen(), unreadable, problems);
 }
 
 } // namespace

@@ -50,10 +50,11 @@ int run_tag(CommandContext& context, const Arguments& arguments) {
 // What is set and taken away by name says the same of any version.
 int tag_at_server(CommandContext& context, const Arguments& arguments) {
     const Change change = change_of(arguments);
+    const std::string id = text_in(snapshot_at_server(context, arguments.snapshot), "id");
     const nlohmann::json body = {{"set", change.set}, {"remove", change.removed}};
     return change_at_server(context,
                             {.method = "PATCH",
-                             .path = fmt::format("/v1/snapshots/{}/tags", url_part(arguments.snapshot)),
+                             .path = fmt::format("/v1/snapshots/{}/tags", id),
                              .body = body.dump(),
                              .if_match = "*"},
                             [&](CommandContext& told, const nlohmann::json& tags) {

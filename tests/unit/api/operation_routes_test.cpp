@@ -159,5 +159,49 @@ TEST_F(OperationRoutes, EventsTellWhatHappens) {
     EXPECT_EQ((*stranger->next())[0].type, "snapshot");
 }
 
+TEST_F(OperationRoutes, EventsBeginWithAllThatIsNotOverHoweverMuchItIs) {
+    std::set<std::string> made, told;
+    catalog.transaction([&](Database& database) {
+        for (int i = 0; i < 2'300; ++i) made.insert(operations.add(database, work("verify")).value());
+    });
+    const auto source = ask("GET", "/v1/operations/events").events;
+    ASSERT_TRUE(source);
+    std::vector<Event> parts;
+    do {
+        const std::vector<Event> next = source->next().value();
+        ASSERT_THAT(next, testing::Not(testing::IsEmpty()));
+        parts.insert(parts.end(), next.begin(), next.end());
+        // What happens meanwhile is told behind it.
+        if (parts.size() == next.size()) operations.cancel(*made.rbegin());
+    } while (parts.back().id.empty());
+    ASSERT_THAT(parts, SizeIs(12));
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        EXPECT_EQ(parts[i].type, i == 0 ? "snapshot" : "more");
+        EXPECT_EQ(parts[i].id.empty(), i + 1 < parts.size()) << "who saw a part alone begins again";
+        for (const auto& operation : nlohmann::json::parse(parts[i].data))
+            EXPECT_TRUE(told.insert(operation["id"]).second);
+    }
+    EXPECT_EQ(told, made);
+    clock.advance(std::chrono::seconds(2));
+    const std::vector<Event> behind = source->next().value();
+    ASSERT_THAT(behind, SizeIs(1));
+    EXPECT_EQ(nlohmann::json::parse(behind[0].data)["state"], "cancelled");
+    // More than a page of what came and went between two looks is not missed either.
+    const std::string last = behind[0].id;
+    for (int i = 0; i < 3; ++i) {
+        catalog.transaction([&](Database& database) {
+            for (int j = 0; j < 150; ++j)
+                operations.cancel(database, operations.add(database, work("backup")).value());
+        });
+    }
+    std::size_t brief = 0;
+    clock.advance(std::chrono::seconds(2));
+    for (auto events = source->next().value(); !events.empty(); events = source->next().value())
+        brief += events.size();
+    EXPECT_EQ(brief, 450U);
+    EXPECT_THAT(ask("GET", "/v1/operations/events", {}, {{"Last-Event-ID", last}}).events->next().value(),
+                SizeIs(200));
+}
+
 } // namespace
 } // namespace holdfast::api

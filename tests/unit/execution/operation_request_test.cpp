@@ -12,7 +12,8 @@ using testing::ElementsAre;
 
 const OperationWorld world{
     .sources = {{"orders", "postgresql"}, {"uploads", "documents"}, {"-x", "documents"}},
-    .restore_directory = "/srv/restores"};
+    .restore_directory = "/srv/restores",
+    .rules = {"backup_failed", "no_backup"}};
 
 std::vector<std::string> words(std::string_view kind, const std::optional<std::string>& source,
                                std::string_view request) {
@@ -118,6 +119,19 @@ TEST(OperationCommand, OfADeletionTakesAWholeId) {
     expect_refused("forget", std::nullopt, R"({"snapshot":"aaaa"})", "snapshot");
     expect_refused("forget", std::nullopt, R"({"snapshot":"--even-the-last"})", "snapshot");
     expect_refused("forget", "orders", fmt::format(R"({{"snapshot":"{}"}})", id), "source");
+}
+
+TEST(OperationCommand, OfTryingRulesOfAlerts) {
+    EXPECT_THAT(words("alert-test", std::nullopt, R"({"rules":["no_backup","backup_failed"]})"),
+                ElementsAre("alerts", "test", "no_backup", "backup_failed"));
+    EXPECT_THAT(words("alert-test", std::nullopt, R"({"all":true,"channels":false})"),
+                ElementsAre("alerts", "test", "--all", "--no-channels"));
+    // Nobody is told by mistake.
+    expect_refused("alert-test", std::nullopt, "{}", "rules");
+    expect_refused("alert-test", std::nullopt, R"({"rules":[]})", "rules");
+    expect_refused("alert-test", std::nullopt, R"({"rules":["no_backup"],"all":true})", "rules");
+    expect_refused("alert-test", std::nullopt, R"({"rules":["--directory=/etc"]})", "rules");
+    expect_refused("alert-test", "orders", R"({"all":true})", "source");
 }
 
 } // namespace

@@ -42,6 +42,7 @@ class Contract : public ApiTest {
                                       .changed = [] {}};
         add_policy_routes(server->router(), policies);
         add_schedule_routes(server->router(), policies);
+        add_configuration_routes(server->router(), policies);
         add_alert_routes(server->router(),
                          {.watch = [this] { return watch; }, .operations = *operations, .audit = *audit});
         keeper =

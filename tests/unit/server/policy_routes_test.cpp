@@ -32,7 +32,7 @@ class PolicyRoutes : public ApiTest {
                                           },
                                       .changed = [] {}};
         add_policy_routes(server->router(), policies);
-        add_schedule_routes(server->router(), policies);
+        add_configuration_routes(server->router(), policies);
     }
 
     static ServerSettings settings_of(const ScratchDirectory& scratch) {
@@ -176,6 +176,25 @@ TEST_F(PolicyRoutes, TheFileIsAppliedAsItWasSeen) {
     EXPECT_EQ(apply({{"If-Match", two}}), 409);
     EXPECT_EQ(policies_text(*read_applied_policies(settings.state_directory)),
               policies_text(declaring(6).policies));
+}
+
+TEST_F(PolicyRoutes, WhatTheFileWouldDoIsToldAsFarAheadAsIsAsked) {
+    for (int i = 0; i < 3; ++i) world.back_up("home");
+    look();
+    file = declaring(1);
+    const api::Response response = ask("GET", "/v1/configuration/changes?horizon=10y&runs=0");
+    ASSERT_EQ(response.status, 200) << response.body;
+    const json plan = json::parse(response.body);
+    ASSERT_EQ(plan["sooner"].size(), 2U) << plan;
+    for (const json& effect : plan["sooner"]) EXPECT_TRUE(effect["goes_now"].get<bool>());
+    EXPECT_EQ(plan["policies"][0]["change"], "changed");
+    EXPECT_FALSE(plan["keeps_less"].empty());
+    EXPECT_EQ(plan["etag"], std::string(response.headers.find("ETag").value_or("")));
+    const json brief = json::parse(ask("GET", "/v1/configuration/changes").body);
+    EXPECT_FALSE(brief.contains("sooner"));
+    EXPECT_EQ(brief["etag"], plan["etag"]);
+    for (const std::string query : {"horizon=21y", "horizon=soon", "runs=1001"})
+        EXPECT_EQ(ask("GET", "/v1/configuration/changes?" + query).status, 400) << query;
 }
 
 // What was approved is done, or nothing.
