@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace holdfast {
@@ -29,8 +28,6 @@ std::vector<Place> places_of(const RepositoryView& view, const std::optional<std
         if (wanted && source.source != *wanted) continue;
         for (std::size_t i = 0; i < source.subjects.size(); ++i) places.push_back({&source, i});
     }
-    if (wanted && places.empty())
-        throw Error(ErrorCode::not_found, fmt::format("there is no snapshot of a source '{}'", *wanted));
     return places;
 }
 

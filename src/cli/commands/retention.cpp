@@ -154,6 +154,10 @@ int simulate_at_server(CommandContext& context, const Arguments& arguments) {
         problems = texts_in(part, "problems");
         return true;
     });
+    if (sources.empty() && !arguments.source.empty())
+        throw Error(ErrorCode::not_found,
+                    fmt::format("there is no snapshot of a source '{}'", arguments.source),
+                    "'holdfast snapshots' lists those that there are");
     if (!covered && api.list("/v1/policies").empty())
         throw Error(ErrorCode::usage, fmt::format("there is no policy at {}", api.url()),
                     "make one: POST /v1/policies, or [policy.NAME] in the server's holdfast.toml");
