@@ -254,6 +254,7 @@ TEST_F(HoldfastUser, KnowsOfEachCommandWhetherAServerIsMeant) {
                                    {"alerts", "test", "no_backup"},
                                    {"alerts", "test-channel", "x"},
                                    {"alerts", "list"},
+                                   {"checklist", "list"},
                                    {"operations", "list"},
                                    {"tokens", "list"},
                                    {"approvals", "list"}};
