@@ -60,8 +60,10 @@ std::string carry_out_approved(Router& router, const RouteServices& services, co
 std::size_t carry_out_left(Router& router, const RouteServices& services) {
     std::size_t count = 0;
     for (; const auto approval = services.approvals.claim_left(); ++count) {
-        services.audit.append("server", "approval.carry_on", approval->id,
-                              Json{{"action", approval->action}}.dump());
+        // Once, however often it is tried.
+        if (!services.audit.without("approval.carry_on", {approval->id}).empty())
+            services.audit.append("server", "approval.carry_on", approval->id,
+                                  Json{{"action", approval->action}}.dump());
         if (const auto problem = too_late(services, *approval)) {
             keep(services, *approval, problem_response(*problem, {}, {}));
         } else {

@@ -104,13 +104,16 @@ std::optional<Approval> Approvals::claim_left() {
 void Approvals::require_unanswered(Database& database, const std::string& id) {
     // Also has others that are about to do the same wait for the end of this transaction.
     const auto rows = database.query(
-        "UPDATE approvals SET carried_until = $2 WHERE id = $1 AND answer IS NULL RETURNING id",
+        "UPDATE approvals SET carried_until = $2 WHERE id = $1 AND state = 'approved' AND answer IS NULL "
+        "RETURNING id",
         {sql(id), sql(now(database) + time_to_carry_out)});
-    if (rows.empty()) throw Error(ErrorCode::fenced, fmt::format("what {} approves of has been done", id));
+    if (rows.empty())
+        throw Error(ErrorCode::fenced,
+                    fmt::format("{} is not to be done any more: it has been done, or called back", id));
 }
 
 void Approvals::keep_answer(Database& database, const std::string& id, const std::string& answer) {
-    database.query("UPDATE approvals SET answer = $2 WHERE id = $1 AND answer IS NULL",
+    database.query("UPDATE approvals SET answer = $2 WHERE id = $1 AND state = 'approved' AND answer IS NULL",
                    {sql(id), sql(answer)});
 }
 

@@ -45,7 +45,7 @@ class Approvals {
     // is at.
     std::optional<Approval> claim_left();
     // In a transaction that does what was approved, or precedes it, at its beginning: who does it has another
-    // minute. Throws Error(fenced) when it has its answer: another has done it.
+    // minute. Throws Error(fenced) when it has its answer, since another has done it, or was called back.
     void require_unanswered(Database& database, const std::string& id);
     // The first answer stays.
     void keep_answer(Database& database, const std::string& id, const std::string& answer);

@@ -249,6 +249,8 @@ class Request {
         words.name("test");
         for (const std::string& rule : rules) {
             if (!world_.rules.contains(rule)) form_.fail("rules", fmt::format("there is no rule '{}'", rule));
+            if (std::ranges::count(rules, rule) > 1)
+                form_.fail("rules", fmt::format("'{}' is there twice", rule));
             words.name(rule);
         }
         words.flag(all, "--all");

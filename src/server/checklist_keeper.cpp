@@ -85,12 +85,19 @@ void ChecklistKeeper::look_at_trail(const RepositoryView& view, Timestamp period
                         .other_trails = check.at("other_trails").size()};
 }
 
+bool counts_for_checklists(const Operation& operation) {
+    if (operation.kind != "retention") return true;
+    const auto request = nlohmann::json::parse(operation.request, nullptr, false);
+    return !operation.source && request.is_object() && !request.value("dry_run", false);
+}
+
 std::map<std::string, Timestamp> ChecklistKeeper::last_successes() {
     std::map<std::string, Timestamp> last;
-    for (const char* kind : {"retention", "restore", "drill"}) {
-        const OperationFilter succeeded{.kind = kind, .states = {OperationState::succeeded}, .limit = 1};
+    for (const char* kind : {"retention", "restore"}) {
+        const OperationFilter succeeded{.kind = kind, .states = {OperationState::succeeded}};
+        // Newest first.
         for (const Operation& operation : services_.operations.list(succeeded))
-            if (operation.ended) last[kind] = *operation.ended;
+            if (operation.ended && counts_for_checklists(operation)) last.try_emplace(kind, *operation.ended);
     }
     return last;
 }

@@ -56,4 +56,8 @@ class ChecklistKeeper {
     std::map<std::pair<std::string, std::string>, std::string> seen_; // by list and item
 };
 
+// Whether an operation that succeeded ticks what is of its kind: retention is enforced where that is of all
+// sources, and more than a trial.
+bool counts_for_checklists(const Operation& operation);
+
 } // namespace holdfast

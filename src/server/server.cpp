@@ -398,13 +398,16 @@ void Server::watch_over_watch(const std::stop_token& stop) {
 void Server::enter_deletions(const std::stop_token& stop) {
     try {
         for (const char* kind : {"retention", "forget"}) {
-            const OperationFilter deleting{.kind = kind, .states = {OperationState::running}, .limit = 1};
+            // One that waits may be half done, and to be tried again.
+            const OperationFilter deleting{
+                .kind = kind, .states = {OperationState::queued, OperationState::running}, .limit = 1};
             if (!operations_.list(deleting).empty()) return;
         }
         if (const std::size_t entered = deletions_.catch_up(observer_.repository(), stop); entered > 0)
             logger_.info("deletions were entered into the audit trail behind the event",
                          {{"count", entered}});
     } catch (const Error& error) {
+        if (error.code() == ErrorCode::cancelled) return;
         // What was looked at was seen all the same.
         logger_.warning("deletions of others are not in the audit trail yet", {{"reason", error.message()}});
     }

@@ -72,10 +72,10 @@ AlertTrial try_alert(const Rule& rule, const AlertTrialSettings& settings, Logge
     }
     if (!trial.fired) return trial;
     deliver(stage, settings, trial, stop);
-    // What was opened at the other side is closed again.
+    // What was opened at the other side is closed again, also when this is to end.
     if (const auto alert = stage.alert())
         stage.watch().alerts().resolve(alert->id, settings.origin, "this was a test");
-    deliver(stage, settings, trial, stop);
+    deliver(stage, settings, trial, {});
     for (const ChannelSettings& channel : settings.channels)
         if (!trial.failed.contains(channel.name)) trial.reached.push_back(channel.name);
     return trial;

@@ -199,7 +199,7 @@ CheckFinding find_by_check(ChecklistCheck check, const ChecklistEvidence& eviden
     case ChecklistCheck::retention:
         return succeeded(evidence, {"retention"});
     case ChecklistCheck::restore:
-        return succeeded(evidence, {"restore", "drill"});
+        return succeeded(evidence, {"restore"});
     case ChecklistCheck::audit:
         return audit(evidence);
     case ChecklistCheck::log:

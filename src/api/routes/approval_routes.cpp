@@ -29,6 +29,7 @@ Json json_of(const Approval& approval, const RouteServices& services) {
             {"request",
              {{"method", request.at("method")},
               {"path", request.at("path")},
+              {"query", request.at("query")},
               {"body", request.at("body").get_ref<const std::string&>().empty()
                            ? Json()
                            : read_back(request.at("body").get<std::string>())}}},

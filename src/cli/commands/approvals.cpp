@@ -19,10 +19,16 @@ struct Arguments {
 
 std::string path_of(const Arguments& arguments) { return "/v1/approvals/" + url_part(arguments.id); }
 
+// For a decision, or, approved, for what hinders it to pass.
+bool waits(const json& approval) {
+    const std::string state = text_in(approval, "state");
+    return state == "pending" || (state == "approved" && !has(approval, "answer"));
+}
+
 int list_approvals(CommandContext& context, const Arguments& arguments) {
     json approvals = json::array();
     context.api().each("/v1/approvals", {}, [&](const json& approval) {
-        if (arguments.all || text_in(approval, "state") == "pending") approvals.push_back(approval);
+        if (arguments.all || waits(approval)) approvals.push_back(approval);
         return true;
     });
     context.print(approvals, [&] {
@@ -42,8 +48,10 @@ int show_approval(CommandContext& context, const Arguments& arguments) {
         fmt::print("{}: {}\n", text_in(approval, "action"), text_in(approval, "state"));
         fmt::print("  asked for by {} {}, until {}\n", text_in(approval, "requested_by"),
                    local_time_in(approval, "created"), local_time_in(approval, "expires"));
-        fmt::print("  {} {}\n  {}\n", text_in(request, "method"), text_in(request, "path"),
-                   list_in(request, "body").dump());
+        fmt::print("  {} {}\n", text_in(request, "method"), text_in(request, "path"));
+        for (const json& parameter : list_in(request, "query"))
+            fmt::print("  {} = {}\n", parameter.at(0).get<std::string>(), parameter.at(1).get<std::string>());
+        fmt::print("  {}\n", list_in(request, "body").dump());
         if (has(approval, "decided"))
             fmt::print("  decided by {} {}\n", text_in(approval, "decided_by"),
                        local_time_in(approval, "decided"));
@@ -57,16 +65,21 @@ int tell_decision(CommandContext& context, const json& decision) {
     const json& answer = list_in(decision, "answer");
     const json& body = list_in(answer, "body");
     const std::uint64_t status = number_in(answer, "status");
-    const bool failed = status >= 400;
+    const bool later = status == 503 || status == 504, failed = status >= 400;
     context.print(decision, [&] {
         fmt::print("{} is {}\n", text_in(decision, "approval"), text_in(decision, "state"));
         if (has(body, "operation"))
             fmt::print("It has begun: the operation {}\n", text_in(body, "operation"));
         if (has(body, "token")) fmt::print("{}\n", text_in(body, "token"));
         if (has(body, "authenticator")) fmt::print("{}\n", text_in(body, "authenticator"));
-        if (failed) fmt::print("It was not done: {}\n", text_in(body, "detail"));
+        if (failed)
+            fmt::print("It {}: {}\n", later ? "could not be done yet" : "was not done",
+                       text_in(body, "detail"));
+        if (later)
+            fmt::print("The server tries again for a day; to call it back: holdfast approvals reject {}\n",
+                       text_in(decision, "approval"));
     });
-    return failed ? exit_failed : exit_done;
+    return later ? exit_incomplete : failed ? exit_failed : exit_done;
 }
 
 int approve(CommandContext& context, const Arguments& arguments) {

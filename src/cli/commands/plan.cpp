@@ -167,7 +167,8 @@ int run_apply(CommandContext& context, const Arguments& arguments) {
     return tell_applied(context, arguments, std::move(plan), served);
 }
 
-// What takes effect is what was shown, though the file is edited meanwhile.
+// The policies that take effect are those that were shown, though the file is edited meanwhile; what else the
+// file has is read again by the server.
 int apply_at_server(CommandContext& context, const Arguments& arguments) {
     json plan = plan_at_server(context, arguments);
     const std::string etag = take_etag(plan);

@@ -132,6 +132,45 @@ TEST_F(Approved, IsLeftWhileItCannotBeDoneAndCanBeCalledBack) {
     EXPECT_EQ(ask("POST", "/v1/approvals/" + recalled + "/reject").status, 200);
     EXPECT_EQ(server->carry_out_left(), 0U);
     EXPECT_EQ(tries, 1);
+    // However often it was tried, the trail says once that it was gone on with.
+    std::size_t entries = 0;
+    const nlohmann::json trail = json_of(ask("GET", "/v1/audit?limit=1000"));
+    for (const nlohmann::json& one : trail["items"])
+        entries += one["action"] == "approval.carry_on" ? 1U : 0U;
+    EXPECT_EQ(entries, 2U);
+}
+
+// Who hangs in the repository, where it was called back meanwhile, does no more.
+TEST_F(Approved, CalledBackWhileItHangsItEndsWithoutChangingTheCatalog) {
+    std::string id;
+    server->router().add({.method = "POST",
+                          .path = "/v1/deeds",
+                          .name = "deed",
+                          .permission = Permission::administer,
+                          .action = "backups.delete",
+                          .handle = [&](Call& call) -> Response {
+                              clock.advance(minutes(2));
+                              EXPECT_EQ(ask("POST", "/v1/approvals/" + id + "/reject").status, 200);
+                              return call.change([](Database&) -> Response {
+                                  ADD_FAILURE() << "it was called back";
+                                  return json_response(200, "{}");
+                              });
+                          }});
+    id = approved_and_lost("/v1/deeds", R"({"which": "first"})");
+    clock.advance(minutes(1));
+    EXPECT_EQ(server->carry_out_left(), 1U);
+    EXPECT_TRUE(answer_of(id).is_null());
+    EXPECT_EQ(json_of(ask("GET", "/v1/approvals/" + id))["state"], "rejected");
+}
+
+TEST_F(Approved, TellsAllThatWasAskedFor) {
+    const Response waiting = ask("POST", "/v1/prunes?really=no%20doubt", "{}", {}, anna);
+    // What is no parameter is refused when it is done, and shown before.
+    ASSERT_EQ(waiting.status, 202) << waiting.body;
+    const auto approval =
+        json_of(ask("GET", "/v1/approvals/" + json_of(waiting)["approval"].get<std::string>()));
+    EXPECT_EQ(approval["request"]["query"],
+              nlohmann::json::array({nlohmann::json::array({"really", "no doubt"})}));
 }
 
 TEST_F(Approved, EndsWithAReasonWhenItIsTooLateOrItsSecretHasNobodyToBeToldTo) {

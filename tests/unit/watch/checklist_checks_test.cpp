@@ -173,8 +173,6 @@ const std::vector<Case> cases{
     {"RetentionYesterday", retention, Verdict::breach,
      [](World& w) { w.successes["retention"] = now - hours(13); }, "2026-11-19T23:00:00Z"},
     {"NoRetention", retention, Verdict::breach, [](World& w) { w.successes.clear(); }, "never"},
-    {"ADrillIsARestore", restore, Verdict::clear,
-     [](World& w) { w.successes = {{"restore", now - days(3)}, {"drill", now - hours(1)}}; }},
 
     {"TrailOfYesterday", audit, Verdict::unknown, [](World& w) { w.trail->at = now - hours(13); }},
     {"TrailDoesNotFit", audit, Verdict::breach, [](World& w) { w.trail->intact = false; }},
