@@ -39,18 +39,19 @@ void ChecklistKeeper::round() {
     if (!view || !facts || facts->at < view->at || facts->at == looked_) return;
     if (services_.clock.now() - facts->at > oldest_facts) return;
     looked_ = facts->at;
-    for (const Checklist& list : services_.book.lists()) look_at(list, *facts, *watch, *view);
+    ChecklistEvidence evidence{.facts = *facts, .rules = watch->alerts().settings().rules, .period = {}};
+    evidence.open_alerts = watch->alerts().open_counts();
+    evidence.last_success = last_successes();
+    for (const Checklist& list : services_.book.lists()) look_at(list, evidence, *view);
 }
 
-void ChecklistKeeper::look_at(const Checklist& list, const Facts& facts, Watch& watch,
+void ChecklistKeeper::look_at(const Checklist& list, ChecklistEvidence& evidence,
                               const RepositoryView& view) {
+    const Facts& facts = evidence.facts;
     const ChecklistPeriod now = services_.book.periods(list, 1).front();
+    evidence.period = now.span;
     // What was seen in the period before says nothing of this one.
     const bool is_seen = now.span.contains(view.at) && now.span.contains(facts.at);
-    const RuleBook rules = watch.alerts().settings().rules;
-    ChecklistEvidence evidence{.facts = facts, .rules = rules, .period = now.span};
-    evidence.open_alerts = watch.alerts().open_counts();
-    evidence.last_success = last_successes();
     for (const ChecklistItemState& each : now.items) {
         CheckFinding finding;
         if (is_seen && each.item.check && each.state == ItemState::due) {
@@ -88,7 +89,10 @@ void ChecklistKeeper::look_at_trail(const RepositoryView& view, Timestamp period
 bool counts_for_checklists(const Operation& operation) {
     if (operation.kind != "retention") return true;
     const auto request = nlohmann::json::parse(operation.request, nullptr, false);
-    return !operation.source && request.is_object() && !request.value("dry_run", false);
+    if (operation.source || !request.is_object()) return false;
+    // A null is as good as absent.
+    const auto trial = request.find("dry_run");
+    return trial == request.end() || trial->is_null() || *trial == false;
 }
 
 std::map<std::string, Timestamp> ChecklistKeeper::last_successes() {

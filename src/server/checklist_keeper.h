@@ -43,7 +43,8 @@ class ChecklistKeeper {
 
   private:
     void round();
-    void look_at(const Checklist& list, const Facts& facts, Watch& watch, const RepositoryView& view);
+    // For the period that it has now; the rest of `evidence` is there.
+    void look_at(const Checklist& list, ChecklistEvidence& evidence, const RepositoryView& view);
     void look_at_trail(const RepositoryView& view, Timestamp period_begin);
     std::map<std::string, Timestamp> last_successes();
 

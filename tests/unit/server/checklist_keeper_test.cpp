@@ -15,7 +15,9 @@ TEST(ChecklistKeeper, ATrialOrAPartIsNoRetentionThatWasEnforced) {
     };
     EXPECT_TRUE(counts("retention", "{}"));
     EXPECT_TRUE(counts("retention", R"({"dry_run": false, "trust_clock": true})"));
+    EXPECT_TRUE(counts("retention", R"({"dry_run": null})"));
     EXPECT_FALSE(counts("retention", R"({"dry_run": true})"));
+    EXPECT_FALSE(counts("retention", R"({"dry_run": "yes"})"));
     EXPECT_FALSE(counts("retention", "{}", "home"));
     EXPECT_FALSE(counts("retention", "not what it should be"));
     EXPECT_TRUE(counts("restore", "{}", "home"));
