@@ -80,10 +80,12 @@ bool looks_ahead(const api::Request& request) {
 // The same members as `holdfast plan --json`: what a server goes by was taken up before.
 json plan_json(const Call& call, const PolicyServices& services, const ServerDeclaration& declaration) {
     const Timestamp now = services.clock.now();
-    json value = to_json(services.in_effect.plan_of(
-        declaration, {.now = now,
-                      .horizon = asked_horizon(call, now),
-                      .runs = call.number("runs", 0, most_runs).value_or(usual_runs)}));
+    json value =
+        to_json(services.in_effect.plan_of(declaration,
+                                           {.now = now,
+                                            .horizon = asked_horizon(call, now),
+                                            .runs = call.number("runs", 0, most_runs).value_or(usual_runs)},
+                                           services.stop));
     value["applied_before"] = true;
     value["problems"] = services.observer.require_view()->measurements.problems;
     return value;
@@ -99,9 +101,10 @@ Response changes(Call& call, const PolicyServices& services) {
     const ServerDeclaration declaration = services.declare_again();
     json value = looks_ahead(call.request()) ? plan_json(call, services, declaration)
                                              : change_json(services.in_effect, declaration);
-    value["etag"] = etag_of(declaration);
+    const std::string etag = etag_of(declaration);
+    value["etag"] = etag;
     Response response = answer(value);
-    response.headers.set("ETag", etag_of(declaration));
+    response.headers.set("ETag", etag);
     return response;
 }
 

@@ -56,13 +56,13 @@ std::vector<std::string> PoliciesInEffect::losses_of(const ServerDeclaration& de
                          view->measurements.retention, {}, clock_.now());
 }
 
-PolicyPlan PoliciesInEffect::plan_of(const ServerDeclaration& declaration,
-                                     PolicyPlanSettings settings) const {
+PolicyPlan PoliciesInEffect::plan_of(const ServerDeclaration& declaration, PolicyPlanSettings settings,
+                                     const std::stop_token& stop) const {
     require_clear(declaration);
     settings.sources.clear();
     for (const MeasuredSource& source : declaration.sources) settings.sources.push_back(source.name);
     return plan_policies(book_.in_force(applied_.policies()), book_.in_force(declaration.policies),
-                         observer_.require_view()->measurements.retention, settings, {});
+                         observer_.require_view()->measurements.retention, settings, stop);
 }
 
 std::string PoliciesInEffect::judged_by(const ServerDeclaration& declaration) const {

@@ -49,7 +49,9 @@ class PoliciesInEffect {
     std::vector<std::string> losses_of(const ServerDeclaration& declaration) const;
     // The same, and what becomes of the snapshots and of the backups of what is declared; of `settings` all
     // but the sources count. Throws as require_clear(), and Error(unavailable) where nobody has looked yet.
-    PolicyPlan plan_of(const ServerDeclaration& declaration, PolicyPlanSettings settings) const;
+    // Ends with Error(cancelled) when `stop` is requested.
+    PolicyPlan plan_of(const ServerDeclaration& declaration, PolicyPlanSettings settings,
+                       const std::stop_token& stop) const;
     // What that hangs on: all policies before and after.
     std::string judged_by(const ServerDeclaration& declaration) const;
     // It is in effect from now on.

@@ -6,6 +6,7 @@
 #include "server/policies_in_effect.h"
 
 #include <functional>
+#include <stop_token>
 
 namespace holdfast {
 
@@ -20,6 +21,7 @@ struct PolicyServices {
     std::function<std::vector<MeasuredSource>()> sources;
     std::function<ServerDeclaration()> declare_again; // what the file says now; throws Error(usage)
     std::function<void()> changed;                    // called when policies are others than before
+    std::stop_token stop{};                           // requested when the server ends
 };
 
 // What keeping less than before may take beyond a role.

@@ -14,6 +14,9 @@ namespace {
 using api::Call;
 using nlohmann::json;
 
+// A part of the list is of so many sources at most: each may take seconds to find out.
+constexpr std::size_t most_sources = 32;
+
 struct Place {
     const RetentionSource* source;
     std::size_t index; // of its subjects
@@ -62,16 +65,20 @@ api::Response forecast(Call& call, const SnapshotServices& services) {
     call.expect_parameters({"source", "at", "horizon", "limit", "cursor"});
     const auto view = services.observer.require_view();
     const api::Page page = call.page("forecast");
-    // As of the look, so that the parts of one list go by one time.
+    // As of the look: parts of a list go by one time, as long as nobody has looked again.
     const std::optional<Outlook> outlook = outlook_of(call, view->at);
     const std::vector<Place> places = places_of(*view, call.request().parameter("source"));
     const std::size_t begin = begin_of(places, page.after);
-    const std::size_t end = std::min(places.size(), begin + page.limit);
+    std::size_t end = std::min(places.size(), begin + page.limit), sources = 0;
     json items = json::array();
     const RetentionSource* source = nullptr;
     SnapshotFates::Fates fates;
     for (std::size_t i = begin; i < end; ++i) {
         if (places[i].source != source) {
+            if (++sources > most_sources) {
+                end = i;
+                break;
+            }
             source = places[i].source;
             fates = services.fates.of(*source, view->at, outlook);
         }

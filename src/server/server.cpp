@@ -103,6 +103,7 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
       policies_(book_, observer_, environment_.settings.state_directory, environment_.declaration.policies,
                 clock, logger),
       desk_(environment_.open_repository, environment_.program, clock),
+      fates_(answering_.get_token()),
       checklists_(catalog_, clock, [this] { return declaration().checklists; }),
       checklist_keeper_({.book = checklists_,
                          .catalog = catalog_,
@@ -163,7 +164,8 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
                                           const std::scoped_lock lock(mutex_);
                                           replan_ = look_again_ = true;
                                           changed_.notify_all();
-                                      }};
+                                      },
+                                  .stop = answering_.get_token()};
     add_policy_routes(api_.router(), policies);
     add_schedule_routes(api_.router(), policies);
     add_configuration_routes(api_.router(), policies);
@@ -202,6 +204,7 @@ void Server::run(const std::function<void(std::uint16_t port)>& ready, const std
             clock_.sleep_for(between_rounds, stop);
         }
         desk_.stop();
+        answering_.request_stop();
         api_.stop(answers_grace);
     }
     if (catalog_gone)

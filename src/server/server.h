@@ -102,6 +102,7 @@ class Server {
     RepositoryObserver observer_;
     PoliciesInEffect policies_;
     RepositoryDesk desk_;
+    std::stop_source answering_; // what answers take long for ends with it
     SnapshotFates fates_;
     ChecklistBook checklists_;
     ChecklistKeeper checklist_keeper_;

@@ -1,5 +1,7 @@
 #include "server/snapshot_fates.h"
 
+#include "base/error.h"
+
 #include <algorithm>
 #include <tuple>
 
@@ -53,13 +55,21 @@ SnapshotFates::Fates SnapshotFates::of(const RetentionSource& source, Timestamp 
     if (!source.policy) return nullptr;
     const Outlook wanted =
         outlook.value_or(Outlook{seen, seen + std::chrono::duration_cast<Duration>(horizon)});
-    const std::scoped_lock lock(mutex_);
-    Known& known = (outlook ? asked_ : known_)[{source.source, source.domain}];
+    Kept& kept = outlook ? asked_ : known_;
+    std::unique_lock lock(kept.mutex, std::defer_lock);
+    if (!outlook) {
+        lock.lock();
+    } else if (!lock.try_lock()) {
+        throw Error(ErrorCode::unavailable, "another outlook is being found out", "ask again in a moment",
+                    true);
+    }
+    Known& known = kept.sources[{source.source, source.domain}];
     const bool old = outlook ? known.outlook != wanted : wanted.from - known.outlook.from > good_for;
     if (old || is_news(known, source)) {
         known.fates = std::make_shared<const std::vector<Fate>>(forecast_retention(
             source.policy->retention, source.subjects,
-            forecast_for(*source.policy, source.source, source.subjects, wanted.from, wanted.horizon)));
+            forecast_for(*source.policy, source.source, source.subjects, wanted.from, wanted.horizon),
+            stop_));
         known.source = source;
         known.outlook = wanted;
     }

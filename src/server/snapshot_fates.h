@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,13 +27,17 @@ struct Outlook {
 // was asked last for another outlook. Thread-safe.
 class SnapshotFates {
   public:
+    // What is being found out ends with Error(cancelled) when `stop` is requested.
+    explicit SnapshotFates(std::stop_token stop = {}) : stop_(std::move(stop)) {}
+
     // Of a snapshot of the view, the same members as `holdfast retention simulate --json`, and why nothing of
     // its source goes at present.
     nlohmann::json of(const std::shared_ptr<const RepositoryView>& view, const Snapshot& snapshot);
 
     using Fates = std::shared_ptr<const std::vector<Fate>>;
     // Of the subjects of `source`, as it was seen at `seen`; null where no policy covers it. With an
-    // `outlook` as if it was that time, else as of `seen` and ten years on.
+    // `outlook` as if it was that time, else as of `seen` and ten years on. Throws Error(unavailable) while
+    // another outlook is being found out: those that are asked for have an end, but no number.
     Fates of(const RetentionSource& source, Timestamp seen, const std::optional<Outlook>& outlook);
 
   private:
@@ -45,8 +50,13 @@ class SnapshotFates {
     };
     static bool is_news(const Known& known, const RetentionSource& source);
 
-    std::mutex mutex_;
-    std::map<Key, Known> known_, asked_; // as of the last look; for another outlook
+    struct Kept {
+        std::mutex mutex;
+        std::map<Key, Known> sources;
+    };
+
+    const std::stop_token stop_;
+    Kept known_, asked_; // as of the last look; for another outlook
 };
 
 // The members of one snapshot of `source`, which is the subject `index` there. `fates` as of() has them.

@@ -99,6 +99,30 @@ TEST_F(RetentionForecast, RefusesWhatWouldTakeTooLongOrIsNoTime) {
     EXPECT_EQ(field_of("?limit=1&source=home&cursor=" + next), "cursor");
 }
 
+// Each source may take seconds to find out.
+TEST_F(RetentionForecast, APartIsOfSoManySourcesAtMost) {
+    for (int i = 0; i < 40; ++i) world.back_up("source" + std::to_string(i));
+    look();
+    const json part = got("?limit=1000");
+    EXPECT_THAT(part["items"], SizeIs(4 + 30));
+    const json rest = got("?limit=1000&cursor=" + part["next"].get<std::string>());
+    EXPECT_THAT(rest["items"], SizeIs(10));
+    EXPECT_TRUE(rest["next"].is_null());
+    EXPECT_EQ(part["items"].back()["source"], "source35"); // of those by name
+    EXPECT_EQ(rest["items"][0]["source"], "source36");
+}
+
+TEST_F(RetentionForecast, EndsWithItsServer) {
+    std::stop_source ending;
+    SnapshotFates ended{ending.get_token()};
+    const auto view = observer.view();
+    const RetentionSource& source = view->measurements.retention.back();
+    EXPECT_THAT(*ended.of(source, view->at, {}), SizeIs(3));
+    ending.request_stop();
+    const Outlook other{view->at, view->at + std::chrono::days(1000)};
+    EXPECT_EQ(code_of([&] { ended.of(source, view->at, other); }), ErrorCode::cancelled);
+}
+
 TEST_F(RetentionForecast, SaysOfWhatIsGoneThatItWasForgotten) {
     const std::string id = got("?source=home")["items"][0]["id"];
     const auto status = [&](const std::string& of) { return ask("GET", "/v1/forgets/" + of).status; };
