@@ -246,6 +246,9 @@ void Life::remember() {
     moment.position = *parse_lsn(
         server_->query_value(fmt::format("SELECT pg_create_restore_point('{}')", moment.restore_point)));
     moment.timeline = timeline(*server_);
+    // Else a crash may lose it, and with it a moment that is to be reached on a timeline that was left.
+    server_->execute(
+        "SET synchronous_commit = on; SELECT pg_logical_emit_message(true, 'moment', 'is durable')");
     std::this_thread::sleep_for(apart);
     moment.rows = cluster_rows(*server_);
     narrate("  moment {} at {} on timeline {}", moment.restore_point, moment.position.str(), moment.timeline);

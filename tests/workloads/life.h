@@ -83,6 +83,7 @@ class Life {
     void switch_over();
     std::unique_ptr<test::PostgresServer> make_standby();
     void rewind(test::PostgresServer& old, test::PostgresServer& now);
+    void rebuild_spgist_indexes();
     // In recovery_check.cpp.
     void recover();
     PostgresRestore choose_restore(const Moment& moment);
