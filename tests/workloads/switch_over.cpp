@@ -103,18 +103,19 @@ void Life::rewind(PostgresServer& old, PostgresServer& now) {
     old.start();
 }
 
-// The first page of an SP-GiST index names the pages that were written to last, and is changed without a record.
-// pg_rewind therefore leaves what the old primary wrote there, cuts off the pages that it names, and the next
-// row finds that the server "could not read block". That is PostgreSQL's own, and would hide what is ours.
+// The first page of an SP-GiST index names the pages that were written to last, and is changed without a
+// record. pg_rewind therefore leaves what the old primary wrote there, cuts off the pages that it names, and
+// the next row finds that the server "could not read block". That is PostgreSQL's own, and would hide what is
+// ours.
 void Life::rebuild_spgist_indexes() {
     // They hold locks.
     for (const QueryResult::Row& row : server_->query("SELECT gid, database FROM pg_prepared_xacts").rows)
         server_->execute(fmt::format("ROLLBACK PREPARED '{}'", *row[0]), *row[1]);
     for (const std::string& database : test::databases_of(*server_)) {
-        const QueryResult indexes = server_->query(
-            "SELECT i.oid::regclass FROM pg_class i JOIN pg_am a ON a.oid = i.relam WHERE a.amname = 'spgist' "
-            "AND i.relkind = 'i'",
-            database);
+        const QueryResult indexes = server_->query("SELECT i.oid::regclass FROM pg_class i JOIN pg_am a ON "
+                                                   "a.oid = i.relam WHERE a.amname = 'spgist' "
+                                                   "AND i.relkind = 'i'",
+                                                   database);
         for (const QueryResult::Row& row : indexes.rows)
             server_->execute(fmt::format("REINDEX INDEX {}", *row[0]), database);
     }

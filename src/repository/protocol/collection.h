@@ -9,16 +9,16 @@
 #include "repository/protocol/standing_verdicts.h"
 #include "store/stoppable_store.h"
 
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
 namespace holdfast {
-
-class SegmentReader;
 
 // A pack as the inventory found it.
 struct PackSummary {
@@ -97,10 +97,21 @@ class Collection {
     void put_moved(const Verdict& verdict);
     // Also C8 (collector_index.cpp).
     void maintain_index();
-    void look_at_segment(const ObjectInfo& info, const ObjectName& name, const DoomedPacks& gone,
-                         std::uint32_t& next_segment);
-    void rewrite_segment(const DomainId& domain, const std::shared_ptr<SegmentReader>& segment,
-                         const DoomedPacks& gone, std::uint32_t& next_segment);
+    struct OwnSegment {
+        std::string name;
+        std::uint64_t size_bytes = 0;
+        std::uint64_t entries = 0;
+        bool touched = false; // some of its packs have dead frames, or were moved
+    };
+    // Those that are gone are not in what it returns.
+    std::map<std::string, Bytes> get_each(std::span<const std::string> names, const ByteRange& range);
+    void noting_bad_segments(const std::function<void()>& work);
+    void look_at_segment(const ObjectInfo& info, Bytes beginning, const DoomedPacks& gone,
+                         std::map<DomainId, std::vector<OwnSegment>>& own);
+    void join_segments(const DomainId& domain, std::vector<OwnSegment> segments, const DoomedPacks& gone,
+                       std::uint32_t& next_segment);
+    void rewrite_segments(const DomainId& domain, const std::vector<std::string>& names,
+                          const DoomedPacks& gone, std::uint32_t& next_segment);
     bool is_locked(const std::string& name, const std::stop_token& stop);
     // Those that are; asks several at once.
     std::set<std::string> locked_of(const std::vector<std::string>& names);

@@ -35,6 +35,8 @@ struct CollectorSettings {
     std::uint64_t rewrite_budget_bytes = 4ull << 30;
     // New packs end near this size.
     std::uint64_t pack_bytes = 16ull << 20;
+    // So many small index segments of about one size become one.
+    std::size_t index_segments_joined = 8;
     // Where what is too large for memory waits.
     std::string temporary_directory = "/tmp";
     // How many requests that only ask are under way together; with one, no threads are started.

@@ -67,37 +67,5 @@ TEST_F(CollectorTest, OldVerdictsAreUnitedAndThenRemoved) {
     EXPECT_FALSE(standing.decided().dooms(known[4]));
 }
 
-TEST_F(CollectorTest, IndexSegmentsLoseDeadEntries) {
-    const Snapshot gone = back_up("home", {1, 2});
-    back_up("home", {2, 3});
-    const DomainId domain = domain_id("default");
-    const auto put_segment = [&](const std::vector<tiny::Content>& contents, const KeyRing& ring) {
-        const RunContext run = ring.begin_run(random);
-        const std::string name = index_segment_name(domain, run.id(), 0);
-        std::vector<IndexEntry> entries;
-        for (const tiny::Content content : contents) {
-            BlobId id;
-            id.bytes.fill(static_cast<Byte>(content));
-            entries.push_back({id, {known[content].pack, known[content].frame, 0, 1}});
-        }
-        SegmentIdentity identity{object_key(run.structure_secret().view(), ObjectKind::index_segment, name),
-                                 name};
-        const Bytes body = encode_segment(std::move(identity), entries).joined();
-        store.put(name, sign_parts(ObjectKind::index_segment, name, body, run));
-        return name;
-    };
-    const std::string others = put_segment({1, 2}, admin->ring);
-    const std::string own = put_segment({1, 2}, pruner->ring);
-    const std::string live = put_segment({3}, admin->ring);
-    forget_snapshot(writer(), gone.id, false);
-    CollectorReport report = collect();
-    EXPECT_THAT(report.problems, IsEmpty());
-    EXPECT_EQ(report.deleted_index_segments, 1u);
-    EXPECT_TRUE(store.objects.contains(others)) << "it has a living entry, and is not ours to sign";
-    EXPECT_FALSE(store.objects.contains(own));
-    EXPECT_TRUE(store.objects.contains(live));
-    EXPECT_THAT(names(index_prefix), SizeIs(3));
-}
-
 } // namespace
 } // namespace holdfast
