@@ -52,7 +52,7 @@ BackupRun::BackupRun(Repository& repository, BackupRunSettings settings, std::st
       hurried_(hurry_.token(), CutShort{&stop_}),
       stop_leaving_(stop_.token(), settings_.leave_grace, system_clock()),
       store_(repository.store(), stop_.token()),
-      context_{store_, repository.keys(), repository.trust(), repository.clock(), repository.random()},
+      context_(repository.context().through(store_)),
       packs_(store_, repository.keys()),
       nodes_(packs_),
       run_(begin_run(repository, settings_)),

@@ -17,7 +17,14 @@ Repository::Repository(std::shared_ptr<Store> store, Unlocked unlocked, LocalDir
       clock_(clock),
       random_(random),
       logger_(logger),
-      context_{*store_, unlocked_.ring, unlocked_.trust, clock_, random_},
+      objects_(directories_.cache + "/objects.sqlite", logger),
+      context_{.store = *store_,
+               .keys = unlocked_.ring,
+               .trust = unlocked_.trust,
+               .clock = clock_,
+               .random = random_,
+               .steps = {},
+               .cache = &objects_},
       packs_(*store_, unlocked_.ring),
       nodes_(packs_) {}
 

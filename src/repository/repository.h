@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "repository/node/node_reader.h"
 #include "repository/pack/pack_reader.h"
+#include "repository/protocol/object_cache.h"
 #include "repository/protocol/snapshot_list.h"
 #include "repository/protocol/writer_session.h"
 #include "repository/unlock.h"
@@ -51,6 +52,7 @@ class Repository {
     Clock& clock_;
     Random& random_;
     Logger& logger_;
+    ObjectCache objects_;
     RepositoryContext context_;
     PackReader packs_;
     NodeReader nodes_;

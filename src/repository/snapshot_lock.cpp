@@ -90,8 +90,7 @@ void require_object_lock(const Repository& repository) {
 LockReport lock_tree(Repository& repository, NodeReader& nodes, const NodeRef& root,
                      const Retention& retention, std::stop_token stop) {
     StoppableStore store(repository.store(), stop);
-    const RepositoryContext context{store, repository.keys(), repository.trust(), repository.clock(),
-                                    repository.random()};
+    const RepositoryContext context = repository.context().through(store);
     ReachabilityScanner scanner(nodes);
     try {
         scanner.add_tree(root);

@@ -9,6 +9,8 @@
 
 namespace holdfast {
 
+class ObjectCache;
+
 // The steps of section 10 of docs/format.md that the table there gives reasons for. All are always taken. The
 // simulation of the protocol leaves out one at a time, to show that then something is lost; nothing else may.
 struct ProtocolSteps {
@@ -41,6 +43,15 @@ struct RepositoryContext {
     Clock& clock;
     Random& random;
     ProtocolSteps steps{};
+    // Where small objects that were read before are kept; null: they are always read from the store.
+    ObjectCache* cache = nullptr;
+    // How many requests are under way together where many objects are read; with one, no threads are started.
+    unsigned requests_at_once = 8;
+
+    // The same with another way to the objects: a decorator of this store.
+    RepositoryContext through(Store& other) const {
+        return {other, keys, trust, clock, random, steps, cache, requests_at_once};
+    }
 };
 
 } // namespace holdfast

@@ -1,8 +1,13 @@
 #include "repository/protocol/protocol_object.h"
 
+#include "base/at_once.h"
 #include "base/error.h"
+#include "repository/protocol/object_cache.h"
 
 #include <algorithm>
+#include <map>
+#include <mutex>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -47,34 +52,100 @@ std::optional<OpenedObject> read_protocol_object(const RepositoryContext& contex
     return open_as(context, name, *bytes, kinds);
 }
 
+namespace {
+
+// So many are in memory at a time.
+constexpr std::size_t read_together = 64;
+
+// Few machines read what others are: of these there are many, and all are read again and again.
+bool is_kept(const std::string& name) {
+    return name.starts_with(commits_prefix) || name.starts_with(statements_prefix);
+}
+
+ReadObject opened(const RepositoryContext& context, const std::string& name, std::optional<Bytes> bytes,
+                  std::initializer_list<ObjectKind> kinds) {
+    ReadObject read{.bytes = std::move(bytes), .object = {}, .error = {}};
+    if (!read.bytes) return read;
+    try {
+        read.object = open_as(context, name, *read.bytes, kinds);
+    } catch (const Error& error) {
+        read.error = error;
+    }
+    return read;
+}
+
+// Reads `names` and remembers in `fresh` what is to be kept.
+void read_batch(const RepositoryContext& context, std::span<const std::string> names,
+                std::initializer_list<ObjectKind> kinds,
+                const std::function<void(const std::string& name, ReadObject)>& visit,
+                std::vector<std::pair<std::string, Bytes>>& fresh) {
+    std::map<std::string, std::optional<Bytes>> found;
+    if (context.cache != nullptr && is_kept(names.front()))
+        for (auto& [name, bytes] : context.cache->find(names)) found.emplace(name, std::move(bytes));
+    std::vector<std::string> asked;
+    for (const std::string& name : names)
+        if (!found.contains(name)) asked.push_back(name);
+    std::mutex mutex;
+    for_each_at_once(asked, context.requests_at_once, {},
+                     [&](const std::string& name, const std::stop_token&) {
+                         // Without a token of its own: a store that is to be stopped has one.
+                         std::optional<Bytes> bytes = context.store.get(name, {}, {});
+                         const std::scoped_lock lock(mutex);
+                         found.emplace(name, std::move(bytes));
+                     });
+    const std::set<std::string> of_store(asked.begin(), asked.end());
+    for (const std::string& name : names) {
+        bool is_fresh = of_store.contains(name);
+        ReadObject read = opened(context, name, std::move(found.at(name)), kinds);
+        if (read.error && !is_fresh) {
+            // The store's word counts, not that of a local file.
+            is_fresh = true;
+            read = opened(context, name, context.store.get(name, {}, {}), kinds);
+        }
+        if (is_fresh && read.object && is_kept(name)) fresh.emplace_back(name, *read.bytes);
+        visit(name, std::move(read));
+    }
+}
+
+} // namespace
+
+void read_each(const RepositoryContext& context, std::span<const std::string> names,
+               std::initializer_list<ObjectKind> kinds,
+               const std::function<void(const std::string& name, ReadObject)>& visit) {
+    for (std::size_t at = 0; at < names.size(); at += read_together) {
+        std::vector<std::pair<std::string, Bytes>> fresh;
+        read_batch(context, names.subspan(at, std::min(read_together, names.size() - at)), kinds, visit,
+                   fresh);
+        if (context.cache != nullptr) context.cache->add(fresh);
+    }
+}
+
 void read_names(const RepositoryContext& context, const std::vector<std::string>& names, NameKind kind,
                 std::initializer_list<ObjectKind> kinds, const FolderVisitor& visitor) {
+    std::vector<std::string> of_kind;
     for (const std::string& name : names) {
         const auto parsed = parse_name(name);
-        if (!parsed || parsed->kind != kind) {
+        if (parsed && parsed->kind == kind) {
+            of_kind.push_back(name);
+        } else {
             visitor.problem(name,
                             Error(ErrorCode::incompatible, name + ": this program writes no such name"));
-            continue;
         }
-        // Not in the try: what the store refuses says nothing about the object.
-        const std::optional<Bytes> bytes = context.store.get(name, {}, {});
-        if (!bytes) continue; // it went since it was listed
-        std::optional<OpenedObject> object;
-        try {
-            object = open_as(context, name, *bytes, kinds);
-        } catch (const Error& error) {
-            if (error.code() == ErrorCode::wrong_key) {
-                visitor.unreadable(name);
-            } else if (error.code() == ErrorCode::access_denied &&
-                       !knows_writer(context.trust, name, *bytes)) {
-                visitor.problem(name, Error(ErrorCode::corrupt, error.message(), error.hint()));
-            } else {
-                visitor.problem(name, error);
-            }
-            continue;
-        }
-        visitor.object(*parsed, std::move(*object));
     }
+    read_each(context, of_kind, kinds, [&](const std::string& name, ReadObject read) {
+        if (read.object) {
+            visitor.object(*parse_name(name), *std::move(read.object));
+        } else if (!read.error) {
+            return; // it went since it was listed
+        } else if (read.error->code() == ErrorCode::wrong_key) {
+            visitor.unreadable(name);
+        } else if (read.error->code() == ErrorCode::access_denied &&
+                   !knows_writer(context.trust, name, *read.bytes)) {
+            visitor.problem(name, Error(ErrorCode::corrupt, read.error->message(), read.error->hint()));
+        } else {
+            visitor.problem(name, *read.error);
+        }
+    });
 }
 
 void read_folder(const RepositoryContext& context, std::string_view prefix, NameKind kind,

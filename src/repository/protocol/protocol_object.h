@@ -8,6 +8,7 @@
 #include <functional>
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,19 @@ std::vector<std::string> list_names(Store& store, std::string_view prefix, const
 // and Error(corrupt) when it is none of `kinds`.
 std::optional<OpenedObject> read_protocol_object(const RepositoryContext& context, const std::string& name,
                                                  std::initializer_list<ObjectKind> kinds);
+
+// What was found under a name.
+struct ReadObject {
+    std::optional<Bytes> bytes; // as it lies in the store; nothing: it is gone
+    std::optional<OpenedObject> object;
+    std::optional<Error> error; // why it cannot be opened
+};
+// The objects of these names, in their order, as read_protocol_object reads one: some requests at a time, and
+// commits and statements from the local cache where they are there. Errors of the store, and what `visit`
+// throws, pass through.
+void read_each(const RepositoryContext& context, std::span<const std::string> names,
+               std::initializer_list<ObjectKind> kinds,
+               const std::function<void(const std::string& name, ReadObject)>& visit);
 
 // How the objects of a folder are read. An object that is damaged (Error(corrupt), Error(incompatible)) or
 // whose writer may not have written it (Error(access_denied)) goes to `problem`; one that this ring has no

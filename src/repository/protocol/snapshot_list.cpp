@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "repository/json_form.h"
+#include "repository/protocol/object_cache.h"
 #include "repository/protocol/protocol_object.h"
 #include "repository/protocol/statement.h"
 
@@ -158,6 +159,7 @@ SnapshotList list_snapshots(const RepositoryContext& context) {
                             list.damaged.push_back(name);
                     },
                 .unreadable = [&](const std::string&) { ++list.unreadable; }});
+    if (context.cache != nullptr) context.cache->keep_only(std::string(commits_prefix), names);
     std::ranges::sort(list.snapshots, {},
                       [](const Snapshot& snapshot) { return std::tie(snapshot.time, snapshot.id); });
     return list;

@@ -121,17 +121,21 @@ StatementList list_statements(const RepositoryContext& context) {
     StatementList list;
     std::optional<std::pair<StatementId, ObjectDigest>> last;
     std::optional<StatementId> sealed; // the one before, if it cannot be read
-    for (const std::string& name : list_names(context.store, statements_prefix)) {
-        const auto id = id_from_text(name);
-        if (!id) {
+    std::vector<std::string> names;
+    for (std::string& name : list_names(context.store, statements_prefix)) {
+        if (id_from_text(name)) {
+            names.push_back(std::move(name));
+        } else {
             list.problems.push_back(fmt::format("{}: no statement has such a name", name));
-            continue;
         }
+    }
+    read_each(context, names, {ObjectKind::statement}, [&](const std::string& name, ReadObject read) {
+        const auto id = id_from_text(name);
         try {
-            const auto object = read_protocol_object(context, name, {ObjectKind::statement});
+            if (read.error) throw *read.error;
             // Nobody removes statements.
-            if (!object) throw Error(ErrorCode::corrupt, "it is listed, and not there");
-            Statement statement = decode_statement(object->body, *id);
+            if (!read.object) throw Error(ErrorCode::corrupt, "it is listed, and not there");
+            Statement statement = decode_statement(read.object->body, *id);
             const bool follows = last && last->first.slot == id->slot && last->first.number + 1 == id->number;
             const bool behind_sealed = sealed && sealed->slot == id->slot && sealed->number + 1 == id->number;
             if (id->number > 0 && !behind_sealed && (!follows || last->second != *statement.previous)) {
@@ -139,12 +143,12 @@ StatementList list_statements(const RepositoryContext& context) {
                     fmt::format("{}: a statement before it is missing or was replaced", name));
                 list.problems.push_back(list.damaged.back());
             }
-            last = {*id, object->digest};
+            last = {*id, read.object->digest};
             if (lets_go(statement) && !context.trust.may_write(id->slot, ObjectKind::forget, RunId{})) {
                 list.problems.push_back(fmt::format(
                     "{}: {}, and its writer may not forget snapshots", name,
                     statement.type == StatementType::policy ? "sets a policy" : "releases a hold"));
-                continue;
+                return;
             }
             list.statements.push_back(std::move(statement));
         } catch (const Error& error) {
@@ -156,7 +160,7 @@ StatementList list_statements(const RepositoryContext& context) {
                 if (error.code() != ErrorCode::access_denied) list.damaged.push_back(list.problems.back());
             }
         }
-    }
+    });
     return list;
 }
 

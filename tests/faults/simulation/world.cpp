@@ -70,7 +70,8 @@ Participant::Participant(World& world, const std::string& name, const Unlocked& 
       store_(std::make_shared<RetryStore>(world.connections.emplace_back(std::make_shared<Connection>(
                                               world.objects, world.scheduler, name, nastiness, dies_at)),
                                           retries(), clock_, random_)),
-      context_{*store_, holder.ring, holder.trust, clock_, random_, world.steps} {}
+      // Actors take turns, so that none has threads.
+      context_{*store_, holder.ring, holder.trust, clock_, random_, world.steps, nullptr, 1} {}
 
 void collect(World& world, const Participant& collector, const CollectorSettings& settings) {
     Progress progress;
