@@ -1,5 +1,7 @@
 #include "api/approved.h"
 
+#include "base/json_text.h"
+
 #include <nlohmann/json.hpp>
 
 namespace holdfast::api {
@@ -17,8 +19,8 @@ std::string answer_text(const Response& done, bool with_secret) {
     if (body.is_discarded()) body = done.body;
     // The secret of a new token is told to who approves of it, and kept nowhere.
     if (!with_secret && body.is_object() && body.contains("token")) body = Json();
-    return Json{{"status", done.status}, {"location", location ? Json(*location) : Json()}, {"body", body}}
-        .dump(-1, ' ', false, Json::error_handler_t::replace);
+    return json_text(
+        Json{{"status", done.status}, {"location", location ? Json(*location) : Json()}, {"body", body}});
 }
 
 void keep(const RouteServices& services, const Approval& approval, const Response& done) {
@@ -34,11 +36,16 @@ bool makes_a_token(const Approval& approval) {
 
 // Why it is not done any more; nothing when it can be.
 std::optional<Problem> too_late(const RouteServices& services, const Approval& approval) {
-    Problem problem = problem_of(409, "it could not be done within a day");
-    problem.hint = "the audit trail has what was tried: see what came of it, and ask for it again";
-    if (approval.decided && services.clock.now() - *approval.decided > good_for) return problem;
-    problem.hint = "its secret could be told to nobody any more: ask for another token";
-    if (makes_a_token(approval)) return problem;
+    if (approval.decided && services.clock.now() - *approval.decided > good_for) {
+        Problem problem = problem_of(409, "it could not be done within a day");
+        problem.hint = "the audit trail has what was tried: see what came of it, and ask for it again";
+        return problem;
+    }
+    if (makes_a_token(approval)) {
+        Problem problem = problem_of(409, "the server that was to do it was lost");
+        problem.hint = "its secret could be told to nobody any more: ask for another token";
+        return problem;
+    }
     return std::nullopt;
 }
 
@@ -63,7 +70,7 @@ std::size_t carry_out_left(Router& router, const RouteServices& services) {
         // Once, however often it is tried.
         if (!services.audit.without("approval.carry_on", {approval->id}).empty())
             services.audit.append("server", "approval.carry_on", approval->id,
-                                  Json{{"action", approval->action}}.dump());
+                                  json_text(Json{{"action", approval->action}}));
         if (const auto problem = too_late(services, *approval)) {
             keep(services, *approval, problem_response(*problem, {}, {}));
         } else {

@@ -1,5 +1,6 @@
 #include "api/call.h"
 
+#include "base/json_text.h"
 #include "base/sha256.h"
 
 #include <algorithm>
@@ -25,11 +26,10 @@ Error refusal(std::string_view field, std::string_view why) {
 std::string text_of(const Response& response) {
     Json headers = Json::array();
     for (const auto& [name, value] : response.headers.all()) headers.push_back({name, value});
-    return Json{{"status", response.status},
-                {"content_type", response.content_type},
-                {"headers", std::move(headers)},
-                {"body", response.body}}
-        .dump(-1, ' ', false, Json::error_handler_t::replace);
+    return json_text(Json{{"status", response.status},
+                          {"content_type", response.content_type},
+                          {"headers", std::move(headers)},
+                          {"body", response.body}});
 }
 
 Response response_of(const std::string& text) {
@@ -192,8 +192,7 @@ void Call::enter(const std::string& action, const std::string& object, const std
 
 void Call::enter_failure(const std::string& action, const std::string& object, const Error& error) {
     const Json details = {{"code", to_string(error.code())}, {"message", error.message()}};
-    services_.audit.append(actor(), action + ".failed", object,
-                           details.dump(-1, ' ', false, Json::error_handler_t::replace));
+    services_.audit.append(actor(), action + ".failed", object, json_text(details));
 }
 
 void Call::require_demanded(std::string_view judged_by) const {

@@ -1,5 +1,7 @@
 #include "api/operation_json.h"
 
+#include "base/json_text.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -82,7 +84,7 @@ std::string operation_json(const Operation& operation, Timestamp now, bool with_
         json["result"] = read_back(operation.result);
         json["error"] = read_back(operation.error);
     }
-    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+    return json_text(json);
 }
 
 } // namespace holdfast::api

@@ -1,5 +1,7 @@
 #include "api/problem.h"
 
+#include "base/json_text.h"
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -113,7 +115,7 @@ Response problem_response(const Problem& problem, std::string_view instance, std
         document["errors"].push_back({{"field", error.field}, {"message", error.message}});
     Response response{.status = problem.status,
                       .content_type = "application/problem+json",
-                      .body = document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
+                      .body = json_text(document),
                       .headers = problem.headers};
     if (problem.retry_after_seconds) {
         response.headers.set(

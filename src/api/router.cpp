@@ -1,6 +1,7 @@
 #include "api/router.h"
 
 #include "api/http/target.h"
+#include "base/json_text.h"
 #include "base/sha256.h"
 
 #include <algorithm>
@@ -81,14 +82,13 @@ std::string digest_of(const std::string& judged_by) {
 std::string text_of(const Request& request, const std::string& judged_by) {
     Json query = Json::array();
     for (const auto& [name, value] : request.query) query.push_back({name, value});
-    return Json{{"method", request.method},
-                {"path", request.path},
-                {"segments", request.segments},
-                {"query", std::move(query)},
-                {"if_match", std::string(request.headers.find("If-Match").value_or(""))},
-                {"body", request.body},
-                {"judged_by", digest_of(judged_by)}}
-        .dump(-1, ' ', false, Json::error_handler_t::replace);
+    return json_text(Json{{"method", request.method},
+                          {"path", request.path},
+                          {"segments", request.segments},
+                          {"query", std::move(query)},
+                          {"if_match", std::string(request.headers.find("If-Match").value_or(""))},
+                          {"body", request.body},
+                          {"judged_by", digest_of(judged_by)}});
 }
 
 Request request_of(const std::string& text) {
@@ -319,12 +319,11 @@ Response Router::ask_for_approval(const Route& route, const Demand& demanded, Ca
         const Approval approval = approvals_.add(
             database, demanded.action, text_of(request, demanded.judged_by), call.identity().token.id);
         call.audit(database, "approval.request", approval.id,
-                   Json{{"action", demanded.action}, {"path", request.path}}.dump());
-        Response response = json_response(202, Json{{"approval", approval.id},
-                                                    {"state", "pending"},
-                                                    {"action", demanded.action},
-                                                    {"expires", to_rfc3339(approval.expires)}}
-                                                   .dump());
+                   json_text(Json{{"action", demanded.action}, {"path", request.path}}));
+        Response response = json_response(202, json_text(Json{{"approval", approval.id},
+                                                              {"state", "pending"},
+                                                              {"action", demanded.action},
+                                                              {"expires", to_rfc3339(approval.expires)}}));
         response.headers.set("Location", "/v1/approvals/" + approval.id);
         return response;
     });

@@ -1,5 +1,7 @@
 #include "base/progress.h"
 
+#include "base/json_text.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -123,7 +125,7 @@ std::string render_progress_json(const Progress& progress) {
                                   {"total_bytes", progress.total_bytes()},
                                   {"done_items", progress.done_items()},
                                   {"total_items", progress.total_items()}};
-    return nlohmann::json{{"progress", value}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    return json_text(nlohmann::json{{"progress", value}});
 }
 
 std::string format_bytes(std::uint64_t bytes) {

@@ -53,7 +53,16 @@ bool waits_for_approval(const json& answer) { return has(answer, "approval"); }
 
 int work_at_server(CommandContext& context, const std::string& path, const json& request,
                    const TellResult& tell) {
-    return work_at_server(context, {.path = path, .body = request.dump()}, tell);
+    return work_at_server(context, {.path = path, .body = request_text(request)}, tell);
+}
+
+std::string request_text(const json& request) {
+    try {
+        return request.dump();
+    } catch (const json::type_error&) {
+        throw Error(ErrorCode::usage, "an argument is not UTF-8 text",
+                    "only text can be sent to a server: type it in UTF-8");
+    }
 }
 
 int work_at_server(CommandContext& context, const ApiChange& change, const TellResult& tell) {

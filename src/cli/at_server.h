@@ -39,6 +39,10 @@ int change_at_server(CommandContext& context, const ApiChange& change, const Tel
 // Refuses by name what was typed of a command's options, but for those named: they mean nothing at a server.
 void refuse_options_but(const CLI::App& command, const std::vector<std::string>& known);
 
+// The text of a request. Throws Error(usage) when something that was typed is not UTF-8: it would arrive as
+// something else.
+std::string request_text(const nlohmann::json& request);
+
 // Sets `member` of a request when `text` is not empty.
 void set_unless_empty(nlohmann::json& request, const char* member, const std::string& text);
 

@@ -1,5 +1,6 @@
 #include "cli/fields.h"
 
+#include "base/json_text.h"
 #include "cli/command.h"
 
 namespace holdfast {
@@ -40,6 +41,10 @@ const nlohmann::json& list_in(const nlohmann::json& value, const char* member) {
     static const nlohmann::json none = nlohmann::json::array();
     const nlohmann::json* found = find(value, member);
     return found != nullptr && found->is_structured() ? *found : none;
+}
+
+std::string plain_text(const nlohmann::json& value) {
+    return value.is_string() ? value.get<std::string>() : json_text(value);
 }
 
 std::vector<std::string> texts_in(const nlohmann::json& value, const char* member) {

@@ -18,6 +18,8 @@ double real_in(const nlohmann::json& value, const char* member);
 bool flag_in(const nlohmann::json& value, const char* member);
 // A list or an object to go through.
 const nlohmann::json& list_in(const nlohmann::json& value, const char* member);
+// A text as it is, anything else as JSON.
+std::string plain_text(const nlohmann::json& value);
 // The texts of a list.
 std::vector<std::string> texts_in(const nlohmann::json& value, const char* member);
 // A time as RFC 3339 has it. Throws Error(usage) when it is none.

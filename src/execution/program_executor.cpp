@@ -1,6 +1,7 @@
 #include "execution/program_executor.h"
 
 #include "base/error.h"
+#include "base/json_text.h"
 
 #include <csignal>
 
@@ -21,8 +22,6 @@ constexpr std::size_t most_result_bytes = 16u << 20, most_list_bytes = 256u << 2
 constexpr const char* operation_tag = "operation";
 // Of what nobody waits for: it leaves the processors to databases and to whoever asks the server something.
 constexpr int niceness = 10;
-
-std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 
 json error_value(std::string_view code, std::string_view message, bool retryable = false) {
     return {{"code", code}, {"message", message}, {"hint", ""}, {"retryable", retryable}};
@@ -59,7 +58,7 @@ ExecutionOutcome outcome_of(const ProgramEnd& end, const Deadline& deadline, con
     if (end.output_cut) output = json{{"too_large", true}};
     if (output.is_discarded()) output = json();
     const bool tells_error = output.is_object() && output.contains("error");
-    if (!output.is_null() && !tells_error) outcome.result = dump(output);
+    if (!output.is_null() && !tells_error) outcome.result = json_text(output);
     if (end.exit_code == exit_done || end.exit_code == exit_incomplete) {
         outcome.state = end.exit_code == exit_done ? OperationState::succeeded : OperationState::incomplete;
         return outcome;
@@ -85,7 +84,7 @@ ExecutionOutcome outcome_of(const ProgramEnd& end, const Deadline& deadline, con
                                 : fmt::format("ended with exit code {}; its log says why", end.exit_code));
     }
     outcome.retryable = error.is_object() && error.value("retryable", false);
-    outcome.error = dump(error);
+    outcome.error = json_text(error);
     return outcome;
 }
 
@@ -95,7 +94,7 @@ std::string error_json(const Error& error) {
     json value = error_value(to_string(error.code()), error.message(), error.retryable());
     value["hint"] = error.hint();
     if (!error.field().empty()) value["field"] = error.field();
-    return dump(value);
+    return json_text(value);
 }
 
 ExecutionOutcome ProgramExecutor::carry_out(const Operation& operation, ExecutionReport& report,
@@ -154,7 +153,7 @@ std::optional<ExecutionOutcome> ProgramExecutor::backed_up_before(const Operatio
         if (tags->value(operation_tag, std::string()) != operation.id) continue;
         const bool partial = snapshot.value("state", std::string()) == "partial";
         return ExecutionOutcome{.state = partial ? OperationState::incomplete : OperationState::succeeded,
-                                .result = dump(snapshot)};
+                                .result = json_text(snapshot)};
     }
     if (end.exit_code == exit_incomplete)
         report.log("warning", "whether an earlier attempt did it is not known, because not all snapshots can "

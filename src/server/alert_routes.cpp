@@ -1,6 +1,7 @@
 #include "server/alert_routes.h"
 
 #include "base/error.h"
+#include "base/json_text.h"
 #include "watch/alert_report.h"
 
 #include <algorithm>
@@ -23,8 +24,6 @@ constexpr std::size_t most_recent = 5;
 Response answer(std::string body) { return api::json_response(200, std::move(body)); }
 
 Response answer_list(const std::string& items) { return answer(fmt::format("{{\"items\":{}}}", items)); }
-
-std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 
 // "a,b" of the query, each read by `read`.
 template <typename Value, typename Read>
@@ -59,7 +58,7 @@ Response list_alerts(Call& call, Alerts& alerts) {
     filter.limit = page.limit;
     json list = json::parse(alerts_json(alerts.list(filter), alerts.open_counts(), page.limit));
     if (list["next"].is_string()) list["next"] = Call::cursor("alerts", list["next"].get<std::string>());
-    return answer(dump(list));
+    return answer(json_text(list));
 }
 
 Response one_alert(Alerts& alerts, const std::string& id) {
@@ -81,8 +80,9 @@ Response say(Call& call, const AlertServices& services, Say what, const char* ac
     if (!(alerts.*what)(id, call.actor(), comment))
         throw Error(ErrorCode::already_exists,
                     fmt::format("the alert is {}", to_string(require_alert(alerts, id).state)));
-    services.audit.append(call.actor(), action, id,
-                          dump({{"rule", before.rule}, {"subject", before.subject}, {"comment", comment}}));
+    services.audit.append(
+        call.actor(), action, id,
+        json_text(json{{"rule", before.rule}, {"subject", before.subject}, {"comment", comment}}));
     return one_alert(alerts, id);
 }
 
@@ -100,11 +100,11 @@ Response make_silence(Call& call, const AlertServices& services) {
     form.expect_no_more();
     const std::string id = services.watch()->alerts().silence(silence);
     services.audit.append(call.actor(), "alerts.silence", id,
-                          dump({{"rule", silence.rule},
-                                {"subject", silence.subject},
-                                {"reason", silence.reason},
-                                {"ends", to_rfc3339(silence.ends)}}));
-    return api::json_response(201, dump({{"id", id}}));
+                          json_text(json{{"rule", silence.rule},
+                                         {"subject", silence.subject},
+                                         {"reason", silence.reason},
+                                         {"ends", to_rfc3339(silence.ends)}}));
+    return api::json_response(201, json_text(json{{"id", id}}));
 }
 
 Response end_silence(Call& call, const AlertServices& services) {
@@ -112,14 +112,14 @@ Response end_silence(Call& call, const AlertServices& services) {
     if (!services.watch()->alerts().end_silence(id, call.actor()))
         throw Error(ErrorCode::not_found, fmt::format("there is no silence '{}' that is not over", id));
     services.audit.append(call.actor(), "alerts.silence.end", id);
-    return answer(dump({{"id", id}, {"ended", true}}));
+    return answer(json_text(json{{"id", id}, {"ended", true}}));
 }
 
 Response test_channel(Call& call, const AlertServices& services) {
     const std::string& name = call.path_parameter("name");
     services.watch()->send_test(name, {});
     services.audit.append(call.actor(), "channel.test", name);
-    return answer(dump({{"channel", name}, {"sent", true}}));
+    return answer(json_text(json{{"channel", name}, {"sent", true}}));
 }
 
 // O17 of the requirements.
@@ -138,10 +138,10 @@ Response dashboard(const AlertServices& services) {
                           {"status", to_string(operation.state)},
                           {"created", to_rfc3339(operation.created)}});
     const char* status = count(Severity::p1) > 0 ? "CRITICAL" : total > 0 ? "DEGRADED" : "HEALTHY";
-    return answer(dump(
-        {{"alerts", {{"critical", count(Severity::p1)}, {"high", count(Severity::p2)}, {"total", total}}},
-         {"recentBackups", recent},
-         {"systemHealth", {{"status", status}}}}));
+    return answer(json_text(
+        json{{"alerts", {{"critical", count(Severity::p1)}, {"high", count(Severity::p2)}, {"total", total}}},
+             {"recentBackups", recent},
+             {"systemHealth", {{"status", status}}}}));
 }
 
 } // namespace

@@ -1,6 +1,7 @@
 #include "server/annotation_routes.h"
 
 #include "base/error.h"
+#include "base/json_text.h"
 #include "service/snapshot_json.h"
 
 #include <algorithm>
@@ -19,8 +20,7 @@ using nlohmann::json;
 
 constexpr std::size_t longest_reason = 1000;
 
-std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
-Response answer(const json& value, int status = 200) { return api::json_response(status, dump(value)); }
+Response answer(const json& value, int status = 200) { return api::json_response(status, json_text(value)); }
 
 Response list_holds(Call& call, const ProtectionStatus& seen) {
     call.expect_parameters({});
@@ -42,7 +42,7 @@ Standing standing_now(Repository& repository, const Snapshot& snapshot) {
 template <typename Body>
 auto in_trail(Call& call, const std::string& action, const Snapshot& snapshot, json details, Body&& body) {
     details["source"] = snapshot.source;
-    return call.in_trail(action, snapshot.id.hex(), dump(details), std::forward<Body>(body));
+    return call.in_trail(action, snapshot.id.hex(), json_text(details), std::forward<Body>(body));
 }
 
 // Keeps the answer for a request that comes again.
@@ -133,7 +133,7 @@ api::Request exact_release(const Call& call, const SnapshotServices& services) {
     });
     json ids = json::array();
     for (const Statement& hold : meant.holds) ids.push_back(hold_id(hold));
-    exact.body = dump({{"holds", ids}});
+    exact.body = json_text(json{{"holds", ids}});
     return exact;
 }
 
@@ -194,7 +194,7 @@ Response change_tags(Call& call, const SnapshotServices& services) {
     const json now = services.desk.with([&](Repository& repository) {
         const Standing standing = standing_now(repository, snapshot);
         json tags = tags_json(snapshot, standing);
-        refused = call.unless_match(api::etag_of(dump(tags)));
+        refused = call.unless_match(api::etag_of(json_text(tags)));
         if (refused) {
             // Of an answer that is lost, the request comes again (RFC 9110, section 13.1.1).
             if (refused->status == 412 && change.is_made(standing.tags)) refused.reset();

@@ -1,6 +1,7 @@
 #include "server/backup_recovery_listings.h"
 
 #include "base/error.h"
+#include "base/json_text.h"
 #include "server/snapshot_routes.h"
 #include "service/snapshot_json.h"
 
@@ -21,9 +22,7 @@ using Snapshots = std::vector<AnnotatedSnapshot>;
 
 constexpr std::size_t most_at_once = 1000;
 
-Response answer(const json& value) {
-    return api::json_response(200, value.dump(-1, ' ', false, json::error_handler_t::replace));
-}
+Response answer(const json& value) { return api::json_response(200, json_text(value)); }
 
 bool is_kind(const AnnotatedSnapshot& one, const std::string& kind) { return one.snapshot.kind == kind; }
 

@@ -14,6 +14,8 @@ constexpr Duration between_rounds = std::chrono::seconds(5);
 constexpr Duration oldest_facts = std::chrono::minutes(5);
 // All of the trail is read: not again soon when it did not fit.
 constexpr Duration trail_again = std::chrono::hours(1);
+// Of operations, for one that counts.
+constexpr std::size_t looked_through_together = 500, most_parts = 10;
 
 } // namespace
 
@@ -98,10 +100,17 @@ bool counts_for_checklists(const Operation& operation) {
 std::map<std::string, Timestamp> ChecklistKeeper::last_successes() {
     std::map<std::string, Timestamp> last;
     for (const char* kind : {"retention", "restore"}) {
-        const OperationFilter succeeded{.kind = kind, .states = {OperationState::succeeded}};
-        // Newest first.
-        for (const Operation& operation : services_.operations.list(succeeded))
-            if (operation.ended && counts_for_checklists(operation)) last.try_emplace(kind, *operation.ended);
+        OperationFilter succeeded{
+            .kind = kind, .states = {OperationState::succeeded}, .limit = looked_through_together};
+        // Newest first. Trials do not count, and there may be many of them.
+        for (std::size_t part = 0; part < most_parts && !last.contains(kind); ++part) {
+            const std::vector<Operation> operations = services_.operations.list(succeeded);
+            for (const Operation& operation : operations)
+                if (operation.ended && counts_for_checklists(operation))
+                    last.try_emplace(kind, *operation.ended);
+            if (operations.size() < looked_through_together) break;
+            succeeded.before = operations.back().id;
+        }
     }
     return last;
 }

@@ -1,6 +1,7 @@
 #include "server/checklist_routes.h"
 
 #include "base/error.h"
+#include "base/json_text.h"
 
 #include <algorithm>
 
@@ -19,9 +20,7 @@ using Json = nlohmann::ordered_json;
 constexpr std::uint64_t most_periods = 60, usual_periods = 12;
 constexpr std::size_t longest_note = 1000;
 
-Response answer(const Json& value) {
-    return api::json_response(200, value.dump(-1, ' ', false, Json::error_handler_t::replace));
-}
+Response answer(const Json& value) { return api::json_response(200, json_text(value)); }
 
 template <typename Value>
 Json or_null(const std::optional<Value>& value) {
@@ -123,8 +122,7 @@ Response tick(Call& call, ChecklistBook& book, Clock& clock) {
         const auto [there, is_new] = book.tick(database, list, tick);
         if (is_new)
             call.audit(database, "checklist.tick", fmt::format("{}/{}", list.name, item),
-                       Json({{"period", to_rfc3339(period.begin)}, {"note", note}})
-                           .dump(-1, ' ', false, Json::error_handler_t::replace));
+                       json_text(Json({{"period", to_rfc3339(period.begin)}, {"note", note}})));
         Json json = {{"list", list.name}, {"name", item}};
         json.update(span_json(period));
         json.update(state_json({.item = {}, .state = ItemState::done, .tick = there}));

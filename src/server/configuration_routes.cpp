@@ -1,3 +1,4 @@
+#include "base/json_text.h"
 #include "policy/policy_change.h"
 #include "policy/policy_form.h"
 #include "server/look_ahead.h"
@@ -21,9 +22,7 @@ using nlohmann::json;
 constexpr std::uint64_t most_runs = 1000;
 constexpr std::uint64_t usual_runs = 3;
 
-std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
-
-Response answer(const json& value) { return api::json_response(200, dump(value)); }
+Response answer(const json& value) { return api::json_response(200, json_text(value)); }
 
 // B09 of the requirements.
 json source_json(const MeasuredSource& source, const Policy* policy, const std::vector<Policy>& declared) {
@@ -128,7 +127,7 @@ Response apply(Call& call, const PolicyServices& services) {
     const json change = change_json(services.in_effect, declaration);
     // The file is not read by who demanded alone.
     if (!change["keeps_less"].empty()) call.require_demanded(services.in_effect.judged_by(declaration));
-    call.in_trail("configuration.apply", "holdfast.toml", dump(change),
+    call.in_trail("configuration.apply", "holdfast.toml", json_text(change),
                   [&] { write_applied_policies(services.settings.state_directory, declaration.policies); });
     return call.change([&](Database&) { return answer(change); });
 }

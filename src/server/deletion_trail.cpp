@@ -1,6 +1,7 @@
 #include "server/deletion_trail.h"
 
 #include "base/error.h"
+#include "base/json_text.h"
 #include "repository/protocol/protocol_object.h"
 #include "repository/protocol/snapshot_list.h"
 #include "repository/protocol/text_form.h"
@@ -104,7 +105,7 @@ std::size_t DeletionTrail::enter(Repository& repository, const std::vector<std::
         add_snapshot(repository, forget.snapshot, details);
         deeds.push_back({.actor = fmt::format("key {}", forget.writer.hex()),
                          .object = forget.snapshot.hex(),
-                         .details = details.dump()});
+                         .details = json_text(details)});
     }
     return audit_.append_missing(forget_action, deeds);
 }
@@ -128,7 +129,7 @@ std::size_t enter_deletions_of(Database& database, Audit& audit, const Operation
             {"source", one.source.empty() ? source_of(view, one.snapshot) : one.source},
             {"reasons", one.reasons},
             {"operation", operation.id}};
-        audit.append(database, operation.requested_by, forget_action, one.snapshot, details.dump());
+        audit.append(database, operation.requested_by, forget_action, one.snapshot, json_text(details));
     }
     return forgotten.size();
 }

@@ -1,6 +1,7 @@
 #include "server/policy_answers.h"
 
 #include "base/error.h"
+#include "base/json_text.h"
 #include "policy/policy_change.h"
 #include "policy/policy_form.h"
 
@@ -68,9 +69,7 @@ json json_of(const ListedPolicy& one, const Coverage& coverage, const PolicyServ
             {"etag", etag_of(one.policy)}};
 }
 
-Response answer(int status, const json& value) {
-    return api::json_response(status, value.dump(-1, ' ', false, json::error_handler_t::replace));
-}
+Response answer(int status, const json& value) { return api::json_response(status, json_text(value)); }
 
 } // namespace
 

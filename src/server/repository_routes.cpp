@@ -1,6 +1,7 @@
 #include "server/repository_routes.h"
 
 #include "base/error.h"
+#include "base/json_text.h"
 #include "postgres/recovery/recovery_source.h"
 #include "service/status_json.h"
 #include "service/window_json.h"
@@ -19,9 +20,7 @@ using api::Permission;
 using api::Response;
 using nlohmann::json;
 
-Response answer(const json& value) {
-    return api::json_response(200, value.dump(-1, ' ', false, json::error_handler_t::replace));
-}
+Response answer(const json& value) { return api::json_response(200, json_text(value)); }
 
 const SourceMeasurement& find_source(const RepositoryView& view, const std::string& name) {
     const auto& sources = view.measurements.sources;

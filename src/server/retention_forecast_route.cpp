@@ -1,6 +1,7 @@
 #include "server/retention_forecast_route.h"
 
 #include "base/error.h"
+#include "base/json_text.h"
 #include "server/look_ahead.h"
 
 #include <algorithm>
@@ -88,7 +89,7 @@ api::Response forecast(Call& call, const SnapshotServices& services) {
     if (end < places.size()) next = Call::cursor("forecast", places[end - 1].subject().id);
     const json value = {
         {"items", std::move(items)}, {"next", next}, {"problems", view->measurements.problems}};
-    return api::json_response(200, value.dump(-1, ' ', false, json::error_handler_t::replace));
+    return api::json_response(200, json_text(value));
 }
 
 } // namespace

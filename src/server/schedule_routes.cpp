@@ -1,3 +1,4 @@
+#include "base/json_text.h"
 #include "policy/policy_change.h"
 #include "policy/policy_form.h"
 #include "server/policy_routes.h"
@@ -21,9 +22,7 @@ constexpr std::uint64_t most_runs = 100;
 
 json time_of(const std::optional<Timestamp>& time) { return time ? json(to_rfc3339(*time)) : json(); }
 
-Response answer(const json& value) {
-    return api::json_response(200, value.dump(-1, ' ', false, json::error_handler_t::replace));
-}
+Response answer(const json& value) { return api::json_response(200, json_text(value)); }
 
 // By which it is known, and which its place in the list follows from.
 std::string key_of(const PlannedOperation& planned) {

@@ -12,9 +12,10 @@ std::vector<SelfTest> self_tests_of(std::string_view result) {
     if (!trials.is_array()) return tests;
     for (const json& trial : trials) {
         if (!trial.is_object()) continue;
-        const json passed = trial.value("passed", json()), channels = trial.value("channels", json());
-        if (!passed.is_boolean() || !channels.is_number()) continue;
-        tests.push_back({.rule = trial.value("rule", std::string()),
+        const json rule = trial.value("rule", json()), passed = trial.value("passed", json()),
+                   channels = trial.value("channels", json());
+        if (!rule.is_string() || !passed.is_boolean() || !channels.is_number()) continue;
+        tests.push_back({.rule = rule.get<std::string>(),
                          .passed = passed.get<bool>() && !trial.value("reached", json::array()).empty()});
     }
     return tests;

@@ -1,6 +1,7 @@
 #include "server/snapshot_routes.h"
 
 #include "base/error.h"
+#include "base/json_text.h"
 #include "server/annotation_routes.h"
 #include "server/retention_forecast_route.h"
 #include "service/snapshot_json.h"
@@ -21,8 +22,7 @@ using nlohmann::json;
 
 constexpr std::size_t shortest_id = 4;
 
-std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
-Response answer(const json& value, int status = 200) { return api::json_response(status, dump(value)); }
+Response answer(const json& value, int status = 200) { return api::json_response(status, json_text(value)); }
 
 // The cursor is the id of the last one that was shown: newer ones that come meanwhile move nothing.
 Response list_page(Call& call, const ProtectionStatus& seen) {
@@ -121,7 +121,7 @@ Response forget(Call& call, const SnapshotServices& services) {
         call, services.api,
         {.kind = "forget",
          .implied = {},
-         .body = dump({{"snapshot", asked.snapshot.id.hex()}, {"even_the_last", last == "true"}}),
+         .body = json_text(json{{"snapshot", asked.snapshot.id.hex()}, {"even_the_last", last == "true"}}),
          .requested_by = call.actor()});
 }
 

@@ -1,6 +1,7 @@
 #include "service/alert_stage.h"
 
 #include "base/file_descriptor.h"
+#include "base/json_text.h"
 #include "repository/key_slots.h"
 #include "repository/protocol/snapshot_list.h"
 #include "service/backup_documents.h"
@@ -30,8 +31,7 @@ Credential sandbox_key() {
 }
 
 std::string error_json(const Error& error) {
-    return nlohmann::json({{"code", to_string(error.code())}, {"message", error.message()}})
-        .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    return json_text(nlohmann::json({{"code", to_string(error.code())}, {"message", error.message()}}));
 }
 
 // All channels are told at once, of this rule and of nothing else.

@@ -1,5 +1,7 @@
 #include "watch/alert_report.h"
 
+#include "base/json_text.h"
+
 #include <algorithm>
 
 #include <nlohmann/json.hpp>
@@ -9,8 +11,6 @@ namespace holdfast {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 Json time_json(const std::optional<Timestamp>& time) { return time ? Json(to_rfc3339(*time)) : Json(); }
 
@@ -60,7 +60,7 @@ std::string alert_json(const Alert& alert, const std::vector<AlertEvent>& events
                                    {"event", event.event},
                                    {"actor", event.actor},
                                    {"text", event.text}});
-    return dump(json);
+    return json_text(json);
 }
 
 std::string alerts_json(const std::vector<Alert>& alerts, const std::map<Severity, std::int64_t>& counts,
@@ -74,7 +74,7 @@ std::string alerts_json(const std::vector<Alert>& alerts, const std::map<Severit
     }
     json["counts"]["total"] = total;
     json["next"] = !alerts.empty() && alerts.size() >= limit ? Json(alerts.back().id) : Json();
-    return dump(json);
+    return json_text(json);
 }
 
 std::string silences_json(const std::vector<Silence>& silences) {
@@ -88,7 +88,7 @@ std::string silences_json(const std::vector<Silence>& silences) {
                         {"begins", to_rfc3339(silence.begins)},
                         {"ends", to_rfc3339(silence.ends)},
                         {"ended_by", value_json(silence.ended_by)}});
-    return dump(json);
+    return json_text(json);
 }
 
 std::string rules_json(const RuleBook& rules) {
@@ -112,7 +112,7 @@ std::string rules_json(const RuleBook& rules) {
              {"thresholds", thresholds},
              {"runbook", rule.runbook(std::string(1, '<') + std::string(to_string(rule.subject)) + ">")}});
     }
-    return dump(json);
+    return json_text(json);
 }
 
 std::string channels_json(const std::vector<ChannelSettings>& channels,
@@ -140,7 +140,7 @@ std::string channels_json(const std::vector<ChannelSettings>& channels,
         }
         json.push_back(one);
     }
-    return dump(json);
+    return json_text(json);
 }
 
 } // namespace holdfast

@@ -1,4 +1,5 @@
 #include "base/error.h"
+#include "base/json_text.h"
 #include "watch/outbox.h"
 
 #include <array>
@@ -48,7 +49,7 @@ std::string notice_json(const Notice& notice) {
                                  {"level", notice.level},
                                  {"actor", notice.actor},
                                  {"origin", notice.origin}};
-    return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    return json_text(json);
 }
 
 Notice parse_notice(std::string_view text) {

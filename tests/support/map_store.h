@@ -84,6 +84,7 @@ class MapStore final : public Store {
         if (const auto found = modified.find(object.first); found != modified.end())
             result.modified = found->second;
         result.size_bytes = object.second.size();
+        result.token = std::to_string(result.modified.time_since_epoch().count());
         return result;
     }
     std::mutex mutex_;

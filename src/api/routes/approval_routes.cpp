@@ -1,5 +1,6 @@
 #include "api/approved.h"
 #include "api/routes/routes.h"
+#include "base/json_text.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -42,8 +43,6 @@ Json json_of(const Approval& approval, const RouteServices& services) {
             {"answer", approval.answer ? read_back(*approval.answer) : Json()}};
 }
 
-std::string dumped(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 Approval found(const RouteServices& services, const std::string& id) {
     if (auto approval = services.approvals.find(id)) return std::move(*approval);
     throw Error(ErrorCode::not_found, fmt::format("there is no approval {}", id));
@@ -58,7 +57,7 @@ Response list(Call& call, const RouteServices& services) {
     Json items = Json::array();
     for (const Approval& approval : approvals) items.push_back(json_of(approval, services));
     const Json next = more ? Json(Call::cursor("approvals", approvals.back().id)) : Json();
-    return json_response(200, dumped({{"items", std::move(items)}, {"next", next}}));
+    return json_response(200, json_text(Json{{"items", std::move(items)}, {"next", next}}));
 }
 
 Response decide(Call& call, Router& router, const RouteServices& services, bool approved) {
@@ -76,13 +75,14 @@ Response decide(Call& call, Router& router, const RouteServices& services, bool 
         }
         ours = true;
         call.audit(database, approved ? "approval.approve" : "approval.reject", approval.id,
-                   Json{{"action", approval.action}}.dump());
+                   json_text(Json{{"action", approval.action}}));
         return json_response(
-            200, Json{{"approval", approval.id}, {"state", approved ? "approved" : "rejected"}}.dump());
+            200, json_text(Json{{"approval", approval.id}, {"state", approved ? "approved" : "rejected"}}));
     });
     if (!approved || !ours) return response;
     const Json answer = Json::parse(carry_out_approved(router, services, approval));
-    return json_response(200, dumped({{"approval", approval.id}, {"state", "approved"}, {"answer", answer}}));
+    return json_response(
+        200, json_text(Json{{"approval", approval.id}, {"state", "approved"}, {"answer", answer}}));
 }
 
 } // namespace
@@ -100,7 +100,7 @@ void add_approval_routes(Router& router, const RouteServices& services) {
                 .handle = [&services](Call& call) {
                     call.expect_parameters({});
                     return json_response(
-                        200, dumped(json_of(found(services, call.path_parameter("id")), services)));
+                        200, json_text(json_of(found(services, call.path_parameter("id")), services)));
                 }});
     for (const bool approved : {true, false}) {
         router.add({.method = "POST",

@@ -1,4 +1,5 @@
 #include "api/routes/routes.h"
+#include "base/json_text.h"
 #include "service/audit_heads.h"
 
 #include <mutex>
@@ -23,8 +24,6 @@ Json json_of(const AuditEntry& entry) {
             {"digest", entry.digest}};
 }
 
-std::string dumped(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 Response list(Call& call, const RouteServices& services) {
     call.expect_parameters({"limit", "cursor"});
     const Page page = call.page("audit");
@@ -38,7 +37,7 @@ Response list(Call& call, const RouteServices& services) {
     const Json next =
         more ? Json(Call::cursor("audit", std::to_string(items.back()["number"].get<std::int64_t>())))
              : Json();
-    return json_response(200, dumped({{"items", std::move(items)}, {"next", next}}));
+    return json_response(200, json_text(Json{{"items", std::move(items)}, {"next", next}}));
 }
 
 Response verify(Call& call, const RouteServices& services, std::mutex& one_at_a_time) {
@@ -49,8 +48,8 @@ Response verify(Call& call, const RouteServices& services, std::mutex& one_at_a_
             .with_retry_after(5);
     }
     return json_response(
-        200, dumped(verify_trail(services.audit,
-                                 services.statements ? services.statements() : std::vector<Statement>())));
+        200, json_text(verify_trail(services.audit,
+                                    services.statements ? services.statements() : std::vector<Statement>())));
 }
 
 } // namespace

@@ -1,5 +1,6 @@
 #include "api/operation_json.h"
 #include "api/routes/routes.h"
+#include "base/json_text.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -66,8 +67,7 @@ Response log(Call& call, const RouteServices& services) {
                          {"level", line.level},
                          {"message", line.message}});
     const Json next = more ? Json(Call::cursor("log", std::to_string(lines.back().number))) : Json();
-    return json_response(200, Json{{"items", std::move(items)}, {"next", next}}.dump(
-                                  -1, ' ', false, Json::error_handler_t::replace));
+    return json_response(200, json_text(Json{{"items", std::move(items)}, {"next", next}}));
 }
 
 Response cancel(Call& call, const RouteServices& services) {
@@ -84,7 +84,7 @@ Response cancel(Call& call, const RouteServices& services) {
         }
         call.audit(database, "operation.cancel", operation.id);
         Response response =
-            json_response(202, Json{{"operation", operation.id}, {"cancel_requested", true}}.dump());
+            json_response(202, json_text(Json{{"operation", operation.id}, {"cancel_requested", true}}));
         response.headers.set("Location", "/v1/operations/" + operation.id);
         return response;
     });

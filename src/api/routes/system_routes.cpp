@@ -1,5 +1,6 @@
 #include "api/openapi_text.h"
 #include "api/routes/routes.h"
+#include "base/json_text.h"
 
 #include <nlohmann/json.hpp>
 
@@ -24,8 +25,7 @@ Response ready(const RouteServices& services) {
         all = all && !missing;
     }
     Response response =
-        json_response(all ? 200 : 503, Json{{"ready", all}, {"checks", std::move(checks)}}.dump(
-                                           -1, ' ', false, Json::error_handler_t::replace));
+        json_response(all ? 200 : 503, json_text(Json{{"ready", all}, {"checks", std::move(checks)}}));
     if (!all) response.headers.set("Retry-After", "1");
     return response;
 }

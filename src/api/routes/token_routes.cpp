@@ -1,4 +1,5 @@
 #include "api/routes/routes.h"
+#include "base/json_text.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -36,7 +37,7 @@ Response list(Call& call, const RouteServices& services) {
     Json items = Json::array();
     for (const Token& token : tokens) items.push_back(json_of(token, services.clock.now()));
     const Json next = more ? Json(Call::cursor("tokens", tokens.back().id)) : Json();
-    return json_response(200, Json{{"items", std::move(items)}, {"next", next}}.dump());
+    return json_response(200, json_text(Json{{"items", std::move(items)}, {"next", next}}));
 }
 
 Token found(const RouteServices& services, const std::string& id) {
@@ -62,14 +63,13 @@ Response create(Call& call, const RouteServices& services) {
     return call.change([&](Database& database) {
         const IssuedToken issued = services.tokens.issue(database, request);
         call.audit(database, "token.create", issued.token.name,
-                   Json{{"id", issued.token.id},
-                        {"roles", json_of(issued.token, services.clock.now())["roles"]},
-                        {"expires", time_of(issued.token.expires)}}
-                       .dump());
+                   json_text(Json{{"id", issued.token.id},
+                                  {"roles", json_of(issued.token, services.clock.now())["roles"]},
+                                  {"expires", time_of(issued.token.expires)}}));
         Json json = json_of(issued.token, services.clock.now());
         json["token"] = issued.secret;
         json["authenticator"] = issued.authenticator ? Json(*issued.authenticator) : Json();
-        Response response = json_response(201, json.dump());
+        Response response = json_response(201, json_text(json));
         response.headers.set("Location", "/v1/tokens/" + issued.token.id);
         return response;
     });
@@ -80,7 +80,7 @@ Response revoke(Call& call, const RouteServices& services) {
     const Token token = found(services, call.path_parameter("id"));
     Response response = call.change([&](Database& database) {
         if (services.tokens.revoke(database, token.id))
-            call.audit(database, "token.revoke", token.name, Json{{"id", token.id}}.dump());
+            call.audit(database, "token.revoke", token.name, json_text(Json{{"id", token.id}}));
         return Response{.status = 204};
     });
     services.access.forget();
@@ -107,9 +107,8 @@ void add_token_routes(Router& router, const RouteServices& services) {
                 .permission = Permission::administer,
                 .handle = [&services](Call& call) {
                     call.expect_parameters({});
-                    return json_response(
-                        200,
-                        json_of(found(services, call.path_parameter("id")), services.clock.now()).dump());
+                    return json_response(200, json_text(json_of(found(services, call.path_parameter("id")),
+                                                                services.clock.now())));
                 }});
     router.add({.method = "DELETE",
                 .path = "/v1/tokens/{id}",

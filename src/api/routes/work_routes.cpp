@@ -1,4 +1,5 @@
 #include "api/routes/routes.h"
+#include "base/json_text.h"
 
 #include <nlohmann/json.hpp>
 
@@ -21,12 +22,11 @@ Response queue_operation(Call& call, const RouteServices& services, const Operat
                         "the plan has asked for this operation before, for the same time");
         }
         call.audit(database, "operation.request", *id,
-                   Json{{"kind", request.kind},
-                        {"source", request.source ? Json(*request.source) : Json()},
-                        {"path", call.request().path}}
-                       .dump(-1, ' ', false, Json::error_handler_t::replace));
-        Response response =
-            json_response(202, Json{{"operation", *id}, {"kind", request.kind}, {"state", "queued"}}.dump());
+                   json_text(Json{{"kind", request.kind},
+                                  {"source", request.source ? Json(*request.source) : Json()},
+                                  {"path", call.request().path}}));
+        Response response = json_response(
+            202, json_text(Json{{"operation", *id}, {"kind", request.kind}, {"state", "queued"}}));
         response.headers.set("Location", "/v1/operations/" + *id);
         return response;
     });

@@ -82,7 +82,7 @@ void print_trial(const json& trial) {
     const std::vector<std::string> reached = texts_in(trial, "reached");
     if (!reached.empty()) fmt::print("  told: {}\n", fmt::join(reached, ", "));
     for (const auto& [channel, why] : list_in(trial, "failed").items())
-        fmt::print("  not told: {}: {}\n", channel, why.get<std::string>());
+        fmt::print("  not told: {}: {}\n", channel, plain_text(why));
 }
 
 Error no_rule() { return Error(ErrorCode::usage, "no rule is named", "name one, or --all"); }

@@ -1,5 +1,6 @@
 // What takes a second person.
 #include "base/error.h"
+#include "base/json_text.h"
 #include "cli/at_server.h"
 #include "cli/commands/server_command.h"
 #include "cli/fields.h"
@@ -50,8 +51,9 @@ int show_approval(CommandContext& context, const Arguments& arguments) {
                    local_time_in(approval, "created"), local_time_in(approval, "expires"));
         fmt::print("  {} {}\n", text_in(request, "method"), text_in(request, "path"));
         for (const json& parameter : list_in(request, "query"))
-            fmt::print("  {} = {}\n", parameter.at(0).get<std::string>(), parameter.at(1).get<std::string>());
-        fmt::print("  {}\n", list_in(request, "body").dump());
+            if (parameter.is_array() && parameter.size() == 2)
+                fmt::print("  {} = {}\n", plain_text(parameter[0]), plain_text(parameter[1]));
+        fmt::print("  {}\n", json_text(list_in(request, "body")));
         if (has(approval, "decided"))
             fmt::print("  decided by {} {}\n", text_in(approval, "decided_by"),
                        local_time_in(approval, "decided"));

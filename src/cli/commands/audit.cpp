@@ -2,6 +2,7 @@
 #include "catalog/audit.h"
 
 #include "base/error.h"
+#include "base/json_text.h"
 #include "cli/commands/repository_option.h"
 #include "cli/commands/server_option.h"
 #include "cli/fields.h"
@@ -96,9 +97,7 @@ void print_csv(const std::vector<std::string>& fields) {
     fmt::print("{}\n", fmt::join(quoted, ","));
 }
 
-void print_json(const json& value) {
-    fmt::print("{}\n", value.dump(-1, ' ', false, json::error_handler_t::replace));
-}
+void print_json(const json& value) { fmt::print("{}\n", json_text(value)); }
 
 constexpr std::array trail_columns{"NUMBER", "TIME", "ACTOR", "ACTION", "OBJECT", "DETAILS", "DIGEST"};
 constexpr std::array snapshot_columns{"DATE",    "SNAPSHOT_ID", "TYPE", "STATUS",
@@ -182,7 +181,7 @@ int run_export(CommandContext& context, const Arguments& arguments) {
 std::string details_text(const json& entry) {
     const auto found = entry.find("details");
     if (found == entry.end() || found->is_string()) return text_in(entry, "details");
-    return found->dump(-1, ' ', false, json::error_handler_t::replace);
+    return json_text(*found);
 }
 
 int export_at_server(CommandContext& context, const Arguments& arguments) {

@@ -71,7 +71,7 @@ int tick_item(CommandContext& context, const Arguments& arguments) {
     const json answer =
         context.api().change({.path = fmt::format("/v1/checklists/{}/items/{}/tick", url_part(arguments.list),
                                                   url_part(arguments.item)),
-                              .body = body.dump()});
+                              .body = request_text(body)});
     context.report(answer, [&] {
         fmt::print("{} of {} is ticked until {}{}\n", text_in(answer, "name"), text_in(answer, "list"),
                    local_time_in(answer, "ends"),

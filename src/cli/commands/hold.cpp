@@ -90,7 +90,7 @@ int add_at_server(CommandContext& context, const Arguments& arguments) {
     json body = {{"reason", arguments.reason}};
     set_unless_empty(body, "owner", arguments.owner);
     return tell_hold(context, snapshot,
-                     context.api().change({.path = holds_path(snapshot), .body = body.dump()}));
+                     context.api().change({.path = holds_path(snapshot), .body = request_text(body)}));
 }
 
 // All of an owner go at once; those of nobody, one by one.

@@ -121,12 +121,13 @@ int run_simulate(CommandContext& context, const Arguments& arguments) {
 // The server tells of each snapshot by itself, those of a source one after the other.
 void add_to(nlohmann::json& sources, const nlohmann::json& told) {
     const auto is_its = [&](const nlohmann::json& source) {
-        return source["source"] == told["source"] && source["domain"] == told["domain"];
+        return text_in(source, "source") == text_in(told, "source") &&
+               text_in(source, "domain") == text_in(told, "domain");
     };
     if (sources.empty() || !is_its(sources.back()))
-        sources.push_back({{"source", told.at("source")},
-                           {"domain", told.at("domain")},
-                           {"policy", told.at("policy")},
+        sources.push_back({{"source", text_in(told, "source")},
+                           {"domain", text_in(told, "domain")},
+                           {"policy", has(told, "policy") ? told["policy"] : nlohmann::json()},
                            {"snapshots", nlohmann::json::array()}});
     nlohmann::json fate = told;
     for (const char* member : {"source", "domain", "policy", "blocked"}) fate.erase(member);
@@ -148,6 +149,9 @@ int simulate_at_server(CommandContext& context, const Arguments& arguments) {
     std::vector<std::string> problems;
     api.each_part("/v1/retention/forecast", query, [&](const nlohmann::json& part) {
         for (const nlohmann::json& told : part["items"]) {
+            if (!told.is_object())
+                throw Error(ErrorCode::incompatible, "the forecast is of another form",
+                            "is the server of another version?");
             add_to(sources, told);
             covered = covered || has(told, "policy");
         }

@@ -65,7 +65,7 @@ int say_of_alert(CommandContext& context, const Arguments& arguments, const char
     json body = json::object();
     set_unless_empty(body, "comment", arguments.comment);
     const json alert = context.api().change(
-        {.path = path_of(arguments) + "/" + what, .body = body.dump(), .kept_by_key = false});
+        {.path = path_of(arguments) + "/" + what, .body = request_text(body), .kept_by_key = false});
     context.report(alert, [&] {
         fmt::print("{} {} is {}\n", text_in(alert, "title"), text_in(alert, "subject"),
                    text_in(alert, "state"));
@@ -92,7 +92,7 @@ int silence(CommandContext& context, const Arguments& arguments) {
     set_unless_empty(body, "rule", arguments.rule);
     set_unless_empty(body, "subject", arguments.subject);
     const json answer =
-        context.api().change({.path = "/v1/silences", .body = body.dump(), .kept_by_key = false});
+        context.api().change({.path = "/v1/silences", .body = request_text(body), .kept_by_key = false});
     context.report(answer, [&] {
         fmt::print("Silence {} holds until {}\n", text_in(answer, "id"), local_time_in(body, "ends"));
     });

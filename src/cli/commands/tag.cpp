@@ -55,7 +55,7 @@ int tag_at_server(CommandContext& context, const Arguments& arguments) {
     return change_at_server(context,
                             {.method = "PATCH",
                              .path = fmt::format("/v1/snapshots/{}/tags", id),
-                             .body = body.dump(),
+                             .body = request_text(body),
                              .if_match = "*"},
                             [&](CommandContext& told, const nlohmann::json& tags) {
                                 return tell_change(told, text_in(tags, "snapshot"), change);

@@ -56,7 +56,7 @@ int create_token(CommandContext& context, const Arguments& arguments) {
         body["expires"] = to_rfc3339(std::chrono::floor<std::chrono::seconds>(
             Period::parse(arguments.expires, "--expires").after(system_clock().now(), TimeZone())));
     if (arguments.second_factor) body["second_factor"] = true;
-    return change_at_server(context, {.path = "/v1/tokens", .body = body.dump()}, tell_token);
+    return change_at_server(context, {.path = "/v1/tokens", .body = request_text(body)}, tell_token);
 }
 
 int revoke_token(CommandContext& context, const Arguments& arguments) {

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/file_descriptor.h"
+#include "base/json_text.h"
 
 #include <cstdio>
 #include <filesystem>
@@ -62,7 +63,7 @@ std::string to_json_text(const ReceiveState& state) {
         {"server_keeps_bytes", state.server_keeps_bytes ? Json(*state.server_keeps_bytes) : Json(nullptr)},
         {"gaps", gaps},
         {"alarms", state.alarms}};
-    return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+    return json_text(value);
 }
 
 void write_receive_state(const std::string& path, const ReceiveState& state) {

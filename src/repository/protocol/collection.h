@@ -95,7 +95,7 @@ class Collection {
     void give_up();
     void carry_out(const RunId& collector, const Verdict& verdict, bool ours);
     void put_moved(const Verdict& verdict);
-    // Also C8 (collector_index.cpp).
+    // C10 (collector_index.cpp).
     void maintain_index();
     struct OwnSegment {
         std::string name;
@@ -171,6 +171,7 @@ class Collection {
     CondemnedList condemned_;
     bool decided_ = false; // or tried to
     std::mutex lock_problems_mutex_;
+    bool segments_stay_ = false;    // the store did not let one be removed: no more are made in their place
     bool locks_are_secret_ = false; // the store does not tell us of them
     Verdict verdict_;
 };

@@ -37,7 +37,7 @@ Collection::Collection(const RepositoryContext& repository, const CollectorSetti
     : unstoppable_(repository),
       stop_(std::move(stop)),
       store_(repository.store, stop_),
-      context_(repository.through(store_)),
+      context_(repository.through(store_).without_cache()),
       settings_(collector_settings),
       progress_(shown),
       packs_(store_, repository.keys),
@@ -109,11 +109,13 @@ void Collection::take_steps() {
     rewrite();
     put_verdict();
     progress_.set_phase("deleting");
-    maintain_index();
     carry_out(own_run_->id(), verdict_, true);
     drop_logs();
     drop_old_verdicts();
     drop_ended_runs();
+    // Last, because it takes room of its own.
+    progress_.set_phase("joining the index");
+    maintain_index();
 }
 
 void Collection::require_droppable() const {

@@ -1,9 +1,11 @@
-// C8: index segments are rid of entries whose frames are gone, and small ones are joined.
+// C10: index segments are rid of entries whose frames are gone, and small ones are joined.
 //
 // An index is a hint, so that nothing here can lose anything; what matters is whose hints they are. A writer
 // believes the segments of his own slot without reading the frames. So entries of others are never written
 // again under our signature: their segments go when all of their entries are dead, and stay until then. Only
-// those of our own slot are rewritten, and joined: every run leaves one, and every run opens all.
+// those of our own slot are rewritten, and joined: every run leaves one, and every run opens all. It comes
+// behind all deleting, so that a store that is full has room again: an entry of a pack that is gone is known
+// as such.
 
 #include "base/at_once.h"
 #include "base/error.h"
@@ -139,7 +141,7 @@ void Collection::look_at_segment(const ObjectInfo& info, Bytes beginning, const 
 
 void Collection::join_segments(const DomainId& domain, std::vector<OwnSegment> segments,
                                const DoomedPacks& gone, std::uint32_t& next_segment) {
-    for (;;) {
+    while (!segments_stay_) {
         std::vector<std::uint64_t> entries;
         for (const OwnSegment& segment : segments) entries.push_back(segment.entries);
         const std::vector<std::size_t> chosen =
@@ -159,7 +161,7 @@ void Collection::join_segments(const DomainId& domain, std::vector<OwnSegment> s
         rewrite_segments(domain, names, gone, next_segment);
     }
     for (const OwnSegment& segment : segments)
-        if (segment.touched) rewrite_segments(domain, {segment.name}, gone, next_segment);
+        if (segment.touched && !segments_stay_) rewrite_segments(domain, {segment.name}, gone, next_segment);
 }
 
 // Into one, or as many as hold them, without what is gone.
@@ -190,10 +192,12 @@ void Collection::rewrite_segments(const DomainId& domain, const std::vector<std:
         merge_segments(
             segments, [&](const IndexEntry& entry) { return !gone.dooms(address_of(entry)); }, next_identity,
             put, options, stop_);
+        segments_stay_ = true; // until one could be removed
         for (const auto& segment : segments) {
             context_.store.remove(segment->name(), {});
             ++report_.deleted_index_segments;
         }
+        segments_stay_ = false;
     });
 }
 

@@ -48,6 +48,9 @@ struct RepositoryContext {
     // How many requests are under way together where many objects are read; with one, no threads are started.
     unsigned requests_at_once = 8;
 
+    RepositoryContext without_cache() const {
+        return {store, keys, trust, clock, random, steps, nullptr, requests_at_once};
+    }
     // The same with another way to the objects: a decorator of this store.
     RepositoryContext through(Store& other) const {
         return {other, keys, trust, clock, random, steps, cache, requests_at_once};

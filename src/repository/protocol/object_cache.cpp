@@ -14,11 +14,18 @@ namespace holdfast {
 namespace {
 
 // Another program writes for milliseconds; without the cache it goes on, too.
-constexpr int busy_wait_milliseconds = 2000;
+constexpr int busy_wait_milliseconds = 500;
+// Then this program goes on without.
+constexpr int most_failures = 3;
 
 Bytes bytes_of(const SQLite::Column& column) {
     const auto* begin = static_cast<const Byte*>(column.getBlob());
     return {begin, begin + column.getBytes()};
+}
+
+void bind(SQLite::Statement& statement, const ObjectInfo& info) {
+    statement.bind(1, info.name);
+    statement.bind(2, info.token);
 }
 
 // The least text that is greater than all that begin with `prefix`, which ends with an ASCII character.
@@ -34,7 +41,8 @@ struct ObjectCache::Database {
         : sqlite(file, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, busy_wait_milliseconds) {
         // What a power cut takes away, or damages, is read from the store again.
         sqlite.exec("PRAGMA synchronous = OFF");
-        sqlite.exec("CREATE TABLE IF NOT EXISTS objects (name TEXT PRIMARY KEY, object BLOB NOT NULL) "
+        sqlite.exec("CREATE TABLE IF NOT EXISTS objects (name TEXT PRIMARY KEY, token TEXT NOT NULL, "
+                    "object BLOB NOT NULL) "
                     "WITHOUT ROWID");
     }
     SQLite::Database sqlite;
@@ -44,56 +52,61 @@ ObjectCache::ObjectCache(std::string file, Logger& logger) : file_(std::move(fil
 ObjectCache::~ObjectCache() = default;
 
 ObjectCache::Database* ObjectCache::database() {
-    if (!database_ && !failed_) {
+    if (!database_ && failures_ < most_failures) {
         create_directories_private(std::filesystem::path(file_).parent_path().string());
         database_ = std::make_unique<Database>(file_);
     }
     return database_.get();
 }
 
-// One that is damaged is removed, so that the next program begins a new one.
+// One that is damaged, or has other tables, is removed, and a new one is begun; so it is after the file was
+// taken away by others.
 template <typename Work>
 void ObjectCache::with_database(Work&& work) {
     const std::scoped_lock lock(mutex_);
     const auto fail = [&](const std::string& why) {
-        failed_ = true;
         database_.reset();
+        if (failures_++ > 0) return;
         logger_.warning("local cache of objects is not used", {{"file", file_}, {"reason", why}});
     };
     try {
         if (Database* const found = database()) work(found->sqlite);
     } catch (const SQLite::Exception& error) {
-        fail(error.what());
         const int code = error.getErrorCode();
+        if (code == SQLITE_BUSY || code == SQLITE_LOCKED) return; // as if nothing were there, this time
+        fail(error.what());
         std::error_code ignored;
-        if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB) std::filesystem::remove(file_, ignored);
+        if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB || code == SQLITE_ERROR)
+            std::filesystem::remove(file_, ignored);
     } catch (const Error& error) {
         fail(error.message());
     }
 }
 
-std::map<std::string, Bytes> ObjectCache::find(std::span<const std::string> names) {
+std::map<std::string, Bytes> ObjectCache::find(std::span<const ObjectInfo> listed) {
     std::map<std::string, Bytes> found;
     with_database([&](SQLite::Database& sqlite) {
-        SQLite::Statement query(sqlite, "SELECT object FROM objects WHERE name = ?");
-        for (const std::string& name : names) {
-            query.bind(1, name);
-            if (query.executeStep()) found.emplace(name, bytes_of(query.getColumn(0)));
+        SQLite::Statement query(
+            sqlite, "SELECT object FROM objects WHERE name = ? AND token = ? AND length(object) <= ?");
+        query.bind(3, static_cast<std::int64_t>(largest_object_bytes));
+        for (const ObjectInfo& info : listed) {
+            bind(query, info);
+            if (query.executeStep()) found.emplace(info.name, bytes_of(query.getColumn(0)));
             query.reset();
         }
     });
     return found;
 }
 
-void ObjectCache::add(const std::vector<std::pair<std::string, Bytes>>& objects) {
+void ObjectCache::add(const std::vector<Object>& objects) {
     if (objects.empty()) return;
     with_database([&](SQLite::Database& sqlite) {
         SQLite::Transaction transaction(sqlite, SQLite::TransactionBehavior::IMMEDIATE);
-        SQLite::Statement insert(sqlite, "INSERT OR REPLACE INTO objects VALUES (?, ?)");
-        for (const auto& [name, object] : objects) {
-            if (object.size() > largest_object_bytes) continue;
-            insert.bind(1, name);
-            insert.bind(2, object.data(), static_cast<int>(object.size()));
+        SQLite::Statement insert(sqlite, "INSERT OR REPLACE INTO objects VALUES (?, ?, ?)");
+        for (const auto& [listed, bytes] : objects) {
+            if (bytes.size() > largest_object_bytes || listed.token.empty()) continue;
+            bind(insert, listed);
+            insert.bind(3, bytes.data(), static_cast<int>(bytes.size()));
             insert.exec();
             insert.reset();
         }
@@ -101,7 +114,7 @@ void ObjectCache::add(const std::vector<std::pair<std::string, Bytes>>& objects)
     });
 }
 
-void ObjectCache::keep_only(const std::string& prefix, std::span<const std::string> names) {
+void ObjectCache::keep_only(const std::string& prefix, std::span<const ObjectInfo> listed) {
     with_database([&](SQLite::Database& sqlite) {
         std::vector<std::string> gone;
         SQLite::Statement query(sqlite, "SELECT name FROM objects WHERE name >= ? AND name < ?");
@@ -109,7 +122,8 @@ void ObjectCache::keep_only(const std::string& prefix, std::span<const std::stri
         query.bind(2, behind(prefix));
         while (query.executeStep()) {
             std::string name = query.getColumn(0).getString();
-            if (!std::ranges::binary_search(names, name)) gone.push_back(std::move(name));
+            if (!std::ranges::binary_search(listed, name, {}, &ObjectInfo::name))
+                gone.push_back(std::move(name));
         }
         query.reset();
         if (gone.empty()) return;

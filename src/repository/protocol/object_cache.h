@@ -4,21 +4,21 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "store/store.h"
 
 #include <map>
 #include <memory>
 #include <mutex>
 #include <span>
 #include <string>
-#include <string_view>
-#include <utility>
 #include <vector>
 
 namespace holdfast {
 
 // Whole objects by their names, as they lie in the store: encrypted and signed, and judged again by whoever
-// takes one from here. A name is used for one content only, so that none of them goes out of date. What fails
-// here is logged once and hinders nobody: then nothing is found and nothing is kept. The file may be removed
+// takes one from here. One counts while its listing has the token that it had: a name is used for one
+// content, but a repository may have copies, be set back to an older state, or be written to by others. What
+// fails here is logged and hinders nobody: then nothing is found and nothing is kept. The file may be removed
 // at any time, and several processes may share it. Thread-safe.
 class ObjectCache {
   public:
@@ -31,12 +31,18 @@ class ObjectCache {
     ObjectCache(const ObjectCache&) = delete;
     ObjectCache& operator=(const ObjectCache&) = delete;
 
-    // Those of `names` that are here.
-    std::map<std::string, Bytes> find(std::span<const std::string> names);
-    // Keeps them, in the place of what was kept under their names.
-    void add(const std::vector<std::pair<std::string, Bytes>>& objects);
-    // Forgets what is kept under names that begin with `prefix` and are none of `names`, which ascend.
-    void keep_only(const std::string& prefix, std::span<const std::string> names);
+    struct Object {
+        ObjectInfo listed;
+        Bytes bytes;
+    };
+
+    // Those that are here as they are listed, by their names.
+    std::map<std::string, Bytes> find(std::span<const ObjectInfo> listed);
+    // Keeps those that are listed with a token, in the place of what was kept under their names.
+    void add(const std::vector<Object>& objects);
+    // Forgets what is kept under names that begin with `prefix` and are none of those in `listed`, which
+    // ascend.
+    void keep_only(const std::string& prefix, std::span<const ObjectInfo> listed);
 
   private:
     struct Database;
@@ -49,7 +55,7 @@ class ObjectCache {
     Logger& logger_;
     std::mutex mutex_; // everything below
     std::unique_ptr<Database> database_;
-    bool failed_ = false;
+    int failures_ = 0;
 };
 
 } // namespace holdfast

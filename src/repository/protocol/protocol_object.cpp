@@ -54,8 +54,21 @@ std::optional<OpenedObject> read_protocol_object(const RepositoryContext& contex
 
 namespace {
 
-// So many are in memory at a time.
+// So many are in memory at a time, and so many bytes of them as they are listed; at least one.
 constexpr std::size_t read_together = 64;
+constexpr std::uint64_t read_together_bytes = 16 << 20;
+// Of an object whose size was not asked for.
+constexpr std::uint64_t expected_bytes = 256 << 10;
+
+// How many of `listed` to read together next.
+std::size_t next_batch(std::span<const ObjectInfo> listed) {
+    std::size_t count = 0;
+    for (std::uint64_t bytes = 0; count < std::min(read_together, listed.size()); ++count) {
+        bytes += listed[count].size_bytes > 0 ? listed[count].size_bytes : expected_bytes;
+        if (count > 0 && bytes > read_together_bytes) break;
+    }
+    return count;
+}
 
 // Few machines read what others are: of these there are many, and all are read again and again.
 bool is_kept(const std::string& name) {
@@ -74,17 +87,20 @@ ReadObject opened(const RepositoryContext& context, const std::string& name, std
     return read;
 }
 
-// Reads `names` and remembers in `fresh` what is to be kept.
-void read_batch(const RepositoryContext& context, std::span<const std::string> names,
+// Its writer signed these bytes, whether this holder can read them or not.
+bool is_authentic(const ReadObject& read) {
+    return read.object || (read.error && read.error->code() == ErrorCode::wrong_key);
+}
+
+void read_batch(const RepositoryContext& context, ObjectCache* cache, std::span<const ObjectInfo> listed,
                 std::initializer_list<ObjectKind> kinds,
-                const std::function<void(const std::string& name, ReadObject)>& visit,
-                std::vector<std::pair<std::string, Bytes>>& fresh) {
+                const std::function<void(const std::string& name, ReadObject)>& visit) {
     std::map<std::string, std::optional<Bytes>> found;
-    if (context.cache != nullptr && is_kept(names.front()))
-        for (auto& [name, bytes] : context.cache->find(names)) found.emplace(name, std::move(bytes));
+    if (cache != nullptr)
+        for (auto& [name, bytes] : cache->find(listed)) found.emplace(name, std::move(bytes));
     std::vector<std::string> asked;
-    for (const std::string& name : names)
-        if (!found.contains(name)) asked.push_back(name);
+    for (const ObjectInfo& info : listed)
+        if (!found.contains(info.name)) asked.push_back(info.name);
     std::mutex mutex;
     for_each_at_once(asked, context.requests_at_once, {},
                      [&](const std::string& name, const std::stop_token&) {
@@ -94,42 +110,44 @@ void read_batch(const RepositoryContext& context, std::span<const std::string> n
                          found.emplace(name, std::move(bytes));
                      });
     const std::set<std::string> of_store(asked.begin(), asked.end());
-    for (const std::string& name : names) {
-        bool is_fresh = of_store.contains(name);
-        ReadObject read = opened(context, name, std::move(found.at(name)), kinds);
-        if (read.error && !is_fresh) {
+    std::vector<ObjectCache::Object> fresh;
+    for (const ObjectInfo& info : listed) {
+        bool is_fresh = of_store.contains(info.name);
+        ReadObject read = opened(context, info.name, std::move(found.at(info.name)), kinds);
+        if (!is_fresh && !is_authentic(read)) {
             // The store's word counts, not that of a local file.
             is_fresh = true;
-            read = opened(context, name, context.store.get(name, {}, {}), kinds);
+            read = opened(context, info.name, context.store.get(info.name, {}, {}), kinds);
         }
-        if (is_fresh && read.object && is_kept(name)) fresh.emplace_back(name, *read.bytes);
-        visit(name, std::move(read));
+        if (cache != nullptr && is_fresh && is_authentic(read)) fresh.push_back({info, *read.bytes});
+        visit(info.name, std::move(read));
     }
+    if (cache != nullptr) cache->add(fresh);
 }
 
 } // namespace
 
-void read_each(const RepositoryContext& context, std::span<const std::string> names,
+void read_each(const RepositoryContext& context, std::span<const ObjectInfo> listed,
                std::initializer_list<ObjectKind> kinds,
                const std::function<void(const std::string& name, ReadObject)>& visit) {
-    for (std::size_t at = 0; at < names.size(); at += read_together) {
-        std::vector<std::pair<std::string, Bytes>> fresh;
-        read_batch(context, names.subspan(at, std::min(read_together, names.size() - at)), kinds, visit,
-                   fresh);
-        if (context.cache != nullptr) context.cache->add(fresh);
+    ObjectCache* const cache = !listed.empty() && is_kept(listed.front().name) ? context.cache : nullptr;
+    while (!listed.empty()) {
+        const std::size_t count = next_batch(listed);
+        read_batch(context, cache, listed.first(count), kinds, visit);
+        listed = listed.subspan(count);
     }
 }
 
-void read_names(const RepositoryContext& context, const std::vector<std::string>& names, NameKind kind,
-                std::initializer_list<ObjectKind> kinds, const FolderVisitor& visitor) {
-    std::vector<std::string> of_kind;
-    for (const std::string& name : names) {
-        const auto parsed = parse_name(name);
+void read_listed(const RepositoryContext& context, const std::vector<ObjectInfo>& listed, NameKind kind,
+                 std::initializer_list<ObjectKind> kinds, const FolderVisitor& visitor) {
+    std::vector<ObjectInfo> of_kind;
+    for (const ObjectInfo& info : listed) {
+        const auto parsed = parse_name(info.name);
         if (parsed && parsed->kind == kind) {
-            of_kind.push_back(name);
+            of_kind.push_back(info);
         } else {
-            visitor.problem(name,
-                            Error(ErrorCode::incompatible, name + ": this program writes no such name"));
+            visitor.problem(info.name,
+                            Error(ErrorCode::incompatible, info.name + ": this program writes no such name"));
         }
     }
     read_each(context, of_kind, kinds, [&](const std::string& name, ReadObject read) {
@@ -148,9 +166,16 @@ void read_names(const RepositoryContext& context, const std::vector<std::string>
     });
 }
 
+void read_names(const RepositoryContext& context, const std::vector<std::string>& names, NameKind kind,
+                std::initializer_list<ObjectKind> kinds, const FolderVisitor& visitor) {
+    std::vector<ObjectInfo> listed(names.size());
+    for (std::size_t i = 0; i < names.size(); ++i) listed[i].name = names[i];
+    read_listed(context.without_cache(), listed, kind, kinds, visitor);
+}
+
 void read_folder(const RepositoryContext& context, std::string_view prefix, NameKind kind,
                  std::initializer_list<ObjectKind> kinds, const FolderVisitor& visitor) {
-    read_names(context, list_names(context.store, prefix), kind, kinds, visitor);
+    read_listed(context.without_cache(), context.store.list_all(std::string(prefix)), kind, kinds, visitor);
 }
 
 void put_object(const RepositoryContext& context, const std::string& name, ByteView object) {

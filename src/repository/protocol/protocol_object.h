@@ -29,10 +29,10 @@ struct ReadObject {
     std::optional<OpenedObject> object;
     std::optional<Error> error; // why it cannot be opened
 };
-// The objects of these names, in their order, as read_protocol_object reads one: some requests at a time, and
-// commits and statements from the local cache where they are there. Errors of the store, and what `visit`
-// throws, pass through.
-void read_each(const RepositoryContext& context, std::span<const std::string> names,
+// The objects that were listed, in their order, as read_protocol_object reads one: some requests at a time,
+// and commits and statements from the local cache where they are there as they were listed. Errors of the
+// store, and what `visit` throws, pass through.
+void read_each(const RepositoryContext& context, std::span<const ObjectInfo> listed,
                std::initializer_list<ObjectKind> kinds,
                const std::function<void(const std::string& name, ReadObject)>& visit);
 
@@ -46,7 +46,10 @@ struct FolderVisitor {
     std::function<void(const std::string& name, const Error&)> problem;
     std::function<void(const std::string& name)> unreadable = [](const std::string&) {};
 };
-// Reads the objects of these names, which must be names of `kind`; those that are gone are passed over.
+// Reads the objects that were listed, whose names must be of `kind`; those that are gone are passed over.
+void read_listed(const RepositoryContext& context, const std::vector<ObjectInfo>& listed, NameKind kind,
+                 std::initializer_list<ObjectKind> kinds, const FolderVisitor& visitor);
+// The same for some names, without the local cache.
 void read_names(const RepositoryContext& context, const std::vector<std::string>& names, NameKind kind,
                 std::initializer_list<ObjectKind> kinds, const FolderVisitor& visitor);
 // The same for all that there is under `prefix`.

@@ -37,10 +37,10 @@ std::optional<Timestamp> time_in(const OpenedObject& forget, const ObjectName& n
     }
 }
 
-std::set<RunId> runs_of(const std::vector<std::string>& names) {
+std::set<RunId> runs_of(const std::vector<ObjectInfo>& commits) {
     std::set<RunId> runs;
-    for (const std::string& name : names) {
-        const auto parsed = parse_name(name);
+    for (const ObjectInfo& info : commits) {
+        const auto parsed = parse_name(info.name);
         if (parsed && parsed->kind == NameKind::commit) runs.insert(parsed->owner);
     }
     return runs;
@@ -125,11 +125,11 @@ std::vector<Forget> read_forgets(const RepositoryContext& context, const std::ve
 
 SnapshotList list_snapshots(const RepositoryContext& context) {
     SnapshotList list;
-    std::vector<std::string> names = list_names(context.store, commits_prefix);
-    const std::set<RunId> forgotten = forgotten_among(context, runs_of(names), list.problems);
+    std::vector<ObjectInfo> commits = context.store.list_all(std::string(commits_prefix));
+    const std::set<RunId> forgotten = forgotten_among(context, runs_of(commits), list.problems);
     list.forgotten = {forgotten.begin(), forgotten.end()};
-    std::erase_if(names, [&](const std::string& name) {
-        const auto parsed = parse_name(name);
+    std::erase_if(commits, [&](const ObjectInfo& info) {
+        const auto parsed = parse_name(info.name);
         return parsed && forgotten.contains(parsed->owner);
     });
     const auto take = [&](const ObjectName& name, const OpenedObject& object) {
@@ -150,16 +150,16 @@ SnapshotList list_snapshots(const RepositoryContext& context) {
             list.damaged.push_back(object_name(name));
         }
     };
-    read_names(context, names, NameKind::commit, {ObjectKind::commit, ObjectKind::fence},
-               {.object = take,
-                .problem =
-                    [&](const std::string& name, const Error& error) {
-                        list.problems.push_back(error.message());
-                        if (error.code() != ErrorCode::access_denied && parse_name(name))
-                            list.damaged.push_back(name);
-                    },
-                .unreadable = [&](const std::string&) { ++list.unreadable; }});
-    if (context.cache != nullptr) context.cache->keep_only(std::string(commits_prefix), names);
+    read_listed(context, commits, NameKind::commit, {ObjectKind::commit, ObjectKind::fence},
+                {.object = take,
+                 .problem =
+                     [&](const std::string& name, const Error& error) {
+                         list.problems.push_back(error.message());
+                         if (error.code() != ErrorCode::access_denied && parse_name(name))
+                             list.damaged.push_back(name);
+                     },
+                 .unreadable = [&](const std::string&) { ++list.unreadable; }});
+    if (context.cache != nullptr) context.cache->keep_only(std::string(commits_prefix), commits);
     std::ranges::sort(list.snapshots, {},
                       [](const Snapshot& snapshot) { return std::tie(snapshot.time, snapshot.id); });
     return list;

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "repository/json_form.h"
+#include "repository/protocol/object_cache.h"
 #include "repository/protocol/protocol_object.h"
 #include "repository/protocol/text_form.h"
 
@@ -121,15 +122,15 @@ StatementList list_statements(const RepositoryContext& context) {
     StatementList list;
     std::optional<std::pair<StatementId, ObjectDigest>> last;
     std::optional<StatementId> sealed; // the one before, if it cannot be read
-    std::vector<std::string> names;
-    for (std::string& name : list_names(context.store, statements_prefix)) {
-        if (id_from_text(name)) {
-            names.push_back(std::move(name));
+    std::vector<ObjectInfo> listed;
+    for (ObjectInfo& info : context.store.list_all(std::string(statements_prefix))) {
+        if (id_from_text(info.name)) {
+            listed.push_back(std::move(info));
         } else {
-            list.problems.push_back(fmt::format("{}: no statement has such a name", name));
+            list.problems.push_back(fmt::format("{}: no statement has such a name", info.name));
         }
     }
-    read_each(context, names, {ObjectKind::statement}, [&](const std::string& name, ReadObject read) {
+    read_each(context, listed, {ObjectKind::statement}, [&](const std::string& name, ReadObject read) {
         const auto id = id_from_text(name);
         try {
             if (read.error) throw *read.error;
@@ -161,6 +162,7 @@ StatementList list_statements(const RepositoryContext& context) {
             }
         }
     });
+    if (context.cache != nullptr) context.cache->keep_only(std::string(statements_prefix), listed);
     return list;
 }
 

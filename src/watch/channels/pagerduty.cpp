@@ -1,3 +1,4 @@
+#include "base/json_text.h"
 #include "watch/channels/http_channels.h"
 #include "watch/channels/message.h"
 
@@ -61,8 +62,8 @@ void PagerDutyChannel::enqueue(const Notice& notice, std::string_view action, co
                            {"custom_details", {{"text", notice_text(notice)}, {"alert", notice.alert}}}};
     }
     const std::string& url = settings_.endpoint;
-    http_.send(url.empty() ? usual_endpoint : url, {{"Content-Type", "application/json"}},
-               body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), key, stop);
+    http_.send(url.empty() ? usual_endpoint : url, {{"Content-Type", "application/json"}}, json_text(body),
+               key, stop);
 }
 
 } // namespace holdfast

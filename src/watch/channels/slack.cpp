@@ -1,4 +1,5 @@
 #include "base/error.h"
+#include "base/json_text.h"
 #include "watch/channels/http_channels.h"
 #include "watch/channels/message.h"
 
@@ -53,7 +54,7 @@ void SlackChannel::send(const Notice& notice, std::stop_token stop) {
                                   {{{"color", colour_of(notice)},
                                     {"text", "```" + escaped(notice_text(notice)) + "```"},
                                     {"mrkdwn_in", {"text"}}}}}};
-    http_.send(url, {{"Content-Type", "application/json; charset=utf-8"}}, body.dump(), url, stop);
+    http_.send(url, {{"Content-Type", "application/json; charset=utf-8"}}, json_text(body), url, stop);
 }
 
 } // namespace holdfast

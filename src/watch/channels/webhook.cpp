@@ -1,3 +1,4 @@
+#include "base/json_text.h"
 #include "base/sha256.h"
 #include "watch/channels/http_channels.h"
 #include "watch/channels/message.h"
@@ -16,7 +17,7 @@ void WebhookChannel::send(const Notice& notice, std::stop_token stop) {
     auto json = nlohmann::ordered_json::parse(notice_json(notice));
     json["id"] = notice.id;
     json["text"] = notice_text(notice);
-    const std::string body = json.dump();
+    const std::string body = json_text(json);
     // When it is sent, not when it happened: receivers refuse what is old.
     const std::int64_t timestamp =
         std::chrono::floor<std::chrono::seconds>(clock_.now()).time_since_epoch().count();

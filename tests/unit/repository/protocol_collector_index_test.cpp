@@ -20,8 +20,6 @@ using testing::SizeIs;
 
 class CollectorIndexTest : public CollectorTest {
   protected:
-    const DomainId domain = domain_id("default");
-
     static BlobId blob(unsigned number) {
         BlobId id;
         id.bytes.fill(static_cast<Byte>(number));
@@ -37,9 +35,10 @@ class CollectorIndexTest : public CollectorTest {
         return put_entries(std::move(entries), ring);
     }
 
-    std::string put_entries(std::vector<IndexEntry> entries, const KeyRing& ring) {
+    std::string put_entries(std::vector<IndexEntry> entries, const KeyRing& ring,
+                            const std::string& of = "default") {
         const RunContext run = ring.begin_run(random);
-        const std::string name = index_segment_name(domain, run.id(), 0);
+        const std::string name = index_segment_name(domain_id(of), run.id(), 0);
         SegmentIdentity identity{object_key(run.structure_secret().view(), ObjectKind::index_segment, name),
                                  name};
         const Bytes body = encode_segment(std::move(identity), entries).joined();
@@ -112,6 +111,76 @@ TEST_F(CollectorIndexTest, SmallSegmentsOfOurOwnAreJoined) {
     // One of its size is none too many.
     EXPECT_EQ(collect().deleted_index_segments, 0u);
     EXPECT_THAT(names(index_prefix), Contains(joined.front()));
+}
+
+TEST_F(CollectorIndexTest, EachDomainHasSegmentsOfItsOwn) {
+    back_up("home", {1});
+    std::map<std::string, std::vector<IndexEntry>> put;
+    for (unsigned number = 1; number <= 10; ++number) {
+        for (const char* of : {"default", "other"}) {
+            const IndexEntry entry{blob(number),
+                                   {known[1].pack, known[1].frame, number, of[0] == 'd' ? 1u : 2u}};
+            put_entries({entry}, pruner->ring, of);
+            put[std::string(index_prefix) + domain_id(of).hex() + "/"].push_back(entry);
+        }
+    }
+    EXPECT_THAT(collect().problems, IsEmpty());
+    for (const auto& [prefix, entries] : put) {
+        ASSERT_THAT(names(prefix), SizeIs(1));
+        EXPECT_EQ(entries_of(names(prefix).front()), entries);
+    }
+}
+
+TEST_F(CollectorIndexTest, MoreThanAreJoinedTogetherAreJoinedInParts) {
+    back_up("home", {1});
+    for (unsigned number = 0; number < 520; ++number)
+        put_entries({IndexEntry{blob(number % 250), {known[1].pack, known[1].frame, number, 1}}},
+                    pruner->ring);
+    EXPECT_EQ(collect().deleted_index_segments, 520u);
+    std::set<std::uint32_t> offsets;
+    std::size_t entries = 0;
+    for (const std::string& name : names(index_prefix)) {
+        for (const IndexEntry& entry : entries_of(name)) {
+            offsets.insert(entry.location.offset);
+            ++entries;
+        }
+    }
+    EXPECT_THAT(names(index_prefix), SizeIs(3));
+    EXPECT_THAT(offsets, SizeIs(520));
+    EXPECT_EQ(entries, 520u);
+}
+
+TEST_F(CollectorIndexTest, WhereNoneMayBeRemovedNoMoreAreMade) {
+    back_up("home", {1});
+    for (unsigned number = 1; number <= 10; ++number) {
+        for (const char* of : {"default", "other"})
+            put_entries({IndexEntry{blob(number), {known[1].pack, known[1].frame, number, 1}}}, pruner->ring,
+                        of);
+    }
+    store.before_write = [](std::string_view verb, const std::string& name) {
+        if (verb == "remove" && name.starts_with(index_prefix))
+            throw Error(ErrorCode::access_denied, name + " is not to be removed");
+    };
+    const CollectorReport report = collect();
+    EXPECT_THAT(report.problems, ElementsAre(HasSubstr("is not to be removed")));
+    EXPECT_EQ(report.deleted_index_segments, 0u);
+    EXPECT_THAT(names(index_prefix), SizeIs(21));
+}
+
+TEST_F(CollectorIndexTest, JoiningFailsBehindAllDeleting) {
+    const Snapshot gone = back_up("home", {1});
+    back_up("home", {2});
+    forget_snapshot(writer(), gone.id, false);
+    for (unsigned number = 1; number <= 10; ++number)
+        put_entries({IndexEntry{blob(number), {known[2].pack, known[2].frame, number, 1}}}, pruner->ring);
+    store.before_write = [](std::string_view verb, const std::string& name) {
+        if (verb == "put" && name.starts_with(index_prefix)) throw Error(ErrorCode::no_space, "it is full");
+    };
+    EXPECT_EQ(code_of([&] { collect(); }), ErrorCode::no_space);
+    EXPECT_THAT(names(packs_prefix), SizeIs(2));
+    EXPECT_THAT(names(commits_prefix), SizeIs(1));
+    EXPECT_THAT(names(intents_prefix), IsEmpty());
+    EXPECT_THAT(names(index_prefix), SizeIs(10));
 }
 
 TEST_F(CollectorIndexTest, KilledWhileItJoinsNoEntryIsMissing) {

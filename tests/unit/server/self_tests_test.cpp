@@ -24,7 +24,9 @@ TEST(SelfTests, AreOfRulesThatFiredAndReachedSomebody) {
 }
 
 TEST(SelfTests, AreNotOfWhatIsNoResult) {
-    for (const char* result : {"", "null", "{}", R"({"too_large": true})", "[1, null, []]", "[{}]"})
+    for (const char* result : {"", "null", "{}", R"({"too_large": true})", "[1, null, []]", "[{}]",
+                               R"([{"rule": 7, "passed": true, "channels": 1, "reached": ["hook"]}])",
+                               R"([{"passed": true, "channels": 1, "reached": ["hook"]}])"})
         EXPECT_THAT(self_tests_of(result), IsEmpty()) << result;
 }
 
