@@ -256,7 +256,9 @@ TEST(ObjectCacheOfRepository, BackupsAndPrunesGoByIt) {
 
     // What is deleted is decided from the store alone.
     Progress progress;
-    collect_garbage(content.repository->context(), {.beat_interval = Duration::zero()}, progress);
+    CollectorSettings settings;
+    settings.beat_interval = Duration::zero();
+    collect_garbage(content.repository->context(), settings, progress);
     EXPECT_THAT(commits_read(), SizeIs(8)) << "four at both marks";
 }
 
