@@ -14,18 +14,18 @@ TEST_F(Serve, KeepsItsContract) {
                           postgres.conninfo("postgres"), postgres.data_directory(), scratch.file("spool")));
     json({"backup", "orders"});
     const std::string until = json({"window", "orders"})["ranges"][0]["until"];
-    nlohmann::json known = {{"values",
-                             {{"name", {"orders"}},
-                              {"at", {until}},
-                              {"hold", {"legal", "name"}},
-                              {"list", {"quarterly"}},
-                              {"item", {"contacts"}},
-                              {"If-Match", {"*"}},
-                              {"id", nlohmann::json::array()}}},
-                            {"reached",
-                             {"getSnapshot", "forgetSnapshot", "holdSnapshot", "releaseHold", "getTags",
-                              "changeTags", "listHolds", "getRepository", "getWindow", "listChecklists",
-                              "getChecklist", "tickChecklistItem"}}};
+    nlohmann::json known = {
+        {"values",
+         {{"name", {"orders"}},
+          {"at", {until}},
+          {"hold", {"legal", "name"}},
+          {"list", {"quarterly"}},
+          {"item", {"contacts"}},
+          {"If-Match", {"*"}},
+          {"id", nlohmann::json::array()}}},
+        {"reached",
+         {"getSnapshot", "forgetSnapshot", "holdSnapshot", "releaseHold", "getTags", "changeTags",
+          "listHolds", "getRepository", "getWindow", "listChecklists", "getChecklist", "tickChecklistItem"}}};
     // Some stay, whatever is asked for.
     for (int i = 0; i < 6; ++i) {
         write("a", fmt::format("{}", i));
