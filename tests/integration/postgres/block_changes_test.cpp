@@ -160,7 +160,10 @@ TEST_P(BlockChangesOf, AreTrueOfFiles) {
         const Lsn to = end_of_log(server);
         const BlockChanges changes = changes_between(server, from, to, BlockChanges::memory_max_default);
         const Counts counts = expect_true(changes, before, after);
-        EXPECT_TRUE(changes.usable());
+        // A crash may leave the first half of a record, which recovery says it writes over. Then nothing is
+        // concluded from this log.
+        const bool half_a_record = round == 4 && changes.doubt(Doubt::overwritten_record);
+        EXPECT_EQ(changes.usable(), !half_a_record);
         if (round == 2) {
             EXPECT_GT(counts.known, counts.blocks * 8 / 10) << "a map that knows nothing is of no use";
             EXPECT_GE(counts.known * 10, counts.unchanged * 9);

@@ -98,10 +98,10 @@ TEST_F(StatedPoliciesTest, NothingGoesWhileOneIsDamagedMissingOrNotUnderstood) {
     const Bytes whole = *store->get(name, {}, {});
     Bytes damaged = whole;
     damaged[damaged.size() / 2] ^= 1;
-    store->corrupt(name, damaged);
+    store->put(name, damaged);
     expect_error(ErrorCode::corrupt, [&] { enforce(); }, "or a policy");
     EXPECT_THAT(left(), SizeIs(3));
-    store->corrupt(name, whole);
+    store->put(name, whole);
     // It names the source, and the declared one a pattern.
     EXPECT_EQ(enforce().forgotten(), 0U);
     put("newer", R"({"sources": ["documents"], "retention": {"phase_of_moon": 3}})");
