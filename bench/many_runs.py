@@ -45,7 +45,8 @@ class Runs:
               f"{statistics.median(s.cpu for s in samples):.2f} s | {max(s.peak_mb for s in samples):.0f} MB |", flush=True)
 
     def without_cache(self):
-        shutil.rmtree(self.program.place / "cache", ignore_errors=True)
+        for name in ("cache", ".cache"):  # borg's is below its base folder
+            shutil.rmtree(self.program.place / name, ignore_errors=True)
 
 
 def index_segments(program):
