@@ -113,7 +113,8 @@ void Collection::take_steps() {
     drop_logs();
     drop_old_verdicts();
     drop_ended_runs();
-    // Last, because it takes room of its own.
+    // Last, because it takes room of its own. The run has ended by now, and shows no sign of life any more.
+    intent_.reset();
     progress_.set_phase("joining the index");
     maintain_index();
 }

@@ -76,8 +76,10 @@ void ObjectCache::with_database(Work&& work) {
         if (code == SQLITE_BUSY || code == SQLITE_LOCKED) return; // as if nothing were there, this time
         fail(error.what());
         std::error_code ignored;
-        if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB || code == SQLITE_ERROR)
-            std::filesystem::remove(file_, ignored);
+        if (code != SQLITE_CORRUPT && code != SQLITE_NOTADB && code != SQLITE_ERROR) return;
+        std::filesystem::remove(file_, ignored);
+        // What it was to be set back to must not get into a new one.
+        std::filesystem::remove(file_ + "-journal", ignored);
     } catch (const Error& error) {
         fail(error.message());
     }

@@ -127,6 +127,15 @@ TEST_F(ObjectCacheTest, ADamagedFileIsRemovedAndBegunAnew) {
     expect_anew();
 }
 
+TEST_F(ObjectCacheTest, AFileThatOthersTookAwayIsBegunAnew) {
+    const std::vector<ObjectInfo> all{info("commits/a")};
+    cache.add({{all[0], bytes_of("one")}});
+    std::filesystem::remove_all(directory / "cache");
+    for (int i = 0; i < 2; ++i) cache.add({{all[0], bytes_of("one")}}); // one of them may find out
+    EXPECT_THAT(cache.find(all), SizeIs(1));
+    EXPECT_TRUE(std::filesystem::exists(file));
+}
+
 TEST_F(ObjectCacheTest, WhatWasReadIsNotAskedForAgain) {
     std::vector<Snapshot> snapshots;
     for (tiny::Content content = 1; content <= 70; ++content) snapshots.push_back(back_up("home", {content}));
