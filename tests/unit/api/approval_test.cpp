@@ -32,6 +32,23 @@ class Approved : public test::ApiTest {
     nlohmann::json answer_of(const std::string& id) {
         return json_of(ask("GET", "/v1/approvals/" + id))["answer"];
     }
+    // Something that takes a second person, at /v1/deeds.
+    void add_deed(std::function<Response(Call&)> handle, std::function<Request(const Call&)> exactly = {}) {
+        server->router().add({.method = "POST",
+                              .path = "/v1/deeds",
+                              .name = "deed",
+                              .permission = Permission::administer,
+                              .action = "backups.delete",
+                              .handle = std::move(handle),
+                              .exactly = std::move(exactly)});
+    }
+    // The server that was only slow comes to it at last.
+    void expect_too_late(const Approval& approval) {
+        const auto identity = server->tokens().find_by_secret(anna).value();
+        const Response late = server->router().carry_out(approval, {.token = identity, .secret = {}},
+                                                         [](const Response&) { return "{}"; });
+        EXPECT_EQ(late.status, 409) << late.body;
+    }
     nlohmann::json operations() { return json_of(ask("GET", "/v1/operations"))["items"]; }
 
     std::string anna;
@@ -60,10 +77,7 @@ TEST_F(Approved, IsNotDoneTwiceByWhoWasOnlySlow) {
     const Approval approval = approvals.find(id).value();
     clock.advance(minutes(1));
     EXPECT_EQ(server->carry_out_left(), 1U);
-    const auto identity = server->tokens().find_by_secret(anna).value();
-    const Response late = server->router().carry_out(approval, {.token = identity, .secret = {}},
-                                                     [](const Response&) { return "{}"; });
-    EXPECT_EQ(late.status, 409) << late.body;
+    expect_too_late(approval);
     EXPECT_THAT(operations(), SizeIs(1));
     EXPECT_EQ(answer_of(id)["status"], 202);
 }
@@ -72,48 +86,34 @@ TEST_F(Approved, IsNotDoneTwiceByWhoWasOnlySlow) {
 TEST_F(Approved, IsNotBegunWhenItHasItsAnswerAndIsDoneAsItWasMeant) {
     int deeds = 0;
     std::string body;
-    server->router().add({.method = "POST",
-                          .path = "/v1/deeds",
-                          .name = "deed",
-                          .permission = Permission::administer,
-                          .action = "backups.delete",
-                          .handle =
-                              [&](Call& call) {
-                                  ++deeds;
-                                  body = call.request().body;
-                                  return call.change([](Database&) { return json_response(200, "{}"); });
-                              },
-                          .exactly =
-                              [](const Call& call) {
-                                  Request exact = call.request();
-                                  exact.body = R"({"which": "those that there are"})";
-                                  return exact;
-                              }});
+    add_deed(
+        [&](Call& call) {
+            ++deeds;
+            body = call.request().body;
+            return call.change([](Database&) { return json_response(200, "{}"); });
+        },
+        [](const Call& call) {
+            Request exact = call.request();
+            exact.body = R"({"which": "those that there are"})";
+            return exact;
+        });
     const std::string id = approved_and_lost("/v1/deeds", R"({"which": "all"})");
     const Approval approval = approvals.find(id).value();
     clock.advance(minutes(1));
     EXPECT_EQ(server->carry_out_left(), 1U);
     EXPECT_EQ(answer_of(id)["status"], 200);
     EXPECT_EQ(body, R"({"which": "those that there are"})");
-    const auto identity = server->tokens().find_by_secret(anna).value();
-    const Response late = server->router().carry_out(approval, {.token = identity, .secret = {}},
-                                                     [](const Response&) { return "{}"; });
-    EXPECT_EQ(late.status, 409) << late.body;
+    expect_too_late(approval);
     EXPECT_EQ(deeds, 1);
 }
 
 // What cannot be done at the moment is not done for ever, and not given up at once.
 TEST_F(Approved, IsLeftWhileItCannotBeDoneAndCanBeCalledBack) {
     int tries = 0;
-    server->router().add({.method = "POST",
-                          .path = "/v1/deeds",
-                          .name = "deed",
-                          .permission = Permission::administer,
-                          .action = "backups.delete",
-                          .handle = [&](Call& call) -> Response {
-                              if (++tries < 3) throw Error(ErrorCode::unavailable, "it is out of reach");
-                              return call.change([](Database&) { return json_response(200, "{}"); });
-                          }});
+    add_deed([&](Call& call) -> Response {
+        if (++tries < 3) throw Error(ErrorCode::unavailable, "it is out of reach");
+        return call.change([](Database&) { return json_response(200, "{}"); });
+    });
     const std::string done = approved_and_lost("/v1/deeds", R"({"which": "first"})");
     for (int i = 1; i <= 3; ++i) {
         clock.advance(minutes(1));
@@ -143,19 +143,14 @@ TEST_F(Approved, IsLeftWhileItCannotBeDoneAndCanBeCalledBack) {
 // Who hangs in the repository, where it was called back meanwhile, does no more.
 TEST_F(Approved, CalledBackWhileItHangsItEndsWithoutChangingTheCatalog) {
     std::string id;
-    server->router().add({.method = "POST",
-                          .path = "/v1/deeds",
-                          .name = "deed",
-                          .permission = Permission::administer,
-                          .action = "backups.delete",
-                          .handle = [&](Call& call) -> Response {
-                              clock.advance(minutes(2));
-                              EXPECT_EQ(ask("POST", "/v1/approvals/" + id + "/reject").status, 200);
-                              return call.change([](Database&) -> Response {
-                                  ADD_FAILURE() << "it was called back";
-                                  return json_response(200, "{}");
-                              });
-                          }});
+    add_deed([&](Call& call) -> Response {
+        clock.advance(minutes(2));
+        EXPECT_EQ(ask("POST", "/v1/approvals/" + id + "/reject").status, 200);
+        return call.change([](Database&) -> Response {
+            ADD_FAILURE() << "it was called back";
+            return json_response(200, "{}");
+        });
+    });
     id = approved_and_lost("/v1/deeds", R"({"which": "first"})");
     clock.advance(minutes(1));
     EXPECT_EQ(server->carry_out_left(), 1U);
