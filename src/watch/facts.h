@@ -68,7 +68,7 @@ struct SourceFacts {
     std::optional<double> exposure_seconds{};
     std::optional<Timestamp> window_start{}, window_end{};
     std::vector<GapFacts> gaps{};
-    bool log_known = true; // whether the two above tell what there is
+    bool log_known = true;                   // whether the two above tell what there is
     std::optional<ReceiverFacts> receiver{}; // nothing: it needs none
     std::optional<VerificationFacts> verification{};
     std::optional<double> recovery_seconds{};           // that the last recovery or drill took
