@@ -1,4 +1,5 @@
 #include "base/file_descriptor.h"
+#include "service/alert_log_causes.h"
 #include "service/alert_stage.h"
 #include "service/annotate.h"
 #include "service/space_watch.h"
@@ -322,8 +323,12 @@ const std::vector<AlertCause>& alert_causes() {
          damage_statement},
         {"exposure", "an objective of an hour, and a clock that goes on without a backup", promise_an_hour,
          [](AlertStage& stage) { stage.clock.advance(hours(2)); }},
+        {"log_gap", "a PostgreSQL, a segment of whose log is lost before it is archived", protect_cluster,
+         lose_a_segment},
         {"receiver_down", "a stand-in for a receiver that is stopped, and a clock that goes on",
          start_receiver, stop_receiver},
+        {"window_short", "a PostgreSQL, whose older backup is forgotten once there is a newer one",
+         protect_cluster_for_long, forget_the_oldest},
         {"repository_unreachable", "a repository that is taken away", nullptr, take_repository_away},
         {"storage_low", "a small disk that is filled", make_small_disk, fill_disk},
         {"storage_growing", "backups of much that is new, days later", nullptr, grow},

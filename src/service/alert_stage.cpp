@@ -18,6 +18,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <sys/mount.h>
+#include <sys/stat.h>
 
 namespace holdfast {
 
@@ -81,6 +82,14 @@ std::string SandboxDirectory::mount_disk(std::uint64_t bytes) {
     return place;
 }
 
+std::string SandboxDirectory::make_open_folder(const std::string& name) {
+    const std::string place = path_ + "/" + name;
+    std::filesystem::create_directory(place);
+    for (const std::string& folder : {path_, place})
+        if (::chmod(folder.c_str(), 0711) != 0) throw system_error(errno, folder);
+    return place;
+}
+
 AlertStage::AlertStage(const Rule& rule, const AlertTrialSettings& settings, Logger& logger,
                        std::stop_token stop)
     : directory(settings.directory),
@@ -128,6 +137,10 @@ void AlertStage::open(std::uint64_t bytes_per_second) {
     repository_ = std::make_unique<Repository>(store, unlock(*store, sandbox_key()),
                                                LocalDirectories{directory / "cache", directory / "."}, clock,
                                                system_random(), logger_);
+}
+
+void AlertStage::start_cluster() {
+    cluster_ = std::make_unique<SandboxCluster>(directory.make_open_folder("cluster"), logger_, stop_);
 }
 
 void AlertStage::slow_down(std::uint64_t bytes_per_second) { open(bytes_per_second); }

@@ -5,6 +5,7 @@
 #include "catalog/operations.h"
 #include "repository/repository.h"
 #include "service/alert_sandbox.h"
+#include "service/sandbox_cluster.h"
 
 #include <functional>
 #include <memory>
@@ -40,6 +41,8 @@ class SandboxDirectory {
     std::string operator/(const std::string& name) const { return path_ + "/" + name; }
     // Throws Error(unsupported) when this process may not mount.
     std::string mount_disk(std::uint64_t bytes);
+    // A folder in it that other users can reach, who see nothing else of it.
+    std::string make_open_folder(const std::string& name);
 
   private:
     std::string path_;
@@ -70,6 +73,10 @@ class AlertStage {
     // Applies rules that keep one snapshot, and remembers why that is refused.
     void enforce_retention_here();
 
+    // A PostgreSQL of the sandbox's own, for the source.
+    void start_cluster();
+    SandboxCluster& cluster() { return *cluster_; }
+
     // What the facts of the next rounds say beside what is measured.
     std::function<void(Facts& facts)> add_facts;
     // How often a round is tried; the clock goes a minute ahead for each.
@@ -93,6 +100,7 @@ class AlertStage {
     std::unique_ptr<Operations> operations_;
     std::unique_ptr<Repository> repository_;
     std::unique_ptr<Watch> watch_;
+    std::unique_ptr<SandboxCluster> cluster_;
     std::optional<VerificationFacts> verification_;
     std::string retention_blocked_;
     Timestamp begun_{};

@@ -66,10 +66,12 @@ Judgement window_short(const Bench& bench, const SourceFacts& source) {
     // does not tell, since retention may have taken what was before.
     if (!source.expected_since) return {.verdict = Verdict::unknown};
     const double limit = seconds_of(source.objectives.window->longest());
-    // The first backup needs its time, and so does the first to go.
+    // The first backup needs its time, and so does the first to go; of a short window not all of it.
     constexpr Duration grace = std::chrono::hours(26);
-    const Timestamp needed = std::max(promised, *source.expected_since) + grace;
-    if (bench.now() < needed) return {.verdict = Verdict::clear, .summary = "the source is new"};
+    const Timestamp covered = *source.expected_since + grace;
+    if (bench.now() < covered) return {.verdict = Verdict::clear, .summary = "the source is new"};
+    const Duration to_go = std::min<Duration>(grace, source.objectives.window->longest() / 4);
+    const Timestamp needed = std::max(promised + to_go, covered);
     if (!source.window_start)
         return {.verdict = Verdict::breach, .summary = "no moment can be restored", .threshold = limit};
     const double reach = seconds_of(bench.now() - *source.window_start);

@@ -3,10 +3,12 @@
 #include "base/error.h"
 #include "base/file_descriptor.h"
 #include "postgres/recovery/access_file.h"
+#include "postgres/server/cluster_facts.h"
 
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <csignal>
 #include <cstdlib>
 
 #include <fcntl.h>
@@ -15,6 +17,7 @@
 #include <pwd.h>
 #include <sched.h>
 #include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -164,28 +167,38 @@ std::string find_server_program(int major_version, const std::string& directory)
                             major_version));
 }
 
-pid_t launch_server(const ServerLaunch& launch) {
-    const Owner owner = owner_of(launch.data_directory);
+std::optional<ServerProgram> newest_server_program() {
+    for (int version = newest_supported_major; version >= oldest_supported_major; --version) {
+        try {
+            return ServerProgram{version, find_server_program(version, {})};
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::not_found) throw;
+        }
+    }
+    return std::nullopt;
+}
+
+pid_t launch_as_owner(const OwnerLaunch& launch) {
+    const Owner owner = owner_of(launch.directory);
     const bool as_root = ::geteuid() == 0;
     if (as_root && owner.user == 0) {
         throw Error(ErrorCode::usage,
-                    fmt::format("{} belongs to root, as whom no PostgreSQL runs", launch.data_directory),
+                    fmt::format("{} belongs to root, as whom no PostgreSQL runs", launch.directory),
                     "give it to another user, with all that is in it");
     }
-    std::vector<std::string> words{launch.program, "-D", launch.data_directory};
-    for (const auto& [name, value] : launch.settings)
-        words.insert(words.end(), {"-c", fmt::format("{}={}", name, value)});
+    std::vector<std::string> words = launch.words;
     std::vector<std::string> variables = environment_for(owner, as_root);
     const std::vector<char*> arguments = pointers_to(words);
     const std::vector<char*> environment = pointers_to(variables);
     const FileDescriptor log = open_file(launch.log_file, O_WRONLY | O_CREAT | O_APPEND, 0600);
     const FileDescriptor nothing = open_file("/dev/null", O_RDONLY);
-    const FileDescriptor directory = open_file(launch.data_directory, O_RDONLY | O_DIRECTORY);
+    const FileDescriptor directory = open_file(launch.directory, O_RDONLY | O_DIRECTORY);
     if (as_root && ::fchown(log.get(), owner.user, owner.group) != 0)
         throw system_error(errno, launch.log_file);
     errno = 0;
     const int niceness = ::getpriority(PRIO_PROCESS, 0) + launch.niceness;
     const cpu_set_t processors = first_processors(launch.processors);
+    const pid_t parent = ::getpid();
     const pid_t process = ::fork();
     if (process < 0) throw system_error(errno, "starting a process");
     if (process > 0) return process;
@@ -195,14 +208,28 @@ pid_t launch_server(const ServerLaunch& launch) {
     if (as_root && (::setgroups(owner.groups.size(), owner.groups.data()) != 0 ||
                     ::setgid(owner.group) != 0 || ::setuid(owner.user) != 0))
         ::_exit(cannot_run);
+    // Behind the change of the user, which would take it back. The thread may have ended meanwhile.
+    if (launch.ends_with_thread && (::prctl(PR_SET_PDEATHSIG, SIGQUIT) != 0 || ::getppid() != parent))
+        ::_exit(cannot_run);
     if (::fchdir(directory.get()) != 0 || ::dup2(nothing.get(), STDIN_FILENO) < 0 ||
         ::dup2(log.get(), STDOUT_FILENO) < 0 || ::dup2(log.get(), STDERR_FILENO) < 0)
         ::_exit(cannot_run);
     if (launch.processors != 0) ::sched_setaffinity(0, sizeof processors, &processors);
     if (launch.niceness != 0) ::setpriority(PRIO_PROCESS, 0, niceness);
     ::umask(0077);
-    ::execve(launch.program.c_str(), arguments.data(), environment.data());
+    ::execve(launch.words.front().c_str(), arguments.data(), environment.data());
     ::_exit(cannot_run);
+}
+
+pid_t launch_server(const ServerLaunch& launch) {
+    OwnerLaunch owned{.words = {launch.program, "-D", launch.data_directory},
+                      .directory = launch.data_directory,
+                      .log_file = launch.log_file,
+                      .processors = launch.processors,
+                      .niceness = launch.niceness};
+    for (const auto& [name, value] : launch.settings)
+        owned.words.insert(owned.words.end(), {"-c", fmt::format("{}={}", name, value)});
+    return launch_as_owner(owned);
 }
 
 std::optional<int> ended(pid_t process) {

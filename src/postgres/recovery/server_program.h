@@ -15,6 +15,28 @@ namespace holdfast::postgres {
 // Error(not_found), or Error(usage) when the one named is of another version.
 std::string find_server_program(int major_version, const std::string& directory);
 
+// A major version of which there is a server on this machine, with its path: the newest of those that can be
+// protected. Nothing when there is none.
+struct ServerProgram {
+    int major_version = 0;
+    std::string path;
+};
+std::optional<ServerProgram> newest_server_program();
+
+// A program that runs as the owner of a directory when this is root, and as this process's user otherwise.
+struct OwnerLaunch {
+    std::vector<std::string> words; // its path and its arguments
+    std::string directory;          // whose owner it runs as, and in which it begins
+    std::string log_file;           // what it says is appended there
+    unsigned processors = 0;        // how many it may use, of those that this process may; 0: all
+    int niceness = 0;               // added to that of this process
+    // It is told to end at once (SIGQUIT) when the thread that starts it does.
+    bool ends_with_thread = false;
+};
+// Starts it in a session of its own, and returns its process, a child of this one. Its limits hold for all
+// its processes. Throws Error(usage) when the owner is root, as whom no PostgreSQL runs.
+pid_t launch_as_owner(const OwnerLaunch& launch);
+
 struct ServerLaunch {
     std::string program;
     std::string data_directory;
@@ -24,9 +46,7 @@ struct ServerLaunch {
     int niceness = 0;        // added to that of this process
 };
 
-// Starts a server that outlives this program, as the owner of the data directory when this is root, and
-// returns its process, a child of this one. Its limits hold for all its processes. Throws Error(usage) when
-// the owner is root: no server runs so.
+// Starts a server that outlives this program, as launch_as_owner() does.
 pid_t launch_server(const ServerLaunch& launch);
 
 // Whether the child has ended; its status as waitpid(2) gives it.

@@ -241,6 +241,23 @@ const Case cases[] = {
      [](Facts& f) { f.sources[0].objectives.window = Period{0, 40 * 86'400}; }, "30 d", Severity::p2},
     {"WindowLongEnough", "window_short", Verdict::clear,
      [](Facts& f) { f.sources[0].objectives.window = Period{0, 30 * 86'400}; }},
+    {"ShortWindowThatIsNotReached", "window_short", Verdict::breach,
+     [](Facts& f) {
+         f.sources[0].objectives.window = Period{0, 8 * 3600};
+         f.sources[0].window_start = now - hours(5);
+     },
+     "5 h", Severity::p2},
+    {"ShortWindowOfWhichTheFirstIsJustGone", "window_short", Verdict::clear,
+     [](Facts& f) {
+         f.sources[0].objectives.window = Period{0, 8 * 3600};
+         f.sources[0].window_start = now - hours(7);
+     }},
+    {"ShortWindowThatIsGone", "window_short", Verdict::breach,
+     [](Facts& f) {
+         f.sources[0].objectives.window = Period{0, 3600};
+         f.sources[0].window_start.reset();
+     },
+     "no moment", Severity::p2},
     {"WindowOfALogThatCouldNotBeRead", "window_short", Verdict::unknown,
      [](Facts& f) {
          f.sources[0].objectives.window = Period{0, 40 * 86'400};
