@@ -14,6 +14,11 @@ namespace {
 
 // Text of others that is kept.
 constexpr std::size_t most_error_bytes = 1000;
+// What is put off, or leased, for longer was so by a clock that was wrong, and is due.
+constexpr Duration longest_wait = std::chrono::hours(24);
+// Of a notice, where $1 is now and $2 later than anything is put off until.
+constexpr const char* is_due = "n.state = 'queued' AND (n.run_after <= $1 OR n.run_after > $2) AND "
+                               "(n.lease_until IS NULL OR n.lease_until <= $1 OR n.lease_until > $2)";
 
 std::string shortened(const std::string& text) {
     if (text.size() <= most_error_bytes) return text;
@@ -40,9 +45,9 @@ void Outbox::add(Database& database, const std::string& id, const std::string& c
 
 std::vector<std::string> Outbox::due_channels() {
     const auto rows = catalog_.with([&](Database& database) {
-        return database.query("SELECT DISTINCT channel FROM notifications WHERE state = 'queued' AND "
-                              "run_after <= $1 AND (lease_until IS NULL OR lease_until <= $2)",
-                              {sql(clock_.now()), sql(clock_.now())});
+        const Timestamp now = clock_.now();
+        return database.query(fmt::format("SELECT DISTINCT channel FROM notifications n WHERE {}", is_due),
+                              {sql(now), sql(now + longest_wait)});
     });
     std::vector<std::string> channels;
     for (const SqlRow& row : rows) channels.push_back(row.text(0));
@@ -57,13 +62,13 @@ std::optional<QueuedNotice> Outbox::claim(const std::string& channel, const std:
         database.lock(CatalogLock::notices);
         const Timestamp now = clock_.now();
         const auto rows = database.query(
-            "UPDATE notifications SET owner = $1, lease_until = $2, attempts = attempts + 1 "
-            "WHERE id = (SELECT n.id FROM notifications n WHERE n.state = 'queued' AND n.channel = $3 AND "
-            "n.run_after <= $4 AND (n.lease_until IS NULL OR n.lease_until <= $4) AND NOT EXISTS "
-            "(SELECT 1 FROM notifications e WHERE e.alert = n.alert AND e.channel = n.channel AND "
-            "e.state = 'queued' AND e.id < n.id) ORDER BY n.run_after, n.id LIMIT 1) "
-            "RETURNING id, notice, attempts, created",
-            {sql(owner), sql(now + lease), sql(channel), sql(now)});
+            fmt::format("UPDATE notifications SET owner = $3, lease_until = $4, attempts = attempts + 1 "
+                        "WHERE id = (SELECT n.id FROM notifications n WHERE {} AND n.channel = $5 AND "
+                        "NOT EXISTS (SELECT 1 FROM notifications e WHERE e.alert = n.alert AND "
+                        "e.channel = n.channel AND e.state = 'queued' AND e.id < n.id) "
+                        "ORDER BY n.run_after, n.id LIMIT 1) RETURNING id, notice, attempts, created",
+                        is_due),
+            {sql(now), sql(now + longest_wait), sql(owner), sql(now + lease), sql(channel)});
         if (rows.empty()) return;
         const SqlRow& row = rows.front();
         claimed = {.id = row.text(0),

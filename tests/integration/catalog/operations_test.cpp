@@ -402,6 +402,20 @@ TEST_P(OperationsTest, ManyServersShareTheWork) {
 }
 
 // Several servers share a database, and their clocks are an hour apart in both directions.
+// Where the catalog has no clock of its own, what was written by a wrong one is still there when it is right.
+TEST_P(OperationsTest, WhatAClockPutOffThatWasAheadIsNotKeptWaiting) {
+    constexpr Duration leap = std::chrono::hours(24 * 20);
+    const std::string failed = add("a"), lost = add("b");
+    let_pass(leap);
+    const Operation first = claim().value();
+    EXPECT_TRUE(operations.put_back(first, Operations::Why::failed, clock.now() + minutes(5), "{}"));
+    ASSERT_TRUE(claim());
+    let_pass(-leap);
+    std::set<std::string> taken;
+    while (const auto again = claim()) taken.insert(again->id);
+    EXPECT_EQ(taken, (std::set{failed, lost}));
+}
+
 class SharedOperationsTest : public OperationsTest {
   protected:
     FakeClock ahead{clock.now() + std::chrono::hours(1)}, behind{clock.now() - std::chrono::hours(1)};

@@ -131,6 +131,22 @@ TEST_P(OutboxTest, TakesOverFromAServerThatDied) {
     EXPECT_TRUE(outbox.finish(*again, {.sent = true}));
 }
 
+TEST_P(OutboxTest, AClockThatWasAheadHoldsNothingBack) {
+    const Timestamp right = clock.now();
+    clock.set_time_of_day(right + hours(24 * 20));
+    add("1");
+    add("2", "b");
+    const auto failing = claim();
+    ASSERT_TRUE(failing);
+    EXPECT_TRUE(outbox.finish(*failing, {.retryable = true, .error = "no answer"}));
+    ASSERT_TRUE(claim()); // and lost with its server
+    clock.set_time_of_day(right);
+    EXPECT_THAT(outbox.due_channels(), ElementsAre("mail"));
+    EXPECT_TRUE(outbox.finish(claim().value(), {.sent = true}));
+    EXPECT_TRUE(outbox.finish(claim().value(), {.sent = true}));
+    EXPECT_FALSE(claim());
+}
+
 TEST_P(OutboxTest, GivesEachNoticeToOneOfManyServers) {
     for (int i = 0; i < 20; ++i) add(fmt::format("{:02}", i), fmt::format("alert-{}", i));
     std::atomic<int> got = 0;

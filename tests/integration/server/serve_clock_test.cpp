@@ -1,0 +1,119 @@
+// The clock of the server's machine leaps while it runs, and comes back.
+#include "integration/server/serve_fixture.h"
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+#include <gmock/gmock.h>
+
+namespace holdfast::test {
+namespace {
+
+using Json = nlohmann::json;
+using testing::HasSubstr;
+using testing::UnorderedElementsAre;
+using testing::UnorderedElementsAreArray;
+
+constexpr const char* keep_one = "[policy.short.retention]\nlast = 1\n";
+// Tells programs another time of the day than the kernel does: not how much of it passes, nor what files say.
+constexpr const char* fake_clock = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
+
+class ServeClock : public Serve {
+  protected:
+    ServeClock() {
+        if (!std::filesystem::exists(fake_clock))
+            throw std::runtime_error(std::string(fake_clock) + " is missing: install faketime");
+    }
+    std::unique_ptr<RunningProgram> serve_with_moving_clock() {
+        move_clock("+0");
+        options.environment["LD_PRELOAD"] = fake_clock;
+        options.environment["FAKETIME_TIMESTAMP_FILE"] = scratch.file("clock");
+        options.environment["FAKETIME_CACHE_DURATION"] = "1";
+        options.environment["DONT_FAKE_MONOTONIC"] = "1";
+        options.environment["NO_FAKE_STAT"] = "1";
+        auto server = start({"serve"});
+        for (const char* name : {"LD_PRELOAD", "FAKETIME_TIMESTAMP_FILE", "FAKETIME_CACHE_DURATION",
+                                 "DONT_FAKE_MONOTONIC", "NO_FAKE_STAT"})
+            options.environment.erase(name);
+        return server;
+    }
+    void move_clock(const std::string& by) {
+        std::ofstream(scratch.file("clock.new")) << by << "\n";
+        std::filesystem::rename(scratch.file("clock.new"), scratch.file("clock"));
+        // So long programs go by what they have read last.
+        std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+    }
+    std::string back_up_something(std::uint64_t seed) {
+        write_random("a", 1'000'000, seed);
+        settle();
+        return json({"backup", "home"})["id"];
+    }
+    std::vector<std::string> snapshots_left() {
+        std::vector<std::string> ids;
+        for (const Json& snapshot : json({"snapshots"})) ids.push_back(snapshot["id"]);
+        return ids;
+    }
+    // Asks for the rules to be applied, and returns what came of it, or of its first attempt.
+    Operation enforce(RunningProgram& server) {
+        const auto id = beside().operations.add({.kind = "retention", .requested_by = "anna"});
+        Operation now;
+        wait_until(server, [&] {
+            now = beside().operations.find(id.value()).value();
+            return is_over(now.state) || now.failures > 0;
+        });
+        return now;
+    }
+};
+
+TEST_F(ServeClock, ThatRunsAwayDeletesNothing) {
+    configure("");
+    std::vector<std::string> made;
+    for (std::uint64_t i = 0; i < 3; ++i) made.push_back(back_up_something(i));
+    configure(std::string("[policy.short]\nsources = [\"home\"]\n") + keep_one);
+    const auto server = serve_with_moving_clock();
+    operations(*server);
+
+    move_clock("+20d"); // by which no backup is missing yet: that it is another time than the store's tells
+    Operation refused = enforce(*server);
+    EXPECT_GE(refused.failures + (refused.state == OperationState::failed ? 1 : 0), 1);
+    EXPECT_THAT(refused.error.value_or(""), HasSubstr("the clock of this machine shows"));
+    move_clock("-20d");
+    refused = enforce(*server);
+    EXPECT_NE(refused.state, OperationState::succeeded);
+    EXPECT_THAT(snapshots_left(), UnorderedElementsAreArray(made));
+
+    move_clock("+0");
+    const Operation done = enforce(*server);
+    EXPECT_EQ(done.state, OperationState::succeeded) << done.error.value_or("");
+    EXPECT_THAT(snapshots_left(), UnorderedElementsAre(made.back()));
+    // What was refused is tried again by the right clock, and is not kept waiting by the wrong one.
+    wait_until_all_over(*server, 3);
+    server->signal(SIGTERM);
+    EXPECT_EQ(server->finish().exit_code, 0);
+}
+
+TEST_F(ServeClock, BackupsOfAWrongTimeLetNothingGoAndHoldNothingUp) {
+    write("a", "content");
+    configure("[policy.short]\nsources = [\"home\"]\n"
+              "[[policy.short.backup]]\nname = \"often\"\nevery = \"1d\"\n" +
+              std::string(keep_one));
+    const auto server = serve_with_moving_clock();
+    wait_until_all_over(*server, 1);
+    ASSERT_EQ(snapshots_left().size(), 1U);
+    move_clock("+20d");
+    wait_until(*server, [&] { return snapshots_left().size() == 2; });
+    move_clock("+0");
+    beside().operations.add({.kind = "backup", .source = "home", .requested_by = "anna"});
+    wait_until(*server, [&] { return snapshots_left().size() == 3; });
+    const std::vector<std::string> made = snapshots_left();
+    const Operation blocked = enforce(*server);
+    EXPECT_THAT(blocked.error.value_or("") + blocked.result.value_or(""),
+                HasSubstr("nothing of 'home' may go"));
+    EXPECT_THAT(snapshots_left(), UnorderedElementsAreArray(made));
+    server->signal(SIGTERM);
+    EXPECT_EQ(server->finish().exit_code, 0);
+}
+
+} // namespace
+} // namespace holdfast::test
