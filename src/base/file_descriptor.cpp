@@ -1,6 +1,7 @@
 #include "base/file_descriptor.h"
 
 #include "base/error.h"
+#include "base/owned_file.h"
 #include "base/random.h"
 
 #include <array>
@@ -89,23 +90,7 @@ Bytes read_file(const std::string& path, std::size_t limit_bytes) {
 }
 
 void write_file_durably(const std::string& path, ByteView data, unsigned mode) {
-    // A name that nobody can foresee, taken exclusively: neither another writer nor a planted link can
-    // interfere.
-    const std::string temporary = fmt::format("{}.{}.tmp", path, system_random().id<8>().hex());
-    FileDescriptor file = open_file(temporary, O_WRONLY | O_CREAT | O_EXCL, mode);
-    try {
-        write_all(file.get(), data, temporary);
-        if (::fsync(file.get()) != 0) throw system_error(errno, fmt::format("syncing {}", temporary));
-        file.close(temporary);
-        if (::rename(temporary.c_str(), path.c_str()) != 0) {
-            throw system_error(errno, fmt::format("renaming {} to {}", temporary, path));
-        }
-    } catch (...) {
-        ::unlink(temporary.c_str());
-        throw;
-    }
-    const std::size_t slash = path.rfind('/');
-    sync_directory(slash == std::string::npos ? "." : path.substr(0, slash + 1));
+    write_file_durably_for(std::nullopt, path, data, mode);
 }
 
 void create_directories_private(const std::string& path) {

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/file_descriptor.h"
+#include "base/owned_file.h"
 
 #include <filesystem>
 
@@ -75,9 +76,7 @@ void append_source(const std::string& named, const SourceConfiguration& source) 
     parse_configuration(text, file); // what was added must be read as it was meant
     struct stat status{};
     if (::stat(file.c_str(), &status) != 0) throw system_error(errno, file);
-    write_file_durably(file, as_bytes(text), status.st_mode & 07777);
-    if (::geteuid() == 0 && ::lchown(file.c_str(), status.st_uid, status.st_gid) != 0)
-        throw system_error(errno, file);
+    write_file_durably_for(file_owner(file), file, as_bytes(text), status.st_mode & 07777);
 }
 
 } // namespace holdfast

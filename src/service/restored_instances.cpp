@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/file_descriptor.h"
+#include "base/owned_file.h"
 #include "base/random.h"
 #include "crypto/hash.h"
 #include "documents/owner_names.h"
@@ -114,13 +115,8 @@ std::string current_creator() {
 std::string record_instance(const std::string& state_directory, RestoredInstance instance) {
     instance.id = system_random().id<16>().hex();
     const std::string text = to_text(instance);
-    const std::string own = fmt::format("{}/{}", instance.data_directory, record_name);
-    write_file_durably(own, as_bytes(text));
-    struct stat owner{};
-    if (::stat(instance.data_directory.c_str(), &owner) != 0)
-        throw system_error(errno, instance.data_directory);
-    if (::geteuid() == 0 && ::lchown(own.c_str(), owner.st_uid, owner.st_gid) != 0)
-        throw system_error(errno, own);
+    write_file_durably_for(file_owner(instance.data_directory),
+                           fmt::format("{}/{}", instance.data_directory, record_name), as_bytes(text));
     create_directories_private(fmt::format("{}/instances", state_directory));
     write_file_durably(path_in_state(state_directory, instance.data_directory), as_bytes(text));
     return instance.id;

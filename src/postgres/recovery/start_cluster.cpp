@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/file_descriptor.h"
+#include "base/owned_file.h"
 #include "postgres/recovery/access_file.h"
 #include "postgres/recovery/restore_cluster.h"
 #include "postgres/recovery/server_log.h"
@@ -248,12 +249,10 @@ class Start {
         ::unlink(log_changes_path(settings_.data_directory).c_str());
         ::unlink(log_slices_path(settings_.data_directory).c_str());
         const std::string path = settings_.data_directory + "/postgresql.auto.conf";
-        struct stat owner{};
-        if (::stat(path.c_str(), &owner) != 0) return;
+        if (::access(path.c_str(), F_OK) != 0) return;
         const Bytes before = read_file(path, 16u << 20);
-        write_file_durably(path, as_bytes(with_recovery_lines(as_text(before), lasting_lines())));
-        if (::geteuid() == 0 && ::lchown(path.c_str(), owner.st_uid, owner.st_gid) != 0)
-            throw system_error(errno, path);
+        write_file_durably_for(file_owner(path), path,
+                               as_bytes(with_recovery_lines(as_text(before), lasting_lines())));
     }
 
     [[noreturn]] void fail(int status) const {

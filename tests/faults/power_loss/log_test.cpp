@@ -95,5 +95,16 @@ TEST_P(PowerCutOfLog, WhatWasPushedIsThere) {
     expect_all_is_well();
 }
 
+TEST_P(PowerCutOfLog, ARestoredClusterIsOnDisk) {
+    server.execute("CREATE TABLE more AS SELECT i, md5(i::text) FROM generate_series(1, 20000) i");
+    json({"backup", "orders"});
+    power.sync_all();
+    json({"restore", "orders", "--snapshot", "latest", "--to", on_machine("back")}, 0, counted());
+    const auto restored = list_tree(on_machine("back"));
+    ASSERT_GT(restored.size(), 100U);
+    power.fail(GetParam());
+    EXPECT_EQ(difference(restored, list_tree(on_machine("back"))), "");
+}
+
 } // namespace
 } // namespace holdfast::test

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace holdfast::test {
 
@@ -40,10 +41,13 @@ void set_time(const std::string& path, timespec modified) {
         throw std::runtime_error("cannot set the time of " + path);
 }
 
-// That which `of` has, if it is there.
-void copy_time(const std::string& of, const std::string& to) {
+// Those that `of` has, if it is there.
+void copy_time_and_owner(const std::string& of, const std::string& to) {
     struct stat status{};
-    if (::lstat(of.c_str(), &status) == 0) set_time(to, status.st_mtim);
+    if (::lstat(of.c_str(), &status) != 0) return;
+    set_time(to, status.st_mtim);
+    if (::geteuid() == 0 && ::lchown(to.c_str(), status.st_uid, status.st_gid) != 0)
+        throw std::runtime_error("cannot give " + to);
 }
 
 void set_mode(const std::string& path, unsigned mode) { fs::permissions(path, fs::perms(mode)); }
@@ -93,7 +97,7 @@ void PowerLoss::bring_back_names(const std::string& key, const std::string& to) 
         } else if (fields[i] == "d") {
             fs::create_directory(path);
             bring_back_names(fields[i + 1], path);
-            copy_time(notes_ + "/n-" + fields[i + 1], path);
+            copy_time_and_owner(notes_ + "/n-" + fields[i + 1], path);
             set_mode(path, mode);
         } else if (fields[i] == "f") {
             bring_back_file(fields[i + 1], path, mode);
@@ -107,11 +111,11 @@ void PowerLoss::bring_back_contents(const std::string& from, const std::string& 
         const auto mode = static_cast<unsigned>(entry.symlink_status().permissions());
         if (entry.is_symlink()) {
             fs::create_symlink(fs::read_symlink(entry.path()), path);
-            copy_time(entry.path(), path);
+            copy_time_and_owner(entry.path(), path);
         } else if (entry.is_directory()) {
             fs::create_directory(path);
             bring_back_contents(entry.path(), path);
-            copy_time(notes_ + "/n-" + key_of(entry.path()), path);
+            copy_time_and_owner(notes_ + "/n-" + key_of(entry.path()), path);
             set_mode(path, mode);
         } else if (entry.is_regular_file()) {
             bring_back_file(key_of(entry.path()), path, mode);
@@ -125,7 +129,7 @@ void PowerLoss::bring_back_file(const std::string& key, const std::string& to, u
         fs::copy_file(content, to);
     else
         std::ofstream(to).flush();
-    copy_time(content, to);
+    copy_time_and_owner(content, to);
     set_mode(to, mode);
 }
 

@@ -32,6 +32,8 @@ struct Looked {
     std::string key;
     unsigned mode = 0;
     timespec modified{};
+    uid_t user = 0;
+    gid_t group = 0;
 };
 
 // By descriptor when `name` is empty. False when it is gone.
@@ -45,6 +47,8 @@ bool look(int directory, const char* name, Looked& looked) {
     looked.key = std::to_string(status.stx_ino) + "-" + std::to_string(status.stx_btime.tv_sec) + "." +
                  std::to_string(status.stx_btime.tv_nsec);
     looked.mode = status.stx_mode;
+    looked.user = status.stx_uid;
+    looked.group = status.stx_gid;
     looked.modified = {.tv_sec = status.stx_mtime.tv_sec, .tv_nsec = status.stx_mtime.tv_nsec};
     return true;
 }
@@ -72,6 +76,7 @@ class Note {
     void keep(const Looked& looked) const {
         const timespec times[2] = {looked.modified, looked.modified};
         if (::futimens(to_, times) != 0) give_up("setting the time of", path_);
+        if (::geteuid() == 0 && ::fchown(to_, looked.user, looked.group) != 0) give_up("giving", path_);
         ::close(to_);
         if (::rename(temporary_.c_str(), path_.c_str()) != 0) give_up("keeping", path_);
     }

@@ -1,4 +1,5 @@
 #include "base/file_descriptor.h"
+#include "base/owned_file.h"
 #include "support/error_matchers.h"
 #include "support/scratch_directory.h"
 
@@ -137,6 +138,16 @@ TEST(WriteFileDurably, IsPrivateUnlessToldOtherwise) {
     struct stat status{};
     ASSERT_EQ(::stat(scratch.file("f").c_str(), &status), 0);
     EXPECT_EQ(status.st_mode & 0777U, 0600U);
+}
+
+TEST(WriteFileDurably, BelongsToWhomItIsFor) {
+    const ScratchDirectory scratch;
+    const FileOwner other = ::geteuid() == 0 ? FileOwner{12345, 23456} : file_owner(scratch.path());
+    write_file_durably_for(other, scratch.file("f"), as_bytes("x"), 0640);
+    const FileOwner owner = file_owner(scratch.file("f"));
+    EXPECT_EQ(owner.user, other.user);
+    EXPECT_EQ(owner.group, other.group);
+    EXPECT_EQ(code_of([&] { file_owner(scratch.file("none")); }), "not_found");
 }
 
 TEST(WriteFileDurably, LeavesTheOldFileWhenItFails) {
