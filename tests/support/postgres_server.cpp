@@ -297,7 +297,12 @@ void PostgresServer::add_settings(const std::string& lines) const {
     std::ofstream(data_directory_ + "/postgresql.auto.conf", std::ios::app) << lines << "\n";
 }
 
-void PostgresServer::reload() { execute("SELECT pg_reload_conf()"); }
+void PostgresServer::reload() const {
+    const std::string before = query_value("SELECT pg_conf_load_time()");
+    execute("SELECT pg_reload_conf()");
+    if (!wait_for([&] { return query_value("SELECT pg_conf_load_time()") != before; }))
+        fail("the server does not read its configuration again");
+}
 
 std::string PostgresServer::log() const { return content_of(directory_ / "log"); }
 

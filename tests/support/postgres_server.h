@@ -100,7 +100,8 @@ class PostgresServer {
 
     // Appends to postgresql.auto.conf; takes effect with reload() or restart().
     void add_settings(const std::string& lines) const;
-    void reload();
+    // Returns when new sessions go by it.
+    void reload() const;
     std::string log() const;
     pid_t process() const;
 

@@ -37,10 +37,7 @@ class DoctorProgram : public SourceUser {
     }
     static void let_in(const PostgresServer& server, const std::string& rules) {
         std::ofstream(server.data_directory() + "/pg_hba.conf", std::ios::trunc) << rules;
-        const std::string before = server.query_value("SELECT pg_conf_load_time()");
-        server.execute("SELECT pg_reload_conf()");
-        while (server.query_value("SELECT pg_conf_load_time()") == before) {
-        }
+        server.reload();
     }
 };
 class PushProgram : public SourceUser {
