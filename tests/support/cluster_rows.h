@@ -21,6 +21,9 @@ std::string row_difference(const ClusterRows& expected, const ClusterRows& is);
 // The names of databases that can be connected to.
 std::vector<std::string> databases_of(const PostgresServer& server);
 
+// Ends all prepared transactions.
+void roll_back_prepared(const PostgresServer& server);
+
 // Rows of unlogged tables, which a recovered cluster must not have; and what pg_check_visible and
 // pg_check_frozen find, in databases that have the extension. A line for each; empty when there is nothing.
 std::string unlogged_rows(const PostgresServer& server);

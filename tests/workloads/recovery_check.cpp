@@ -89,6 +89,7 @@ void Life::look_into(const PostgresRestore& what, const Moment& moment) {
         throw Wrong(
             fmt::format("other rows than at moment {}:\n{}{}", moment.restore_point, differs, server->log()));
     if (const std::string found = unlogged_rows(*server); !found.empty()) throw Wrong(found);
+    test::roll_back_prepared(*server); // were in the way of what looks at the visibility maps
     if (const std::string found = wrong_visibility(*server); !found.empty()) throw Wrong(found);
     if (settings_.version != 13 && chance(50)) {
         const test::ProgramRun checked = server->run_tool("pg_amcheck", {"--all", "--heapallindexed"});

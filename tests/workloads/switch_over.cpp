@@ -108,9 +108,7 @@ void Life::rewind(PostgresServer& old, PostgresServer& now) {
 // the next row finds that the server "could not read block". That is PostgreSQL's own, and would hide what is
 // ours.
 void Life::rebuild_spgist_indexes() {
-    // They hold locks.
-    for (const QueryResult::Row& row : server_->query("SELECT gid, database FROM pg_prepared_xacts").rows)
-        server_->execute(fmt::format("ROLLBACK PREPARED '{}'", *row[0]), *row[1]);
+    test::roll_back_prepared(*server_); // they hold locks
     for (const std::string& database : test::databases_of(*server_)) {
         const QueryResult indexes = server_->query("SELECT i.oid::regclass FROM pg_class i JOIN pg_am a ON "
                                                    "a.oid = i.relam WHERE a.amname = 'spgist' "
