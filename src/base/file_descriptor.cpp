@@ -2,7 +2,6 @@
 
 #include "base/error.h"
 #include "base/owned_file.h"
-#include "base/random.h"
 
 #include <array>
 #include <cerrno>

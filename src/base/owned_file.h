@@ -17,7 +17,7 @@ struct FileOwner {
 // Of a file or a directory, followed if it is a link. Throws when there is none.
 FileOwner file_owner(const std::string& path);
 
-// As write_file_durably(), and as root the file is the owner's from the first moment that it can be seen.
+// As write_file_durably(), and as root the file is the owner's from the first moment that it has its name.
 void write_file_durably_for(const std::optional<FileOwner>& owner, const std::string& path, ByteView data,
                             unsigned mode = 0600);
 

@@ -1,6 +1,7 @@
 #include "catalog/operations.h"
 
 #include "base/error.h"
+#include "catalog/longest_wait.h"
 
 #include <algorithm>
 #include <array>
@@ -181,16 +182,17 @@ std::optional<Operation> Operations::claim(const std::string& owner, Duration le
         // One claim at a time, so that the limits hold.
         database.lock(CatalogLock::operation_claim);
         const Timestamp now = this->now(database);
-        const Timestamp too_late = now + longest_wait;
+        const Timestamp too_late = now + longest_catalog_wait;
         // What a lost server was to stop is over.
         database.query(
             "UPDATE operations SET state = 'cancelled', ended = $1, owner = NULL, lease_until = NULL "
-            "WHERE state = 'running' AND (lease_until <= $1 OR lease_until > $2) AND cancel_requested = 1",
-            {sql(now), sql(too_late)});
+            "WHERE state = 'running' AND cancel_requested = 1 AND "
+            "(lease_until <= $1 OR (lease_until > $2 AND owner <> $3))",
+            {sql(now), sql(too_late), sql(owner)});
         const std::int64_t running =
             single_number(database.query("SELECT count(*) FROM operations WHERE state = 'running' AND "
-                                         "lease_until > $1 AND lease_until <= $2",
-                                         {sql(now), sql(too_late)}));
+                                         "lease_until > $1 AND (lease_until <= $2 OR owner = $3)",
+                                         {sql(now), sql(too_late), sql(owner)}));
         if (running >= limits.at_once) return;
         const auto rows = database.query(
             fmt::format(
@@ -201,9 +203,9 @@ std::optional<Operation> Operations::claim(const std::string& owner, Duration le
                 "losses = losses + CASE WHEN state = 'running' AND owner <> $1 THEN 1 ELSE 0 END "
                 "WHERE id = (SELECT o.id FROM operations o "
                 "WHERE ((o.state = 'queued' AND (o.run_after <= $3 OR o.run_after > $5)) OR "
-                "(o.state = 'running' AND (o.lease_until <= $3 OR o.lease_until > $5))) "
+                "(o.state = 'running' AND (o.lease_until <= $3 OR (o.lease_until > $5 AND o.owner <> $1)))) "
                 "AND (o.source = '' OR (SELECT count(*) FROM operations r WHERE r.state = 'running' AND "
-                "r.lease_until > $3 AND r.lease_until <= $5 AND r.source = o.source) < $4) "
+                "r.lease_until > $3 AND (r.lease_until <= $5 OR r.owner = $1) AND r.source = o.source) < $4) "
                 "ORDER BY CASE WHEN o.kind = 'restore' THEN 0 WHEN o.plan IS NULL THEN 1 ELSE 2 END, "
                 "o.run_after, o.id LIMIT 1) RETURNING {}{}",
                 columns, with_result),

@@ -8,7 +8,6 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 namespace holdfast {
 
@@ -76,7 +75,8 @@ void append_source(const std::string& named, const SourceConfiguration& source) 
     parse_configuration(text, file); // what was added must be read as it was meant
     struct stat status{};
     if (::stat(file.c_str(), &status) != 0) throw system_error(errno, file);
-    write_file_durably_for(file_owner(file), file, as_bytes(text), status.st_mode & 07777);
+    write_file_durably_for(FileOwner{status.st_uid, status.st_gid}, file, as_bytes(text),
+                           status.st_mode & 07777);
 }
 
 } // namespace holdfast

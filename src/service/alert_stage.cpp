@@ -18,7 +18,6 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <sys/mount.h>
-#include <sys/stat.h>
 
 namespace holdfast {
 
@@ -82,14 +81,6 @@ std::string SandboxDirectory::mount_disk(std::uint64_t bytes) {
     return place;
 }
 
-std::string SandboxDirectory::make_open_folder(const std::string& name) {
-    const std::string place = path_ + "/" + name;
-    std::filesystem::create_directory(place);
-    for (const std::string& folder : {path_, place})
-        if (::chmod(folder.c_str(), 0711) != 0) throw system_error(errno, folder);
-    return place;
-}
-
 AlertStage::AlertStage(const Rule& rule, const AlertTrialSettings& settings, Logger& logger,
                        std::stop_token stop)
     : directory(settings.directory),
@@ -97,6 +88,7 @@ AlertStage::AlertStage(const Rule& rule, const AlertTrialSettings& settings, Log
       rules_(settings.rules),
       logger_(logger),
       stop_(std::move(stop)),
+      parent_(settings.directory),
       begun_(clock.now()) {
     if (rule.name == "storage_growing") {
         // A gibibyte is too much for a test; the other numbers are those in force.
@@ -140,7 +132,8 @@ void AlertStage::open(std::uint64_t bytes_per_second) {
 }
 
 void AlertStage::start_cluster() {
-    cluster_ = std::make_unique<SandboxCluster>(directory.make_open_folder("cluster"), logger_, stop_);
+    cluster_directory_.emplace(parent_);
+    cluster_ = std::make_unique<SandboxCluster>(cluster_directory_->path(), logger_, stop_);
 }
 
 void AlertStage::slow_down(std::uint64_t bytes_per_second) { open(bytes_per_second); }

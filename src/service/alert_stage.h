@@ -41,8 +41,7 @@ class SandboxDirectory {
     std::string operator/(const std::string& name) const { return path_ + "/" + name; }
     // Throws Error(unsupported) when this process may not mount.
     std::string mount_disk(std::uint64_t bytes);
-    // A folder in it that other users can reach, who see nothing else of it.
-    std::string make_open_folder(const std::string& name);
+    const std::string& path() const { return path_; }
 
   private:
     std::string path_;
@@ -100,6 +99,9 @@ class AlertStage {
     std::unique_ptr<Operations> operations_;
     std::unique_ptr<Repository> repository_;
     std::unique_ptr<Watch> watch_;
+    const std::string parent_;
+    // Of its own, since it is given to the user that the server runs as.
+    std::optional<SandboxDirectory> cluster_directory_;
     std::unique_ptr<SandboxCluster> cluster_;
     std::optional<VerificationFacts> verification_;
     std::string retention_blocked_;

@@ -3,16 +3,15 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "postgres/recovery/server_program.h"
+#include "postgres/server/conninfo.h"
 
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
 
 #include <fmt/format.h>
 #include <pwd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,7 +21,8 @@ namespace {
 
 constexpr Duration patience = std::chrono::minutes(2);
 constexpr Duration pause = std::chrono::milliseconds(20);
-constexpr const char* user = "postgres"; // also of the database, whoever it runs as
+constexpr const char* user = "postgres";                   // also of the database, whoever it runs as
+constexpr std::size_t longest_socket_directory_bytes = 85; // of 107 with the name of the socket
 
 // As root, the user that the packages of PostgreSQL make gets it: no PostgreSQL runs as root.
 void give_to_server(const std::string& directory) {
@@ -39,30 +39,32 @@ void give_to_server(const std::string& directory) {
     if (::chown(directory.c_str(), found->pw_uid, found->pw_gid) != 0) throw system_error(errno, directory);
 }
 
-std::string last_line_of(const std::string& path) {
-    std::ifstream file(path);
-    std::string last;
-    for (std::string line; std::getline(file, line);)
-        if (!line.empty()) last = line;
-    return last;
-}
-
 } // namespace
 
 SandboxCluster::SandboxCluster(const std::string& directory, Logger& logger, const std::stop_token& stop)
-    : logger_(logger), data_directory_(directory + "/data"), log_file_(directory + "/log") {
+    : logger_(logger), data_directory_(directory + "/data"), log_(directory + "/log") {
+    if (data_directory_.size() > longest_socket_directory_bytes || data_directory_.contains(',')) {
+        throw Error(ErrorCode::usage, fmt::format("no socket can be made in {}", data_directory_),
+                    "name a shorter path without a comma");
+    }
     const auto server = postgres::newest_server_program();
     if (!server) {
         throw Error(ErrorCode::unsupported, "there is no PostgreSQL on this machine to try this with",
                     "install one (Debian: postgresql); what is protected is not touched by it");
     }
     std::filesystem::create_directory(data_directory_);
-    ::chmod(data_directory_.c_str(), 0700);
     give_to_server(data_directory_);
-    conninfo_ = fmt::format("host={} port=5432 dbname=postgres user={}", data_directory_, user);
+    give_to_server(directory);
+    // What is not said here the environment would say.
+    conninfo_ = postgres::to_conninfo({{"host", data_directory_},
+                                       {"hostaddr", ""},
+                                       {"port", "5432"},
+                                       {"dbname", "postgres"},
+                                       {"user", user},
+                                       {"options", ""}});
     try {
-        make(std::filesystem::path(server->path).parent_path(), stop);
-        start(server->path, stop);
+        make(std::filesystem::path(*server).parent_path(), stop);
+        start(*server, stop);
     } catch (...) {
         end();
         throw;
@@ -71,8 +73,11 @@ SandboxCluster::SandboxCluster(const std::string& directory, Logger& logger, con
 
 SandboxCluster::~SandboxCluster() { end(); }
 
-void SandboxCluster::fail(const std::string& what) const {
-    throw Error(ErrorCode::unavailable, what, fmt::format("it said: {}", last_line_of(log_file_)));
+void SandboxCluster::fail(const std::string& what) {
+    log_.text();
+    std::string why = log_.last_behind("FATAL:  ");
+    if (why.empty()) why = log_.last_behind("error: ");
+    throw Error(ErrorCode::unavailable, what, fmt::format("it said: {}", why.empty() ? log_.end() : why));
 }
 
 void SandboxCluster::make(const std::string& programs, const std::stop_token& stop) {
@@ -80,7 +85,7 @@ void SandboxCluster::make(const std::string& programs, const std::stop_token& st
         postgres::launch_as_owner({.words = {programs + "/initdb", "-D", data_directory_, "-U", user, "-A",
                                              "trust", "-N", "--no-locale", "-E", "UTF8", "--wal-segsize=1"},
                                    .directory = data_directory_,
-                                   .log_file = log_file_,
+                                   .log_file = log_.path(),
                                    .ends_with_thread = true});
     std::optional<int> status;
     while (!(status = postgres::ended(process_))) {
@@ -97,7 +102,7 @@ void SandboxCluster::start(const std::string& program, const std::stop_token& st
                    "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=16MB", "-c",
                    "max_connections=20", "-c", "autovacuum=off"},
          .directory = data_directory_,
-         .log_file = log_file_,
+         .log_file = log_.path(),
          .ends_with_thread = true});
     const Duration begun = system_clock().steady();
     while (!connection_) {
@@ -114,6 +119,8 @@ void SandboxCluster::start(const std::string& program, const std::stop_token& st
                 throw Error(ErrorCode::cancelled, "stopped while a server was started");
         }
     }
+    if (connection_->query_value("SHOW data_directory", {}, stop) != data_directory_)
+        throw Error(ErrorCode::internal, "the server that answers is not that of the sandbox");
     connection_->execute("CREATE TABLE written (at timestamptz)", stop);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/log.h"
+#include "postgres/recovery/server_log.h"
 #include "postgres/server/connection.h"
 
 #include <memory>
@@ -14,9 +15,10 @@ namespace holdfast {
 
 class SandboxCluster {
   public:
-    // Makes a cluster below `directory`, which must exist, with the newest PostgreSQL of this machine, and
-    // starts a server that listens on a socket there alone. As root it runs as the user postgres, who must be
-    // able to reach `directory`. Throws Error(unsupported) where there is no PostgreSQL, or no such user. The
+    // Makes a cluster in `directory`, which must exist and be empty, with the newest PostgreSQL of this
+    // machine, and starts a server that listens on a socket there alone. As root it runs as the user
+    // postgres, to whom `directory` is given, and who must be able to reach it. Throws Error(unsupported)
+    // where there is no PostgreSQL, or no such user, and Error(usage) where no socket can be made. The
     // calling thread must outlive it: the server ends with that.
     SandboxCluster(const std::string& directory, Logger& logger, const std::stop_token& stop);
     ~SandboxCluster();
@@ -32,10 +34,11 @@ class SandboxCluster {
     void make(const std::string& programs, const std::stop_token& stop);
     void start(const std::string& program, const std::stop_token& stop);
     void end() noexcept;
-    [[noreturn]] void fail(const std::string& what) const;
+    [[noreturn]] void fail(const std::string& what);
 
     Logger& logger_;
-    std::string data_directory_, log_file_, conninfo_;
+    std::string data_directory_, conninfo_;
+    postgres::ServerLog log_; // of initdb and the server
     std::unique_ptr<postgres::Connection> connection_;
     pid_t process_ = 0; // of the server; 0: none
 };

@@ -66,7 +66,8 @@ Judgement window_short(const Bench& bench, const SourceFacts& source) {
     // does not tell, since retention may have taken what was before.
     if (!source.expected_since) return {.verdict = Verdict::unknown};
     const double limit = seconds_of(source.objectives.window->longest());
-    // The first backup needs its time, and so does the first to go; of a short window not all of it.
+    // The first backup needs its time. And where snapshots go by their age, the window begins with the next
+    // one, up to a day later; of a short window that is too much.
     constexpr Duration grace = std::chrono::hours(26);
     const Timestamp covered = *source.expected_since + grace;
     if (bench.now() < covered) return {.verdict = Verdict::clear, .summary = "the source is new"};

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/sha256.h"
+#include "catalog/longest_wait.h"
 
 #include <algorithm>
 #include <cmath>
@@ -14,8 +15,6 @@ namespace {
 
 // Text of others that is kept.
 constexpr std::size_t most_error_bytes = 1000;
-// What is put off, or leased, for longer was so by a clock that was wrong, and is due.
-constexpr Duration longest_wait = std::chrono::hours(24);
 // Of a notice, where $1 is now and $2 later than anything is put off until.
 constexpr const char* is_due = "n.state = 'queued' AND (n.run_after <= $1 OR n.run_after > $2) AND "
                                "(n.lease_until IS NULL OR n.lease_until <= $1 OR n.lease_until > $2)";
@@ -26,6 +25,12 @@ std::string shortened(const std::string& text) {
     // Not within a character.
     while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
     return text.substr(0, end) + "…";
+}
+
+// Servers that share a database go by their own clocks here, so what lies far ahead may be another's, and
+// right.
+Timestamp too_late(Database& database, Timestamp now) {
+    return database.time() ? Timestamp::max() : now + longest_catalog_wait;
 }
 
 } // namespace
@@ -47,7 +52,7 @@ std::vector<std::string> Outbox::due_channels() {
     const auto rows = catalog_.with([&](Database& database) {
         const Timestamp now = clock_.now();
         return database.query(fmt::format("SELECT DISTINCT channel FROM notifications n WHERE {}", is_due),
-                              {sql(now), sql(now + longest_wait)});
+                              {sql(now), sql(too_late(database, now))});
     });
     std::vector<std::string> channels;
     for (const SqlRow& row : rows) channels.push_back(row.text(0));
@@ -68,7 +73,7 @@ std::optional<QueuedNotice> Outbox::claim(const std::string& channel, const std:
                         "e.channel = n.channel AND e.state = 'queued' AND e.id < n.id) "
                         "ORDER BY n.run_after, n.id LIMIT 1) RETURNING id, notice, attempts, created",
                         is_due),
-            {sql(now), sql(now + longest_wait), sql(owner), sql(now + lease), sql(channel)});
+            {sql(now), sql(too_late(database, now)), sql(owner), sql(now + lease), sql(channel)});
         if (rows.empty()) return;
         const SqlRow& row = rows.front();
         claimed = {.id = row.text(0),

@@ -191,7 +191,7 @@ void PostgresServer::start_without_waiting() {
     if (running()) throw std::runtime_error("the server runs already");
     std::vector<std::string> command =
         as_server_user({postgres_programs(version()) + "/postgres", "-D", data_directory_, "-k",
-                        socket_directory_, "-c", "listen_addresses=", "-p", "5432"});
+                        socket_directory_, "-c", "listen_addresses=", "-p", std::to_string(options_.port)});
     command.insert(command.end(), arguments_.begin(), arguments_.end());
     // What a restored directory was configured with does not matter here.
     command.insert(command.begin(), {"/bin/sh", "-c", "exec \"$@\" >>\"$0\" 2>&1", directory_ / "log"});
@@ -274,7 +274,7 @@ void PostgresServer::catch_up_with(PostgresServer& primary) {
 }
 
 std::string PostgresServer::conninfo(const std::string& database, const std::string& user) const {
-    return fmt::format("host={} port=5432 dbname={} user={}", socket_directory_, database, user);
+    return fmt::format("host={} port={} dbname={} user={}", socket_directory_, options_.port, database, user);
 }
 
 postgres::Connection PostgresServer::connect(const std::string& database, const std::string& user) const {
@@ -341,12 +341,12 @@ ProgramRun PostgresServer::run_tool(const std::string& tool,
 
 std::unique_ptr<RunningProgram> PostgresServer::start_tool(const std::string& tool,
                                                            const std::vector<std::string>& arguments) const {
-    return std::make_unique<RunningProgram>(tool_command(tool, arguments),
-                                            RunOptions{.environment = {{"LC_ALL", "C"},
-                                                                       {"PGHOST", socket_directory_},
-                                                                       {"PGPORT", "5432"},
-                                                                       {"PGUSER", "postgres"},
-                                                                       {"PGDATABASE", "postgres"}}});
+    return std::make_unique<RunningProgram>(
+        tool_command(tool, arguments), RunOptions{.environment = {{"LC_ALL", "C"},
+                                                                  {"PGHOST", socket_directory_},
+                                                                  {"PGPORT", std::to_string(options_.port)},
+                                                                  {"PGUSER", "postgres"},
+                                                                  {"PGDATABASE", "postgres"}}});
 }
 
 void PostgresServer::fail(const std::string& what) const {

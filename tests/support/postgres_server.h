@@ -28,6 +28,7 @@ struct PostgresOptions {
     bool checksums = true;
     unsigned wal_segment_mib = 16;
     std::string locale = "C";
+    std::uint16_t port = 5432; // of its socket, and where it is told to listen
     // More lines of postgresql.conf, such as "wal_level = minimal\nmax_wal_senders = 0\n".
     std::string settings{};
     bool start = true;

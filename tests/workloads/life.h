@@ -32,11 +32,19 @@ class Wrong final : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+// PostgreSQL's own recovery from a crash failed, of the server that is protected: nothing of ours has to do
+// with it, and the life ends here.
+class ServerLost final : public std::runtime_error {
+  public:
+    using std::runtime_error::runtime_error;
+};
+
 // How much happened; a run in which little did proves nothing.
 struct LifeCounts {
     std::uint64_t workloads = 0, statements = 0, refused = 0;
     std::uint64_t snapshots = 0, incremental = 0, of_standbys = 0, under_load = 0, interrupted = 0;
     std::uint64_t pages = 0, hinted = 0, newer = 0;
+    std::uint64_t servers_lost = 0;
     std::uint64_t crashes = 0, promotions = 0, rewinds = 0, recoveries = 0, in_place = 0;
     std::map<std::string, std::uint64_t> full_because;
 
@@ -68,6 +76,7 @@ class Life {
     void workload();
     void work(unsigned statements);
     void work_and_crash();
+    void recover_from_crash();
     void work_and_back_up();
     void finish(class Burst& burst);
     void restart();

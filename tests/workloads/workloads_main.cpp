@@ -72,6 +72,9 @@ std::string live(const LifeSettings& settings, LifeCounts& all) {
     try {
         life.emplace(settings);
         life->run();
+    } catch (const ServerLost& lost) {
+        fmt::print("seed {}: the server is lost, which is PostgreSQL's own: {}\n", settings.seed,
+                   lost.what());
     } catch (const Error& error) {
         trouble = error.message() + (error.hint().empty() ? "" : "; " + error.hint());
     } catch (const std::exception& error) {
@@ -122,6 +125,11 @@ int run(const Options& options) {
     const bool lively = all.incremental > 0 && all.crashes > 0 && all.under_load > 0 && all.recoveries > 0;
     if (all.workloads >= 40 && !lively) {
         fmt::print("but hardly anything happened in them\n");
+        return 1;
+    }
+    // It is seldom.
+    if (all.servers_lost > 1 + lives / 20) {
+        fmt::print("but too many servers were lost for it to be PostgreSQL's own\n");
         return 1;
     }
     return 0;

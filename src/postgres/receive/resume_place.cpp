@@ -2,11 +2,38 @@
 
 #include "repository/log/proven_path.h"
 
+#include <algorithm>
+
 namespace holdfast::postgres {
 
 namespace {
 
 WalPosition end_of(const LogSliceId& slice) { return {slice.range.branch, Lsn{slice.range.end}}; }
+
+// Where the archive's log of a timeline begins; nothing when it has none.
+std::optional<Lsn> first_of(const WalArchive& archive, TimelineId timeline, const CallOptions& call) {
+    std::optional<Lsn> first;
+    for (const LogSliceId& slice : archive.slices_of({timeline, Lsn{}, Lsn{UINT64_MAX}}, call))
+        if (slice.range.begin < slice.range.end && (!first || slice.range.begin < first->value))
+            first = Lsn{slice.range.begin};
+    return first;
+}
+
+// The first place from `from` on, and before `end`, at which the archive lacks something behind what it has.
+std::optional<WalPosition> first_missing(const WalArchive& archive, const TimelineHistory& theirs,
+                                         WalPosition from, WalPosition end, const CallOptions& call) {
+    for (WalPosition at = from; at.timeline <= end.timeline;) {
+        const std::optional<Lsn> left = theirs.part_of(at.timeline).value().end;
+        const Lsn until = at.timeline == end.timeline ? end.lsn : left.value();
+        if (const auto first = first_of(archive, at.timeline, call)) {
+            const Lsn covered = archived_from(archive, {at.timeline, std::max(at.lsn, *first)}, call);
+            if (covered < until) return WalPosition{at.timeline, covered};
+        }
+        if (at.timeline == end.timeline) break;
+        at = {theirs.timeline_at(until), until};
+    }
+    return std::nullopt;
+}
 
 } // namespace
 
@@ -48,7 +75,14 @@ std::optional<WalPosition> place_behind_archive(const WalArchive& archive, LogSe
         text ? TimelineHistory::parse(end.timeline, *text) : TimelineHistory(end.timeline);
     const WalPosition next = place_in(theirs, ours, end, server.segment_bytes()).at;
     if (next.timeline == theirs.timeline() && next.lsn > server.identity().position) return std::nullopt;
-    return WalPosition{next.timeline, segment_begin(next.lsn, server.segment_bytes())};
+    const WalPosition behind{next.timeline, segment_begin(next.lsn, server.segment_bytes())};
+    // What is newest may have been stored by others, as by a backup, and something may be missing before it:
+    // the slot keeps what was not acknowledged.
+    if (const WalPosition kept = server.first_place(); server.slot().restart && kept < behind) {
+        if (const auto missing = first_missing(archive, theirs, kept, behind, call))
+            return WalPosition{missing->timeline, segment_begin(missing->lsn, server.segment_bytes())};
+    }
+    return behind;
 }
 
 } // namespace holdfast::postgres

@@ -12,8 +12,9 @@ namespace holdfast::postgres {
 
 // The start of the segment in which the archive's log ends: of its newest timeline that the server's history
 // contains. It may be before what the slot keeps, which the server may still have all the same, and may be
-// behind it, where another receiver or 'wal push' was at work. Nothing when there is none, or the server is
-// not so far itself: then what it has is another log, and is received as it is.
+// behind it, where another receiver or 'wal push' was at work; then it is where the first of what the slot
+// keeps is missing. Nothing when there is none, or the server is not so far itself: then what it has is
+// another log, and is received as it is.
 std::optional<WalPosition> place_behind_archive(const WalArchive& archive, LogServer& server,
                                                 const CallOptions& call);
 

@@ -167,10 +167,10 @@ std::string find_server_program(int major_version, const std::string& directory)
                             major_version));
 }
 
-std::optional<ServerProgram> newest_server_program() {
+std::optional<std::string> newest_server_program() {
     for (int version = newest_supported_major; version >= oldest_supported_major; --version) {
         try {
-            return ServerProgram{version, find_server_program(version, {})};
+            return find_server_program(version, {});
         } catch (const Error& error) {
             if (error.code() != ErrorCode::not_found) throw;
         }
@@ -208,7 +208,7 @@ pid_t launch_as_owner(const OwnerLaunch& launch) {
     if (as_root && (::setgroups(owner.groups.size(), owner.groups.data()) != 0 ||
                     ::setgid(owner.group) != 0 || ::setuid(owner.user) != 0))
         ::_exit(cannot_run);
-    // Behind the change of the user, which would take it back. The thread may have ended meanwhile.
+    // Behind the change of the user, which would take it back. This program may have ended meanwhile.
     if (launch.ends_with_thread && (::prctl(PR_SET_PDEATHSIG, SIGQUIT) != 0 || ::getppid() != parent))
         ::_exit(cannot_run);
     if (::fchdir(directory.get()) != 0 || ::dup2(nothing.get(), STDIN_FILENO) < 0 ||

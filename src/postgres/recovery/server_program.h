@@ -15,13 +15,8 @@ namespace holdfast::postgres {
 // Error(not_found), or Error(usage) when the one named is of another version.
 std::string find_server_program(int major_version, const std::string& directory);
 
-// A major version of which there is a server on this machine, with its path: the newest of those that can be
-// protected. Nothing when there is none.
-struct ServerProgram {
-    int major_version = 0;
-    std::string path;
-};
-std::optional<ServerProgram> newest_server_program();
+// That of the newest version that can be protected; nothing when there is none.
+std::optional<std::string> newest_server_program();
 
 // A program that runs as the owner of a directory when this is root, and as this process's user otherwise.
 struct OwnerLaunch {

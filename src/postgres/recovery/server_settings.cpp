@@ -1,14 +1,11 @@
 #include "postgres/recovery/server_settings.h"
 
-#include "base/file_descriptor.h"
+#include "base/owned_file.h"
 
 #include <algorithm>
 #include <filesystem>
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 namespace holdfast::postgres {
 
@@ -19,12 +16,7 @@ constexpr std::uint64_t least_memory_bytes = std::uint64_t{32} << 20;
 void put_if_missing(const std::string& data_directory, std::string_view name, std::string_view content) {
     const std::string path = fmt::format("{}/{}", data_directory, name);
     if (std::filesystem::exists(path)) return;
-    struct stat owner{};
-    if (::stat(data_directory.c_str(), &owner) != 0) throw system_error(errno, data_directory);
-    const FileDescriptor file = open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
-    write_all(file.get(), as_bytes(content), path);
-    if (::geteuid() == 0 && ::fchown(file.get(), owner.st_uid, owner.st_gid) != 0)
-        throw system_error(errno, path);
+    write_file_durably_for(file_owner(data_directory), path, as_bytes(content));
 }
 
 // The restored settings are those of the original's machine.

@@ -2,7 +2,6 @@
 #include "faults/power_loss/power_fixture.h"
 
 #include <fstream>
-#include <thread>
 
 #include <gmock/gmock.h>
 
@@ -48,25 +47,24 @@ TEST_P(PowerCut, ABackupThatWasDoneIsThere) {
     expect_restore_equals_source();
 }
 
-// The recorder takes its time, so that the moments spread over all of it.
+// At so many of its syncs, spread over all of them.
+constexpr std::uintmax_t cuts = 8;
+
 TEST_P(PowerCut, AnInterruptedBackupHarmsNoneBefore) {
     fill_source(1);
     json({"init"}, 0, counted());
+    const std::uintmax_t before = power.syncs();
     json({"backup", "--source", "home", source()}, 0, counted());
-    std::size_t done = 1, cut = 0;
-    for (unsigned round = 0; round < 8; ++round) {
-        fill_source(1000 * (round + 1), 30);
-        const auto backup = start_counted({"backup", "--source", "home", source()});
-        std::this_thread::sleep_for(std::chrono::milliseconds(10 + 15 * round));
-        if (!backup->ended()) ++cut;
-        backup->signal(SIGKILL);
-        if (backup->finish().exit_code == 0) ++done;
+    const std::uintmax_t all = power.syncs() - before;
+    ASSERT_GT(all, cuts);
+    for (std::uintmax_t cut = 0; cut < cuts; ++cut) {
+        fill_source(1000 * (cut + 1));
+        EXPECT_EQ(run_until(1 + cut * all / cuts, {"backup", "--source", "home", source()}).exit_code,
+                  128 + SIGKILL);
         power.fail(GetParam());
         expect_all_is_well();
-        ASSERT_GE(snapshots(), done);
-        done = snapshots();
+        ASSERT_GE(snapshots(), 1U);
     }
-    EXPECT_GT(cut, 0U);
     json({"backup", "--source", "home", source()});
     expect_all_is_well();
     expect_restore_equals_source();
@@ -75,21 +73,18 @@ TEST_P(PowerCut, AnInterruptedBackupHarmsNoneBefore) {
 TEST_P(PowerCut, APruneThatIsCutLosesNothing) {
     fill_source(1);
     json({"init"}, 0, counted());
-    std::size_t cut = 0;
-    for (unsigned round = 0; round < 6; ++round) {
-        fill_source(1000 * (round + 1), 25);
+    json({"backup", "--source", "home", source()}, 0, counted());
+    unsigned cut = 0;
+    for (std::uintmax_t sync = 1; sync < 9; ++sync) {
+        fill_source(1000 * sync, 25);
         json({"backup", "--source", "home", source()}, 0, counted());
-        if (snapshots() > 1) json({"forget", json({"snapshots"})[1]["id"]}, 0, counted());
-        const auto prune = start_counted({"prune"});
-        std::this_thread::sleep_for(std::chrono::milliseconds(5 + 12 * round));
-        if (!prune->ended()) ++cut;
-        prune->signal(SIGKILL);
-        prune->finish();
+        json({"forget", json({"snapshots"})[1]["id"]}, 0, counted());
+        if (run_until(sync, {"prune"}).exit_code == 128 + SIGKILL) ++cut;
         power.fail(GetParam());
         expect_all_is_well();
         expect_restore_equals_source();
     }
-    EXPECT_GT(cut, 0U);
+    EXPECT_GT(cut, 4U);
 }
 
 TEST_P(PowerCut, ARestoreThatWasToBeOnDiskIs) {

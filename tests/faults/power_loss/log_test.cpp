@@ -53,7 +53,7 @@ TEST_P(PowerCutOfLog, WhatAReceiverAcknowledgedIsNotLost) {
     postgres::Lsn before;
     for (int round = 0; round < 6; ++round) {
         const auto receiver = start_counted(receiving);
-        wait_until([&] { return acknowledged() > before || receiver->ended(); });
+        ASSERT_NO_FATAL_FAILURE(wait_until([&] { return acknowledged() > before || receiver->ended(); }));
         ASSERT_FALSE(receiver->ended()) << receiver->finish().error;
         if (round == 0) json({"backup", "orders"}, 0, counted());
         std::this_thread::sleep_for(std::chrono::milliseconds(100 + round * 97));
@@ -68,7 +68,7 @@ TEST_P(PowerCutOfLog, WhatAReceiverAcknowledgedIsNotLost) {
     server.execute("INSERT INTO rows SELECT FROM generate_series(1, 1000)");
     const postgres::Lsn end = position("SELECT pg_current_wal_flush_lsn()");
     const auto receiver = start_counted(receiving);
-    wait_until([&] { return acknowledged() >= end || receiver->ended(); });
+    ASSERT_NO_FATAL_FAILURE(wait_until([&] { return acknowledged() >= end || receiver->ended(); }));
     receiver->signal(SIGTERM);
     EXPECT_EQ(receiver->finish().exit_code, 0);
     const nlohmann::json verified = json({"wal", "verify", "orders"});

@@ -28,6 +28,12 @@ class PowerUser : public HoldfastUser {
         all.environment.merge(power.environment());
         return all;
     }
+    // Until the power fails, at its sync of this number.
+    ProgramRun run_until(std::uintmax_t sync, const Words& words) const {
+        RunOptions until = counted();
+        until.environment["HOLDFAST_POWER_LASTS"] = std::to_string(power.syncs() + sync);
+        return run(words, until);
+    }
     std::unique_ptr<RunningProgram> start_counted(Words words) const {
         words.insert(words.begin(), HOLDFAST_PROGRAM);
         return std::make_unique<RunningProgram>(words, counted());

@@ -24,6 +24,8 @@ std::string key_of(const std::string& path) {
     struct statx status{};
     if (::statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME, &status) != 0)
         throw std::runtime_error("cannot look at " + path);
+    if ((status.stx_mask & STATX_BTIME) == 0)
+        throw std::runtime_error("the file system does not say when " + path + " was made");
     return fmt::format("{}-{}.{}", status.stx_ino, status.stx_btime.tv_sec, status.stx_btime.tv_nsec);
 }
 
@@ -62,6 +64,11 @@ std::map<std::string, std::string> PowerLoss::environment() const {
     return {{"LD_PRELOAD", HOLDFAST_POWER_RECORDER},
             {"HOLDFAST_POWER_ROOT", root_},
             {"HOLDFAST_POWER_NOTES", notes_}};
+}
+
+std::uintmax_t PowerLoss::syncs() const {
+    const std::string counted = notes_ + "/syncs";
+    return fs::exists(counted) ? fs::file_size(counted) : 0;
 }
 
 void PowerLoss::sync_all() const {

@@ -1,6 +1,7 @@
 // Power cuts, played: what programs have not synced by then is gone. See recorder.cpp.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 
@@ -19,6 +20,8 @@ class PowerLoss {
 
     // For programs whose syncs count; others' do not.
     std::map<std::string, std::string> environment() const;
+    // How many syncs of files and directories were asked for since sync_all().
+    std::uintmax_t syncs() const;
     // All that is there now is durable, whoever wrote it.
     void sync_all() const;
     // Has the power fail: `root` becomes what survives, all of it durable. What was there is kept beside it

@@ -1,10 +1,12 @@
 // Notes what a program has made durable, so that a power cut can be played: whatever it has not synced by
 // then is gone. Loaded into the program with LD_PRELOAD.
 //
+// HOLDFAST_POWER_LASTS, if given, is the number of the sync at which the program is killed.
 // HOLDFAST_POWER_ROOT is the folder that is watched, HOLDFAST_POWER_NOTES where notes are kept: for each file
 // that was synced its content ("c-<key>"), for each directory its names ("n-<key>"). The key is the inode and
 // the time it was born, since inodes are used again. What happens to the file system is not changed.
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -43,6 +45,10 @@ bool look(int directory, const char* name, Looked& looked) {
     if (::statx(directory, name, flags, STATX_BASIC_STATS | STATX_BTIME, &status) != 0) {
         if (errno == ENOENT) return false;
         give_up("looking at", name);
+    }
+    if ((status.stx_mask & STATX_BTIME) == 0) {
+        errno = ENOTSUP;
+        give_up("asking when it was made of", name);
     }
     looked.key = std::to_string(status.stx_ino) + "-" + std::to_string(status.stx_btime.tv_sec) + "." +
                  std::to_string(status.stx_btime.tv_nsec);
@@ -160,6 +166,19 @@ void note_tree(const std::string& path) {
     }
 }
 
+// Each sync that is asked for leaves a byte; the one of the number that the power lasts for does not return.
+void count_sync() {
+    const std::string path = setting("HOLDFAST_POWER_NOTES") + "/syncs";
+    const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (file < 0) give_up("counting in", path);
+    write_whole(file, "x", 1, path);
+    struct stat status{};
+    if (::fstat(file, &status) != 0) give_up("counting in", path);
+    ::close(file);
+    const std::string last = setting("HOLDFAST_POWER_LASTS");
+    if (!last.empty() && status.st_size >= std::stol(last)) ::kill(::getpid(), SIGKILL);
+}
+
 template <typename Function>
 Function* real(const char* name) {
     return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
@@ -171,12 +190,14 @@ Function* real(const char* name) {
 extern "C" {
 
 int fsync(int file) {
+    if (is_watched(file)) count_sync();
     const int result = real<int(int)>("fsync")(file);
     if (result == 0) note(file);
     return result;
 }
 
 int fdatasync(int file) {
+    if (is_watched(file)) count_sync();
     const int result = real<int(int)>("fdatasync")(file);
     if (result == 0) note(file);
     return result;

@@ -37,10 +37,14 @@ TEST_P(PowerCutOfServer, WhatItAcceptedIsDoneAndWhoItLetInIsLetIn) {
     for (const std::string name : {"one", "two"}) {
         const ProgramRun made = at_server({"tokens", "create", name, "--role", "viewer", "--expires", "1d"});
         ASSERT_EQ(made.exit_code, 0) << made.error;
-        const std::string backup = first_line(at_server({"backup", "home", "--detach"}).out);
+        const ProgramRun asked = at_server({"backup", "home", "--detach"});
+        ASSERT_EQ(asked.exit_code, 0) << asked.error;
+        const std::string backup = first_line(asked.out);
         server_->signal(SIGKILL);
         server_->finish();
-        while (is_somebody_at(backup)) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        for (int i = 0; i < 3000 && is_somebody_at(backup); ++i)
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        ASSERT_FALSE(is_somebody_at(backup));
         power.fail(GetParam());
 
         serve_counted(); // with the first token, and the certificate that was known before

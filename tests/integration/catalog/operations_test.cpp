@@ -401,21 +401,44 @@ TEST_P(OperationsTest, ManyServersShareTheWork) {
     EXPECT_EQ(operations.counts().at(OperationState::succeeded), count);
 }
 
-// Several servers share a database, and their clocks are an hour apart in both directions.
 // Where the catalog has no clock of its own, what was written by a wrong one is still there when it is right.
 TEST_P(OperationsTest, WhatAClockPutOffThatWasAheadIsNotKeptWaiting) {
-    constexpr Duration leap = std::chrono::hours(24 * 20);
+    constexpr Duration leap = std::chrono::hours(3);
     const std::string failed = add("a"), lost = add("b");
     let_pass(leap);
-    const Operation first = claim().value();
+    const Operation first = claim("before").value();
     EXPECT_TRUE(operations.put_back(first, Operations::Why::failed, clock.now() + minutes(5), "{}"));
-    ASSERT_TRUE(claim());
+    ASSERT_TRUE(claim("before"));
     let_pass(-leap);
     std::set<std::string> taken;
-    while (const auto again = claim()) taken.insert(again->id);
+    while (const auto again = claim("after")) taken.insert(again->id);
     EXPECT_EQ(taken, (std::set{failed, lost}));
 }
 
+// Until it is renewed by the right clock.
+TEST_P(OperationsTest, WhatIsUnderWayWhenAClockComesBackIsNotBegunTwice) {
+    const std::string held = add("a");
+    let_pass(std::chrono::hours(3));
+    const Operation ours = claim("server").value();
+    let_pass(-std::chrono::hours(3));
+    add("a");
+    EXPECT_FALSE(claim("server"));
+    EXPECT_TRUE(operations.cancel(held));
+    EXPECT_FALSE(claim("server"));
+    EXPECT_TRUE(operations.renew(ours, minutes(1), {}).cancel_requested);
+}
+
+TEST_P(OperationsTest, WhatIsPutOffForAnHourWaits) {
+    add("a");
+    const Operation first = claim("server").value();
+    EXPECT_TRUE(
+        operations.put_back(first, Operations::Why::failed, clock.now() + std::chrono::hours(1), "{}"));
+    EXPECT_FALSE(claim("server"));
+    let_pass(std::chrono::hours(1));
+    EXPECT_TRUE(claim("server"));
+}
+
+// Several servers share a database, and their clocks are an hour apart in both directions.
 class SharedOperationsTest : public OperationsTest {
   protected:
     FakeClock ahead{clock.now() + std::chrono::hours(1)}, behind{clock.now() - std::chrono::hours(1)};

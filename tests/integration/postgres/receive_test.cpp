@@ -350,6 +350,35 @@ TEST_F(ReceiveFrom15, WhatSomebodyElseHasArchivedIsNoGap) {
     EXPECT_EQ(archive.read({1, first_of(archive), last.archived.lsn}, [](ByteView) {}), last.archived.lsn);
 }
 
+// As a backup does, which brings its own log, while the machine of the receiver has lost its spool.
+TEST_F(ReceiveFrom15, WhatIsMissingBeforeWhatSomebodyElseHasArchivedIsReceived) {
+    PostgresServer server(options_of(15));
+    connect_to(server);
+    {
+        RunningReceiver receiver = start();
+        receiver.wait_for([](const auto& state) { return state.phase == "streaming"; });
+        write_some(server, 1);
+        receiver.wait_until_archived({1, position_of(server)});
+        receiver.stop();
+    }
+    write_some(server, 3);
+    const std::string name = server.query_value("SELECT pg_walfile_name(pg_current_wal_lsn())");
+    server.execute("SELECT pg_switch_wal()");
+    PushSettings push;
+    push.source = "orders";
+    push.spool_directory = files.scratch.file("push");
+    push_wal(*repository, server.data_directory() + "/pg_wal/" + name, push, {});
+    std::filesystem::remove_all(settings.spool_directory);
+
+    RunningReceiver receiver = start();
+    write_some(server, 1);
+    receiver.wait_until_archived({1, position_of(server)});
+    const ReceiveState last = receiver.stop();
+    EXPECT_THAT(last.gaps, SizeIs(0));
+    const WalArchive archive = archive_of(server);
+    EXPECT_EQ(archive.read({1, first_of(archive), last.archived.lsn}, [](ByteView) {}), last.archived.lsn);
+}
+
 TEST_F(ReceiveFrom15, ASecondReceiverAndAnotherClusterAreRefused) {
     PostgresServer server(options_of(15));
     connect_to(server);

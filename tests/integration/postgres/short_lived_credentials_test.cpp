@@ -1,22 +1,41 @@
 // Credentials that live for an hour: they are taken from where they are each time that a connection is made.
+#include "base/file_descriptor.h"
 #include "postgres/wal/lsn.h"
 #include "support/source_user.h"
 
 #include <chrono>
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <thread>
 
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace holdfast::test {
 namespace {
 
 using postgres::Lsn;
 
-// Only this program listens there.
-constexpr const char* address = "127.77.15.10";
+// At which nobody listens now, and that no outgoing connection gets.
+std::uint16_t free_port() {
+    const int probe = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const FileDescriptor owned(probe);
+    for (std::uint16_t port = 21000 + static_cast<std::uint16_t>(::getpid() % 10000); port < 32000; ++port) {
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_port = htons(port);
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        sockaddr generic{};
+        std::memcpy(&generic, &address, sizeof generic);
+        if (::bind(probe, &generic, sizeof generic) == 0) return port;
+    }
+    throw std::runtime_error("there is no free port");
+}
 constexpr const char* role =
     "SET password_encryption = 'scram-sha-256';"
     "CREATE ROLE holdfast LOGIN REPLICATION IN ROLE pg_read_all_settings, pg_monitor;"
@@ -57,11 +76,21 @@ class ShortLivedCredentials : public SourceUser {
         }
         FAIL() << (receiver.ended() ? receiver.finish().error : receiver.error_so_far());
     }
+    // That the server did not let it in.
+    void refused(RunningProgram& receiver) {
+        const std::string mark = "password authentication failed";
+        for (int i = 0; i < 6000 && !receiver.ended(); ++i) {
+            if (server.log().find(mark) != std::string::npos) return;
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        }
+        FAIL() << (receiver.ended() ? receiver.finish().error : server.log());
+    }
     void end_connections() {
         server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'holdfast'");
     }
 
-    PostgresServer server{{.version = 15, .wal_segment_mib = 1}};
+    const std::uint16_t port = free_port();
+    PostgresServer server{{.version = 15, .wal_segment_mib = 1, .port = port}};
 };
 
 TEST_F(ShortLivedCredentials, ATokenIsReadAnewForEachConnection) {
@@ -72,7 +101,8 @@ TEST_F(ShortLivedCredentials, ATokenIsReadAnewForEachConnection) {
         private_file(scratch.file("token"), "*:*:*:holdfast:" + token + "\n");
     };
     issue("first");
-    connect_with(fmt::format("host={} passfile={}", server.socket_directory(), scratch.file("token")));
+    connect_with(
+        fmt::format("host={} port={} passfile={}", server.socket_directory(), port, scratch.file("token")));
     init();
     json({"backup", "orders"});
     const auto receiver = start({"wal", "receive", "orders", "--create-slot", "--flush-interval", "0.2"});
@@ -86,8 +116,7 @@ TEST_F(ShortLivedCredentials, ATokenIsReadAnewForEachConnection) {
     // While there is none, it waits for one.
     server.execute("ALTER ROLE holdfast PASSWORD 'third'");
     end_connections();
-    std::this_thread::sleep_for(std::chrono::milliseconds(500));
-    EXPECT_FALSE(receiver->ended()) << receiver->finish().error;
+    refused(*receiver);
     issue("fourth");
     follows(*receiver);
     json({"backup", "orders"});
@@ -122,16 +151,16 @@ TEST_F(ShortLivedCredentials, ACertificateIsReadAnewForEachConnection) {
     std::filesystem::permissions(tls + "server.key/server.key", std::filesystem::perms(0600));
     PostgresServer::give(tls + "server.key");
     server.add_settings(
-        fmt::format("listen_addresses = '{0}'\nssl = on\nssl_key_file = '{1}server.key/server.key'\n"
-                    "ssl_cert_file = '{1}server.pem/server.pem'\nssl_ca_file = '{1}ca.pem/ca.pem'\n",
-                    address, tls));
-    server.set_arguments({"-c", fmt::format("listen_addresses={}", address)});
+        fmt::format("ssl = on\nssl_key_file = '{0}server.key/server.key'\n"
+                    "ssl_cert_file = '{0}server.pem/server.pem'\nssl_ca_file = '{0}ca.pem/ca.pem'\n",
+                    tls));
+    server.set_arguments({"-c", "listen_addresses=127.0.0.1"});
     server.restart();
     let_in("hostssl all,replication holdfast 127.0.0.0/8 cert\n");
     issue("11");
-    connect_with(fmt::format("host={0} port=5432 sslmode=verify-ca sslrootcert={1}/ca.pem "
+    connect_with(fmt::format("host=127.0.0.1 port={0} sslmode=verify-ca sslrootcert={1}/ca.pem "
                              "sslcert={1}/client.pem sslkey={1}/client.key",
-                             address, folder));
+                             port, folder));
     init();
     const auto serial = [&] {
         return server.query_value(

@@ -133,7 +133,7 @@ TEST_P(OutboxTest, TakesOverFromAServerThatDied) {
 
 TEST_P(OutboxTest, AClockThatWasAheadHoldsNothingBack) {
     const Timestamp right = clock.now();
-    clock.set_time_of_day(right + hours(24 * 20));
+    clock.set_time_of_day(right + hours(3));
     add("1");
     add("2", "b");
     const auto failing = claim();
@@ -141,6 +141,10 @@ TEST_P(OutboxTest, AClockThatWasAheadHoldsNothingBack) {
     EXPECT_TRUE(outbox.finish(*failing, {.retryable = true, .error = "no answer"}));
     ASSERT_TRUE(claim()); // and lost with its server
     clock.set_time_of_day(right);
+    if (!own_clock()) { // it may be another server's, and right
+        EXPECT_FALSE(claim());
+        return;
+    }
     EXPECT_THAT(outbox.due_channels(), ElementsAre("mail"));
     EXPECT_TRUE(outbox.finish(claim().value(), {.sent = true}));
     EXPECT_TRUE(outbox.finish(claim().value(), {.sent = true}));

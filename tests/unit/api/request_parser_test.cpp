@@ -5,6 +5,7 @@
 namespace holdfast::api {
 namespace {
 
+using namespace std::string_literals;
 using State = RequestParser::State;
 
 // Feeds `text` in pieces of `piece` bytes, as a socket might.
@@ -91,8 +92,8 @@ TEST(RequestParser, RefusesWhatIsNoRequest) {
     EXPECT_EQ(refused_with("GET / HTTP/1.1\nHost: h\n\n\r\n\r\n"), 505);
     EXPECT_EQ(refused_with("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 505);
     EXPECT_EQ(refused_with("GET / HTTP/1.1\r\nHost: h\r\nA: b\rc\r\n\r\n"), 400);
-    EXPECT_EQ(refused_with(std::string("GET / HTTP/1.1\r\nHost: h\r\nA: b\0c\r\n\r\n", 40)), 400);
-    EXPECT_EQ(refused_with(std::string("GET /\0 HTTP/1.1\r\nHost: h\r\n\r\n", 29)), 400);
+    EXPECT_EQ(refused_with("GET / HTTP/1.1\r\nHost: h\r\nA: b\0c\r\n\r\n"s), 400);
+    EXPECT_EQ(refused_with("GET /\0 HTTP/1.1\r\nHost: h\r\n\r\n"s), 400);
     EXPECT_EQ(refused_with("GET /%zz HTTP/1.1\r\nHost: h\r\n\r\n"), 400);
     EXPECT_EQ(refused_with("GET / HTTP/1.1\r\nHost: h\r\nExpect: miracles\r\n\r\n"), 417);
     EXPECT_EQ(refused_with("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), 400);
