@@ -10,29 +10,29 @@ namespace {
 
 WalPosition end_of(const LogSliceId& slice) { return {slice.range.branch, Lsn{slice.range.end}}; }
 
-// Where the archive's log of a timeline begins; nothing when it has none.
-std::optional<Lsn> first_of(const WalArchive& archive, TimelineId timeline, const CallOptions& call) {
-    std::optional<Lsn> first;
-    for (const LogSliceId& slice : archive.slices_of({timeline, Lsn{}, Lsn{UINT64_MAX}}, call))
-        if (slice.range.begin < slice.range.end && (!first || slice.range.begin < first->value))
-            first = Lsn{slice.range.begin};
+// Where the archive's log begins that the server's history has; what lies before is of no use to anybody.
+std::optional<WalPosition> first_of(const WalArchive& archive, const TimelineHistory& theirs,
+                                    const CallOptions& call) {
+    std::optional<WalPosition> first;
+    for (const LogSliceId& slice : archive.slices({}, call)) {
+        if (slice.range.begin == slice.range.end || !theirs.contains(slice.range.branch)) continue;
+        const WalPosition begin{slice.range.branch, Lsn{slice.range.begin}};
+        if (!first || begin < *first) first = begin;
+    }
     return first;
 }
 
-// The first place from `from` on, and before `end`, at which the archive lacks something behind what it has.
+// The first place from `from` on, and before `end`, of which the archive has no log.
 std::optional<WalPosition> first_missing(const WalArchive& archive, const TimelineHistory& theirs,
                                          WalPosition from, WalPosition end, const CallOptions& call) {
-    for (WalPosition at = from; at.timeline <= end.timeline;) {
-        const std::optional<Lsn> left = theirs.part_of(at.timeline).value().end;
-        const Lsn until = at.timeline == end.timeline ? end.lsn : left.value();
-        if (const auto first = first_of(archive, at.timeline, call)) {
-            const Lsn covered = archived_from(archive, {at.timeline, std::max(at.lsn, *first)}, call);
-            if (covered < until) return WalPosition{at.timeline, covered};
-        }
-        if (at.timeline == end.timeline) break;
+    for (WalPosition at = from;;) {
+        const bool last = at.timeline >= end.timeline;
+        const Lsn until = last ? end.lsn : theirs.part_of(at.timeline).value().end.value();
+        if (const Lsn covered = archived_from(archive, at, call); covered < until)
+            return WalPosition{at.timeline, covered};
+        if (last) return std::nullopt;
         at = {theirs.timeline_at(until), until};
     }
-    return std::nullopt;
 }
 
 } // namespace
@@ -78,8 +78,11 @@ std::optional<WalPosition> place_behind_archive(const WalArchive& archive, LogSe
     const WalPosition behind{next.timeline, segment_begin(next.lsn, server.segment_bytes())};
     // What is newest may have been stored by others, as by a backup, and something may be missing before it:
     // the slot keeps what was not acknowledged.
-    if (const WalPosition kept = server.first_place(); server.slot().restart && kept < behind) {
-        if (const auto missing = first_missing(archive, theirs, kept, behind, call))
+    if (server.slot().restart) {
+        const WalPosition from =
+            std::max(server.first_place(), first_of(archive, theirs, call).value_or(behind));
+        if (const auto missing = first_missing(archive, theirs, from, behind, call);
+            missing && *missing < behind)
             return WalPosition{missing->timeline, segment_begin(missing->lsn, server.segment_bytes())};
     }
     return behind;

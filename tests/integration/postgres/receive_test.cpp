@@ -39,7 +39,33 @@ class NoSynchronousStandby {
 };
 
 class ReceiveTest : public ReceiveBase, public testing::TestWithParam<int> {};
-class ReceiveFrom15 : public ReceiveBase, public testing::Test {};
+class ReceiveFrom15 : public ReceiveBase, public testing::Test {
+  protected:
+    // Has a receiver archive all that is written by now, and a little more, without a gap.
+    void receive_some(const PostgresServer& server) {
+        RunningReceiver receiver = start();
+        receiver.wait_for([](const auto& state) { return state.phase == "streaming"; });
+        write_some(server, 1);
+        receiver.wait_until_archived({timeline_of(server), position_of(server)});
+        EXPECT_THAT(receiver.stop().gaps, SizeIs(0));
+    }
+    // The segment that is written now, and none before it; with the history of its timeline, as archivers do.
+    void push_last_segment(const PostgresServer& server) {
+        const std::string name = server.query_value("SELECT pg_walfile_name(pg_current_wal_lsn())");
+        server.execute("SELECT pg_switch_wal()");
+        PushSettings push;
+        push.source = "orders";
+        push.spool_directory = files.scratch.file("push");
+        const std::string directory = server.data_directory() + "/pg_wal/";
+        if (const TimelineId timeline = timeline_of(server); timeline > 1)
+            push_wal(*repository, directory + history_name(timeline), push, {});
+        push_wal(*repository, directory + name, push, {});
+    }
+    static TimelineId timeline_of(const PostgresServer& server) {
+        const std::string name = server.query_value("SELECT pg_walfile_name(pg_current_wal_lsn())");
+        return parse_segment_name(name, mebibyte).value().timeline;
+    }
+};
 
 } // namespace
 
@@ -319,13 +345,7 @@ TEST_F(ReceiveFrom15, WhatSomebodyElseHasArchivedIsNoGap) {
     options.settings = "wal_keep_size = 0\nmax_wal_size = 2MB\nmin_wal_size = 2MB\nfsync = off\n";
     PostgresServer server(options);
     connect_to(server);
-    {
-        RunningReceiver receiver = start();
-        receiver.wait_for([](const auto& state) { return state.phase == "streaming"; });
-        write_some(server, 1);
-        receiver.wait_until_archived({1, position_of(server)});
-        receiver.stop();
-    }
+    receive_some(server);
     server.execute("SELECT pg_drop_replication_slot('holdfast')");
     PushSettings push;
     push.source = "orders";
@@ -354,29 +374,32 @@ TEST_F(ReceiveFrom15, WhatSomebodyElseHasArchivedIsNoGap) {
 TEST_F(ReceiveFrom15, WhatIsMissingBeforeWhatSomebodyElseHasArchivedIsReceived) {
     PostgresServer server(options_of(15));
     connect_to(server);
-    {
-        RunningReceiver receiver = start();
-        receiver.wait_for([](const auto& state) { return state.phase == "streaming"; });
-        write_some(server, 1);
-        receiver.wait_until_archived({1, position_of(server)});
-        receiver.stop();
-    }
+    receive_some(server);
     write_some(server, 3);
-    const std::string name = server.query_value("SELECT pg_walfile_name(pg_current_wal_lsn())");
-    server.execute("SELECT pg_switch_wal()");
-    PushSettings push;
-    push.source = "orders";
-    push.spool_directory = files.scratch.file("push");
-    push_wal(*repository, server.data_directory() + "/pg_wal/" + name, push, {});
+    push_last_segment(server);
     std::filesystem::remove_all(settings.spool_directory);
-
-    RunningReceiver receiver = start();
-    write_some(server, 1);
-    receiver.wait_until_archived({1, position_of(server)});
-    const ReceiveState last = receiver.stop();
-    EXPECT_THAT(last.gaps, SizeIs(0));
+    receive_some(server);
     const WalArchive archive = archive_of(server);
-    EXPECT_EQ(archive.read({1, first_of(archive), last.archived.lsn}, [](ByteView) {}), last.archived.lsn);
+    const Lsn end = position_of(server);
+    EXPECT_EQ(archive.read({1, first_of(archive), end}, [](ByteView) {}), end);
+}
+
+TEST_F(ReceiveFrom15, WhatIsMissingOnTheTimelineThatASlotBeganOnIsReceived) {
+    PostgresServer primary(options_of(15));
+    const auto standby = PostgresServer::standby_of(primary, {}, options_of(15).settings);
+    connect_to(primary);
+    receive_some(primary);
+    standby->catch_up_with(primary);
+    standby->promote();
+    connect_to(*standby);
+    standby->execute("SELECT pg_create_physical_replication_slot('holdfast', true)");
+    const Lsn kept = position_of(*standby);
+    write_some(*standby, 3);
+    push_last_segment(*standby);
+    std::filesystem::remove_all(settings.spool_directory);
+    receive_some(*standby);
+    const Lsn end = position_of(*standby);
+    EXPECT_EQ(archive_of(*standby).read({2, kept, end}, [](ByteView) {}), end);
 }
 
 TEST_F(ReceiveFrom15, ASecondReceiverAndAnotherClusterAreRefused) {
