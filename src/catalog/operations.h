@@ -115,8 +115,8 @@ class Operations {
     // Takes, of those that may run now, the one that has waited longest, for `lease` from now on: restores
     // first, then what somebody asked for, then what plans did. That
     // may also be one whose server has not renewed its lease in time: then `attempts` tells. Nothing when
-    // there is none. What is put off, or leased by another server, for longer than longest_catalog_wait was so
-    // by a clock that was wrong, and may run now.
+    // there is none. What is put off, or leased by another server, for longer than longest_catalog_wait was
+    // so by a clock that was wrong, and may run now.
     std::optional<Operation> claim(const std::string& owner, Duration lease, const OperationLimits& limits);
     struct Renewal {
         bool ours = false; // else another has it, or it is over: stop

@@ -4,6 +4,7 @@
 #include "base/task_group.h"
 #include "documents/entry_name.h"
 #include "postgres/recovery/access_file.h"
+#include "postgres/recovery/prepared_transactions.h"
 #include "postgres/recovery/server_program.h"
 #include "repository/log/proven_path.h"
 #include "service/space_watch.h"
@@ -202,6 +203,7 @@ PostgresRestoreResult restore_postgres(Repository& repository, const PostgresRes
         count_holes(repository.nodes(), hole_directories(repository.nodes(), cluster, databases));
     result.left_out = databases.left_out;
     result.restore_bytes = snapshot.totals.bytes - std::min(holes.bytes, snapshot.totals.bytes);
+    const std::vector<std::string> later = prepared_later(source, result.plan, cluster);
     add_notes(replayed, made, databases, what.standby, result);
     if (!what.in_place) note_space(what.target, result);
     // Found missing before gigabytes were written.
@@ -226,6 +228,7 @@ PostgresRestoreResult restore_postgres(Repository& repository, const PostgresRes
     settings.in_place = what.in_place;
     settings.tablespaces = wanted;
     settings.replayed = made;
+    settings.left_out_states = later;
     settings.databases = databases;
     settings.log_slices = slices_to_fetch(what, source, result.plan);
     settings.recovery = recovery_of(what, result.plan, made);

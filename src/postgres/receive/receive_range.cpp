@@ -31,7 +31,7 @@ class RangeReceiver {
         Duration heard = clock.steady();
         while (slicer_.position() < range_.end) {
             const Lsn before = slicer_.position();
-            std::visit([this](const auto& event) { take(event); }, stream_.next(look_again, stop));
+            std::visit([this](const auto& event) { this->take(event); }, stream_.next(look_again, stop));
             if (slicer_.position() > before) heard = clock.steady();
             if (limit > Duration{} && clock.steady() - heard > limit) give_up();
         }

@@ -19,11 +19,6 @@ constexpr std::size_t page_header_bytes = 40; // the longest
 // Of a slice's beginning this much is read to see whether it follows on another.
 constexpr std::uint64_t crossing_bytes = std::uint64_t{1} << 20;
 
-bool is_unreadable(const Error& error) {
-    return error.code() == ErrorCode::corrupt || error.code() == ErrorCode::not_found ||
-           error.code() == ErrorCode::access_denied;
-}
-
 bool overlap(const LogSliceId& a, const LogSliceId& b) {
     return a.range.begin < b.range.end && b.range.begin < a.range.end;
 }

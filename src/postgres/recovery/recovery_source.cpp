@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "postgres/archive/wal_archive.h"
 #include "repository/key_ring.h"
+#include "repository/log/log_path.h"
 
 #include <algorithm>
 #include <memory>
@@ -132,6 +133,39 @@ bool RecoverySource::drop_refused(std::span<const LogSliceId> used) {
 
 void RecoverySource::drop(std::span<const LogSliceId> aside) {
     std::erase_if(slices, [&](const LogSliceId& slice) { return std::ranges::binary_search(aside, slice); });
+}
+
+bool is_unreadable(const Error& error) {
+    return error.code() == ErrorCode::corrupt || error.code() == ErrorCode::not_found ||
+           error.code() == ErrorCode::access_denied;
+}
+
+Bytes RecoverySource::bytes_of(const LogRange& range) const {
+    std::vector<LogSliceId> having;
+    std::ranges::copy_if(slices, std::back_inserter(having), [&](const LogSliceId& slice) {
+        return slice.range.branch == range.branch && slice.range.begin < range.end &&
+               slice.range.end > range.begin;
+    });
+    Bytes bytes;
+    for (LogRange rest = range; rest.begin < rest.end;) {
+        const std::vector<PathStep> path = find_path(having, rest);
+        if (path.empty()) throw Error(ErrorCode::corrupt, "no slice has it any more");
+        const PathStep& step = path.front();
+        try {
+            const Bytes stored = content(step.slice);
+            if (stored.size() != step.slice.range.end - step.slice.range.begin)
+                throw Error(ErrorCode::corrupt, "it has not the length that its name says");
+            const auto first =
+                stored.begin() + static_cast<std::ptrdiff_t>(step.begin - step.slice.range.begin);
+            bytes.insert(bytes.end(), first, first + static_cast<std::ptrdiff_t>(step.end - step.begin));
+            rest.begin = step.end;
+        } catch (const Error& error) {
+            if (!is_unreadable(error)) throw;
+            std::erase(having, LogSliceId(step.slice));
+            if (find_path(having, rest).empty()) throw;
+        }
+    }
+    return bytes;
 }
 
 RecoverySource load_recovery_source(const Repository& repository, const std::string& source,

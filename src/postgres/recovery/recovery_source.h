@@ -50,7 +50,14 @@ struct RecoverySource {
     bool drop_refused(std::span<const LogSliceId> used);
     // Takes out what `aside` has, which is sorted.
     void drop(std::span<const LogSliceId> aside);
+    // The bytes of a stretch of one timeline, from whichever slices they can be had, as they are fetched for
+    // a server. Throws what `content` throws of the last slice that could have them; Error(corrupt) when none
+    // has them.
+    Bytes bytes_of(const LogRange& range) const;
 };
+
+// Whether a slice is damaged, gone, or not for this key: another may have the same bytes.
+bool is_unreadable(const Error& error);
 
 // Looks at the archive that `snapshot` names, else at that of the newest snapshot of the source. The
 // repository must outlive the result. Throws Error(not_found) when the source has neither snapshots nor log,

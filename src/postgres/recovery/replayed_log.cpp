@@ -19,11 +19,6 @@ namespace {
 // Each may hold a map of a few megabytes.
 constexpr unsigned maps_at_once = 4;
 
-bool is_unreadable(const Error& error) {
-    return error.code() == ErrorCode::corrupt || error.code() == ErrorCode::not_found ||
-           error.code() == ErrorCode::access_denied;
-}
-
 // What a slice's map says of its records.
 struct Told {
     Lsn from; // 0: it describes none
@@ -181,7 +176,7 @@ class Looking {
             try {
                 const LogSliceId& slice = steps_[i].slice;
                 const std::uint64_t begin = std::max(start, i == 0 ? slice.range.begin : steps_[i].begin);
-                reader.feed(content_of({slice.range.branch, begin, steps_[i].end}));
+                reader.feed(source_.bytes_of({slice.range.branch, begin, steps_[i].end}));
             } catch (const Error& error) {
                 if (!is_unreadable(error)) throw;
                 unread(i, end, error.message());
@@ -190,35 +185,6 @@ class Looking {
             if (stop_.stop_requested()) throw Error(ErrorCode::cancelled, "stopped before it was done");
         }
         return reader.end() ? std::optional(reader.end()->at) : std::nullopt;
-    }
-
-    // From whichever slices it can be had, as it is fetched for a server.
-    Bytes content_of(const LogRange& range) const {
-        std::vector<LogSliceId> slices;
-        std::ranges::copy_if(source_.slices, std::back_inserter(slices), [&](const LogSliceId& slice) {
-            return slice.range.branch == range.branch && slice.range.begin < range.end &&
-                   slice.range.end > range.begin;
-        });
-        Bytes bytes;
-        for (LogRange rest = range; rest.begin < rest.end;) {
-            const std::vector<PathStep> path = find_path(slices, rest);
-            if (path.empty()) throw Error(ErrorCode::corrupt, "no slice has it any more");
-            const PathStep& step = path.front();
-            try {
-                const Bytes content = source_.content(step.slice);
-                if (content.size() != step.slice.range.end - step.slice.range.begin)
-                    throw Error(ErrorCode::corrupt, "it has not the length that its name says");
-                const auto first =
-                    content.begin() + static_cast<std::ptrdiff_t>(step.begin - step.slice.range.begin);
-                bytes.insert(bytes.end(), first, first + static_cast<std::ptrdiff_t>(step.end - step.begin));
-                rest.begin = step.end;
-            } catch (const Error& error) {
-                if (!is_unreadable(error)) throw;
-                std::erase(slices, LogSliceId(step.slice));
-                if (find_path(slices, rest).empty()) throw;
-            }
-        }
-        return bytes;
     }
 
     void take(const WalRecord& record, int version) {

@@ -75,6 +75,7 @@ class ClusterRestorer {
         if (!fresh) clear_the_way();
         for (const ReplayedTablespace& made : settings_.replayed.made) make_place(made, !fresh);
         restore_part(cluster_.data.children, target_, everything_but_ours(fresh), "");
+        leave_out_states();
         for (std::size_t i = 0; i < places.size(); ++i) restore_tablespace(i, places[i]);
         make_holes(places);
         if (result_.files.failed > 0) fail();
@@ -226,6 +227,11 @@ class ClusterRestorer {
 
     std::string folder() const {
         return tablespace_directory(cluster_.version, cluster_.control.catalog_version);
+    }
+
+    void leave_out_states() {
+        for (const std::string& name : settings_.left_out_states)
+            fs::remove(fmt::format("{}/pg_twophase/{}", target_, name));
     }
 
     // Of their lengths and without blocks on disk.

@@ -25,6 +25,8 @@ struct RestoreClusterSettings {
     // All that restore_command may use of the log, where the archive has other log beside it: they become the
     // file log_slices_path().
     std::vector<LogSliceId> log_slices{};
+    // Of the snapshot's pg_twophase, what the recovery must not find; see prepared_later().
+    std::vector<std::string> left_out_states{};
     // Databases that come back as holes. Not in place: what is there of them would be neither old nor new.
     DatabaseChoice databases{};
     // What the server is told, restore_command and all.

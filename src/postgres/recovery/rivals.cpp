@@ -10,11 +10,6 @@ namespace holdfast::postgres {
 
 namespace {
 
-bool is_unreadable(const Error& error) {
-    return error.code() == ErrorCode::corrupt || error.code() == ErrorCode::not_found ||
-           error.code() == ErrorCode::access_denied;
-}
-
 // Of the slices that are looked at, what can be asked of each.
 RecoverySource source_over(const WalArchive& archive, const CallOptions& call) {
     RecoverySource source;

@@ -104,6 +104,10 @@ SnapshotCluster read_snapshot_cluster(NodeReader& nodes, PackReader& packs, cons
         }
     }
     add_names(cluster, read("holdfast/cluster.json"));
+    if (const auto states = find_path(nodes, snapshot.root, "data/pg_twophase")) {
+        DirectoryCursor cursor(nodes, states->children);
+        while (const TreeEntry* state = cursor.next()) cluster.prepared.push_back(state->name);
+    }
     cluster.has_configuration = find_path(nodes, snapshot.root, "data/postgresql.conf").has_value();
     return cluster;
 }

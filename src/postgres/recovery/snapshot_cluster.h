@@ -34,6 +34,8 @@ struct SnapshotCluster {
     BackupLabel label;
     std::vector<SnapshotTablespace> tablespaces;
     std::vector<SnapshotDatabase> databases; // empty when the snapshot does not tell
+    // The names in pg_twophase: of transactions that were prepared when the files were read.
+    std::vector<std::string> prepared;
     // Its settings lie in the data directory, as they do unless a distribution keeps them elsewhere.
     bool has_configuration = false;
 };

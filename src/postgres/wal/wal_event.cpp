@@ -85,9 +85,10 @@ Checkpoint read_checkpoint(Fields& fields, bool shutdown, int version) {
         checkpoint.wal_level = fields.take_level();
     else
         fields.skip(4);
-    // Next transaction (8), next OID, multixact and its offset, oldest transaction and multixact with their
-    // databases (7 * 4), padding (4).
-    fields.skip(8 + 7 * 4 + 4);
+    checkpoint.next_xid = fields.take<std::uint64_t>();
+    // Next OID, multixact and its offset, oldest transaction and multixact with their databases (7 * 4),
+    // padding (4).
+    fields.skip(7 * 4 + 4);
     checkpoint.time = static_cast<std::int64_t>(fields.take<std::uint64_t>() * 1'000'000);
     return checkpoint;
 }

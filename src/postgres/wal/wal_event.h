@@ -43,6 +43,7 @@ struct Checkpoint {
     TimelineId previous_timeline = 0; // another one, when this checkpoint begins a timeline
     bool full_page_writes = false;
     std::optional<WalLevel> wal_level; // 17 and later
+    std::uint64_t next_xid = 0;        // with the epoch in the high half
     UnixMicroseconds time = 0;         // whole seconds
 };
 

@@ -125,6 +125,7 @@ TEST(WalEvent, Checkpoints) {
         EXPECT_EQ(checkpoint.previous_timeline, 2U);
         EXPECT_TRUE(checkpoint.full_page_writes);
         EXPECT_EQ(checkpoint.time, 1'700'000'000'000'000);
+        EXPECT_EQ(checkpoint.next_xid, 744U);
         EXPECT_EQ(checkpoint.wal_level.has_value(), version >= 17);
         EXPECT_TRUE(read<Checkpoint>(version, ResourceManager::xlog, 0x00, checkpoint_data(1)).shutdown);
     }
