@@ -38,7 +38,6 @@ AlertSettings alert_settings(const WatchSettings& settings) {
 Watch::Watch(Catalog& catalog, Clock& clock, Random& random, Logger& logger, WatchSettings settings)
     : catalog_(catalog),
       clock_(clock),
-      random_(random),
       logger_(logger),
       settings_(std::move(settings)),
       alerts_(catalog, clock, random, alert_settings(settings_)),

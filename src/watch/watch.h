@@ -100,7 +100,6 @@ class Watch {
 
     Catalog& catalog_;
     Clock& clock_;
-    Random& random_;
     Logger& logger_;
     const WatchSettings settings_;
     Alerts alerts_;
