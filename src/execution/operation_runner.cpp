@@ -237,6 +237,7 @@ void OperationRunner::give_up(const Operation& operation) {
 }
 
 void OperationRunner::end(Run& run, const ExecutionOutcome& outcome, const std::stop_token& stop) {
+    if (settings_.before_end) settings_.before_end(run.operation, outcome);
     const Duration begun = clock_.steady();
     while (!run.lost) {
         try {

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/json_text.h"
+#include "server/own_deeds.h"
 #include "service/snapshot_json.h"
 
 #include <algorithm>
@@ -64,6 +65,7 @@ Response add_hold(Call& call, const SnapshotServices& services) {
         if (auto before = call.kept_answer()) return std::move(*before);
         const Statement hold = in_trail(call, "hold.add", snapshot, {{"reason", *reason}, {"owner", owner}},
                                         [&] { return hold_snapshot(repository, snapshot, *reason, owner); });
+        learn_what_is_said(services.observer, repository, snapshot);
         Response response = answer(hold_json(snapshot, hold), 201);
         response.headers.set("Location",
                              fmt::format("/v1/snapshots/{}/holds/{}", snapshot.id.hex(), hold_id(hold)));
@@ -118,6 +120,7 @@ Response release(Call& call, const SnapshotServices& services) {
             in_trail(call, "hold.release", snapshot,
                      {{"holds", holds_json(snapshot, found.standing)}, {"reason", reason}},
                      [&] { end_holds(repository, snapshot, found.standing, reason); });
+        learn_what_is_said(services.observer, repository, snapshot);
         return found;
     });
     return kept(call, services, answer({{"released", holds_json(snapshot, meant.holds)}}));
@@ -200,11 +203,13 @@ Response change_tags(Call& call, const SnapshotServices& services) {
             if (refused->status == 412 && change.is_made(standing.tags)) refused.reset();
             return tags;
         }
-        return in_trail(call, "snapshot.tag", snapshot, {{"set", change.set}, {"removed", change.remove}},
-                        [&] {
-                            set_tags(repository, snapshot, change.set, change.remove);
-                            return tags_json(snapshot, standing_now(repository, snapshot));
-                        });
+        json made =
+            in_trail(call, "snapshot.tag", snapshot, {{"set", change.set}, {"removed", change.remove}}, [&] {
+                set_tags(repository, snapshot, change.set, change.remove);
+                return tags_json(snapshot, standing_now(repository, snapshot));
+            });
+        learn_what_is_said(services.observer, repository, snapshot);
+        return made;
     });
     if (refused) return api::problem_response(*refused, call.request().path, {});
     return kept(call, services, with_etag(now));

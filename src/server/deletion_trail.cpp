@@ -43,7 +43,12 @@ std::string source_of(const RepositoryView* view, const std::string& snapshot) {
     const auto& all = view->measurements.snapshots;
     const auto found =
         std::ranges::find(all, snapshot, [](const auto& one) { return one.snapshot.id.hex(); });
-    return found == all.end() ? std::string() : found->snapshot.source;
+    if (found != all.end()) return found->snapshot.source;
+    // As it was seen, also when this server has forgotten it since.
+    for (const RetentionSource& source : view->measurements.retention)
+        if (std::ranges::find(source.subjects, snapshot, &RetentionSubject::id) != source.subjects.end())
+            return source.source;
+    return {};
 }
 
 // What a retention run, or a deletion by hand, says that it forgot.
@@ -108,6 +113,12 @@ std::size_t DeletionTrail::enter(Repository& repository, const std::vector<std::
                          .details = json_text(details)});
     }
     return audit_.append_missing(forget_action, deeds);
+}
+
+std::vector<std::string> forgotten_ids(const Operation& operation, const ExecutionOutcome& outcome) {
+    std::vector<std::string> ids;
+    for (Forgotten& one : forgotten_by(operation, outcome)) ids.push_back(std::move(one.snapshot));
+    return ids;
 }
 
 std::size_t enter_deletions_of(Database& database, Audit& audit, const Operation& operation,

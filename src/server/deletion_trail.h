@@ -40,6 +40,10 @@ class DeletionTrail {
     std::set<std::string> seen_; // names that need not be looked at again
 };
 
+// The ids of the snapshots that an operation says at its end that it forgot. Throws
+// nlohmann::json::exception for a result that makes no sense.
+std::vector<std::string> forgotten_ids(const Operation& operation, const ExecutionOutcome& outcome);
+
 // Enters what an operation says at its end that it forgot, with its reasons, in the transaction that ends it;
 // returns how many those were. `view`, which may be null, still has those snapshots. A result that makes no
 // sense is logged. Throws what the catalog throws.

@@ -26,6 +26,10 @@ void RepositoryObserver::look(const std::vector<Policy>& policies, const Measure
             repository_ = open_();
             opened_ = clock_.steady();
         }
+        {
+            const std::scoped_lock lock(learning_);
+            news_.clear();
+        }
         RepositoryView seen{.at = clock_.now(),
                             .measurements = measure(*repository_->repository, policies, settings, stop)};
         // What is seen does not wait for what takes longer, nor does it fail with it.
@@ -40,9 +44,25 @@ void RepositoryObserver::look(const std::vector<Policy>& policies, const Measure
 void RepositoryObserver::publish(RepositoryView seen) {
     seen.measurements.repository.bytes = seldom_.bytes;
     seen.clock_offset_seconds = seldom_.clock_offset_seconds;
-    auto view = std::make_shared<const RepositoryView>(std::move(seen));
+    const std::scoped_lock lock(learning_);
+    for (const News& news : news_) news(seen.measurements);
+    set_view(std::move(seen));
+}
+
+void RepositoryObserver::learn(News news) {
+    const std::scoped_lock lock(learning_);
+    if (const auto before = view()) {
+        RepositoryView now = *before;
+        news(now.measurements);
+        set_view(std::move(now));
+    }
+    news_.push_back(std::move(news));
+}
+
+void RepositoryObserver::set_view(RepositoryView view) {
+    auto made = std::make_shared<const RepositoryView>(std::move(view));
     const std::scoped_lock lock(mutex_);
-    view_ = std::move(view);
+    view_ = std::move(made);
 }
 
 bool RepositoryObserver::look_seldom(const std::stop_token& stop) {

@@ -16,8 +16,8 @@ struct RepositoryView {
     std::optional<double> clock_offset_seconds{}; // to the store's; see service/clock_check.h
 };
 
-// Looks at the repository now and then, and gives out what it saw. Thread-safe, but for look(), which one
-// thread calls. The arguments must outlive it.
+// Looks at the repository now and then, and gives out what it saw, and what this server has done there since.
+// Thread-safe, but for look(), which one thread calls. The arguments must outlive it.
 class RepositoryObserver {
   public:
     RepositoryObserver(std::function<OpenRepository()> open, Clock& clock)
@@ -27,6 +27,10 @@ class RepositoryObserver {
     // often when that fails.
     void look(const std::vector<Policy>& policies, const MeasureSettings& settings,
               const std::stop_token& stop);
+    // From now on what was seen is told with `news`, which has just become so in the repository. It may be
+    // applied again, also to what has it already: until a look that begins after this call.
+    using News = std::function<void(ProtectionStatus&)>;
+    void learn(News news);
     // As it was opened for the last look; for the thread that looks, and until its next look.
     Repository& repository() { return *repository_.value().repository; }
     // Null before the first look.
@@ -44,6 +48,7 @@ class RepositoryObserver {
     // Returns whether it looked.
     bool look_seldom(const std::stop_token& stop);
     void publish(RepositoryView seen);
+    void set_view(RepositoryView view);
 
     std::function<OpenRepository()> open_;
     Clock& clock_;
@@ -51,6 +56,8 @@ class RepositoryObserver {
     std::optional<OpenRepository> repository_;
     Duration opened_{};
     Seldom seldom_;
+    std::mutex learning_; // while the next view is made of this one
+    std::vector<News> news_;
     mutable std::mutex mutex_;
     std::shared_ptr<const RepositoryView> view_;
 };

@@ -5,6 +5,7 @@
 #include "server/backup_recovery_listings.h"
 #include "server/checklist_routes.h"
 #include "server/gather_facts.h"
+#include "server/own_deeds.h"
 #include "server/policy_routes.h"
 #include "server/prepare_operation.h"
 #include "server/repository_routes.h"
@@ -118,6 +119,10 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
       runner_(operations_, executor_, clock, random, logger,
               {.owner = owner_,
                .limits = {.at_once = environment_.settings.at_once},
+               .before_end =
+                   [this](const Operation& operation, const ExecutionOutcome& outcome) {
+                       learn_what_was_done(observer_, desk_, operation, outcome, logger_);
+                   },
                .with_end = [this](Database& database, const Operation& operation,
                                   const ExecutionOutcome& outcome) { follow(database, operation, outcome); },
                .on_end =

@@ -31,13 +31,15 @@ bool are_alike(const BackupPlan& a, const BackupPlan& b) {
            (a.keep ? a.keep->text() : "") == (b.keep ? b.keep->text() : "");
 }
 
-json uncovered_json(const std::string& blocked) {
+json without_fate(const char* why, const std::string& blocked) {
     return {{"policy", nullptr},
             {"goes", nullptr},
-            {"reasons", json::array({"no policy covers its source"})},
+            {"reasons", json::array({why})},
             {"last_reasons", json::array()},
             {"blocked", blocked}};
 }
+constexpr const char* uncovered = "no policy covers its source";
+constexpr const char* too_new = "it was made a moment ago: that is known in a moment";
 
 } // namespace
 
@@ -82,15 +84,15 @@ nlohmann::json SnapshotFates::of(const std::shared_ptr<const RepositoryView>& vi
     const auto source = std::ranges::find_if(sources, [&](const RetentionSource& one) {
         return one.source == snapshot.source && one.domain == snapshot.domain;
     });
-    if (source == sources.end()) return uncovered_json("");
+    if (source == sources.end()) return without_fate(too_new, "");
     const auto subject = std::ranges::find(source->subjects, snapshot.id.hex(), &RetentionSubject::id);
-    if (subject == source->subjects.end()) return uncovered_json(source->blocked);
+    if (subject == source->subjects.end()) return without_fate(too_new, source->blocked);
     return fate_json(*source, of(*source, view->at, std::nullopt),
                      static_cast<std::size_t>(subject - source->subjects.begin()));
 }
 
 json fate_json(const RetentionSource& source, const SnapshotFates::Fates& fates, std::size_t index) {
-    json value = uncovered_json(source.blocked);
+    json value = without_fate(uncovered, source.blocked);
     if (!fates) return value;
     const Fate& fate = fates->at(index);
     value["policy"] = source.policy->name;

@@ -11,7 +11,7 @@
 namespace holdfast {
 
 struct SnapshotServices {
-    const RepositoryObserver& observer;
+    RepositoryObserver& observer;
     RepositoryDesk& desk;
     SnapshotFates& fates;
     const api::RouteServices& api;

@@ -6,25 +6,80 @@
 namespace holdfast::test {
 namespace {
 
-TEST(RepositoryObserver, WhatIsSeenDoesNotFailWithWhatIsLookedAtLessOften) {
+// Of a repository with one snapshot.
+class RepositoryObserverTest : public testing::Test {
+  protected:
+    RepositoryObserverTest() {
+        documents.write_file("a", 100'000, 1);
+        documents.back_up();
+    }
+    OpenRepository open() {
+        return {.repository = std::make_unique<Repository>(
+                    store, unlock(*store, DocumentRepository::passphrase()),
+                    LocalDirectories{documents.scratch.file("cache"), documents.scratch.path().string()},
+                    system_clock(), documents.random, silent_logger()),
+                .store = {}};
+    }
+    const std::vector<AnnotatedSnapshot>& seen() {
+        last = observer.view();
+        return last->measurements.snapshots;
+    }
+
     DocumentRepository documents;
-    documents.write_file("a", 100'000, 1);
-    documents.back_up();
+    std::function<void(const StoreCall&)> on_call = [](const StoreCall&) {};
+    std::shared_ptr<HookStore> store =
+        std::make_shared<HookStore>(documents.store, [this](const StoreCall& call) { on_call(call); });
+    FakeClock clock{Timestamp(std::chrono::hours(1))};
+    RepositoryObserver observer{[this] { return open(); }, clock};
+    std::shared_ptr<const RepositoryView> last;
+};
+
+TEST_F(RepositoryObserverTest, WhatIsLearntIsToldAtOnceAndUntilALookThatBeginsLater) {
+    int applied = 0;
+    const auto forget_all = [&](ProtectionStatus& status) {
+        ++applied;
+        status.snapshots.clear();
+    };
+    observer.learn(forget_all); // before there is a view
+    EXPECT_EQ(observer.view(), nullptr);
+    observer.look({}, {}, {});
+    EXPECT_EQ(seen().size(), 1U) << "it was so before the look, which saw otherwise";
+
+    const auto before = observer.view();
+    observer.learn(forget_all);
+    EXPECT_TRUE(seen().empty());
+    EXPECT_EQ(before->measurements.snapshots.size(), 1U) << "who has a view keeps it as it was";
+
+    // While a look is under way, which has seen the one already or not.
+    bool listed = false;
+    on_call = [&](const StoreCall& call) {
+        if (listed || !call.name.starts_with("commits/")) return;
+        listed = true;
+        observer.learn(forget_all);
+    };
+    observer.look({}, {}, {});
+    EXPECT_TRUE(listed);
+    EXPECT_TRUE(seen().empty());
+    const int until_now = applied;
+    observer.look({}, {}, {});
+    EXPECT_EQ(seen().size(), 1U);
+    EXPECT_EQ(applied, until_now);
+}
+
+TEST_F(RepositoryObserverTest, WhatIsLearntStaysWhenALookFails) {
+    observer.look({}, {}, {});
+    observer.learn([](ProtectionStatus& status) { status.snapshots.clear(); });
+    on_call = [](const StoreCall&) { throw Error(ErrorCode::unavailable, "the store is away", {}, true); };
+    EXPECT_THROW(observer.look({}, {}, {}), Error);
+    EXPECT_TRUE(seen().empty());
+}
+
+TEST_F(RepositoryObserverTest, WhatIsSeenDoesNotFailWithWhatIsLookedAtLessOften) {
     bool broken = false;
-    const auto store = std::make_shared<HookStore>(documents.store, [&](const StoreCall& call) {
+    on_call = [&](const StoreCall& call) {
         if (broken && call.name.starts_with("probe/"))
             throw Error(ErrorCode::unavailable, "the store takes nothing now", {}, true);
-    });
-    const auto open = [&] {
-        return OpenRepository{
-            .repository = std::make_unique<Repository>(
-                store, unlock(*store, DocumentRepository::passphrase()),
-                LocalDirectories{documents.scratch.file("cache"), documents.scratch.path().string()},
-                system_clock(), documents.random, silent_logger()),
-            .store = {}};
     };
-    FakeClock clock{Timestamp(std::chrono::hours(1))};
-    RepositoryObserver observer(open, clock);
     observer.look({}, {}, {});
     const auto bytes = observer.view()->measurements.repository.bytes;
     const auto offset = observer.view()->clock_offset_seconds;
