@@ -25,6 +25,23 @@ bool is_alarming(const ServerError& error) {
     return code.starts_with("XX") || code.starts_with("58") || code == "53100";
 }
 
+// REINDEX CONCURRENTLY of a TOAST table leaves out rows that are dead, but that a prepared transaction may
+// still keep from being removed; what writes the table anew (CLUSTER, VACUUM FULL, ALTER TABLE) copies such
+// rows and misses them. Seen with 15.18 and 18.6 alone: prepare, insert, delete, reindex, cluster.
+bool misses_what_is_dead(const ServerError& error, Connection& connection) {
+    if (error.message().find("missing chunk number") == std::string::npos) return false;
+    try {
+        connection.execute("DO $$ DECLARE name regclass; length bigint; BEGIN "
+                           "FOR name IN SELECT oid FROM pg_class WHERE relkind IN ('r', 'm') AND "
+                           "relnamespace = 'public'::regnamespace LOOP "
+                           "EXECUTE format('SELECT sum(length(t::text)) FROM %s t', name) INTO length; "
+                           "END LOOP; END $$");
+    } catch (const ServerError& again) {
+        if (again.message().find("missing chunk number") != std::string::npos) return false;
+    }
+    return true;
+}
+
 } // namespace
 
 Burst::Burst(const test::PostgresServer& server, BurstSettings settings)
@@ -81,11 +98,11 @@ void Burst::run_statements(Connection& connection, unsigned number,
             ++refused_;
             if (settings_.narrate)
                 settings_.narrate(fmt::format("    [{}] {}: {}", number, sql, error.message()));
-            if (is_alarming(error)) {
+            connection.execute("ROLLBACK");
+            if (is_alarming(error) && !misses_what_is_dead(error, connection)) {
                 const std::scoped_lock lock(mutex_);
                 failures_ += fmt::format("session {}: {}: {}\n", number, sql, error.message());
             }
-            connection.execute("ROLLBACK");
             return;
         }
     }
