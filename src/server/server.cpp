@@ -92,12 +92,13 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
       clock_(clock),
       random_(random),
       logger_(logger),
+      lasting_(logger, clock),
       lock_(lock_state(environment_.settings.state_directory)),
       catalog_(environment_.settings.catalog_url(), logger),
       operations_(catalog_, clock, random),
       audit_(catalog_, clock),
-      deletions_(audit_, logger),
-      heads_(audit_, clock, logger),
+      deletions_(audit_, lasting_),
+      heads_(audit_, clock, lasting_),
       owner_(owner_name(random)),
       book_(catalog_, environment_.open_repository),
       observer_(environment_.open_repository, clock),
@@ -268,7 +269,7 @@ void Server::declare_again() {
 
 std::shared_ptr<Watch> Server::make_watch(const ServerDeclaration& declaration) {
     return std::make_shared<Watch>(
-        catalog_, clock_, random_, logger_,
+        catalog_, clock_, random_, lasting_,
         WatchSettings{.server = fmt::format("{}:{}", host_name(), environment_.settings.state_directory),
                       .origin = host_name(),
                       .rules = declaration.rules,
@@ -347,7 +348,7 @@ void Server::take_policies(const PolicyBook::Known& known) {
     try {
         if (book_.take(observer_.require_view()->measurements.statements, known, list_again)) want_plan();
     } catch (const Error& error) {
-        logger_.warning("the policies of the repository were not taken over", {{"reason", error.message()}});
+        lasting_.warning("the policies of the repository were not taken over", {{"reason", error.message()}});
     }
 }
 
@@ -417,7 +418,7 @@ void Server::enter_deletions(const std::stop_token& stop) {
     } catch (const Error& error) {
         if (error.code() == ErrorCode::cancelled) return;
         // What was looked at was seen all the same.
-        logger_.warning("deletions of others are not in the audit trail yet", {{"reason", error.message()}});
+        lasting_.warning("deletions of others are not in the audit trail yet", {{"reason", error.message()}});
     }
 }
 
@@ -443,8 +444,8 @@ void Server::carry_out_approved(const std::stop_token& stop) {
             // Before, what is about snapshots cannot be done, and would be tried in vain.
             if (observer_.view()) api_.carry_out_left();
         } catch (const std::exception& error) {
-            logger_.warning("what was approved is not carried out yet",
-                            {{"reason", std::string(error.what())}});
+            lasting_.warning("what was approved is not carried out yet",
+                             {{"reason", std::string(error.what())}});
         }
     } while (clock_.sleep_for(between_approved, stop));
 }

@@ -5,6 +5,7 @@
 #include "api/api_server.h"
 #include "base/file_descriptor.h"
 #include "base/log.h"
+#include "base/unrepeated_log.h"
 #include "catalog/audit.h"
 #include "catalog/catalog.h"
 #include "catalog/operations.h"
@@ -91,6 +92,7 @@ class Server {
     Clock& clock_;
     Random& random_;
     Logger& logger_;
+    UnrepeatedLog lasting_; // of what is tried again and again
     FileDescriptor lock_;
     Catalog catalog_;
     Operations operations_;

@@ -4,6 +4,8 @@
 
 #include <csignal>
 #include <fstream>
+#include <map>
+#include <sstream>
 #include <thread>
 
 #include <gmock/gmock.h>
@@ -13,7 +15,12 @@ namespace holdfast::test {
 namespace {
 
 using Json = nlohmann::json;
+using testing::Contains;
+using testing::Each;
 using testing::HasSubstr;
+using testing::Key;
+using testing::Le;
+using testing::Pair;
 using testing::UnorderedElementsAre;
 
 constexpr std::uint64_t megabyte = 1'000'000;
@@ -103,6 +110,14 @@ TEST_F(ServeBadDays, ItEndsWhenItsCatalogIsTakenAway) {
     EXPECT_EQ(again->finish().exit_code, 0);
 }
 
+// The lines of a log without their times, and how often each is there.
+std::map<std::string, int> counted_lines(const std::string& log) {
+    std::map<std::string, int> lines;
+    std::istringstream text(log);
+    for (std::string line; std::getline(text, line);) ++lines[line.substr(line.find(' ') + 1)];
+    return lines;
+}
+
 // Longer than a lease: what was under way is nobody's then, and goes on when the catalog is back.
 TEST_F(ServeBadDays, ItWaitsForACatalogThatIsOutOfReach) {
     for (unsigned i = 0; i < 20; ++i) write_random(fmt::format("{}", i), 10 * megabyte, i);
@@ -116,6 +131,10 @@ TEST_F(ServeBadDays, ItWaitsForACatalogThatIsOutOfReach) {
     said(*server, "catalog fails");
     std::this_thread::sleep_for(std::chrono::seconds(45));
     EXPECT_FALSE(server->ended());
+    // Which is no news every few seconds.
+    const std::map<std::string, int> lines = counted_lines(server->error_so_far());
+    EXPECT_THAT(lines, Contains(Key(HasSubstr("notices wait"))));
+    EXPECT_THAT(lines, Each(Pair(testing::_, Le(1))));
     postgres.start();
     Catalog catalog(url, silent_logger());
     Operations operations(catalog, system_clock(), system_random());
