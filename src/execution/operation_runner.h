@@ -33,7 +33,8 @@ struct OperationRunnerSettings {
     // Kinds that two servers may carry out at the same time without harm: they go on while the catalog is
     // away. What is of no such kind stops when its lease ends.
     std::set<std::string> harmless_twice{"backup", "verify", "retention", "forget", "prune"};
-    // Called, from the thread that carried it out, with each outcome before anybody is told of it.
+    // Called, from the thread that carried it out, with each outcome before anybody is told of it; not of one
+    // that is given up. Must not throw, and be back soon.
     std::function<void(const Operation& operation, const ExecutionOutcome& outcome)> before_end{};
     // Called with each operation that ends here for good, in the transaction that ends it: what follows from
     // its end is there with it, or neither is. Called again when the transaction has to be tried again.

@@ -40,13 +40,13 @@ class DeletionTrail {
     std::set<std::string> seen_; // names that need not be looked at again
 };
 
-// The ids of the snapshots that an operation says at its end that it forgot. Throws
-// nlohmann::json::exception for a result that makes no sense.
+// The ids of the snapshots that an operation says at its end that it forgot; none where its result makes no
+// sense.
 std::vector<std::string> forgotten_ids(const Operation& operation, const ExecutionOutcome& outcome);
 
 // Enters what an operation says at its end that it forgot, with its reasons, in the transaction that ends it;
-// returns how many those were. `view`, which may be null, still has those snapshots. A result that makes no
-// sense is logged. Throws what the catalog throws.
+// returns how many those were. `view`, which may be null, had those snapshots at its last look. A result that
+// makes no sense is logged. Throws what the catalog throws.
 std::size_t enter_deletions_of(Database& database, Audit& audit, const Operation& operation,
                                const ExecutionOutcome& outcome, const RepositoryView* view, Logger& logger);
 

@@ -13,14 +13,9 @@ namespace holdfast {
 
 namespace {
 
-const RunId& id_of(const AnnotatedSnapshot& one) { return one.snapshot.id; }
+constexpr auto longest_wait = std::chrono::seconds(2);
 
-std::optional<AnnotatedSnapshot> read(Repository& repository, const RunId& id) {
-    const auto snapshot = read_snapshot(repository.context(), id);
-    if (!snapshot) return std::nullopt;
-    return AnnotatedSnapshot{*snapshot,
-                             standing_of(*snapshot, list_statements(repository.context()).statements)};
-}
+const RunId& id_of(const AnnotatedSnapshot& one) { return one.snapshot.id; }
 
 // Where it belongs: they are listed newest first.
 void add(ProtectionStatus& seen, const AnnotatedSnapshot& made) {
@@ -29,6 +24,10 @@ void add(ProtectionStatus& seen, const AnnotatedSnapshot& made) {
     const auto older = std::ranges::find_if(
         all, [&](const AnnotatedSnapshot& one) { return one.snapshot.end <= made.snapshot.end; });
     all.insert(older, made);
+}
+
+Standing standing_now(Repository& repository, const Snapshot& snapshot) {
+    return standing_of(snapshot, list_statements(repository.context()).statements);
 }
 
 // The id of the snapshot that a backup made.
@@ -42,31 +41,64 @@ std::optional<RunId> made_by(const Operation& operation, const ExecutionOutcome&
 } // namespace
 
 void learn_what_is_said(RepositoryObserver& observer, Repository& repository, const Snapshot& snapshot) {
-    observer.learn([id = snapshot.id,
-                    standing = standing_of(snapshot, list_statements(repository.context()).statements)](
-                       ProtectionStatus& seen) {
-        const auto found = std::ranges::find(seen.snapshots, id, id_of);
-        if (found != seen.snapshots.end()) found->standing = standing;
+    try {
+        observer.learn(
+            [id = snapshot.id, standing = standing_now(repository, snapshot)](ProtectionStatus& seen) {
+                const auto found = std::ranges::find(seen.snapshots, id, id_of);
+                if (found != seen.snapshots.end()) found->standing = standing;
+            });
+    } catch (const Error&) { // see the header
+    }
+}
+
+void learn_what_is_gone(RepositoryObserver& observer, const Operation& operation,
+                        const ExecutionOutcome& outcome) {
+    const std::vector<std::string> ids = forgotten_ids(operation, outcome);
+    if (ids.empty()) return;
+    observer.learn([gone = std::set<std::string>(ids.begin(), ids.end())](ProtectionStatus& seen) {
+        std::erase_if(seen.snapshots,
+                      [&](const AnnotatedSnapshot& one) { return gone.contains(one.snapshot.id.hex()); });
     });
 }
 
-void learn_what_was_done(RepositoryObserver& observer, RepositoryDesk& desk, const Operation& operation,
-                         const ExecutionOutcome& outcome, Logger& logger) {
+void NewSnapshots::run(const std::stop_token& stop) {
+    std::unique_lock lock(mutex_);
+    running_ = true;
+    while (changed_.wait(lock, stop, [&] { return !wanted_.empty(); }) && !stop.stop_requested()) {
+        const std::shared_ptr<Wanted> next = wanted_.front();
+        wanted_.pop_front();
+        lock.unlock();
+        read(next->snapshot);
+        lock.lock();
+        next->known = true;
+        changed_.notify_all();
+    }
+    running_ = false;
+    changed_.notify_all();
+}
+
+void NewSnapshots::learn(const Operation& operation, const ExecutionOutcome& outcome) {
+    const auto id = made_by(operation, outcome);
+    if (!id) return;
+    const auto wanted = std::make_shared<Wanted>(*id);
+    std::unique_lock lock(mutex_);
+    if (!running_) return;
+    wanted_.push_back(wanted);
+    changed_.notify_all();
+    changed_.wait_for(lock, longest_wait, [&] { return wanted->known || !running_; });
+}
+
+void NewSnapshots::read(const RunId& snapshot) {
     try {
-        if (const auto id = made_by(operation, outcome)) {
-            const auto made = desk.with([&](Repository& repository) { return read(repository, *id); });
-            if (made) observer.learn([made](ProtectionStatus& seen) { add(seen, *made); });
-        }
-        const std::vector<std::string> ids = forgotten_ids(operation, outcome);
-        if (!ids.empty())
-            observer.learn([gone = std::set<std::string>(ids.begin(), ids.end())](ProtectionStatus& seen) {
-                std::erase_if(seen.snapshots, [&](const AnnotatedSnapshot& one) {
-                    return gone.contains(one.snapshot.id.hex());
-                });
-            });
+        const auto made = desk_.with([&](Repository& repository) -> std::optional<AnnotatedSnapshot> {
+            const auto found = read_snapshot(repository.context(), snapshot);
+            if (!found) return std::nullopt;
+            return AnnotatedSnapshot{*found, standing_now(repository, *found)};
+        });
+        if (made) observer_.learn([made](ProtectionStatus& seen) { add(seen, *made); });
     } catch (const std::exception& error) {
-        logger.warning("what an operation did is told from the next look at the repository on",
-                       {{"operation", operation.id}, {"reason", std::string(error.what())}});
+        logger_.warning("a snapshot is listed from the next look at the repository on",
+                        {{"snapshot", snapshot.hex()}, {"reason", std::string(error.what())}});
     }
 }
 

@@ -5,7 +5,6 @@
 #include "server/backup_recovery_listings.h"
 #include "server/checklist_routes.h"
 #include "server/gather_facts.h"
-#include "server/own_deeds.h"
 #include "server/policy_routes.h"
 #include "server/prepare_operation.h"
 #include "server/repository_routes.h"
@@ -105,6 +104,7 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
       policies_(book_, observer_, environment_.settings.state_directory, environment_.declaration.policies,
                 clock, logger),
       desk_(environment_.open_repository, environment_.program, clock),
+      new_snapshots_(observer_, desk_, logger),
       fates_(answering_.get_token()),
       checklists_(catalog_, clock, [this] { return declaration().checklists; }),
       checklist_keeper_({.book = checklists_,
@@ -122,7 +122,7 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
                .limits = {.at_once = environment_.settings.at_once},
                .before_end =
                    [this](const Operation& operation, const ExecutionOutcome& outcome) {
-                       learn_what_was_done(observer_, desk_, operation, outcome, logger_);
+                       new_snapshots_.learn(operation, outcome);
                    },
                .with_end = [this](Database& database, const Operation& operation,
                                   const ExecutionOutcome& outcome) { follow(database, operation, outcome); },
@@ -193,6 +193,7 @@ void Server::run(const std::function<void(std::uint16_t port)>& ready, const std
         const std::jthread delivering([&] { deliver(stop); });
         const std::jthread watching([&] { watch_over_watch(stop); });
         const std::jthread ticking([&] { checklist_keeper_.run(stop); });
+        const std::jthread learning([&] { new_snapshots_.run(stop); });
         const std::jthread approved([&] { carry_out_approved(stop); });
         bool failing = false;
         while (!stop.stop_requested()) {
@@ -457,8 +458,10 @@ void Server::look_soon() {
 }
 
 void Server::follow(Database& database, const Operation& operation, const ExecutionOutcome& outcome) {
-    if (enter_deletions_of(database, audit_, operation, outcome, observer_.view().get(), logger_) == 0)
-        return;
+    const std::size_t deletions =
+        enter_deletions_of(database, audit_, operation, outcome, observer_.view().get(), logger_);
+    learn_what_is_gone(observer_, operation, outcome);
+    if (deletions == 0) return;
     operations_.add(
         database,
         {.kind = "prune", .requested_by = operation.kind + " " + operation.id, .run_after = clock_.now()});

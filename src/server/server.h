@@ -15,6 +15,7 @@
 #include "server/audit_head_keeper.h"
 #include "server/checklist_keeper.h"
 #include "server/deletion_trail.h"
+#include "server/own_deeds.h"
 #include "server/planned_operations.h"
 #include "server/policies_in_effect.h"
 #include "server/repository_desk.h"
@@ -104,6 +105,7 @@ class Server {
     RepositoryObserver observer_;
     PoliciesInEffect policies_;
     RepositoryDesk desk_;
+    NewSnapshots new_snapshots_;
     std::stop_source answering_; // what answers take long for ends with it
     SnapshotFates fates_;
     ChecklistBook checklists_;

@@ -39,7 +39,7 @@ json without_fate(const char* why, const std::string& blocked) {
             {"blocked", blocked}};
 }
 constexpr const char* uncovered = "no policy covers its source";
-constexpr const char* too_new = "it was made a moment ago: that is known in a moment";
+constexpr const char* too_new = "it was made a moment ago: the next look at the repository tells";
 
 } // namespace
 

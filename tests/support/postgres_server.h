@@ -15,12 +15,15 @@
 
 namespace holdfast::test {
 
-// For INSTANTIATE_TEST_SUITE_P.
-inline const std::vector<int> postgres_versions{13, 15, 17, 18};
+// For INSTANTIATE_TEST_SUITE_P: 13, 15, 17 and 18, or those that HOLDFAST_TEST_POSTGRES_VERSIONS names ("14
+// 16").
+std::vector<int> versions_to_test();
+inline const std::vector<int> postgres_versions = versions_to_test();
+// Whether there are all programs of a version, and contrib; else postgres, initdb and pg_ctl only.
+bool has_all_programs(int version);
 
-// The folder of a version's programs. 13 has postgres, initdb and pg_ctl only; the others have all, and
-// contrib. Throws std::runtime_error with what the script said when the version cannot be had: tests must
-// then fail.
+// The folder of a version's programs. Throws std::runtime_error with what the script said when the version
+// cannot be had: tests must then fail.
 const std::string& postgres_programs(int version);
 
 struct PostgresOptions {

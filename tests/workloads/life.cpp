@@ -108,7 +108,7 @@ void Life::begin() {
                                                                      .checksums = checksums_,
                                                                      .wal_segment_mib = segment_mib,
                                                                      .settings = std::move(settings)});
-    if (settings_.version != 13) {
+    if (test::has_all_programs(settings_.version)) {
         for (const char* database : {"template1", "postgres"})
             server_->execute("CREATE EXTENSION pg_visibility; CREATE EXTENSION amcheck", database);
     }
@@ -226,7 +226,7 @@ void Life::restart() {
 
 // By the tool that writes to all pages of a stopped cluster, and not to its log.
 void Life::toggle_checksums() {
-    if (settings_.version == 13) return; // its package has no such tool
+    if (!test::has_all_programs(settings_.version)) return;
     narrate("  checksums {}", checksums_ ? "off" : "on");
     server_->stop();
     const test::ProgramRun run =

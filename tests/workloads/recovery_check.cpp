@@ -41,7 +41,7 @@ void Life::recover() {
     if (result.restored->files.failed > 0) throw Wrong("files could not be restored");
     ++counts_.recoveries;
     if (what.in_place) ++counts_.in_place;
-    if (settings_.version != 13) {
+    if (test::has_all_programs(settings_.version)) {
         const test::ProgramRun verified = server_->run_tool("pg_verifybackup", {"-n", what.target});
         if (verified.exit_code != 0) throw Wrong("pg_verifybackup: " + verified.error + verified.out);
     }
@@ -91,14 +91,14 @@ void Life::look_into(const PostgresRestore& what, const Moment& moment) {
     if (const std::string found = unlogged_rows(*server); !found.empty()) throw Wrong(found);
     test::roll_back_prepared(*server); // were in the way of what looks at the visibility maps
     if (const std::string found = wrong_visibility(*server); !found.empty()) throw Wrong(found);
-    if (settings_.version != 13 && chance(50)) {
+    if (test::has_all_programs(settings_.version) && chance(50)) {
         const test::ProgramRun checked = server->run_tool("pg_amcheck", {"--all", "--heapallindexed"});
         if (checked.exit_code != 0) throw Wrong("pg_amcheck: " + checked.out + checked.error);
     }
     // It can be worked with.
     server->execute("CREATE TABLE public.after_recovery AS SELECT generate_series(1, 100) AS i; CHECKPOINT");
     server->stop();
-    if (settings_.version == 13) return;
+    if (!test::has_all_programs(settings_.version)) return;
     const test::ProgramRun control = server->run_tool("pg_controldata", {"-D", what.target});
     if (control.out.find("Data page checksum version:           1") == std::string::npos) return;
     cut_to_whole_blocks(what.target);

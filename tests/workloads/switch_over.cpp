@@ -74,7 +74,7 @@ void Life::switch_over() {
         if (moment.timeline == old_timeline && moment.position > fork) moment.abandoned = true;
     work(static_cast<unsigned>(3 + random_.below(8)));
     if (chance(50)) remember();
-    const bool can_rewind = (checksums_ || hints_are_logged_) && settings_.version != 13;
+    const bool can_rewind = (checksums_ || hints_are_logged_) && test::has_all_programs(settings_.version);
     if (can_rewind && chance(60)) rewind(*old, *server_);
     if (old->running()) {
         narrate("  and back again");

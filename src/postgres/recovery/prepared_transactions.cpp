@@ -14,8 +14,7 @@ namespace holdfast::postgres {
 
 namespace {
 
-constexpr std::size_t xid_digits = 8;
-constexpr std::size_t full_xid_digits = 16; // with the epoch; from 17 on
+constexpr int version_with_epochs = 17; // in the names: 16 digits, before that 8
 
 // The first number that no transaction had when the checkpoint at cluster.label.checkpoint was made.
 std::uint64_t next_xid_of_start(const RecoverySource& source, const RecoveryPlan& plan,
@@ -33,7 +32,14 @@ std::uint64_t next_xid_of_start(const RecoverySource& source, const RecoveryPlan
     for (const PathStep& step : plan.log.steps) {
         if (next_xid || reader.end()) break;
         if (step.end <= at.value) continue;
-        reader.feed(source.bytes_of({step.slice.range.branch, std::max(step.begin, at.value), step.end}));
+        const LogRange range{step.slice.range.branch, std::max(step.begin, at.value), step.end};
+        try {
+            reader.feed(source.bytes_of(range));
+        } catch (const Error& error) {
+            throw error.with_context(
+                fmt::format("the log from {} to {}, where the recovery of snapshot {} begins",
+                            Lsn{range.begin}.str(), Lsn{range.end}.str(), plan.snapshot.id.hex()));
+        }
     }
     if (!next_xid) {
         throw Error(ErrorCode::corrupt,
@@ -45,14 +51,16 @@ std::uint64_t next_xid_of_start(const RecoverySource& source, const RecoveryPlan
     return *next_xid;
 }
 
-// By the order of the server, in which half of all numbers lie before any one.
-bool is_later(const std::string& name, std::uint64_t next_xid) {
+// By the order of the server, in which half of all numbers without an epoch lie before any one.
+bool is_later(const std::string& name, int version, std::uint64_t next_xid) {
+    const bool has_epoch = version >= version_with_epochs;
+    const bool is_one = name.size() == (has_epoch ? 16 : 8) &&
+                        name.find_first_not_of("0123456789ABCDEF") == std::string::npos;
+    if (!is_one) return false; // nothing of the server's
     std::uint64_t xid = 0;
-    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), xid, 16);
-    if (error != std::errc() || end != name.data() + name.size()) return false; // nothing of the server's
-    if (name.size() == full_xid_digits) return xid >= next_xid;
-    return name.size() == xid_digits &&
-           static_cast<std::int32_t>(static_cast<std::uint32_t>(xid - next_xid)) >= 0;
+    std::from_chars(name.data(), name.data() + name.size(), xid, 16);
+    if (has_epoch) return xid >= next_xid;
+    return static_cast<std::int32_t>(static_cast<std::uint32_t>(xid - next_xid)) >= 0;
 }
 
 } // namespace
@@ -63,7 +71,7 @@ std::vector<std::string> prepared_later(const RecoverySource& source, const Reco
     const std::uint64_t next_xid = next_xid_of_start(source, plan, cluster);
     std::vector<std::string> later;
     std::ranges::copy_if(cluster.prepared, std::back_inserter(later),
-                         [&](const std::string& name) { return is_later(name, next_xid); });
+                         [&](const std::string& name) { return is_later(name, cluster.version, next_xid); });
     return later;
 }
 

@@ -2,11 +2,10 @@
 //
 // A checkpoint writes each one that is open to a file of its own in pg_twophase. Of those that were prepared
 // after the backup's own checkpoint, the log that is replayed has the record, so that the file is not needed.
-// It is in the way: PostgreSQL from 17 on means to remove such a file when it starts, looks for it under a
-// wrong name when the transaction is of the first epoch (AdjustToFullTransactionId in
-// src/backend/access/transam/twophase.c, seen with 17.11 and 18.6), and then passes over the record in the
-// log because of the file: the transaction is not there, and what it holds is neither visible nor locked,
-// until the server starts again.
+// It is in the way: PostgreSQL from 17 on means to remove such a file when it starts, looks for it under the
+// name of the epoch before (AdjustToFullTransactionId in src/backend/access/transam/twophase.c; seen with
+// 17.11 and 18.6), and then passes over the record in the log because of the file: the transaction is not
+// there, and what it holds is neither visible nor locked, until the server starts again.
 #pragma once
 
 #include "postgres/recovery/recovery_plan.h"

@@ -16,11 +16,8 @@ namespace {
 
 using Json = nlohmann::json;
 using testing::Contains;
-using testing::Each;
 using testing::HasSubstr;
 using testing::Key;
-using testing::Le;
-using testing::Pair;
 using testing::UnorderedElementsAre;
 
 constexpr std::uint64_t megabyte = 1'000'000;
@@ -134,7 +131,11 @@ TEST_F(ServeBadDays, ItWaitsForACatalogThatIsOutOfReach) {
     // Which is no news every few seconds.
     const std::map<std::string, int> lines = counted_lines(server->error_so_far());
     EXPECT_THAT(lines, Contains(Key(HasSubstr("notices wait"))));
-    EXPECT_THAT(lines, Each(Pair(testing::_, Le(1))));
+    for (const auto& [line, times] : lines) {
+        const bool lasts =
+            line.find("notices wait") != std::string::npos || line.find("approved") != std::string::npos;
+        EXPECT_TRUE(!lasts || times == 1) << line;
+    }
     postgres.start();
     Catalog catalog(url, silent_logger());
     Operations operations(catalog, system_clock(), system_random());

@@ -46,10 +46,12 @@ class PreparedTransactions : public testing::Test, protected test::MadeSource {
         source.content = [this](const LogSliceId& slice) {
             ++read_;
             const ByteView all(bytes_);
-            const ByteView part = all.subspan(slice.range.begin - begin.value,
-                                              std::min(slice.range.end - begin.value, lost_behind_) -
-                                                  (slice.range.begin - begin.value));
-            return Bytes(part.begin(), part.end());
+            const ByteView part =
+                all.subspan(slice.range.begin - begin.value, slice.range.end - slice.range.begin);
+            Bytes stored(part.begin(), part.end());
+            if (slice.range.begin - begin.value == spoiled_) stored[24] = static_cast<Byte>(stored[24] ^ 1);
+            if (slice.range.begin - begin.value == shortened_) stored.pop_back();
+            return stored;
         };
         RecoveryPlan plan;
         plan.log = follow_log(source, source.history_of(1), begin);
@@ -57,7 +59,8 @@ class PreparedTransactions : public testing::Test, protected test::MadeSource {
     }
 
     SnapshotCluster cluster_;
-    std::uint64_t lost_behind_ = small_segment_bytes;
+    // The slices that begin so far behind the log's begin.
+    std::uint64_t spoiled_ = UINT64_MAX, shortened_ = UINT64_MAX;
     int read_ = 0;
 
   private:
@@ -104,7 +107,10 @@ TEST_F(PreparedTransactions, OfShortNamesGoByTheServersOrder) {
 }
 
 TEST_F(PreparedTransactions, WhatHasNoSuchNameIsLeftAlone) {
-    EXPECT_THAT(later(17, 3, {"note", "12", "00000000000000G1", "00000000000000001", ""}), IsEmpty());
+    EXPECT_THAT(
+        later(17, 3,
+              {"note", "12", "00000000000000G1", "00000000000000001", "00000000deadbeef", "DEADBEEF", ""}),
+        IsEmpty());
 }
 
 TEST_F(PreparedTransactions, WithoutAnyNoLogIsRead) {
@@ -113,8 +119,14 @@ TEST_F(PreparedTransactions, WithoutAnyNoLogIsRead) {
 }
 
 TEST_F(PreparedTransactions, WithoutTheCheckpointNothingIsRestored) {
-    lost_behind_ = 8192 + 16;
-    expect_error(ErrorCode::corrupt, [&] { later(17, 744, {"00000000000002E8"}); });
+    spoiled_ = 8192; // the rest of its record, behind the header of the page
+    expect_error(ErrorCode::corrupt, [&] { later(17, 744, {"00000000000002E8"}); }, "has no checkpoint at");
+}
+
+TEST_F(PreparedTransactions, OfALogThatCannotBeReadItIsSaidWhichThatIs) {
+    shortened_ = 8192;
+    expect_error(
+        ErrorCode::corrupt, [&] { later(17, 744, {"00000000000002E8"}); }, "where the recovery of snapshot");
 }
 
 } // namespace
