@@ -79,6 +79,7 @@ TEST_F(CommandLineAtServer, HoldsTagsAndForgets) {
     const Json tagged = json_at_server({"tag", second, "ticket=17", "--remove", "operation"});
     EXPECT_EQ(tagged, (Json{{"snapshot", second}, {"set", {{"ticket", "17"}}}, {"removed", {"operation"}}}));
     EXPECT_EQ(json({"snapshots"})[0]["tags"]["ticket"], "17");
+    EXPECT_EQ(json_at_server({"snapshots"})[0]["tags"]["ticket"], "17");
 
     EXPECT_EQ(json_at_server({"forget", first}), (Json{{"forgotten", {first}}}));
     EXPECT_EQ(json({"snapshots"}).size(), 1U);

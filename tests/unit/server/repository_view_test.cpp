@@ -1,10 +1,23 @@
 // What the server sees of its repository when a part of the look fails.
+#include "server/own_deeds.h"
 #include "server/repository_view.h"
 #include "support/document_repository.h"
 #include "support/hook_store.h"
 
+#include <atomic>
+#include <future>
+#include <thread>
+
+#include <fmt/format.h>
+
 namespace holdfast::test {
 namespace {
+
+template <typename Condition>
+void wait_for(const Condition& holds) {
+    for (int i = 0; i < 3000 && !holds(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_TRUE(holds());
+}
 
 // Of a repository with one snapshot.
 class RepositoryObserverTest : public testing::Test {
@@ -71,6 +84,78 @@ TEST_F(RepositoryObserverTest, WhatIsLearntStaysWhenALookFails) {
     observer.learn([](ProtectionStatus& status) { status.snapshots.clear(); });
     on_call = [](const StoreCall&) { throw Error(ErrorCode::unavailable, "the store is away", {}, true); };
     EXPECT_THROW(observer.look({}, {}, {}), Error);
+    EXPECT_TRUE(seen().empty());
+}
+
+Operation of_kind(const char* kind) {
+    Operation operation;
+    operation.kind = kind;
+    return operation;
+}
+
+// The end of a backup that made `id`.
+ExecutionOutcome made(const RunId& id) {
+    return {.state = OperationState::succeeded, .result = fmt::format(R"({{"id":"{}"}})", id.hex())};
+}
+
+TEST_F(RepositoryObserverTest, ABackupOfThisServerIsListedBeforeTheNextLook) {
+    observer.look({}, {}, {});
+    RepositoryDesk desk{[this] { return open(); }, {}, clock};
+    NewSnapshots reader(observer, desk, silent_logger());
+    const Operation backup = of_kind("backup");
+    documents.write_file("b", 1000, 2);
+    const RunId id = documents.back_up().id;
+    reader.learn(backup, made(id));
+    EXPECT_EQ(seen().size(), 1U) << "nobody reads yet";
+    const std::jthread reading([&](const std::stop_token& stop) { reader.run(stop); });
+    wait_for([&] {
+        reader.learn(backup, made(id));
+        return seen().size() == 2;
+    });
+    EXPECT_EQ(seen().front().snapshot.id, id) << "newest first";
+    // What is there already, what is not there, and what says nothing that makes sense.
+    reader.learn(backup, made(id));
+    reader.learn(backup, made(RunId{}));
+    reader.learn(backup, {.state = OperationState::succeeded, .result = "[]"});
+    reader.learn(backup, {.state = OperationState::failed, .result = {}});
+    EXPECT_EQ(seen().size(), 2U);
+}
+
+TEST_F(RepositoryObserverTest, AStoreThatTakesItsTimeHoldsUpNoEndForLong) {
+    observer.look({}, {}, {});
+    documents.write_file("b", 1000, 2);
+    const RunId id = documents.back_up().id;
+    std::promise<void> go_on;
+    std::atomic<bool> opening = false;
+    RepositoryDesk desk{[&] {
+                            opening = true;
+                            go_on.get_future().wait();
+                            return open();
+                        },
+                        {},
+                        clock};
+    NewSnapshots reader(observer, desk, silent_logger());
+    const std::jthread reading([&](const std::stop_token& stop) { reader.run(stop); });
+    wait_for([&] {
+        reader.learn(of_kind("backup"), made(id)); // returns
+        return opening.load();
+    });
+    EXPECT_EQ(seen().size(), 1U);
+    go_on.set_value();
+    wait_for([&] { return seen().size() == 2; });
+}
+
+TEST_F(RepositoryObserverTest, WhatAnOperationForgotIsGoneAtOnce) {
+    observer.look({}, {}, {});
+    const std::string id = seen().front().snapshot.id.hex();
+    learn_what_is_gone(observer, of_kind("retention"),
+                       {.state = OperationState::succeeded, .result = R"({"sources":7})"});
+    EXPECT_EQ(seen().size(), 1U);
+    learn_what_is_gone(
+        observer, of_kind("retention"),
+        {.state = OperationState::succeeded,
+         .result = fmt::format(
+             R"({{"sources":[{{"source":"x","snapshots":[{{"id":"{}","forgotten":true}}]}}]}})", id)});
     EXPECT_TRUE(seen().empty());
 }
 
