@@ -199,13 +199,16 @@ void Life::recover_from_crash() {
     try {
         server_->start();
     } catch (const std::exception& error) {
-        const std::string_view told = error.what();
-        const std::size_t fatal = told.rfind("FATAL:  could not create file \"base/");
-        if (fatal == std::string_view::npos || told.find("File exists", fatal) == std::string_view::npos)
-            throw;
-        ++counts_.servers_lost;
-        throw ServerLost(std::string(told.substr(fatal, told.find('\n', fatal) - fatal)));
+        throw_if_lost(error.what());
+        throw;
     }
+}
+
+void Life::throw_if_lost(std::string_view told) {
+    const std::size_t fatal = told.rfind("FATAL:  could not create file \"base/");
+    if (fatal == std::string_view::npos || told.find("File exists", fatal) == std::string_view::npos) return;
+    ++counts_.servers_lost;
+    throw ServerLost(std::string(told.substr(fatal, told.find('\n', fatal) - fatal)));
 }
 
 void Life::work_and_back_up() {

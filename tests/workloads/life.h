@@ -12,6 +12,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
@@ -77,6 +78,8 @@ class Life {
     void work(unsigned statements);
     void work_and_crash();
     void recover_from_crash();
+    // Throws ServerLost when that is what a server, or a program that runs one, has told.
+    void throw_if_lost(std::string_view told);
     void work_and_back_up();
     void finish(class Burst& burst);
     void restart();
