@@ -3,10 +3,8 @@
 #include "support/protected_source.h"
 
 #include <future>
-#include <thread>
 
 #include <fmt/format.h>
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace holdfast::postgres {
