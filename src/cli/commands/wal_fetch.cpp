@@ -8,6 +8,7 @@
 #include "cli/commands/source_option.h"
 #include "crypto/hash.h"
 #include "postgres/archive/log_replacement.h"
+#include "postgres/archive/older_names.h"
 #include "postgres/archive/slice_list.h"
 #include "postgres/archive/wal_fetch.h"
 #include "postgres/archive/wal_prefetch.h"
@@ -15,6 +16,7 @@
 
 #include <bit>
 #include <filesystem>
+#include <functional>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -35,6 +37,8 @@ struct Arguments {
 constexpr std::string_view kind = "postgresql";
 constexpr std::size_t most_replacement_bytes = 16u << 20;
 constexpr std::size_t most_slice_list_bytes = 256u << 20;
+constexpr std::string_view fetched_by_recovery =
+    "RECOVERYXLOG"; // what a server calls it until it has read it
 constexpr std::uint64_t looked_at_ahead = std::uint64_t{1} << 16; // segments: about a terabyte of log
 
 std::optional<postgres::Lsn> parse_until(const Arguments& arguments) {
@@ -71,25 +75,30 @@ void start_in_background(CommandContext& context, const std::vector<std::string>
     if (failed != 0) context.logger().warning("nothing is fetched ahead", {{"error", failed}});
 }
 
+// Of the file that was fetched, when it is a segment.
+std::optional<postgres::WalRange> fetched_segment(const Arguments& arguments) {
+    const std::uint64_t bytes = std::filesystem::file_size(arguments.destination);
+    if (bytes == 0 || !std::has_single_bit(bytes)) return std::nullopt;
+    const auto start = postgres::parse_segment_name(arguments.file, bytes);
+    if (!start) return std::nullopt;
+    return postgres::WalRange{start->timeline, start->begin, start->begin + bytes};
+}
+
 // What a recovery asked for beyond the file itself. False when the log ends before it.
 bool adapt_fetched(const Arguments& arguments) {
-    if (arguments.until.empty() && arguments.replacements.empty()) return true;
-    const std::uint64_t bytes = std::filesystem::file_size(arguments.destination);
-    if (bytes == 0 || !std::has_single_bit(bytes)) return true; // no segment
-    const auto start = postgres::parse_segment_name(arguments.file, bytes);
-    if (!start) return true;
-    const postgres::WalRange segment{start->timeline, start->begin, start->begin + bytes};
+    const auto segment = fetched_segment(arguments);
+    if (!segment) return true;
     if (const auto until = parse_until(arguments)) {
-        if (*until <= segment.begin) {
+        if (*until <= segment->begin) {
             ::unlink(arguments.destination.c_str());
             return false;
         }
-        postgres::end_log_at(*until, arguments.destination, segment);
+        postgres::end_log_at(*until, arguments.destination, *segment);
     }
     if (!arguments.replacements.empty()) {
         const Bytes text = read_file(arguments.replacements, most_replacement_bytes);
         postgres::apply_replacements(postgres::parse_replacements(as_text(text), arguments.replacements),
-                                     arguments.destination, segment);
+                                     arguments.destination, *segment);
     }
     return true;
 }
@@ -173,6 +182,23 @@ bool tolerantly(CommandContext& context, const char* what, Use&& use) {
     return false;
 }
 
+// In a server's own directory of its log, by the names that it may look for what it has fetched. No failure
+// of the fetch: only servers with prepared transactions look.
+void leave_older_names(CommandContext& context, const Arguments& arguments,
+                       const std::function<const postgres::WalArchive&()>& archive) {
+    if (std::filesystem::path(arguments.destination).filename() != fetched_by_recovery) return;
+    tolerantly(context, "a prepared transaction may not be found again across a promotion", [&] {
+        const auto segment = fetched_segment(arguments);
+        if (!segment || !postgres::begins_on_older_timeline(arguments.destination, segment->timeline))
+            return true;
+        if (const auto text = archive().history_text(segment->timeline, {.stop = context.stop()})) {
+            postgres::leave_older_names(arguments.destination, *segment,
+                                        postgres::TimelineHistory::parse(segment->timeline, *text));
+        }
+        return true;
+    });
+}
+
 // For a recovery that was planned: which log there is up to where it ends was looked at.
 bool planned(const Arguments& arguments) { return !arguments.slices.empty() || !arguments.until.empty(); }
 
@@ -195,16 +221,24 @@ int run_fetch(CommandContext& context, const Arguments& arguments) {
         ahead = prefetch_directory(context, source, arguments); // a user may have no place for it
         return postgres::take_prefetched(ahead, arguments.file, arguments.destination, context.stop());
     });
+    std::optional<OpenRepository> open;
+    std::optional<postgres::WalArchive> opened;
+    const auto archive = [&]() -> const postgres::WalArchive& {
+        if (!opened) {
+            open.emplace(context.open(arguments.repository));
+            opened.emplace(archive_of(context, *open, arguments, source.name));
+        }
+        return *opened;
+    };
     if (!found) {
-        const OpenRepository open = context.open(arguments.repository);
-        const postgres::WalArchive archive = archive_of(context, open, arguments, source.name);
-        const std::uint64_t segment_bytes = postgres::segment_bytes_of(archive, {.stop = context.stop()});
-        if (!planned(arguments)) refuse_rivals(archive, arguments.file, segment_bytes, 1, context.stop());
+        const std::uint64_t segment_bytes = postgres::segment_bytes_of(archive(), {.stop = context.stop()});
+        if (!planned(arguments)) refuse_rivals(archive(), arguments.file, segment_bytes, 1, context.stop());
         found = segment_bytes != 0 &&
-                postgres::fetch_wal_file(archive, arguments.file, arguments.destination, segment_bytes,
+                postgres::fetch_wal_file(archive(), arguments.file, arguments.destination, segment_bytes,
                                          context.stop(), until.value_or(postgres::Lsn{}));
     }
     if (found) found = adapt_fetched(arguments);
+    if (found) leave_older_names(context, arguments, archive);
     if (found) {
         tolerantly(context, "nothing is fetched ahead", [&] {
             fetch_ahead(context, arguments, ahead);

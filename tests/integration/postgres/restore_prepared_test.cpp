@@ -2,6 +2,7 @@
 // behind it.
 #include "support/protected_source.h"
 
+#include <fstream>
 #include <future>
 
 #include <fmt/format.h>
@@ -95,6 +96,46 @@ TEST_P(RestorePrepared, ThoseOfTheTimeOfABackupComeBack) {
     EXPECT_EQ(prepared_at(Instance(*restore(what).started)), "before meanwhile then");
     what.request.target = RecoverToConsistency{};
     EXPECT_EQ(prepared_at(Instance(*restore(what).started)), "before meanwhile");
+}
+
+// A server that answers queries while it recovers reads the record of a prepared transaction again when it
+// comes to a shutdown checkpoint, from the segment as the timeline of then calls it. Where a promotion
+// followed in the same segment, recovery fetches that by a later timeline's name.
+class RecoveryAcrossPromotions : public testing::TestWithParam<int> {};
+
+INSTANTIATE_TEST_SUITE_P(Version, RecoveryAcrossPromotions, testing::ValuesIn(postgres_versions));
+
+TEST_P(RecoveryAcrossPromotions, PassesShutdownsWhileATransactionIsPrepared) {
+    PostgresServer first(
+        {.version = GetParam(), .settings = "wal_keep_size = '1GB'\nmax_prepared_transactions = 10\n"});
+    ProtectedSource source;
+    first.execute("CREATE TABLE public.t (v text)");
+    source.back_up(first);
+    const auto second = PostgresServer::standby_of(first);
+    source.push(first); // and no other end of a segment from here to the last promotion
+    first.execute("BEGIN; INSERT INTO public.t VALUES ('prepared'); PREPARE TRANSACTION 'p'");
+    second->catch_up_with(first);
+    first.stop();
+    second->promote();
+    // Nothing is written on the second timeline but its beginning and its end.
+    second->stop();
+    second->add_settings("restore_command = 'false'\n");
+    std::ofstream(second->data_directory() + "/recovery.signal").close();
+    PostgresServer::give(second->data_directory());
+    second->start();
+    second->wait_until_writable();
+    EXPECT_EQ(second->query_value("SELECT timeline_id FROM pg_control_checkpoint()"), "3");
+    second->execute("INSERT INTO public.t VALUES ('behind both')");
+    const std::string segment = second->query_value("SELECT pg_walfile_name(pg_switch_wal())");
+    for (const std::string& name : {history_name(2), history_name(3), segment})
+        push_wal(source.repository(), second->data_directory() + "/pg_wal/" + name, source.push_settings(),
+                 {});
+
+    const auto recovered = source.recover(source.restore_to(RecoverToEnd{}));
+    recovered->execute("COMMIT PREPARED 'p'");
+    EXPECT_EQ(recovered->query_value("SELECT timeline_id FROM pg_control_checkpoint()"), "4");
+    EXPECT_EQ(recovered->query_value("SELECT string_agg(v, ', ' ORDER BY v) FROM public.t"),
+              "behind both, prepared");
 }
 
 } // namespace
