@@ -165,5 +165,12 @@ TEST(MetricsTest, DashboardAndRulesUseNamesThatAreExported) {
     EXPECT_EQ(run.exit_code, 0) << run.out << run.error;
 }
 
+TEST(MetricsTest, RulesThatWereNotTriedOfLateOrNeverAreTold) {
+    const auto run = test::run_program(
+        {"/bin/sh", "-c", "promtool test rules " HOLDFAST_TEST_DATA "/unit/watch/prometheus_rules_test.yml"},
+        {});
+    EXPECT_EQ(run.exit_code, 0) << run.out << run.error;
+}
+
 } // namespace
 } // namespace holdfast
