@@ -25,7 +25,8 @@ from postgres_server import AS_USER, position, processor_seconds
 
 SERVERS = pathlib.Path(__file__).resolve().parent.parent / "scripts/servers"
 FLUSH_LOCAL, FLUSH_S3 = 0.5, 2.0  # seconds
-Way = collections.namedtuple("Way", "name title store synchronous start")
+# `commit`: what synchronous_commit is where commits wait for the receiver, else None.
+Way = collections.namedtuple("Way", "name title store commit start")
 Run = collections.namedtuple("Run", "p50 p99 rate cpu log_mb exposure")
 
 
@@ -124,42 +125,45 @@ class Streaming:
         return tps, sorted(latencies)
 
     def ways(self):
-        def holdfast(name, title, synchronous, url=None, *words):
+        def holdfast(name, title, commit, url=None, *words):
             def start():
                 program = postgres_peers.Holdfast(self.bench.options.program.resolve(), self.place, self.server)
                 program.url = url
                 program.reset()
                 return Receiver(self.server, program.receive(*words), program.environment(), None if url else program.repository)
-            return Way(name, title, url, synchronous, start)
+            return Way(name, title, url, commit, start)
 
-        def plain(name, title, synchronous):
+        def plain(name, title, commit):
             def start():
                 folder = self.place / "received"
                 shutil.rmtree(self.place, ignore_errors=True)
                 folder.mkdir(parents=True)
                 self.server.give(self.place)
-                words = ["--synchronous"] if synchronous else []
+                words = ["--synchronous"] if commit else []
                 return Receiver(self.server, [self.server.bin / "pg_receivewal", "-D", folder, *words],
                                 self.server.environment() | {"PGAPPNAME": "holdfast"})
-            return Way(name, title, None, synchronous, start)
+            return Way(name, title, None, commit, start)
 
-        yield Way("none", "no receiver", None, False, None)
-        yield plain("pg_receivewal", "pg_receivewal (not compressed, not encrypted)", False)
-        yield holdfast("file", f"to a folder, flush interval {FLUSH_LOCAL} s", False, None, "--flush-interval", str(FLUSH_LOCAL))
+        yield Way("none", "no receiver", None, None, None)
+        yield plain("pg_receivewal", "pg_receivewal (not compressed, not encrypted)", None)
+        yield holdfast("file", f"to a folder, flush interval {FLUSH_LOCAL} s", None, None, "--flush-interval", str(FLUSH_LOCAL))
         if self.bucket:
-            yield holdfast("s3", f"to S3, flush interval {FLUSH_S3} s", False, self.bucket, "--flush-interval", str(FLUSH_S3))
-        yield plain("pg_receivewal synchronous", "pg_receivewal, synchronous", True)
-        yield holdfast("file synchronous", "to a folder, synchronous", True, None, "--synchronous")
+            yield holdfast("s3", f"to S3, flush interval {FLUSH_S3} s", None, self.bucket, "--flush-interval", str(FLUSH_S3))
+        yield plain("pg_receivewal synchronous", "pg_receivewal, synchronous", "on")
+        yield holdfast("spool synchronous", "to a folder, synchronous up to the spool", "remote_write", None, "--synchronous=spool",
+                       "--flush-interval", str(FLUSH_LOCAL))
+        yield holdfast("file synchronous", "to a folder, synchronous", "on", None, "--synchronous")
         if self.bucket:
-            yield holdfast("s3 synchronous", "to S3, synchronous", True, self.bucket, "--synchronous")
+            yield holdfast("s3 synchronous", "to S3, synchronous", "on", self.bucket, "--synchronous")
 
     def run(self, way):
         receiver = way.start() if way.start else None
         self.server.sql("checkpoint")
         if receiver:
             self.wait_for_stream()
-        if way.synchronous:
-            self.server.sql("alter system set synchronous_standby_names = 'holdfast'", "select pg_reload_conf()")
+        if way.commit:
+            self.server.sql("alter system set synchronous_standby_names = 'holdfast'",
+                            f"alter system set synchronous_commit = {way.commit}", "select pg_reload_conf()")
         self.pgbench(2, "-R", self.rate)  # the first second writes whole pages
         log_end = LogEnd(self.server)
         first = position(self.server.sql("select pg_current_wal_lsn()"))
@@ -171,8 +175,9 @@ class Streaming:
         last = position(self.server.sql("select pg_current_wal_lsn()"))
         log_end.close()
         exposures = [log_end.exposure(stored, when) for when, stored in receiver.lines if begin < when < end] if receiver else []
-        if way.synchronous:
-            self.server.sql("alter system reset synchronous_standby_names", "select pg_reload_conf()")
+        if way.commit:
+            self.server.sql("alter system reset synchronous_standby_names", "alter system reset synchronous_commit",
+                            "select pg_reload_conf()")
         if receiver:
             code = receiver.close()
             if code != 0 and not way.name.startswith("pg_receivewal"):
@@ -230,7 +235,8 @@ class Streaming:
         if "s3" in self.runs:
             found.append(f"S3 {self.exposure('s3')} (flush interval {FLUSH_S3:g} s)")
         found.append(f"receiver {self.median('file', 'cpu'):.1%} of a processor; p99 {alone:.1f} to {self.median('file', 'p99'):.1f} ms, "
-                     f"synchronous {self.median('file synchronous', 'p99'):.1f} ms")
+                     f"synchronous {self.median('file synchronous', 'p99'):.1f} ms, up to the spool "
+                     f"{self.median('spool synchronous', 'p99'):.1f} ms (pg_receivewal {self.median('pg_receivewal synchronous', 'p99'):.1f} ms)")
         return [("streaming under `pgbench -R`", "exposure under 1 s to a folder, under flush interval plus one put to S3; the rest reported",
                  "; ".join(found))]
 

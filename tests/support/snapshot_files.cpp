@@ -117,6 +117,8 @@ class Comparison {
             page(path, at / block_bytes, ByteView(then).subspan(at, block_bytes),
                  ByteView(now).subspan(at, block_bytes), relation);
         }
+        // A part of a block is what a kill left, or one that was just being added while it was read.
+        if (at_rest_ == AtRest::no && then.size() != now.size()) return;
         const std::size_t rest = common % block_bytes;
         if (!std::ranges::equal(ByteView(then).subspan(common - rest, rest),
                                 ByteView(now).subspan(common - rest, rest)))

@@ -85,6 +85,9 @@ void add_push(CLI::App& group, RunCommand& run) {
 // Each needs memory for two slices.
 constexpr unsigned most_receive_workers = 4;
 
+constexpr const char* in_repository = "repository";
+constexpr const char* in_spool = "spool";
+
 struct ReceiveArguments {
     std::string repository, source, slot;
     std::string spool_limit = "8G";
@@ -92,7 +95,7 @@ struct ReceiveArguments {
     std::optional<double> flush_seconds;
     double stop_grace_seconds = 30;
     bool create_slot = false;
-    bool synchronous = false;
+    std::string synchronous;
     bool new_cluster = false;
 };
 
@@ -115,7 +118,8 @@ postgres::ReceiveSettings receive_settings(const CommandContext& context, const 
     if (settings.server.slot.empty()) settings.server.slot = "holdfast";
     settings.spool_directory = spool_directory_of(context, source, arguments.repository);
     settings.spool_limit_bytes = parse_size(arguments.spool_limit, "--spool-limit");
-    settings.synchronous = arguments.synchronous;
+    if (arguments.synchronous == in_spool) settings.synchronous = postgres::Synchronous::spool;
+    if (arguments.synchronous == in_repository) settings.synchronous = postgres::Synchronous::repository;
     settings.new_cluster = arguments.new_cluster;
     settings.stop_grace = from_seconds(arguments.stop_grace_seconds);
     settings.shipping.workers = std::min(worker_count(), most_receive_workers);
@@ -123,7 +127,7 @@ postgres::ReceiveSettings receive_settings(const CommandContext& context, const 
         settings.shipping.compression_level = static_cast<int>(source.compression_level);
     // One piece at a time: with two, a host that is lost may leave the second in the archive without the
     // first.
-    if (arguments.synchronous) settings.shipping.flush_interval = {};
+    if (settings.synchronous == postgres::Synchronous::repository) settings.shipping.flush_interval = {};
     if (arguments.flush_seconds) settings.shipping.flush_interval = from_seconds(*arguments.flush_seconds);
     return settings;
 }
@@ -163,12 +167,16 @@ void add_receive(CLI::App& group, RunCommand& run) {
     command
         ->add_option("--flush-interval", a->flush_seconds,
                      "Seconds after which what came is stored, if the store is fast enough (default: 5; with "
-                     "--synchronous: 0)")
+                     "--synchronous: 0, with --synchronous=spool: 5)")
         ->check(CLI::Range(0.0, 3600.0));
     command->add_option("--spool-limit", a->spool_limit, "How much may wait on this machine, such as 8G")
         ->capture_default_str();
-    command->add_flag("--synchronous", a->synchronous,
-                      "Acknowledge only what the repository has, and at once: as a synchronous standby");
+    command
+        ->add_flag("--synchronous{repository}", a->synchronous,
+                   "As a synchronous standby, acknowledge only what the repository has, and at once; "
+                   "--synchronous=spool: what is durable in the spool counts as written, for "
+                   "synchronous_commit = remote_write")
+        ->check(CLI::IsMember({in_repository, in_spool}));
     command
         ->add_option("--application-name", a->application_name,
                      "How it shows on the server, and counts in synchronous_standby_names")

@@ -26,7 +26,7 @@ ReceiveStatus::ReceiveStatus(const ReceiveSettings& settings, const WalSpool& sp
       alarms_(alarms),
       logger_(logger),
       boot_(boot_id()),
-      acknowledgement_(settings.synchronous, settings.repository_patience) {
+      acknowledgement_(settings.synchronous != Synchronous::no, settings.repository_patience) {
     if (earlier) gaps_ = earlier->gaps;
 }
 
@@ -72,7 +72,8 @@ WalPosition ReceiveStatus::acknowledgeable() {
 bool ReceiveStatus::server_must_keep() const {
     const std::scoped_lock lock(mutex_);
     if (phase_ == waiting_for_room) return true;
-    return acknowledgement_.repository_fails() && (settings_.synchronous || !archive_.vouches_for_spool());
+    return acknowledgement_.repository_fails() &&
+           (settings_.synchronous != Synchronous::no || !archive_.vouches_for_spool());
 }
 
 std::string ReceiveStatus::last_commit() const {
@@ -129,7 +130,7 @@ void ReceiveStatus::see_to_alarm() {
     }
     if (!fails) return alarms_.clear(repository_alarm);
     if (alarms_.raised(repository_alarm)) return;
-    const bool let_go = !settings_.synchronous && archive_.vouches_for_spool();
+    const bool let_go = settings_.synchronous == Synchronous::no && archive_.vouches_for_spool();
     alarms_.raise(repository_alarm,
                   fmt::format("for {} s nothing could be stored in the repository{}{}; {}",
                               std::chrono::duration_cast<seconds>(stalled).count(), why.empty() ? "" : ": ",

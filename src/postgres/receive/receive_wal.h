@@ -18,6 +18,16 @@
 
 namespace holdfast::postgres {
 
+// What the receiver tells a server whose commits wait for it, as a synchronous standby.
+enum class Synchronous {
+    no,
+    // What is durable in the spool is written (synchronous_commit = remote_write waits for that), and told at
+    // once; what is durable in the repository is flushed (synchronous_commit = on), as it comes to be.
+    spool,
+    // Only what is durable in the repository is anything, and that as soon as possible.
+    repository,
+};
+
 struct ReceiveSettings {
     std::string source;
     LogServerSettings server;
@@ -25,8 +35,9 @@ struct ReceiveSettings {
     std::string spool_directory;
     // When the spool is larger, nothing more is received until there is room. Never below four segments.
     std::uint64_t spool_limit_bytes = std::uint64_t{8} << 30;
-    // Only what is durable in the repository is ever acknowledged, and that as soon as possible.
-    bool synchronous = false;
+    // Unless no: only what is durable in the repository is ever acknowledged as flushed, however long that
+    // takes.
+    Synchronous synchronous = Synchronous::no;
     // Another cluster than the one that the newest snapshot of the source is of may take its place.
     bool new_cluster = false;
     ShipperSettings shipping;

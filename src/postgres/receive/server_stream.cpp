@@ -32,7 +32,7 @@ ServerStream::ServerStream(LogServer& server, const Tools& tools)
     : tools_(tools),
       timeline_(tools.spool.end().value().timeline),
       stream_(server.replication(), options_of(tools), system_clock(), tools.stop),
-      told_end_(tools.spool.end().value().lsn) {
+      told_written_(tools.spool.end().value().lsn) {
     // What the slot let go was acknowledged before: telling it less would take its promise back.
     if (server.slot().restart) told_ = {timeline_, *server.slot().restart};
 }
@@ -101,14 +101,16 @@ void ServerStream::take_data(const WalData& data) {
 // Makes durable what came, has it stored, and tells the server.
 void ServerStream::keep_up() {
     const bool hurry = hurry_to_.has_value();
-    const bool synced = unsynced_bytes_ > 0 &&
-                        (hurry || unsynced_bytes_ >= sync_bytes || now() - unsynced_since_ >= sync_interval);
+    const Synchronous synchronous = tools_.settings.synchronous;
+    const bool synced =
+        unsynced_bytes_ > 0 && (hurry || synchronous == Synchronous::spool || unsynced_bytes_ >= sync_bytes ||
+                                now() - unsynced_since_ >= sync_interval);
     if (synced) {
-        tools_.spool.sync(!tools_.settings.synchronous);
+        tools_.spool.sync(synchronous != Synchronous::repository);
         unsynced_bytes_ = 0;
     }
     // Otherwise the shipper looks by itself every now and then.
-    if (hurry || (appended_ && tools_.settings.synchronous) || (synced && !noticed_)) {
+    if (hurry || (appended_ && synchronous == Synchronous::repository) || (synced && !noticed_)) {
         tools_.archive.notice(hurry);
         noticed_ = true;
     }
@@ -118,18 +120,35 @@ void ServerStream::keep_up() {
 
 void ServerStream::tell_server() {
     const WalPosition durable = tools_.status.acknowledgeable();
-    const Lsn end = tools_.spool.end().value().lsn;
     const bool is_news = durable.timeline == timeline_ && durable > told_;
-    const bool soon = tools_.settings.synchronous || hurry_to_;
+    const WalPosition telling = is_news ? durable : told_;
+    const Lsn flushed = telling.timeline == timeline_ ? telling.lsn : Lsn{};
+    const Lsn written = std::max(written_as_promised(), flushed);
+    const bool soon = tools_.settings.synchronous != Synchronous::no || hurry_to_;
     const bool due = now() - told_at_ >= told_interval;
-    if (!(is_news && (soon || due)) && !(due && end != told_end_)) return;
-    if (is_news) told_ = durable;
-    told_end_ = end;
+    const bool waited_for = tools_.settings.synchronous == Synchronous::spool;
+    if (!(is_news && (soon || due)) && !(written != told_written_ && (waited_for || due))) return;
+    told_ = telling;
+    told_written_ = written;
     told_at_ = now();
-    const Lsn flushed = told_.timeline == timeline_ ? told_.lsn : Lsn{};
-    // A commit may wait for its log to be written only: that means as little as the spool.
-    stream_.report(tools_.settings.synchronous ? flushed : std::max(end, flushed), flushed, flushed);
+    stream_.report(written, flushed, flushed);
     if (hurry_to_ && told_ >= *hurry_to_) hurry_to_.reset();
+}
+
+// A commit may wait for its log to be written only, and what that means is chosen: nothing less than to be
+// flushed, to be in the spool for certain, or just to have come.
+Lsn ServerStream::written_as_promised() const {
+    switch (tools_.settings.synchronous) {
+    case Synchronous::repository:
+        return {};
+    case Synchronous::spool: {
+        const WalPosition synced = tools_.spool.synced().value_or(WalPosition{});
+        return synced.timeline == timeline_ && tools_.archive.vouches_for_spool() ? synced.lsn : Lsn{};
+    }
+    case Synchronous::no:
+        break;
+    }
+    return tools_.spool.end().value().lsn;
 }
 
 // How long to wait for more log, or for what came to be stored, when there may be something else to do.

@@ -45,6 +45,7 @@ class ServerStream {
     void take_data(const WalData& data);
     void keep_up();
     void tell_server();
+    Lsn written_as_promised() const;
     Duration patience() const;
     Duration now() const { return system_clock().steady(); }
 
@@ -52,7 +53,7 @@ class ServerStream {
     const TimelineId timeline_;
     WalStream stream_;
     WalPosition told_; // to the server, as durable
-    Lsn told_end_;     // and as received
+    Lsn told_written_; // and as written
     Duration told_at_{};
     std::uint64_t unsynced_bytes_ = 0;
     Duration unsynced_since_{};

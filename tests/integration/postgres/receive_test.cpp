@@ -1,5 +1,6 @@
 // The log of real servers, received while they are at work and while everything fails.
 #include "postgres/archive/wal_push.h"
+#include "postgres/receive/synced_mark.h"
 #include "service/open_repository.h"
 #include "support/error_matchers.h"
 #include "support/holdfast_user.h"
@@ -187,7 +188,7 @@ TEST_F(ReceiveFrom15, SynchronouslyACommitReturnsWhenTheRepositoryHasIt) {
     PostgresServer server(options_of(15));
     connect_to(server);
     server.execute("CREATE TABLE t (i int)");
-    settings.synchronous = true;
+    settings.synchronous = Synchronous::repository;
     settings.repository_patience = 100ms;
     settings.shipping.flush_interval = {};
     settings.server.application_name = "vault";
@@ -231,10 +232,63 @@ TEST_F(ReceiveFrom15, SynchronouslyACommitReturnsWhenTheRepositoryHasIt) {
     expect_whole(server, last.archived);
 }
 
+TEST_F(ReceiveFrom15, WithTheSpoolACommitChoosesWhatItWaitsFor) {
+    PostgresServer server(options_of(15));
+    connect_to(server);
+    server.execute("CREATE TABLE t (i int)");
+    settings.synchronous = Synchronous::spool;
+    settings.stop_grace = 0s;
+    settings.repository_patience = 100ms;
+    settings.server.application_name = "vault";
+    {
+        RunningReceiver receiver = start();
+        receiver.wait_for([](const auto& state) { return state.archived.lsn; });
+        server.execute("ALTER SYSTEM SET synchronous_standby_names = 'vault'");
+        server.reload();
+        receiver.wait_for([&](const auto&) {
+            return server.query_value("SELECT max(sync_state) FROM pg_stat_replication") == "sync";
+        });
+        failing = true;
+        std::atomic<bool> returned = false;
+        std::jthread writer;
+        const NoSynchronousStandby when_done(server); // goes first, so that the writer ends whatever happens
+        writer = std::jthread([&] {
+            server.execute("SET synchronous_commit = on; INSERT INTO t VALUES (1)");
+            returned = true;
+        });
+        // While the repository takes nothing, and long after its patience: from the spool, one after another.
+        for (int i = 0; i < 20; ++i) {
+            Connection session = server.connect();
+            session.execute("SET synchronous_commit = remote_write");
+            session.execute("INSERT INTO t VALUES (2)");
+            const Lsn committed = *parse_lsn(*session.query_value("SELECT pg_current_wal_insert_lsn()"));
+            // What was written behind the commit may be on its way.
+            const auto mark = SyncedMark(receive_directory(settings.spool_directory) + "/synced").position();
+            EXPECT_GE(mark.value_or(WalPosition{}).lsn.value + 512, committed.value);
+        }
+        const ReceiveState state =
+            receiver.wait_for([](const auto& now) { return has_alarm(now, "nothing is acknowledged"); });
+        EXPECT_FALSE(returned);
+        EXPECT_LE(state.acknowledged, state.archived);
+        EXPECT_EQ(server.query_value("SELECT confirmed_flush_lsn IS NULL AND restart_lsn < "
+                                     "pg_current_wal_lsn() FROM pg_replication_slots"),
+                  "t");
+        server.execute("ALTER SYSTEM RESET synchronous_standby_names");
+        server.reload();
+        receiver.wait_for([&](const auto&) { return returned.load(); });
+        const ReceiveState last = receiver.stop();
+        EXPECT_LT(last.archived, last.spooled);
+    }
+    failing = false;
+    RunningReceiver receiver = start();
+    receiver.wait_until_archived({1, position_of(server)});
+    expect_whole(server, receiver.stop().archived);
+}
+
 TEST_F(ReceiveFrom15, SynchronouslyWhatTheSpoolLosesInAPowerCutIsInTheArchive) {
     PostgresServer server(options_of(15));
     connect_to(server);
-    settings.synchronous = true;
+    settings.synchronous = Synchronous::repository;
     settings.shipping.flush_interval = {};
     ReceiveState before;
     {
