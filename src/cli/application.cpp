@@ -153,6 +153,17 @@ void explain_unknown_command(const CLI::App& app) {
                               : fmt::format("did you mean {}?", alternatives(close)));
 }
 
+// Most often a variable of a script that was not set. Nothing, as it is without the option, would mean
+// something else: the latest, everything, the default place.
+void refuse_empty_values(const CLI::App& app) {
+    for (const CLI::Option* option : app.get_options()) {
+        if (std::ranges::count(option->results(), "") > 0)
+            throw Error(ErrorCode::usage, fmt::format("{}: an empty value", option->get_name()),
+                        "give one, or leave it out");
+    }
+    for (const CLI::App* command : app.get_subcommands()) refuse_empty_values(*command);
+}
+
 int parse_and_run(int argc, char** argv, GlobalOptions& options, FailureCodes& codes) {
     CLI::App app("Back up to your own storage, encrypted and deduplicated, and get it back.", "holdfast");
     app.require_subcommand(1);
@@ -173,6 +184,7 @@ int parse_and_run(int argc, char** argv, GlobalOptions& options, FailureCodes& c
         return code == 0 ? exit_done : codes.usage;
     }
     codes = failure_codes(app);
+    refuse_empty_values(app);
     options.server_typed = was_typed(argc, argv, "--server");
     options.repository_typed = was_typed(argc, argv, "--repo", 'r');
     const Configuration configuration = load_configuration(options.configuration_file);

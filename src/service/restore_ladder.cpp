@@ -37,6 +37,8 @@ class Ladder {
           stop_(std::move(stop)) {}
 
     LadderResult climb() {
+        // What is there later was written by a step before, which goes on with it in place.
+        postgres::require_place(what_.target, what_.in_place);
         if (!settings_.restart_command.empty() && step("restart", [&] { restart(); })) {
             result_.restarted = true;
             return std::move(result_);
@@ -61,7 +63,6 @@ class Ladder {
             request.request.target = postgres::RecoverToConsistency{};
             request.request.snapshot = snapshot.id;
             request.request.timeline.reset();
-            // Only what the step before has written is there: the first one has seen to that.
             request.in_place = what_.in_place || is_there(what_.target);
             if (step(fmt::format("snapshot {} of {}", snapshot.id.hex(), to_rfc3339(snapshot.end)),
                      [&] { restored(request); }))
@@ -126,12 +127,28 @@ class Ladder {
         return std::prev(behind)->end;
     }
 
+    // Whether all of a snapshot is from before the target: what came later is not to come back. Where a
+    // transaction or a restore point that was not found would be, nobody knows.
+    bool is_before_target(const Snapshot& snapshot) const {
+        const postgres::RecoveryTarget& target = what_.request.target;
+        if (const auto* time = std::get_if<postgres::RecoverToTime>(&target))
+            return snapshot.end <= time->time;
+        if (const auto* lsn = std::get_if<postgres::RecoverToLsn>(&target))
+            return postgres::Lsn{snapshot.log->range.end} <= lsn->position;
+        return std::holds_alternative<postgres::RecoverToEnd>(target);
+    }
+
     // Newest first, whole ones before those that are not.
     std::vector<Snapshot> snapshots() const {
         std::vector<Snapshot> all = list_snapshots(repository_.context()).snapshots;
+        const auto chosen = std::ranges::find_if(
+            all, [&](const Snapshot& snapshot) { return snapshot.id == what_.request.snapshot; });
+        const std::optional<Snapshot> latest = chosen == all.end() ? std::nullopt : std::optional(*chosen);
+        const bool as_it_was = std::holds_alternative<postgres::RecoverToConsistency>(what_.request.target);
         std::erase_if(all, [&](const Snapshot& snapshot) {
             return snapshot.source != what_.source || snapshot.kind != postgres::snapshot_kind ||
-                   !snapshot.log;
+                   !snapshot.log ||
+                   !(as_it_was ? latest && !newer(snapshot, *latest) : is_before_target(snapshot));
         });
         std::ranges::sort(all, [](const Snapshot& a, const Snapshot& b) {
             const bool whole_a = a.state == SnapshotState::complete,

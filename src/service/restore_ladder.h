@@ -1,5 +1,5 @@
-// The quickest way back that works: restart the server, else the newest moment, else the newest that log
-// leads to, else the last snapshot.
+// The quickest way back that works: restart the server, else the moment that was asked for, else the newest
+// that log leads to, else the last snapshot that is not behind that moment.
 #pragma once
 
 #include "service/restore_postgres.h"
@@ -32,7 +32,8 @@ struct LadderResult {
 };
 
 // Tries one step after the other. What a step has left in the target is used by the next one, which writes
-// only what differs. Throws Error(usage) and Error(cancelled) of any step at once, and Error of the first
+// only what differs; what was there before is refused at once, unless it is to be restored in place. Of a
+// transaction or a restore point that is not found, no snapshot is taken. Throws Error(usage) and Error(cancelled) of any step at once, and Error of the first
 // restore when none works; `told` hears of each step when it is over.
 LadderResult restore_by_ladder(Repository& repository, const PostgresRestore& what,
                                const LadderSettings& settings, Progress& progress,

@@ -205,7 +205,14 @@ PostgresRestoreResult restore_postgres(Repository& repository, const PostgresRes
     result.restore_bytes = snapshot.totals.bytes - std::min(holes.bytes, snapshot.totals.bytes);
     const std::vector<std::string> later = prepared_later(source, result.plan, cluster);
     add_notes(replayed, made, databases, what.standby, result);
-    if (!what.in_place) note_space(what.target, result);
+    if (what.in_place) {
+        result.notes.push_back(fmt::format("what the snapshot does not have is deleted from {}, whoever has "
+                                           "put it there: copy what you want to keep, such as the server's "
+                                           "own messages",
+                                           what.target));
+    } else {
+        note_space(what.target, result);
+    }
     // Found missing before gigabytes were written.
     if (what.start) postgres::find_server_program(result.version, what.start->bin_directory);
     if (what.estimate)

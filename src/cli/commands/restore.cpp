@@ -242,7 +242,9 @@ void add_restore(CLI::App& app, RunCommand& run) {
         ->add_option("--to", a->target,
                      "Directory to restore into; made if missing, must be empty without --in-place")
         ->required();
-    command->add_flag("--in-place", a->in_place, "Write only what differs into what is there");
+    command->add_flag("--in-place", a->in_place,
+                      "Write only what differs into what is there; of PostgreSQL also delete what the "
+                      "snapshot does not have");
     command->add_flag("--dry-run", a->dry_run,
                       "Say what would be written, and do nothing; of documents with --in-place");
     add_document_options(*command, *a);

@@ -52,8 +52,7 @@ class SourceRestore {
         check_options();
         report_.tags = parse_pairs(options_.tags, "--tag");
         report_.creator = current_creator();
-        if (!options_.expires.empty())
-            report_.expires = system_clock().now() + parse_duration(options_.expires, "--expires");
+        if (!options_.expires.empty()) lent_for_ = parse_duration(options_.expires, "--expires");
         const OpenRepository open = context_.open(target_.repository);
         if (!options_.protect_as.empty()) require_new_name(*open.repository);
         what_ = make_restore_request(context_, *open.repository, target_, options_);
@@ -63,6 +62,8 @@ class SourceRestore {
         what_.estimate = says_plan || target_.dry_run;
         restore(*open.repository);
         if (!target_.dry_run && report_.result) {
+            // From when it can be used.
+            if (lent_for_) report_.expires = system_clock().now() + *lent_for_;
             record();
             if (!options_.protect_as.empty()) after("protecting it", [&] { protect(*open.repository); });
             if (!options_.then.empty()) after("--then", [&] { run_then(); });
@@ -221,6 +222,7 @@ class SourceRestore {
     const SourceRestoreOptions& options_;
     const SourceConfiguration source_;
     PostgresRestore what_;
+    std::optional<Duration> lent_for_;
     Progress progress_;
     SourceRestoreReport report_;
 };

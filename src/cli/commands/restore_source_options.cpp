@@ -115,7 +115,8 @@ void add_source_restore_options(CLI::App& command, SourceRestoreOptions& options
     const OptionHeading heading(command, options_for_postgresql);
     command.add_option("--at", options.at, "To this time, RFC 3339 with its zone");
     command.add_option("--lsn", options.lsn, "To this position of the log");
-    command.add_option("--xid", options.xid, "To this transaction");
+    command.add_option("--xid", options.xid, "To this transaction")
+        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{INT64_MAX}));
     command.add_option("--restore-point", options.restore_point, "To this named restore point");
     command.add_option("--snapshot", options.snapshot,
                        "From this snapshot; without a target, to where it is consistent");
@@ -129,7 +130,8 @@ void add_source_restore_options(CLI::App& command, SourceRestoreOptions& options
     add_many("--database", options.databases,
              "Only this database, the others as holes to be dropped; may be repeated");
     command.add_flag("--ladder", options.ladder,
-                     "When that fails: the newest snapshot that can be restored, without its log");
+                     "When that fails: the newest snapshot before the target that can be restored, without "
+                     "its log");
     command.add_option("--restart-command", options.restart_command,
                        "With --ladder, first: restarts the original, or fails over");
     command.add_option("--standby-of", options.standby_of,

@@ -55,6 +55,7 @@ void add_result(nlohmann::json& value, const PostgresRestoreResult& result) {
         value["files"] = result.restored->files.files;
         value["bytes"] = result.restored->files.bytes;
         value["written_bytes"] = result.restored->files.written_bytes;
+        value["deleted"] = result.restored->files.deleted;
     }
     if (!result.started) return;
     const postgres::StartedCluster& started = *result.started;
@@ -93,6 +94,9 @@ void print_restored(const nlohmann::json& value) {
         fmt::print("  {} in {}, {} written in {:.2f} s, in {}\n", counted(number_in(value, "files"), "file"),
                    format_bytes(number_in(value, "bytes")), format_bytes(number_in(value, "written_bytes")),
                    real_in(value, "restore_seconds"), directory);
+        if (const std::uint64_t deleted = number_in(value, "deleted"); deleted > 0)
+            fmt::print("  deleted {} that the snapshot does not have\n",
+                       counted(deleted, "entry", "entries"));
     }
     // Those of the plan are said already.
     const std::vector<std::string> notes = texts_in(value, "notes");

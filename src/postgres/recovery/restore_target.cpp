@@ -152,6 +152,12 @@ std::vector<std::string> tablespace_places(const SnapshotCluster& cluster,
     return places;
 }
 
+void require_place(const std::string& target, bool in_place) {
+    if (in_place || is_empty_or_absent(target)) return;
+    throw Error(ErrorCode::usage, fmt::format("{} is not empty", target),
+                "name an empty or new directory, or add --in-place to write only what differs");
+}
+
 void check_restore_target(const SnapshotCluster& cluster, const std::string& target,
                           const std::vector<std::string>& places, bool in_place) {
     if (const auto process = running_server(target)) {
@@ -160,13 +166,8 @@ void check_restore_target(const SnapshotCluster& cluster, const std::string& tar
                                  : fmt::format("a server seems to run in {}", target),
                     "stop it first, or restore to another directory");
     }
-    if (!is_empty_or_absent(target)) {
-        if (!in_place) {
-            throw Error(ErrorCode::usage, fmt::format("{} is not empty", target),
-                        "name an empty or new directory, or add --in-place to write only what differs");
-        }
-        check_same_cluster(cluster, target);
-    }
+    require_place(target, in_place);
+    if (!is_empty_or_absent(target)) check_same_cluster(cluster, target);
     for (std::size_t i = 0; i < places.size(); ++i) {
         if (is_empty_or_absent(places[i])) continue;
         const std::string link = fmt::format("{}/pg_tblspc/{}", target, cluster.tablespaces[i].oid);

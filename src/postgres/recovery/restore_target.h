@@ -26,6 +26,9 @@ std::optional<pid_t> running_server(const std::string& data_directory);
 std::vector<std::string> tablespace_places(const SnapshotCluster& cluster,
                                            const std::vector<TablespacePlace>& wanted);
 
+// Throws Error(usage) when something is in the directory and it is not to be restored in place.
+void require_place(const std::string& target, bool in_place);
+
 // Throws Error(usage) unless the cluster may be restored to `target` and its tablespaces to `places`: over a
 // running server never; into directories that have something in them only in place, and when that is the
 // same cluster.

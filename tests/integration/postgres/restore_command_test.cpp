@@ -206,6 +206,35 @@ TEST_P(RestoreCommand, WhatIsNotWhatWasRestoredIsNotRemoved) {
     EXPECT_EQ(test::text_of_file(target + "/precious"), "data");
 }
 
+// As of a variable that is not set: the end of the log would be another moment than the one that was meant.
+TEST_P(RestoreCommand, AnEmptyTargetIsRefused) {
+    const std::string target = source_.new_place("restored");
+    for (const char* option : {"--at", "--lsn", "--restore-point", "--snapshot"}) {
+        const ProgramRun run = source_.run_program({"restore", "orders", "--to", target, option, ""});
+        EXPECT_EQ(run.exit_code, 2) << option;
+        EXPECT_THAT(run.error, HasSubstr(fmt::format("{}: an empty value", option)));
+    }
+    EXPECT_EQ(source_.run_program({"restore", "orders", "--to", target, "--xid", "0"}).exit_code, 2);
+    EXPECT_EQ(source_.run_program({"restore", "", "--to", target}).exit_code, 2);
+    EXPECT_FALSE(fs::exists(target));
+}
+
+TEST_P(RestoreCommand, WhatIsDeletedInPlaceIsTold) {
+    const std::string target = source_.new_place("restored");
+    ASSERT_EQ(source_.run_program({"restore", "orders", "--to", target}).exit_code, 0);
+    std::ofstream(target + "/mine") << "mine";
+    fs::create_directory(target + "/log");
+    const std::vector<std::string> words{"restore", "orders", "--to", target, "--in-place"};
+    std::vector<std::string> dry = words;
+    dry.emplace_back("--dry-run");
+    EXPECT_THAT(source_.run_program(dry).out, HasSubstr("what the snapshot does not have is deleted from"));
+    EXPECT_TRUE(fs::exists(target + "/mine"));
+    const ProgramRun run = source_.run_program(words);
+    EXPECT_EQ(run.exit_code, 0) << run.error;
+    EXPECT_THAT(run.out, HasSubstr("that the snapshot does not have"));
+    EXPECT_FALSE(fs::exists(target + "/mine"));
+}
+
 TEST_P(RestoreCommand, TheFirstStepOfALadderThatWorksIsTheLast) {
     const std::string target = source_.new_place("restored");
     const ProgramRun run = source_.restore_by_program(target, {"--ladder", "--restart-command", "true"});
@@ -256,6 +285,42 @@ TEST_F(RestoreLadder, BeforeAGapInTheLogThatIsTheEnd) {
     EXPECT_TRUE(report["steps"][2]["done"]);
     EXPECT_EQ(report["snapshot"], snapshot.id.hex());
     EXPECT_EQ(started.value("SELECT max(i) FROM public.t"), "1001");
+}
+
+// A recovery that cannot even be planned is no leave to write over what is there.
+TEST_F(RestoreLadder, WhatWasThereBeforeIsNotWrittenOver) {
+    const std::string target = source.new_place("restored");
+    ASSERT_EQ(source.run_program({"restore", "orders", "--to", target}).exit_code, 0);
+    std::ofstream(target + "/mine") << "mine";
+    const ProgramRun run =
+        source.restore_by_program(target, {"--ladder", "--restore-point", "there is none of this name"});
+    EXPECT_EQ(run.exit_code, 2) << run.out;
+    EXPECT_THAT(run.error, HasSubstr("is not empty"));
+    EXPECT_EQ(test::text_of_file(target + "/mine"), "mine");
+    EXPECT_FALSE(running_server(target));
+}
+
+TEST_F(RestoreLadder, WhatCameBehindTheTargetDoesNotComeBack) {
+    const auto refused = [&](const std::vector<std::string>& target_words) {
+        const std::string target = source.new_place("restored");
+        std::vector<std::string> words{"--ladder"};
+        words.insert(words.end(), target_words.begin(), target_words.end());
+        const ProgramRun run = source.restore_by_program(target, words);
+        EXPECT_EQ(run.exit_code, 1) << run.out;
+        EXPECT_FALSE(fs::exists(target));
+        return run.error;
+    };
+    EXPECT_THAT(refused({"--at", to_rfc3339(snapshot.end - std::chrono::seconds(1))}),
+                HasSubstr("no snapshot was complete by then"));
+    EXPECT_THAT(refused({"--lsn", "0/100"}), HasSubstr("no snapshot is consistent before it"));
+    EXPECT_THAT(refused({"--restore-point", "none"}), HasSubstr("none"));
+    // Behind the end of the log: what is there is all from before.
+    const std::string target = source.new_place("restored");
+    const Started started(target);
+    const ProgramRun run = source.restore_by_program(
+        target, {"--ladder", "--at", to_rfc3339(snapshot.end + std::chrono::hours(1))});
+    ASSERT_EQ(run.exit_code, 0) << run.error;
+    EXPECT_EQ(nlohmann::json::parse(run.out)["snapshot"], snapshot.id.hex());
 }
 
 // It seems to be there, and the server that asks for it learns better.
