@@ -6,6 +6,7 @@
 #include "repository/object.h"
 #include "repository/protocol/protocol_object.h"
 #include "repository/protocol/writer_session.h"
+#include "service/lost_moves.h"
 #include "service/view_source.h"
 
 #include <algorithm>
@@ -119,10 +120,14 @@ class IndexRepair {
         progress_.set_done(0, 0);
         progress_.set_total(0, packs.size());
         PackReader reader(repository_.store(), repository_.keys(), 0);
+        LostMoves moves(packs);
         for (const PackId& id : packs) {
             check_stop();
             try {
-                if (const auto pack = reader.load(id)) add_pack(*pack);
+                if (const auto pack = reader.load(id)) {
+                    add_pack(*pack);
+                    moves.look_at(*pack);
+                }
             } catch (const Error& error) {
                 if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::incompatible &&
                     error.code() != ErrorCode::wrong_key && error.code() != ErrorCode::access_denied) {
@@ -134,6 +139,12 @@ class IndexRepair {
             progress_.add_done(0, 1);
         }
         end_sorted_run();
+        try {
+            report_.moves = moves.put_notes(repository_, run_);
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::access_denied) throw;
+            note(error.message());
+        }
     }
 
     // What nobody enrolled has written is not named: its blobs could be anything.

@@ -18,6 +18,7 @@ struct RepairReport {
     std::uint64_t new_segments = 0, new_bytes = 0;
     std::uint64_t removed_segments = 0; // damaged ones, and those that the new ones replace
     std::vector<std::string> damaged_segments;
+    std::vector<std::string> moves; // notes of where frames were moved that were lost, and are there again
     std::vector<std::string>
         problems; // packs that could not be read and segments that could not be removed, the first thousand
 };
@@ -29,6 +30,9 @@ struct RepairReport {
 // Packs do not say of which domain a blob is. All go into the one index: ids of data are keyed by the domain,
 // so that those of another one are never asked for. They cost 40 bytes each until that index is repaired or
 // merged by somebody who knows better.
+//
+// Where frames lie in a pack that took them over from one that is gone, and the note of that (moved/…) is
+// lost, it puts the note again.
 //
 // It is a run of its own, with an intent, so that no collector deletes a pack while its table is copied; what
 // is condemned already is left out. The run ends by a fence under its own commit name where this holder may

@@ -125,6 +125,7 @@ class Verification {
     std::mutex mutex_; // moves_, and the sets below while threads work
     std::map<PackId, std::vector<PackId>> moves_;
     std::map<PackId, std::set<PackId>> holders_; // of packs that were moved
+    std::map<PackId, PackId> lost_;              // packs that are gone, and one that has frames of each
     std::set<PackId> unreadable_packs_;          // their tables are damaged
     std::set<PackId> closed_packs_;              // no key for their tables
     NodePlaces bad_nodes_;

@@ -117,6 +117,12 @@ void Verification::check_table(const LoadedPack& pack) {
     bool needed = false;
     for (const FrameRecord& frame : pack.tail.frames) {
         const FrameAddress address{pack.origins[frame.origin], frame.number};
+        if (!listed_packs_.contains(address.pack) && !holders_.contains(address.pack)) {
+            const std::scoped_lock lock(mutex_);
+            lost_.emplace(address.pack, pack.id);
+            needed = true;
+            continue;
+        }
         if (!is_holder(pack.id, address.pack)) continue;
         const FrameNeeds::Finding finding = needs_.found(address, frame.raw_length);
         needed = needed || finding != FrameNeeds::Finding::not_needed;
@@ -168,6 +174,13 @@ void Verification::find_missing() {
             if (!listed_packs_.contains(frame.pack)) gone = frame.pack;
         }
         needs_.mark_bad(frame);
+        if (const auto lost = lost_.find(frame.pack); lost != lost_.end()) {
+            findings_.damage(moved_name(frame.pack),
+                             fmt::format("it is gone, or damaged, and said that frames of {} are in {}",
+                                         frame.pack.name(), lost->second.name()),
+                             "'holdfast repair index' makes it anew");
+            return;
+        }
         const std::string name = name_missing(frame.pack);
         findings_.damage(name,
                          listed_packs_.contains(frame.pack)

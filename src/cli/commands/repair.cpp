@@ -28,6 +28,7 @@ int run_repair_index(CommandContext& context, const Arguments& arguments) {
          {"new_bytes", report.new_bytes},
          {"removed_segments", report.removed_segments},
          {"damaged_segments", report.damaged_segments},
+         {"moves", report.moves},
          {"problems", report.problems}},
         [&] {
             fmt::print("Read the tables of {}: {}, in {} ({})\n", counted(report.packs, "pack"),
@@ -35,6 +36,7 @@ int run_repair_index(CommandContext& context, const Arguments& arguments) {
                        format_bytes(report.new_bytes));
             fmt::print("Removed {}, {} of them damaged\n", counted(report.removed_segments, "segment"),
                        report.damaged_segments.size());
+            for (const std::string& name : report.moves) fmt::print("Put {} again, which was lost\n", name);
         });
     if (!context.json()) {
         for (const std::string& problem : report.problems)

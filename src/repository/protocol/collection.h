@@ -67,11 +67,12 @@ class Collection {
     // What there is (collector_inventory.cpp).
     void take_inventory();
     void summarize(const ObjectInfo& info, const PackId& pack);
+    void tell_lost(const LoadedPack& pack);
     // As the last mark sees it.
     std::uint64_t dead_bytes_of(const LoadedPack& pack);
     bool is_gone(const PackId& pack) const;
     const std::set<PackId>& holders_of(const PackId& origin);
-    bool is_to_hold(const PackId& pack, const PackId& origin) { return holders_of(origin).contains(pack); }
+    bool is_to_hold(const PackId& pack, const PackId& origin);
 
     // C3 (collector_condemn.cpp): what is condemned, and from it and the second mark what is decided.
     void condemn();
@@ -163,6 +164,8 @@ class Collection {
     std::map<ArchiveId, std::uint64_t> log_begins_;
     std::set<ArchiveId> needed_logs_;
 
+    std::set<PackId> listed_packs_;
+    std::set<PackId> lost_origins_; // packs that are gone, and nothing says where their frames are
     std::vector<PackSummary> inventory_;
     std::vector<PackId> leftovers_; // decided on earlier, and still there
     std::vector<PackId> dead_;      // packs to go as they are

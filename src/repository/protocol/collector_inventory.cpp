@@ -40,6 +40,14 @@ const std::set<PackId>& Collection::holders_of(const PackId& origin) {
     return holders_.emplace(origin, std::move(holders)).first->second;
 }
 
+// Where what says so is lost, any pack that has frames of that one may be the only one.
+bool Collection::is_to_hold(const PackId& pack, const PackId& origin) {
+    const std::set<PackId>& holders = holders_of(origin);
+    return holders.contains(pack) || std::ranges::none_of(holders, [&](const PackId& holder) {
+               return listed_packs_.contains(holder);
+           });
+}
+
 std::uint64_t Collection::dead_bytes_of(const LoadedPack& pack) {
     std::uint64_t dead = 0;
     for (const FrameRecord& frame : pack.tail.frames) {
@@ -56,6 +64,7 @@ void Collection::take_inventory() {
                         [&](const ObjectInfo& info) {
                             if (const auto pack = PackId::from_name(info.name)) {
                                 listed.emplace_back(*pack, info);
+                                listed_packs_.insert(*pack);
                             } else {
                                 report_.problems.push_back(info.name + ": this program writes no such name");
                             }
@@ -74,6 +83,21 @@ void Collection::take_inventory() {
     }
 }
 
+void Collection::tell_lost(const LoadedPack& pack) {
+    for (const FrameRecord& frame : pack.tail.frames) {
+        const PackId& origin = pack.origins[frame.origin];
+        if (!is_to_hold(pack.id, origin) || holders_of(origin).contains(pack.id) ||
+            !scanner_.frames().contains({origin, frame.number}) || !lost_origins_.insert(origin).second)
+            continue;
+        // The verdict alone is lost: readers find it.
+        if (context_.store.head(moved_name(origin), {})) continue;
+        report_.problems.push_back(fmt::format(
+            "{} is gone, and nothing says that {} has frames of it: that one stays, and 'holdfast "
+            "repair index' makes them found again",
+            origin.name(), pack.name));
+    }
+}
+
 void Collection::summarize(const ObjectInfo& info, const PackId& pack) {
     PackSummary summary{
         .id = pack, .size_bytes = info.size_bytes, .live_bytes = 0, .dead_bytes = 0, .readable = true};
@@ -84,6 +108,7 @@ void Collection::summarize(const ObjectInfo& info, const PackId& pack) {
         summary.dead_bytes = dead_bytes_of(*table);
         for (const FrameRecord& frame : table->tail.frames) summary.live_bytes += frame.stored_length;
         summary.live_bytes -= summary.dead_bytes;
+        tell_lost(*table);
     } catch (const Error& error) {
         if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::incompatible &&
             error.code() != ErrorCode::wrong_key) {

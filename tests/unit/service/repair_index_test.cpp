@@ -133,5 +133,73 @@ TEST_F(RepairIndexTest, AHolderWhoMayOnlyReadIsRefused) {
     EXPECT_EQ(files.names(""), before);
 }
 
+// Of files that share a pack one dies, and a collection copies what lives to another pack.
+class LostMovesTest : public testing::Test {
+  protected:
+    LostMovesTest() { moved = files.names("moved/"); }
+    VerifyReport verify() {
+        files.reopen();
+        return verify_repository(*files.repository, {.read_data = true}, progress, {});
+    }
+    CollectorReport collect() {
+        files.reopen();
+        return collect_garbage(files.repository->context(), {}, progress, {});
+    }
+    RepairReport repair() {
+        files.reopen();
+        return repair_index(*files.repository, progress, {});
+    }
+    void expect_restored(const char* to) {
+        files.reopen();
+        EXPECT_EQ(files.restore(newest, {"lives.bin"}, to).failed, 0U);
+        EXPECT_TRUE(files.restored_right("lives.bin", to));
+    }
+
+    test::DocumentRepository files;
+    const Snapshot newest = files.move_a_file(16u << 20);
+    std::vector<std::string> moved;
+    Progress progress;
+};
+
+TEST_F(LostMovesTest, AreNamedAndFoundAgain) {
+    ASSERT_FALSE(moved.empty());
+    for (const std::string& name : moved) files.store->remove(name, {});
+    const VerifyReport lost = verify();
+    ASSERT_EQ(lost.damages.size(), 1U);
+    EXPECT_EQ(lost.damages[0].object, moved.front());
+    EXPECT_THAT(lost.damages[0].hint, testing::HasSubstr("repair index"));
+    EXPECT_EQ(lost.orphan_packs, 0U) << "it holds what is needed";
+    EXPECT_EQ(repair().moves, moved);
+    EXPECT_TRUE(verify().intact());
+    expect_restored("after");
+    EXPECT_THAT(repair().moves, IsEmpty());
+}
+
+TEST_F(LostMovesTest, ADamagedOneIsMadeAnew) {
+    const Bytes bytes = files.bytes_of(moved.front());
+    Bytes other = bytes;
+    other[bytes.size() / 3] ^= 0x55;
+    other.resize(bytes.size() / 2);
+    files.store->corrupt(moved.front(), other);
+    EXPECT_EQ(repair().moves, moved);
+    EXPECT_TRUE(verify().intact());
+    expect_restored("after");
+}
+
+// With the verdict gone as well, nothing but the pack itself says whose frames it has.
+TEST_F(LostMovesTest, TheOnlyCopyIsNotCollected) {
+    for (const char* prefix : {"moved/", "verdicts/"})
+        for (const std::string& name : files.names(prefix)) files.store->remove(name, {});
+    const std::vector<std::string> packs = files.names("packs/");
+    const CollectorReport report = collect();
+    EXPECT_EQ(report.deleted_packs, 0U);
+    ASSERT_EQ(report.problems.size(), 1U);
+    EXPECT_THAT(report.problems[0], testing::HasSubstr("repair index"));
+    EXPECT_EQ(files.names("packs/"), packs);
+    EXPECT_EQ(repair().moves, moved);
+    expect_restored("after");
+    EXPECT_THAT(collect().problems, IsEmpty()) << "and the next one finds them where the note says";
+}
+
 } // namespace
 } // namespace holdfast
