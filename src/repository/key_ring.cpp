@@ -166,6 +166,18 @@ RunContext KeyRing::begin_run(Random& random) const {
     return RunContext(state_->slot, state_->signing_key, std::move(secrets));
 }
 
+RunContext KeyRing::begin_structure_only_run(Random& random) const {
+    const Grant& grant = state_->grant;
+    if (!reads_structure()) {
+        throw Error(ErrorCode::wrong_key,
+                    fmt::format("a key slot of role {} has no structure secrets", to_string(grant.role)),
+                    "use a key slot of role full or prune");
+    }
+    const std::uint32_t epoch = grant.newest_epoch;
+    return RunContext(state_->slot, state_->signing_key,
+                      draw_structure_only_run(epoch, grant.structure.at(epoch).view(), random));
+}
+
 void KeyRing::forget_run(const RunId& run) const {
     state_->structure.remove(run);
     if (state_->cache) state_->cache->remove(run);

@@ -54,6 +54,9 @@ class KeyRing {
     // Draws the secrets of a new run. A write-only holder keeps the structure secret in its cache, durably,
     // before this returns.
     RunContext begin_run(Random& random) const;
+    // A run without a content secret, whatever this holder has: for claims that nobody is to believe unread
+    // (docs/format.md, section 8). Throws Error(wrong_key) when he has no structure secrets.
+    RunContext begin_structure_only_run(Random& random) const;
     // Removes the structure secret of a run from the cache: when its snapshot was forgotten.
     void forget_run(const RunId& run) const;
 

@@ -24,7 +24,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                            condemned_name(id),
                            verdict_name(id),
                            moved_name(PackId{id}),
-                           PackId{id}.name()};
+                           PackId{id}.name(),
+                           LogSliceId{{}, {1, 0, 1}, id, 0}.name()};
     const std::string& name = names[data[0] % names.size()];
     const ByteView object(data + 17, size - 17);
     try {

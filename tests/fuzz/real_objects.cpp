@@ -3,6 +3,7 @@
 #include "repository/config.h"
 #include "repository/index/bloom_filter.h"
 #include "repository/index/segment_reader.h"
+#include "repository/log/slice_format.h"
 #include "repository/pack/pack_format.h"
 #include "repository/run_context.h"
 
@@ -65,6 +66,8 @@ void add_run_objects(std::vector<RealInput>& inputs, SeedRun& seed) {
     add("statement", 9, SlotId{}, seal_object(ObjectKind::statement, statement_name({}, 0), body, run));
     add("condemned-list", 10, id, signed_by_run(ObjectKind::condemned, condemned_name(id)));
     add("verdict", 11, id, signed_by_run(ObjectKind::verdict, verdict_name(id)));
+    const std::string slice = LogSliceId{{}, {1, 0, 1}, id, 0}.name();
+    add("log-slice", 14, id, sign_parts(ObjectKind::log_slice, slice, body, run));
     add("moved", 12, id, signed_by_run(ObjectKind::moved, moved_name(PackId{id})));
 }
 
@@ -174,6 +177,28 @@ void add_frames(std::vector<RealInput>& inputs) {
     inputs.push_back({"decompressor", "stored", selected({5, 0, 1}, std::string_view("12345"))});
 }
 
+// The selectors of slice_fuzz.cpp.
+void add_slices(std::vector<RealInput>& inputs) {
+    SliceInfo info{
+        .written = from_rfc3339("2026-11-20T10:00:00Z"), .digest = {}, .frames = {}, .details = {}};
+    inputs.push_back({"slice", "info-of-no-length", selected({0}, encode_slice_info(info))});
+    info.frames = {{slice_frame_bytes + aead_tag_bytes, slice_frame_bytes, Codec::stored},
+                   {4000, slice_frame_bytes, Codec::zstd},
+                   {500, 9000, Codec::zstd}};
+    info.details = Bytes(30, 7);
+    inputs.push_back({"slice", "info", selected({0}, encode_slice_info(info))});
+    for (const std::uint32_t summary_bytes : {0U, 900U}) {
+        SliceHeader header;
+        header.info_bytes = 80;
+        header.summary_bytes = summary_bytes;
+        ByteWriter out;
+        out.u32(static_cast<std::uint32_t>(header.frames_offset()) + 4516);
+        out.raw(header.encode());
+        inputs.push_back(
+            {"slice", summary_bytes == 0 ? "header-without-summary" : "header", selected({1}, out.bytes())});
+    }
+}
+
 } // namespace
 
 void add_objects(std::vector<RealInput>& inputs) {
@@ -184,6 +209,7 @@ void add_objects(std::vector<RealInput>& inputs) {
     add_packs(inputs, seed);
     add_index(inputs, seed);
     add_frames(inputs);
+    add_slices(inputs);
 }
 
 } // namespace holdfast

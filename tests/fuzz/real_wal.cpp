@@ -1,4 +1,5 @@
 #include "fuzz/real_inputs.h"
+#include "postgres/archive/wal_details.h"
 #include "postgres/wal/block_changes.h"
 #include "postgres/wal/wal_event.h"
 #include "postgres/wal/wal_reader.h"
@@ -53,10 +54,36 @@ WalWriter log_of(int version) {
     return log;
 }
 
+void add_details(std::vector<RealInput>& inputs) {
+    WalDetails details;
+    details.system_identifier = 7'300'000'000'000'000'000;
+    details.version = 15;
+    details.segment_bytes = 16U << 20;
+    const WalDetails undecoded = details;
+    details.records_from = begin;
+    details.records_to = details.last_commit_end = begin + 5000;
+    details.previous = Lsn{begin.value - 100};
+    details.last = begin + 4900;
+    details.commits = 3;
+    details.first_commit_us = 1'790'000'000'000'000;
+    details.last_commit_us = details.first_commit_us + 2'000'000;
+    details.restore_points = {{"before the move", begin + 700, details.first_commit_us},
+                              {"", begin + 800, -1}};
+    const WalDetails decoded = details;
+    details.broken = "a record has a wrong checksum";
+    const WalDetails broken = details;
+    details = undecoded;
+    details.history = "1\t0/5000098\tno recovery target specified\n";
+    for (const auto& [name, made] : std::initializer_list<std::pair<const char*, const WalDetails&>>{
+             {"not-decoded", undecoded}, {"decoded", decoded}, {"broken", broken}, {"history", details}})
+        inputs.push_back({"wal_details", name, encode_wal_details(made)});
+}
+
 } // namespace
 
 // Version, cuts and start as wal_fuzz.cpp reads them.
 void add_wal(std::vector<RealInput>& inputs) {
+    add_details(inputs);
     for (int version = oldest_wal_version; version <= newest_wal_version; ++version) {
         WalWriter log = log_of(version);
         const auto selector = static_cast<Byte>(version - oldest_wal_version);

@@ -16,6 +16,12 @@ Bytes whole(const ByteSource& source) {
     return bytes;
 }
 
+// Whom a holder takes at his word: himself, but not what he gathered from the packs of others.
+SegmentAuthor author_of(const ObjectHeader& header, const SlotId& slot) {
+    const bool gathered = header.envelope->mode == EnvelopeMode::structure_only;
+    return header.writer == slot && !gathered ? SegmentAuthor::own : SegmentAuthor::other;
+}
+
 Location to_location(const BlobLocation& location) {
     return {{location.pack, location.frame}, location.offset, location.length};
 }
@@ -74,7 +80,7 @@ bool IndexedBlobs::is_of_use(const std::string& name, const ObjectHeader& header
                               {{"object", name}, {"reason", "nobody trusted wrote it"}});
         return false;
     }
-    // What others claim is read before it is believed (prove()).
+    // Claims are read before they are believed (prove()).
     return header.writer == parts_.context.keys.slot() || parts_.context.keys.reads_content();
 }
 
@@ -99,10 +105,10 @@ void IndexedBlobs::load_segment(const std::string& name) {
         const ObjectHeader header = read_object_header(name, beginning);
         const std::shared_ptr<const Secret> secret =
             parts_.context.keys.structure_secret_for(*header.envelope);
-        const bool whole_segment = index_.add_segment(
-            std::make_shared<WindowSource>(object, header.body_offset, header.body_bytes),
-            {object_key(secret->view(), ObjectKind::index_segment, name), name},
-            header.writer == parts_.context.keys.slot() ? SegmentAuthor::own : SegmentAuthor::other);
+        const bool whole_segment =
+            index_.add_segment(std::make_shared<WindowSource>(object, header.body_offset, header.body_bytes),
+                               {object_key(secret->view(), ObjectKind::index_segment, name), name},
+                               author_of(header, parts_.context.keys.slot()));
         if (!whole_segment) cache_.remove(name);
     } catch (const Error& error) {
         if (error.retryable() || error.code() == ErrorCode::cancelled) throw;
@@ -120,7 +126,7 @@ bool IndexedBlobs::accept(const BlobId& id, std::uint32_t length, const IndexHit
     return hit.author == SegmentAuthor::own || prove(id, hit.location);
 }
 
-// What another slot claims is used only after it was read and hashed.
+// What is only claimed is used after it was read and hashed.
 bool IndexedBlobs::prove(const BlobId& id, const BlobLocation& location) {
     const FrameAddress frame{location.pack, location.frame};
     if (proven_frame_ != frame) {

@@ -15,8 +15,8 @@
 
 namespace holdfast {
 
-// Who signed a segment. What another slot signed is a hint that must be checked by reading the frame
-// (docs/format.md, section 8).
+// Whose word a segment is. What another slot signed, or this one gathered from packs of others, is a hint
+// that must be checked by reading the frame (docs/format.md, section 8).
 enum class SegmentAuthor { own, other };
 
 struct IndexHit {

@@ -107,6 +107,7 @@ class Collection {
     // Those that are gone are not in what it returns.
     std::map<std::string, Bytes> get_each(std::span<const std::string> names, const ByteRange& range);
     void noting_bad_segments(const std::function<void()>& work);
+    bool ours_to_sign(const ObjectHeader& header) const;
     void look_at_segment(const ObjectInfo& info, Bytes beginning, const DoomedPacks& gone,
                          std::map<DomainId, std::vector<OwnSegment>>& own);
     void join_segments(const DomainId& domain, std::vector<OwnSegment> segments, const DoomedPacks& gone,

@@ -3,7 +3,9 @@
 // An index is a hint, so that nothing here can lose anything; what matters is whose hints they are. A writer
 // believes the segments of his own slot without reading the frames. So entries of others are never written
 // again under our signature: their segments go when all of their entries are dead, and stay until then. Only
-// those of our own slot are rewritten, and joined: every run leaves one, and every run opens all. It comes
+// those of our own slot are rewritten, and joined: every run leaves one, and every run opens all. Claims that
+// a repair has gathered stay claims: only a run without content keys, whose segments nobody believes unread,
+// rewrites them. It comes
 // behind all deleting, so that a store that is full has room again: an entry of a pack that is gone is known
 // as such.
 
@@ -117,6 +119,10 @@ void Collection::noting_bad_segments(const std::function<void()>& work) {
     }
 }
 
+bool Collection::ours_to_sign(const ObjectHeader& header) const {
+    return header.writer == context_.keys.slot() && header.envelope->mode == own_run_->envelope().mode;
+}
+
 void Collection::look_at_segment(const ObjectInfo& info, Bytes beginning, const DoomedPacks& gone,
                                  std::map<DomainId, std::vector<OwnSegment>>& own) {
     const auto name = parse_name(info.name);
@@ -133,7 +139,7 @@ void Collection::look_at_segment(const ObjectInfo& info, Bytes beginning, const 
         ++report_.deleted_index_segments;
         return;
     }
-    if (header.writer != context_.keys.slot()) return;
+    if (!ours_to_sign(header)) return;
     const bool touched = std::ranges::any_of(segment->packs(),
                                              [&](const PackId& pack) { return gone.packs().contains(pack); });
     own[name->domain].push_back({info.name, info.size_bytes, segment->entries(), touched});
@@ -173,7 +179,7 @@ void Collection::rewrite_segments(const DomainId& domain, const std::vector<std:
             // What is signed anew must have been signed by us before.
             check_object(name, object, context_.trust);
             const ObjectHeader header = read_object_header(name, object);
-            if (header.writer != context_.keys.slot()) return;
+            if (!ours_to_sign(header)) return;
             segments.push_back(reader_of(std::make_shared<MemorySource>(std::move(object), name), name,
                                          header, context_.keys));
         });

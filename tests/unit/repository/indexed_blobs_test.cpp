@@ -1,7 +1,10 @@
+#include "crypto/hash.h"
 #include "repository/content/indexed_blobs.h"
+#include "repository/index/segment_writer.h"
 #include "store/store_decorator.h"
 #include "support/content_repository.h"
 #include "support/sparse_content.h"
+#include "support/tiny_backup.h"
 
 #include <fstream>
 
@@ -46,6 +49,28 @@ class IndexedBlobsTest : public testing::Test {
         return id;
     }
 
+    // Adds a write-only machine of the domain; returns what opens it.
+    Credential add_agent() {
+        Unlocked admin = unlock(*files_.store, ContentRepository::credential());
+        Credential agent_key = Credential::key_file(key_file_of(9));
+        NewSlot slot;
+        slot.label = "agent";
+        slot.role = Role::write;
+        slot.credential = &agent_key;
+        KeySlots(*files_.store, files_.clock, files_.random, admin).add(slot);
+        files_.reopen();
+        return agent_key;
+    }
+    Bytes content_of(const TreeEntry& entry) {
+        Bytes bytes;
+        for (const Extent& extent : std::get<Extents>(entry.content)) {
+            const Bytes frame = files_.repository->packs().read_frame(extent.frame);
+            const ByteView part = ByteView(frame).subspan(extent.frame_offset, extent.length);
+            bytes.insert(bytes.end(), part.begin(), part.end());
+        }
+        return bytes;
+    }
+
     std::shared_ptr<CountingStore> store_;
     ContentRepository files_;
 };
@@ -84,15 +109,7 @@ TEST_F(IndexedBlobsTest, PutsAllSegmentsThatAreDue) {
 
 // A write-only machine has no key to prove what others claim of its domain, and none to read their segments.
 TEST_F(IndexedBlobsTest, AWriteOnlyMachineReadsNoSegmentsOfOthers) {
-    Unlocked admin = unlock(*files_.store, ContentRepository::credential());
-    const Credential agent_key = Credential::key_file(key_file_of(9));
-    NewSlot slot;
-    slot.label = "agent";
-    slot.role = Role::write;
-    slot.credential = &agent_key;
-    KeySlots(*files_.store, files_.clock, files_.random, admin).add(slot);
-    files_.reopen();
-
+    const Credential agent_key = add_agent();
     const SparseContent content = SparseContent::of(Bytes(100'000, 3));
     const auto back_up = [&] {
         const std::unique_ptr<BackupRun> run = files_.begin();
@@ -108,6 +125,52 @@ TEST_F(IndexedBlobsTest, AWriteOnlyMachineReadsNoSegmentsOfOthers) {
     store_->index_bytes = 0;
     EXPECT_EQ(back_up(), content.size()) << "it stores again what it cannot prove";
     EXPECT_EQ(store_->index_bytes, object_header_limit_bytes);
+}
+
+// Of what another slot claims, and of what a repair by this one has gathered of it, only that is used which
+// the frame holds.
+TEST_F(IndexedBlobsTest, AFalseClaimIsNotUsed) {
+    const Unlocked agent = unlock(*files_.store, add_agent());
+    const Unlocked admin = unlock(*files_.store, ContentRepository::credential());
+    for (const bool gathered : {false, true}) {
+        Bytes here(100'000);
+        Bytes not_here(150'000);
+        files_.random.fill(here);
+        files_.random.fill(not_here);
+        const RunContext run = agent.ring.begin_run(files_.random);
+        tiny::TinyPack pack(run, 0, data_pack);
+        std::vector<IndexEntry> entries;
+        const auto claim = [&](const Bytes& content, const Bytes& stored) {
+            const BlobId id = keyed_hash<24>(agent.ring.identity_key().view(), content);
+            const FrameAddress frame = pack.add(stored, BlobType::data, id);
+            entries.push_back({id, {frame.pack, frame.frame, 0, static_cast<std::uint32_t>(stored.size())}});
+        };
+        claim(here, here);
+        claim(not_here, Bytes(not_here.size(), 4));
+        pack.put(*files_.store);
+        const RunContext repair = admin.ring.begin_structure_only_run(files_.random);
+        const RunContext& claims = gathered ? repair : run;
+        const std::string name = index_segment_name(domain_id(agent.ring.domain()), claims.id(), 0);
+        SegmentIdentity identity{
+            object_key(claims.structure_secret().view(), ObjectKind::index_segment, name), name};
+        files_.store->put(name, sign_parts(ObjectKind::index_segment, name,
+                                           encode_segment(std::move(identity), entries).joined(), claims));
+
+        files_.reopen();
+        const std::unique_ptr<BackupRun> backup = files_.begin();
+        const auto store = [&](const std::string& file, const Bytes& content) {
+            const SparseContent sparse = SparseContent::of(content);
+            SparseSource source(sparse);
+            return ContentRepository::entry_of(file, backup->files().write(source, nullptr, {}));
+        };
+        const TreeEntry found = store("here", here);
+        EXPECT_EQ(backup->writer().totals().new_bytes, 0U) << "otherwise no claim was looked at";
+        const TreeEntry stored = store("not here", not_here);
+        EXPECT_EQ(backup->writer().totals().new_bytes, not_here.size());
+        files_.commit(*backup, {found, stored});
+        EXPECT_EQ(content_of(found), here);
+        EXPECT_EQ(content_of(stored), not_here);
+    }
 }
 
 TEST_F(IndexedBlobsTest, WhatTheOwnDomainHasIsFoundWithoutACache) {

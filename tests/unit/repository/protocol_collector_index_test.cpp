@@ -37,7 +37,10 @@ class CollectorIndexTest : public CollectorTest {
 
     std::string put_entries(std::vector<IndexEntry> entries, const KeyRing& ring,
                             const std::string& of = "default") {
-        const RunContext run = ring.begin_run(random);
+        return put_entries(std::move(entries), ring.begin_run(random), of);
+    }
+    std::string put_entries(std::vector<IndexEntry> entries, const RunContext& run,
+                            const std::string& of = "default") {
         const std::string name = index_segment_name(domain_id(of), run.id(), 0);
         SegmentIdentity identity{object_key(run.structure_secret().view(), ObjectKind::index_segment, name),
                                  name};
@@ -111,6 +114,23 @@ TEST_F(CollectorIndexTest, SmallSegmentsOfOurOwnAreJoined) {
     // One of its size is none too many.
     EXPECT_EQ(collect().deleted_index_segments, 0u);
     EXPECT_THAT(names(index_prefix), Contains(joined.front()));
+}
+
+TEST_F(CollectorIndexTest, WhatARepairOfOursOnlyClaimsIsNotJoinedToWhatWeSay) {
+    back_up("home", {1});
+    std::set<std::string> claims;
+    for (unsigned number = 1; number <= 10; ++number) {
+        const IndexEntry entry{blob(number), {known[1].pack, known[1].frame, number, 1}};
+        put_entries({entry}, admin->ring);
+        claims.insert(put_entries({entry}, admin->ring.begin_structure_only_run(random)));
+    }
+    Progress progress;
+    const CollectorReport report = collect_garbage(writer(), settings, progress);
+    EXPECT_THAT(report.problems, IsEmpty());
+    EXPECT_EQ(report.deleted_index_segments, 10u);
+    const std::vector<std::string> now = names(index_prefix);
+    EXPECT_THAT(now, SizeIs(11));
+    for (const std::string& name : claims) EXPECT_THAT(now, Contains(name));
 }
 
 TEST_F(CollectorIndexTest, EachDomainHasSegmentsOfItsOwn) {

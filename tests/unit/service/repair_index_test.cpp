@@ -1,17 +1,23 @@
 #include "base/error.h"
+#include "crypto/hash.h"
 #include "repository/protocol/collector.h"
 #include "repository/protocol/run_intent.h"
 #include "service/repair_index.h"
 #include "service/verify.h"
 #include "support/document_repository.h"
+#include "support/tiny_backup.h"
 
 #include <gmock/gmock.h>
 
 namespace holdfast {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
+using testing::SizeIs;
 
 class RepairIndexTest : public testing::Test {
   protected:
@@ -39,8 +45,30 @@ class RepairIndexTest : public testing::Test {
         files.reopen();
         return files.back_up("another").totals.new_bytes;
     }
+    void lose_the_index() {
+        for (const std::string& name : files.names("index/")) files.store->remove(name, {});
+    }
+    static std::string index_of(const std::string& domain) {
+        return "index/" + domain_id(domain).hex() + "/";
+    }
+    void open_as(const Credential& agent) { files.repository = files.open(agent, agent_options); }
+    // A pack of the slot that the repository is open with, whose table says of a frame with other content
+    // that it is `content`.
+    void put_false_pack(ByteView content) {
+        const KeyRing& keys = files.repository->keys();
+        const RunContext run = keys.begin_run(files.random);
+        tiny::TinyPack pack(run, 0, data_pack);
+        pack.add(Bytes(content.size(), 7), BlobType::data,
+                 keyed_hash<24>(keys.identity_key().view(), content));
+        pack.put(*files.store);
+    }
 
     test::DocumentRepository files;
+    const UnlockOptions agent_options = [] {
+        UnlockOptions options;
+        options.cache = std::make_shared<MapRunSecretCache>();
+        return options;
+    }();
 };
 
 TEST_F(RepairIndexTest, MakesALostIndexAnew) {
@@ -54,6 +82,87 @@ TEST_F(RepairIndexTest, MakesALostIndexAnew) {
     EXPECT_EQ(report.new_segments, 1U);
     EXPECT_EQ(index_entries(), entries);
     EXPECT_EQ(new_bytes_of_another_backup(), 0U) << "every blob is found again";
+}
+
+TEST_F(RepairIndexTest, WhatAnotherSlotStoredIsFoundAgain) {
+    const Credential agent = files.add_slot(Role::write);
+    files.write_file("third.bin", 600'000, 3);
+    open_as(agent);
+    files.back_up("agent");
+    lose_the_index();
+    EXPECT_EQ(repair().new_segments, 2U) << "what others claim has one of its own";
+    EXPECT_EQ(new_bytes_of_another_backup(), 0U);
+}
+
+// With a stolen key that cannot read anything, a machine of the domain says of other content that it is what
+// the administrator will back up.
+TEST_F(RepairIndexTest, WhatAnotherSlotClaimsIsReadBeforeItIsBelieved) {
+    const std::uint64_t entries = index_entries();
+    const Credential stolen = files.add_slot(Role::write);
+    files.write_file("third.bin", 100'000, 3);
+    open_as(stolen);
+    put_false_pack(as_bytes(files.content_of(files.source() / "third.bin")));
+    const RepairReport report = repair();
+    EXPECT_THAT(report.problems, IsEmpty());
+    ASSERT_EQ(report.blobs, entries + 1) << "otherwise there is nothing to be believed";
+    const Snapshot snapshot = files.back_up();
+    EXPECT_EQ(snapshot.totals.new_bytes, 100'000U);
+    EXPECT_EQ(files.restore(snapshot, {"third.bin"}, "restored").failed, 0U);
+    EXPECT_TRUE(files.restored_right("third.bin", "restored"));
+}
+
+TEST_F(RepairIndexTest, FramesThatWereMovedAreFoundAgain) {
+    files.move_a_file(16u << 20);
+    ASSERT_THAT(files.names("moved/"), Not(IsEmpty()));
+    lose_the_index();
+    EXPECT_EQ(repair().unreadable_packs, 0U);
+    EXPECT_EQ(new_bytes_of_another_backup(), 0U);
+}
+
+TEST_F(RepairIndexTest, LeavesTheSegmentsOfOtherSlots) {
+    const Credential agent = files.add_slot(Role::write);
+    const std::vector<std::string> before = files.names("index/");
+    open_as(agent);
+    files.back_up("agent");
+    std::vector<std::string> of_agent = files.names("index/");
+    std::erase(of_agent, before.front());
+    ASSERT_THAT(of_agent, SizeIs(1));
+    EXPECT_EQ(repair().removed_segments, before.size());
+    EXPECT_THAT(files.names("index/"), Contains(of_agent.front()));
+    open_as(agent);
+    EXPECT_EQ(files.back_up("copy").totals.new_bytes, 0U) << "its own segment is all that it believes";
+    EXPECT_EQ(repair().removed_segments, 2U) << "those of the repair before";
+}
+
+TEST_F(RepairIndexTest, SeesToTheIndexOfEveryDomain) {
+    const Credential agent = files.add_slot(Role::write, "laptops");
+    open_as(agent);
+    files.back_up("agent");
+    const std::vector<std::string> old = files.names(index_of("laptops"));
+    ASSERT_THAT(old, SizeIs(1));
+    const std::uint64_t entries = index_entries();
+    files.flip_bit(old[0], files.bytes_of(old[0]).size() / 2);
+    const RepairReport report = repair();
+    EXPECT_THAT(report.damaged_segments, ElementsAre(old[0]));
+    EXPECT_THAT(report.problems, IsEmpty());
+    const std::vector<std::string> now = files.names(index_of("laptops"));
+    EXPECT_THAT(now, SizeIs(1));
+    EXPECT_THAT(now, Not(Contains(old[0])));
+    EXPECT_THAT(files.names(index_of("default")), SizeIs(1));
+    EXPECT_EQ(index_entries(), entries);
+}
+
+TEST_F(RepairIndexTest, TellsOfDomainsThatItCannotRead) {
+    const std::vector<std::string> old = files.names("index/");
+    const Credential agent = files.add_slot(Role::write, "laptops");
+    open_as(agent);
+    files.back_up("agent");
+    Progress progress;
+    const RepairReport report = repair_index(*files.repository, progress, {});
+    EXPECT_THAT(report.problems, Contains(HasSubstr("the index of domain default")));
+    EXPECT_THAT(report.damaged_segments, IsEmpty());
+    EXPECT_EQ(files.names(index_of("default")), old);
+    EXPECT_THAT(files.names(index_of("laptops")), SizeIs(2)) << "packs that it cannot read might be its own";
 }
 
 TEST_F(RepairIndexTest, AStoppedOneLeavesNothingToWaitFor) {
