@@ -86,24 +86,23 @@ json verification_json(const AnnotatedSnapshot& one) {
         results.push_back({{"time", to_rfc3339(statement.time)},
                            {"what", statement.name},
                            {"result", statement.value.value_or("")}});
-    const bool verified = !results.empty();
+    const Statement* stands = standing_verification(one.standing);
     return {{"snapshot", one.snapshot.id.hex()},
             {"source", one.snapshot.source},
-            {"verified", verified},
-            {"result", verified ? results.back()["result"] : json()},
+            {"verified", stands != nullptr && !is_damaged(one.standing)},
+            {"result", stands != nullptr ? json(stands->value.value_or("")) : json()},
             {"verifications", results}};
 }
 
 Response verification_statistics(const Snapshots& snapshots) {
-    std::uint64_t verified = 0, damaged = 0;
+    std::uint64_t never = 0, damaged = 0;
     for (const AnnotatedSnapshot& one : snapshots) {
-        if (one.standing.verifications.empty()) continue;
-        ++verified;
-        if (one.standing.verifications.back().value == "damaged") ++damaged;
+        if (one.standing.verifications.empty()) ++never;
+        if (is_damaged(one.standing)) ++damaged;
     }
     return answer({{"total", snapshots.size()},
-                   {"verified", verified},
-                   {"never_verified", snapshots.size() - verified},
+                   {"verified", snapshots.size() - never - damaged},
+                   {"never_verified", never},
                    {"damaged", damaged}});
 }
 

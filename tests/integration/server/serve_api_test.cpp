@@ -68,6 +68,41 @@ TEST_F(ServeApi, BacksUpVerifiesAndTellsOfIt) {
     EXPECT_TRUE(got("/v1/audit/verify")["intact"].get<bool>());
 }
 
+// A glance takes nothing back of what a look at the content has found, whoever tells of it.
+TEST_F(ServeApi, TellsOfDamageUntilALookAsCloseFindsNone) {
+    write("a", "content");
+    configure("");
+    const std::string whole = json({"backup", "home"})["id"];
+    write_random("b", 1'000'000, 1);
+    const std::string damaged = json({"backup", "home"})["id"];
+    std::filesystem::path largest;
+    for (const auto& file : std::filesystem::recursive_directory_iterator(repository()))
+        if (file.is_regular_file() && (largest.empty() || file.file_size() > file_size(largest)))
+            largest = file.path();
+    permissions(largest, std::filesystem::perms::owner_write, std::filesystem::perm_options::add);
+    {
+        std::fstream pack(largest, std::ios::in | std::ios::out | std::ios::binary);
+        pack.seekg(500'000);
+        const int old = pack.get();
+        pack.seekp(500'000);
+        pack.put(static_cast<char>(old ^ 1));
+    }
+    json({"verify", "--read-data", "--record"}, 1);
+    json({"verify", "--record"});
+    serve();
+    const std::string base = "/v1/backup-recovery";
+    const Json told = got(base + "/verification/" + damaged);
+    EXPECT_EQ(told["verified"], false);
+    EXPECT_EQ(told["result"], "damaged");
+    EXPECT_EQ(told["verifications"].back()["result"], "intact");
+    EXPECT_EQ(got(base + "/verification/" + whole)["verified"], true);
+    const Json numbers = got(base + "/verification/lifecycle-stats");
+    EXPECT_EQ(numbers["damaged"], 1);
+    EXPECT_EQ(numbers["verified"], 1);
+    EXPECT_EQ(got("/v1/snapshots/" + damaged)["verified"]["result"], "damaged");
+    EXPECT_THAT(run({"audit", "export", "--what", "snapshots"}).out, HasSubstr(",damaged 20"));
+}
+
 TEST_F(ServeApi, AnswersTheRoutesOfBackupAndRecovery) {
     write("a", "content");
     configure("");
