@@ -118,7 +118,7 @@ Response recovery_point(const RepositoryView& view, Timestamp time) {
         const auto snapshot =
             std::ranges::find_if(view.measurements.snapshots, [&](const AnnotatedSnapshot& one) {
                 return one.snapshot.source == facts.source && one.snapshot.end <= time &&
-                       one.snapshot.state == SnapshotState::complete;
+                       one.snapshot.state == SnapshotState::complete && !is_damaged(one.standing);
             });
         const bool found = snapshot != view.measurements.snapshots.end();
         sources.push_back(

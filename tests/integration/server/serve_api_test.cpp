@@ -101,6 +101,9 @@ TEST_F(ServeApi, TellsOfDamageUntilALookAsCloseFindsNone) {
     EXPECT_EQ(numbers["verified"], 1);
     EXPECT_EQ(got("/v1/snapshots/" + damaged)["verified"]["result"], "damaged");
     EXPECT_THAT(run({"audit", "export", "--what", "snapshots"}).out, HasSubstr(",damaged 20"));
+    // Nothing is to begin with what is damaged.
+    const std::string now = to_rfc3339(system_clock().now());
+    EXPECT_EQ(got(base + "/recovery/point-in-time/" + now)["sources"][0]["nearest_snapshot"], whole);
 }
 
 TEST_F(ServeApi, AnswersTheRoutesOfBackupAndRecovery) {
