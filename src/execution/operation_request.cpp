@@ -121,9 +121,13 @@ class Request {
         for (const auto& [name, value] : form_.text_map("tags")) {
             if (name.empty() || name.find('=') != std::string::npos)
                 form_.fail("tags", fmt::format("'{}' can be no name of a tag", name));
+            if (name == "class") form_.at("tags", [&] { require_known_class(value, world_.classes); });
             words.value("--tag", name + "=" + value);
         }
-        words.value("--class", form_.text("class", most_name_bytes));
+        words.value("--class", form_.text_as("class", [this](const std::string& text) {
+            require_known_class(text, world_.classes);
+            return text;
+        }));
         words.value("--keep-for", form_.text("keep_for", most_name_bytes));
         if (of_postgres() && time_limit != Duration{})
             words.value("--wait-limit",

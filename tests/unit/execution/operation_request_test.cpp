@@ -52,9 +52,19 @@ TEST(OperationCommand, OfABackupRefusesWhatWouldBeWithoutEffect) {
     expect_refused("backup", "orders", R"({"type":"half"})", "type");
     expect_refused("backup", "orders", R"({"paths":["/etc"]})", "paths");
     expect_refused("backup", "orders", R"({"tags":{"a=b":"c"}})", "tags");
+    // A misspelt class would lose what it is to protect.
+    expect_refused("backup", "orders", R"({"class":"forensics"})", "class");
+    expect_refused("backup", "orders", R"({"tags":{"class":"forensics"}})", "tags");
     expect_refused("backup", "orders", R"({"time_limit_seconds":0})", "time_limit_seconds");
     test::expect_error(
         ErrorCode::usage, [] { words("backup", "uploads", R"({"tags":{"a":"b\u0000c"}})"); }, "zero byte");
+}
+
+TEST(OperationCommand, OfABackupTakesTheClassesOfPolicies) {
+    OperationWorld with_audits = world;
+    with_audits.classes.insert("audits");
+    EXPECT_THAT(operation_command("backup", "uploads", R"({"class":"audits"})", with_audits).arguments,
+                ElementsAre("backup", "uploads", "--class=audits"));
 }
 
 TEST(OperationCommand, OfAVerification) {
