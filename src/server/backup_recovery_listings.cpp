@@ -3,11 +3,13 @@
 #include "base/error.h"
 #include "base/json_text.h"
 #include "server/snapshot_routes.h"
+#include "service/back_up_postgres.h"
 #include "service/snapshot_json.h"
 
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 namespace holdfast {
@@ -31,13 +33,25 @@ std::string status_of(const Snapshot& snapshot) {
 }
 
 std::string type_of(const Snapshot& snapshot) {
-    const auto found = snapshot.tags.find("class");
-    return found == snapshot.tags.end() ? "auto" : found->second;
+    const bool incremental =
+        snapshot.kind == postgres::snapshot_kind ? was_incremental(snapshot) : snapshot.parent.has_value();
+    return incremental ? "incremental" : "full";
+}
+
+// A parameter that is one of `words`, if it is there.
+std::optional<std::string> choice(const Call& call, std::string_view name,
+                                  std::initializer_list<std::string_view> words) {
+    const auto text = call.request().parameter(name);
+    if (!text) return std::nullopt;
+    if (std::ranges::find(words, *text) != words.end()) return std::string(*text);
+    throw Error(ErrorCode::usage, fmt::format("{}: must be one of {}", name, fmt::join(words, ", ")))
+        .with_field(std::string(name));
 }
 
 Response list_backups(Call& call, const Snapshots& snapshots, const std::string& kind) {
     call.expect_parameters({"status", "type", "limit", "offset"});
-    const auto status = call.request().parameter("status"), type = call.request().parameter("type");
+    const auto status = choice(call, "status", {"completed", "partial", "unfinished"});
+    const auto type = choice(call, "type", {"full", "incremental"});
     const std::uint64_t limit = call.number("limit", 1, most_at_once).value_or(100);
     const std::uint64_t offset = call.number("offset", 0, UINT32_MAX).value_or(0);
     std::uint64_t total = 0;

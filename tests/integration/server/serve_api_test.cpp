@@ -118,6 +118,16 @@ TEST_F(ServeApi, AnswersTheRoutesOfBackupAndRecovery) {
     EXPECT_EQ(page["total"], 2);
     ASSERT_EQ(page["backups"].size(), 1U);
     EXPECT_EQ(page["backups"][0]["id"], first["result"]["id"]);
+    // The second compared with the first.
+    const Json whole = got(base + "/documents/backups?type=full");
+    ASSERT_EQ(whole["total"], 1);
+    EXPECT_EQ(whole["backups"][0]["id"], first["result"]["id"]);
+    EXPECT_EQ(got(base + "/documents/backups?type=incremental")["backups"][0]["type"], "incremental");
+    for (const char* parameter : {"type", "status"}) {
+        const Answer refused = ask("GET", fmt::format("{}/database/backups?{}=bogus", base, parameter));
+        EXPECT_EQ(refused.status, 400);
+        EXPECT_EQ(refused.body["errors"][0]["field"], parameter);
+    }
     EXPECT_EQ(got(base + "/documents/" + second["result"]["id"].get<std::string>())["source"], "home");
     EXPECT_EQ(got(base + "/documents/statistics")["completed"], 2);
     EXPECT_EQ(got(base + "/database/statistics")["total"], 0);
