@@ -246,6 +246,26 @@ TEST_F(ServeApi, ATrailThatWasWrittenAnewIsFoundOut) {
     wait_until(*server, [&] { return got("/v1/audit/verify") == json({"audit", "verify"}, 3); });
 }
 
+TEST_F(ServeApi, AnExporterTakesTheTrailAndTheListOfBackups) {
+    write("a", "content");
+    configure("");
+    const std::string id = json({"backup", "home"})["id"];
+    serve();
+    token = ask("POST", "/v1/tokens", R"({"name":"auditor","roles":["exporter"]})").body["token"];
+    EXPECT_EQ(got("/v1/snapshots")["items"][0]["id"], id);
+    EXPECT_FALSE(got("/v1/audit")["items"].empty());
+    EXPECT_EQ(ask("GET", "/v1/snapshots/" + id).status, 403);
+    EXPECT_EQ(ask("GET", "/v1/sources").status, 403);
+    RunOptions elsewhere = options;
+    elsewhere.environment = {
+        {"HOME", scratch.file("elsewhere")}, {"HOLDFAST_SERVER", address}, {"HOLDFAST_TOKEN", token}};
+    const ProgramRun list =
+        run({"audit", "export", "--what", "snapshots", "--server-ca", scratch.file("state/server.crt")},
+            elsewhere);
+    EXPECT_EQ(list.exit_code, 0) << list.error;
+    EXPECT_THAT(list.out, HasSubstr(id));
+}
+
 TEST_F(ServeApi, ReadsRulesAndChannelsAgain) {
     write("a", "content");
     configure("");
