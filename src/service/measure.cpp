@@ -4,6 +4,7 @@
 #include "base/task_group.h"
 #include "postgres/recovery/recovery_estimate.h"
 #include "postgres/recovery/recovery_plan.h"
+#include "postgres/server/slots.h"
 #include "service/space_watch.h"
 
 #include <algorithm>
@@ -158,11 +159,27 @@ class Measuring {
             measurement.facts.exposure_seconds = measurement.exposure->seconds(now_);
             if (!measurement.exposure->known) measurement.exposure_unknown = measurement.exposure->unknown;
         }
-        if (source.receive_state.empty()) return;
-        measurement.receiver = postgres::read_receive_state(source.receive_state);
+        if (!source.receive_state.empty())
+            measurement.receiver = postgres::read_receive_state(source.receive_state);
         if (const auto& state = measurement.receiver) {
             measurement.facts.receiver = ReceiverFacts{.name = source.name, .last_seen = state->time};
             for (const std::string& alarm : state->alarms) measurement.notes.push_back("receiver: " + alarm);
+        } else if (!source.slot.empty() && !source.connection.empty()) {
+            look_for_receiver(source, measurement);
+        }
+    }
+
+    // One that does not report here may run on another machine, or never have run: the server knows.
+    void look_for_receiver(const MeasuredSource& source, SourceMeasurement& measurement) const {
+        try {
+            postgres::Connection server({.conninfo = source.connection}, stop_, repository_.logger());
+            const auto slot = postgres::read_slot(server, source.slot, stop_);
+            ReceiverFacts receiver{.name = source.name};
+            if (slot && slot->active_pid) receiver.last_seen = now_;
+            measurement.facts.receiver = receiver;
+        } catch (const Error& error) {
+            // That the server does not answer is told with what would be lost.
+            if (error.code() == ErrorCode::cancelled) throw;
         }
     }
 
