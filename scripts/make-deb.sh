@@ -29,7 +29,7 @@ install -D -m 644 <("$build/holdfast" completion bash) "$tree/usr/share/bash-com
 install -D -m 644 <("$build/holdfast" completion zsh) "$tree/usr/share/zsh/vendor-completions/_holdfast"
 install -D -m 644 <("$build/holdfast" completion fish) "$tree/usr/share/fish/vendor_completions.d/holdfast.fish"
 documents=$tree/usr/share/doc/holdfast
-for page in guide.md security.md api.md alerts.md metrics.md postgresql.md format.md; do
+for page in guide.md security.md api.md alerts.md checklists.md metrics.md postgresql.md format.md; do
     install -D -m 644 "$top/docs/$page" "$documents/$page"
 done
 install -m 644 "$top/README.md" "$documents/README.md"

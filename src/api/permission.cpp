@@ -13,7 +13,7 @@ struct Row {
     bool viewer, operator_, restorer, administrator, exporter;
 };
 
-constexpr std::array<Row, 10> table{{
+constexpr std::array<Row, 11> table{{
     //                                          viewer operator restorer administrator exporter
     {Permission::read, "read", true, true, true, true, false},
     {Permission::back_up, "back_up", false, true, false, true, false},
@@ -23,6 +23,7 @@ constexpr std::array<Row, 10> table{{
     {Permission::configure, "configure", false, false, false, true, false},
     {Permission::remove, "remove", false, false, false, true, false},
     {Permission::administer, "administer", false, false, false, true, false},
+    {Permission::list_backups, "list_backups", true, true, true, true, true},
     {Permission::read_trail, "read_trail", false, false, false, true, true},
     {Permission::read_metrics, "read_metrics", true, true, false, true, true},
 }};

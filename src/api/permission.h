@@ -18,6 +18,7 @@ enum class Permission {
     configure,    // policies, schedules, channels, plans
     remove,       // whatever lets backups go: retention, pruning, releasing holds
     administer,   // tokens, approvals
+    list_backups, // the list of snapshots
     read_trail,   // the audit trail
     read_metrics, // numbers for Prometheus
 };

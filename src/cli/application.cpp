@@ -1,12 +1,12 @@
 #include "cli/application.h"
 
+#include "base/close_names.h"
 #include "base/error.h"
 #include "base/version.h"
 #include "cli/command.h"
 #include "cli/configuration.h"
 #include "cli/server_choice.h"
 #include "cli/signals.h"
-#include "cli/text.h"
 
 #include <array>
 #include <cerrno>

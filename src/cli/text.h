@@ -1,10 +1,9 @@
-// Small words of the command line: counts, quoting, names that were meant.
+// Small words of the command line: counts, quoting.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace holdfast {
 
@@ -13,9 +12,5 @@ std::string counted(std::uint64_t number, std::string_view one, std::string_view
 
 // `text` as one word of a POSIX shell: as it is when nothing in it is special, otherwise in single quotes.
 std::string shell_word(std::string_view text);
-
-// Those of `names` that somebody who typed `word` may have meant, the closest first: they begin with it, it
-// begins with them, or they differ in few letters. At most three.
-std::vector<std::string> close_names(std::string_view word, const std::vector<std::string>& names);
 
 } // namespace holdfast

@@ -2,8 +2,10 @@
 
 #include "base/error.h"
 #include "base/form.h"
+#include "postgres/wal/lsn.h"
 
 #include <algorithm>
+#include <charconv>
 #include <functional>
 
 #include <fmt/format.h>
@@ -43,6 +45,15 @@ class Words {
   private:
     std::vector<std::string> words_;
 };
+
+// A percentage above 0 and up to 100, as `verify --sample` takes it.
+bool is_part(const std::string& text) {
+    if (!text.ends_with('%')) return false;
+    double percent = 0;
+    const char* const end = text.data() + text.size() - 1;
+    const auto [at, problem] = std::from_chars(text.data(), end, percent);
+    return problem == std::errc() && at == end && percent > 0 && percent <= 100;
+}
 
 class Request {
   public:
@@ -106,6 +117,14 @@ class Request {
             form_.fail(member, fmt::format("must be one of {}", fmt::join(known, ", ")));
         return text;
     }
+    // The text as it stands, which `read` takes: what makes no sense is refused now, not when its turn comes.
+    template <typename Read>
+    std::optional<std::string> checked(const char* member, Read&& read) {
+        return form_.text_as(member, [&](const std::string& text) {
+            read(text);
+            return text;
+        });
+    }
     std::optional<std::string> number(const char* member, std::uint64_t least, std::uint64_t most) {
         const auto value = form_.number(member, least, most);
         return value ? std::optional(std::to_string(*value)) : std::nullopt;
@@ -121,10 +140,17 @@ class Request {
         for (const auto& [name, value] : form_.text_map("tags")) {
             if (name.empty() || name.find('=') != std::string::npos)
                 form_.fail("tags", fmt::format("'{}' can be no name of a tag", name));
+            form_.at("tags", [&] {
+                if (name == "class") require_known_class(value, world_.classes);
+                if (name == "expires") from_rfc3339(value);
+            });
             words.value("--tag", name + "=" + value);
         }
-        words.value("--class", form_.text("class", most_name_bytes));
-        words.value("--keep-for", form_.text("keep_for", most_name_bytes));
+        words.value("--class", checked("class", [this](const std::string& text) {
+                        require_known_class(text, world_.classes);
+                    }));
+        words.value("--keep-for",
+                    checked("keep_for", [](const std::string& text) { Period::parse(text, {}); }));
         if (of_postgres() && time_limit != Duration{})
             words.value("--wait-limit",
                         fmt::format("{}s", std::chrono::ceil<std::chrono::seconds>(time_limit).count()));
@@ -158,7 +184,7 @@ class Request {
             words.flag(true, "--read-data");
         } else if (depth == "files") {
             words.flag(true, "--files");
-        } else if (depth.ends_with('%')) {
+        } else if (is_part(depth)) {
             words.value("--sample", depth);
         } else if (depth != "structure") {
             form_.fail("depth", "must be structure, a part such as 5%, all or files");
@@ -181,6 +207,33 @@ class Request {
         return fmt::format("{}/{}", world_.restore_directory, *name);
     }
 
+    void add_recovery_target(Words& words) {
+        words.value("--at", checked("at", [](const std::string& text) { from_rfc3339(text); }));
+        words.value("--lsn", checked("lsn", [this](const std::string& text) {
+                        if (!postgres::parse_lsn(text))
+                            form_.fail("lsn", "is no position", "such as 16/B374D848");
+                    }));
+        words.value("--xid", checked("xid", [this](const std::string& text) {
+                        std::uint64_t id = 0;
+                        const char* const end = text.data() + text.size();
+                        const auto [at, problem] = std::from_chars(text.data(), end, id);
+                        if (problem != std::errc() || at != end || id == 0 || id > INT64_MAX)
+                            form_.fail("xid", "is no number of a transaction");
+                    }));
+        words.value("--restore-point", form_.text("restore_point"));
+        const char* target = nullptr;
+        for (const char* member : {"at", "lsn", "xid", "restore_point"}) {
+            if (!form_.has(member)) continue;
+            if (target != nullptr) form_.fail(member, fmt::format("says how far, and so does '{}'", target));
+            target = member;
+        }
+        const bool exclusive = form_.flag("exclusive").value_or(false);
+        words.flag(exclusive, "--exclusive");
+        // A restore point is a place between two records, and nothing happens at it.
+        if (exclusive && (target == nullptr || form_.has("restore_point")))
+            form_.fail("exclusive", "needs one of at, lsn, xid");
+    }
+
     std::vector<std::string> restore() {
         only_for("postgresql", {"at", "lsn", "xid", "restore_point", "exclusive", "timeline", "databases",
                                 "start", "port"});
@@ -192,15 +245,13 @@ class Request {
             words.name(source_name());
             words.value("--snapshot",
                         snapshot ? std::optional(snapshot_id("snapshot", *snapshot)) : std::nullopt);
-            words.value("--at", form_.text("at"));
-            words.value("--lsn", form_.text("lsn"));
-            words.value("--xid", form_.text("xid"));
-            words.value("--restore-point", form_.text("restore_point"));
-            words.flag(form_.flag("exclusive").value_or(false), "--exclusive");
+            add_recovery_target(words);
             words.value("--timeline", number("timeline", 1, UINT32_MAX));
             words.values("--database", form_.texts("databases"));
-            words.flag(form_.flag("start").value_or(false), "--start");
+            const bool start = form_.flag("start").value_or(false);
+            words.flag(start, "--start");
             words.value("--port", number("port", 1, highest_port));
+            if (!start && form_.has("port")) form_.fail("port", "is of a server, and 'start' starts none");
         } else {
             words.name(snapshot ? snapshot_id("snapshot", *snapshot) : source_name());
             words.values("--path", form_.texts("paths"));

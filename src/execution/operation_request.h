@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/clock.h"
+#include "policy/policy.h"
 
 #include <array>
 #include <map>
@@ -24,6 +25,7 @@ struct OperationWorld {
     std::string restore_directory{};
     std::string retention_waits{}; // why nothing may be forgotten now; empty: it may
     std::set<std::string> rules{}; // of alerts
+    std::set<std::string> classes = known_classes({});
 };
 
 struct OperationCommand {

@@ -1,10 +1,12 @@
 #include "policy/policy.h"
 
+#include "base/close_names.h"
 #include "base/error.h"
 
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace holdfast {
 
@@ -104,6 +106,28 @@ const Policy* policy_for(const std::vector<Policy>& policies, std::string_view s
         if (found != nullptr) return found;
     }
     return nullptr;
+}
+
+std::set<std::string> known_classes(const std::vector<Policy>& policies) {
+    std::set<std::string> known;
+    for (const std::string_view name :
+         {class_full, class_incremental, class_manual, class_pre_maintenance, class_forensic})
+        known.emplace(name);
+    for (const Policy& policy : policies) {
+        for (const auto& [name, rules] : policy.retention.classes) known.insert(name);
+        for (const BackupPlan& plan : policy.backups)
+            if (!plan.class_name.empty()) known.insert(plan.class_name);
+    }
+    return known;
+}
+
+void require_known_class(const std::string& name, const std::set<std::string>& known) {
+    if (known.contains(name)) return;
+    const auto close = close_names(name, {known.begin(), known.end()});
+    throw Error(ErrorCode::usage, fmt::format("there is no class '{}'", name),
+                fmt::format("{}there are {}, and those that policies name",
+                            close.empty() ? "" : fmt::format("did you mean '{}'? ", close.front()),
+                            fmt::join(known, ", ")));
 }
 
 std::vector<MaintenanceOverlap> maintenance_overlaps(const Policy& policy, const Schedule& schedule,

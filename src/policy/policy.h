@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -64,6 +65,12 @@ struct Policy {
 // The one policy that covers `source`: one that names it goes before patterns. Nothing when none does. Throws
 // Error(usage) when several with the same right do.
 const Policy* policy_for(const std::vector<Policy>& policies, std::string_view source);
+
+// The classes that snapshots may get: those that mean something by themselves (policy/retention.h), and those
+// that a policy names.
+std::set<std::string> known_classes(const std::vector<Policy>& policies);
+// Throws Error(usage) for any other: a snapshot of a misspelt class goes by the rules for all.
+void require_known_class(const std::string& name, const std::set<std::string>& known);
 
 // A maintenance window that runs of a schedule fall into, and when for the first time.
 struct MaintenanceOverlap {

@@ -3,11 +3,13 @@
 #include "base/error.h"
 #include "base/json_text.h"
 #include "server/snapshot_routes.h"
+#include "service/back_up_postgres.h"
 #include "service/snapshot_json.h"
 
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 namespace holdfast {
@@ -31,13 +33,25 @@ std::string status_of(const Snapshot& snapshot) {
 }
 
 std::string type_of(const Snapshot& snapshot) {
-    const auto found = snapshot.tags.find("class");
-    return found == snapshot.tags.end() ? "auto" : found->second;
+    const bool incremental =
+        snapshot.kind == postgres::snapshot_kind ? was_incremental(snapshot) : snapshot.parent.has_value();
+    return incremental ? "incremental" : "full";
+}
+
+// A parameter that is one of `words`, if it is there.
+std::optional<std::string> choice(const Call& call, std::string_view name,
+                                  std::initializer_list<std::string_view> words) {
+    const auto text = call.request().parameter(name);
+    if (!text) return std::nullopt;
+    if (std::ranges::find(words, *text) != words.end()) return std::string(*text);
+    throw Error(ErrorCode::usage, fmt::format("{}: must be one of {}", name, fmt::join(words, ", ")))
+        .with_field(std::string(name));
 }
 
 Response list_backups(Call& call, const Snapshots& snapshots, const std::string& kind) {
     call.expect_parameters({"status", "type", "limit", "offset"});
-    const auto status = call.request().parameter("status"), type = call.request().parameter("type");
+    const auto status = choice(call, "status", {"completed", "partial", "unfinished"});
+    const auto type = choice(call, "type", {"full", "incremental"});
     const std::uint64_t limit = call.number("limit", 1, most_at_once).value_or(100);
     const std::uint64_t offset = call.number("offset", 0, UINT32_MAX).value_or(0);
     std::uint64_t total = 0;
@@ -86,24 +100,23 @@ json verification_json(const AnnotatedSnapshot& one) {
         results.push_back({{"time", to_rfc3339(statement.time)},
                            {"what", statement.name},
                            {"result", statement.value.value_or("")}});
-    const bool verified = !results.empty();
+    const Statement* stands = standing_verification(one.standing);
     return {{"snapshot", one.snapshot.id.hex()},
             {"source", one.snapshot.source},
-            {"verified", verified},
-            {"result", verified ? results.back()["result"] : json()},
+            {"verified", stands != nullptr && !is_damaged(one.standing)},
+            {"result", stands != nullptr ? json(stands->value.value_or("")) : json()},
             {"verifications", results}};
 }
 
 Response verification_statistics(const Snapshots& snapshots) {
-    std::uint64_t verified = 0, damaged = 0;
+    std::uint64_t never = 0, damaged = 0;
     for (const AnnotatedSnapshot& one : snapshots) {
-        if (one.standing.verifications.empty()) continue;
-        ++verified;
-        if (one.standing.verifications.back().value == "damaged") ++damaged;
+        if (one.standing.verifications.empty()) ++never;
+        if (is_damaged(one.standing)) ++damaged;
     }
     return answer({{"total", snapshots.size()},
-                   {"verified", verified},
-                   {"never_verified", snapshots.size() - verified},
+                   {"verified", snapshots.size() - never - damaged},
+                   {"never_verified", never},
                    {"damaged", damaged}});
 }
 
@@ -119,7 +132,7 @@ Response recovery_point(const RepositoryView& view, Timestamp time) {
         const auto snapshot =
             std::ranges::find_if(view.measurements.snapshots, [&](const AnnotatedSnapshot& one) {
                 return one.snapshot.source == facts.source && one.snapshot.end <= time &&
-                       one.snapshot.state == SnapshotState::complete;
+                       one.snapshot.state == SnapshotState::complete && !is_damaged(one.standing);
             });
         const bool found = snapshot != view.measurements.snapshots.end();
         sources.push_back(

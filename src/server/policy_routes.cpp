@@ -7,6 +7,7 @@
 #include "service/policy_plan.h"
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 
 #include <fmt/format.h>
@@ -108,6 +109,31 @@ Judgement judge(const PolicyServices& services, const Asked& asked) {
             .by = policies_text(before)};
 }
 
+// Which of two policies a source has must be clear; and what the file declares is changed there alone, so
+// what its policies cover, by a pattern too, is not taken from them.
+void require_clear(const PolicyServices& services, const Asked& asked) {
+    const std::vector<Policy> policies = in_force_with(services, asked), declared = services.declared();
+    std::vector<std::string> sources = source_names(services);
+    if (asked.policy)
+        std::ranges::copy_if(asked.policy->sources, std::back_inserter(sources),
+                             [](const std::string& name) { return name.find('*') == std::string::npos; });
+    for (const std::string& source : sources) {
+        try {
+            const Policy* policy = policy_for(policies, source);
+            const Policy* of_file = policy_for(declared, source);
+            if (policy == nullptr || of_file == nullptr || policy->name != asked.name) continue;
+            throw Error(
+                ErrorCode::fenced,
+                fmt::format("the policy '{}' would take the source '{}' from '{}', which is declared in "
+                            "holdfast.toml",
+                            asked.name, source, of_file->name),
+                "have the policy of the file leave it out, or declare the other one there as well");
+        } catch (const Error& error) {
+            throw Error(ErrorCode::fenced, error.message(), error.hint());
+        }
+    }
+}
+
 // Keeping less than before may take more than a role.
 std::optional<api::Demand> demand(const Call& call, const PolicyServices& services) {
     Asked asked;
@@ -115,6 +141,7 @@ std::optional<api::Demand> demand(const Call& call, const PolicyServices& servic
         asked = asked_by(call);
         if (is_declared(services, asked.name) || unless_possible(call, asked, services.book.find(asked.name)))
             return std::nullopt;
+        require_clear(services, asked);
     } catch (const Error&) {
         return std::nullopt; // nothing will come of it
     }
@@ -131,18 +158,6 @@ Response refuse_declared(const Call& call, const std::string& name) {
     problem.code = "declared-in-file";
     problem.hint = "edit the file, see what that does with 'holdfast plan', and 'holdfast apply' it";
     return api::problem_response(problem, call.request().path, {});
-}
-
-// Which of two policies a source has must be clear.
-void require_clear(const PolicyServices& services, const Asked& asked) {
-    const std::vector<Policy> policies = in_force_with(services, asked);
-    for (const std::string& source : source_names(services)) {
-        try {
-            policy_for(policies, source);
-        } catch (const Error& error) {
-            throw Error(ErrorCode::fenced, error.message(), error.hint());
-        }
-    }
 }
 
 class LookAgain {

@@ -432,7 +432,9 @@ OperationWorld Server::world() const {
     OperationWorld world{.sources = {},
                          .restore_directory = environment_.settings.restore_directory,
                          .retention_waits = policies_.why_retention_waits()};
-    for (const MeasuredSource& source : declaration().sources) world.sources[source.name] = source.kind;
+    const ServerDeclaration declared = declaration();
+    for (const MeasuredSource& source : declared.sources) world.sources[source.name] = source.kind;
+    world.classes = known_classes(book_.in_force(declared.policies));
     for (const Rule& rule : all_rules()) world.rules.emplace(rule.name);
     return world;
 }

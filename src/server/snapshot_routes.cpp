@@ -155,7 +155,7 @@ void add_snapshot_routes(api::Router& router, const SnapshotServices& services) 
     router.add({.method = "GET",
                 .path = "/v1/snapshots",
                 .name = "listSnapshots",
-                .permission = Permission::read,
+                .permission = Permission::list_backups,
                 .handle = [services](Call& call) {
                     return list_page(call, services.observer.require_view()->measurements);
                 }});

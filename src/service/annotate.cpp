@@ -21,7 +21,35 @@ Statement about(const Snapshot& snapshot, StatementType type, std::string name, 
     return statement;
 }
 
+constexpr std::string_view damaged = "damaged";
+
+// How much a verification has looked at. Of a part of the packs it says nothing of the others.
+int thoroughness(const Statement& verification) {
+    const bool part = verification.name.find(" of ") != std::string::npos;
+    if (verification.name.starts_with("digests")) return part ? 1 : 3;
+    if (verification.name.starts_with("content")) return part ? 1 : 2;
+    return 0;
+}
+
+// Whether `next` takes the place of `before`.
+bool outdoes(const Statement& next, const Statement& before) {
+    if (before.value != damaged) return true;
+    return thoroughness(next) >= thoroughness(before) && (next.value == damaged || thoroughness(next) != 1);
+}
+
 } // namespace
+
+const Statement* standing_verification(const Standing& standing) {
+    const Statement* stands = nullptr;
+    for (const Statement& next : standing.verifications)
+        if (stands == nullptr || outdoes(next, *stands)) stands = &next;
+    return stands;
+}
+
+bool is_damaged(const Standing& standing) {
+    const Statement* stands = standing_verification(standing);
+    return stands != nullptr && stands->value == damaged;
+}
 
 bool lets_go(const std::string& tag) { return tag == class_tag || tag == expires_tag; }
 

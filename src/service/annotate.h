@@ -1,4 +1,4 @@
-// What is said of snapshots after they were made: tags and holds.
+// What is said of snapshots after they were made: tags, holds and verifications.
 #pragma once
 
 #include "repository/protocol/statement.h"
@@ -23,6 +23,11 @@ struct AnnotatedList {
     std::vector<std::string> problems; // of snapshots and of statements
 };
 AnnotatedList list_annotated(Repository& repository);
+
+// The verification that says how the snapshot stands: the last one; but what was found damaged stays so until
+// somebody has looked at all of it, as closely, and found it intact. Null when it was never verified.
+const Statement* standing_verification(const Standing& standing);
+bool is_damaged(const Standing& standing);
 
 // The time for a statement that is to count from now on, also where somebody's clock was ahead: of statements
 // about one thing the later counts.

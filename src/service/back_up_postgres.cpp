@@ -401,4 +401,9 @@ PostgresBackupResult back_up_postgres(Repository& repository, const PostgresBack
     }
 }
 
+bool was_incremental(const Snapshot& snapshot) {
+    const auto read_whole = snapshot.tags.find(std::string(read_whole_tag));
+    return read_whole != snapshot.tags.end() && from_rfc3339(read_whole->second) < snapshot.time;
+}
+
 } // namespace holdfast

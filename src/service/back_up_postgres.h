@@ -55,4 +55,7 @@ struct PostgresBackupResult {
 PostgresBackupResult back_up_postgres(Repository& repository, const PostgresBackup& what, Progress& progress,
                                       std::stop_token stop);
 
+// Whether only what had changed was read for this snapshot of a cluster.
+bool was_incremental(const Snapshot& snapshot);
+
 } // namespace holdfast

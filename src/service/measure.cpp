@@ -4,6 +4,7 @@
 #include "base/task_group.h"
 #include "postgres/recovery/recovery_estimate.h"
 #include "postgres/recovery/recovery_plan.h"
+#include "postgres/server/slots.h"
 #include "service/space_watch.h"
 
 #include <algorithm>
@@ -26,17 +27,18 @@ BackupFacts backup_facts(const Snapshot& snapshot, const RetentionSubject& subje
             .took = snapshot.end - snapshot.time};
 }
 
-// The newest of all its snapshots.
-std::optional<VerificationFacts> last_verification(const SourceSnapshots& source) {
-    std::optional<VerificationFacts> last;
+// When any snapshot was last looked at, and the newest finding of damage that stands.
+void look_at_verifications(const SourceSnapshots& source, std::optional<VerificationFacts>& facts) {
     for (const AnnotatedSnapshot& one : source.snapshots) {
-        for (const Statement& statement : one.standing.verifications) {
-            if (last && last->time >= statement.time) continue;
-            const std::string result = statement.value.value_or("");
-            last = VerificationFacts{.time = statement.time, .good = result != "damaged", .problem = result};
-        }
+        const Statement* stands = standing_verification(one.standing);
+        if (stands == nullptr) continue;
+        if (!facts) facts = VerificationFacts{};
+        facts->time = std::max(facts->time, one.standing.verifications.back().time);
+        if (!is_damaged(one.standing)) continue;
+        facts->good = false;
+        facts->problem = fmt::format("snapshot {} was found damaged at {}", one.snapshot.id.hex(),
+                                     to_rfc3339(stands->time));
     }
-    return last;
 }
 
 class Measuring {
@@ -107,12 +109,7 @@ class Measuring {
         std::ranges::stable_sort(facts.backups, {}, &BackupFacts::time);
         if (facts.kind.empty() && count > 0) facts.kind = stored.snapshots.back().snapshot.kind;
         if (facts.retention_blocked.empty()) facts.retention_blocked = stored.blocked;
-        auto verification = last_verification(stored);
-        // What was found damaged is so until it was looked at as closely again: a later glance is no news.
-        if (verification && std::ranges::any_of(stored.subjects, &RetentionSubject::damaged))
-            verification->good = false;
-        if (verification && (!facts.verification || facts.verification->time < verification->time))
-            facts.verification = verification;
+        look_at_verifications(stored, facts.verification);
     }
 
     static void promise(const std::vector<Policy>& policies, SourceMeasurement& measurement) {
@@ -162,11 +159,27 @@ class Measuring {
             measurement.facts.exposure_seconds = measurement.exposure->seconds(now_);
             if (!measurement.exposure->known) measurement.exposure_unknown = measurement.exposure->unknown;
         }
-        if (source.receive_state.empty()) return;
-        measurement.receiver = postgres::read_receive_state(source.receive_state);
+        if (!source.receive_state.empty())
+            measurement.receiver = postgres::read_receive_state(source.receive_state);
         if (const auto& state = measurement.receiver) {
             measurement.facts.receiver = ReceiverFacts{.name = source.name, .last_seen = state->time};
             for (const std::string& alarm : state->alarms) measurement.notes.push_back("receiver: " + alarm);
+        } else if (!source.slot.empty() && !source.connection.empty()) {
+            look_for_receiver(source, measurement);
+        }
+    }
+
+    // One that does not report here may run on another machine, or never have run: the server knows.
+    void look_for_receiver(const MeasuredSource& source, SourceMeasurement& measurement) const {
+        try {
+            postgres::Connection server({.conninfo = source.connection}, stop_, repository_.logger());
+            const auto slot = postgres::read_slot(server, source.slot, stop_);
+            ReceiverFacts receiver{.name = source.name};
+            if (slot && slot->active_pid) receiver.last_seen = now_;
+            measurement.facts.receiver = receiver;
+        } catch (const Error& error) {
+            // That the server does not answer is told with what would be lost.
+            if (error.code() == ErrorCode::cancelled) throw;
         }
     }
 

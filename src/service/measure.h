@@ -22,6 +22,7 @@ struct MeasuredSource {
     std::string kind;
     std::string connection{};    // of PostgreSQL: for what is not stored yet; empty: not asked
     std::string receive_state{}; // where a receiver on this machine reports; empty: nowhere
+    std::string slot{};          // that its log is to be received through; empty: none is said
 };
 
 struct MeasureSettings {

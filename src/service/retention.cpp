@@ -20,28 +20,6 @@ std::string hold_text(const Statement& hold) {
     return hold.value ? fmt::format("{} ({})", hold.name, *hold.value) : hold.name;
 }
 
-// How much a verification has looked at. Of a part of the packs it says nothing of the others.
-int thoroughness(const Statement& verification) {
-    const bool part = verification.name.find(" of ") != std::string::npos;
-    if (verification.name.starts_with("digests")) return part ? 1 : 3;
-    if (verification.name.starts_with("content")) return part ? 1 : 2;
-    return 0;
-}
-
-// What was found damaged stays so until somebody has looked at all of it, as closely, and found it intact.
-bool is_damaged(const Standing& standing) {
-    std::optional<int> found_by;
-    for (const Statement& verification : standing.verifications) {
-        const int now = thoroughness(verification);
-        if (verification.value == "damaged") {
-            found_by = std::max(found_by.value_or(0), now);
-        } else if (found_by && now != 1 && now >= *found_by) {
-            found_by.reset();
-        }
-    }
-    return found_by.has_value();
-}
-
 RetentionSubject subject_of(const AnnotatedSnapshot& annotated, std::vector<std::string>& problems) {
     const auto& [snapshot, standing] = annotated;
     RetentionSubject subject;

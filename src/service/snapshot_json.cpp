@@ -45,10 +45,10 @@ nlohmann::json to_json(const AnnotatedSnapshot& annotated) {
     json["tags"] = annotated.standing.tags;
     json["holds"] = nlohmann::json::array();
     for (const Statement& hold : annotated.standing.holds) json["holds"].push_back(hold.name);
-    if (!annotated.standing.verifications.empty()) {
-        const Statement& last = annotated.standing.verifications.back();
-        json["verified"] = {
-            {"time", to_rfc3339(last.time)}, {"what", last.name}, {"result", last.value.value_or("")}};
+    if (const Statement* stands = standing_verification(annotated.standing)) {
+        json["verified"] = {{"time", to_rfc3339(stands->time)},
+                            {"what", stands->name},
+                            {"result", stands->value.value_or("")}};
     }
     return json;
 }

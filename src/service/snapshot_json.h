@@ -9,7 +9,7 @@ namespace holdfast {
 
 // As it was made.
 nlohmann::json to_json(const Snapshot& snapshot);
-// As it stands now: with the tags that it has been given since, holds, and the last verification.
+// As it stands now: with the tags that it has been given since, holds, and the verification that stands.
 nlohmann::json to_json(const AnnotatedSnapshot& annotated);
 // A hold on it.
 nlohmann::json hold_json(const Snapshot& snapshot, const Statement& hold);

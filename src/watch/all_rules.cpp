@@ -112,9 +112,12 @@ std::vector<Rule> backup_rules() {
          .title = "Verification failed",
          .meaning =
              "Reading back found something missing or damaged. Backups of this source may not restore.",
-         .action = "See what is damaged and which snapshots need it. Make a backup: it stores anew what it "
-                   "finds damaged. Then verify again.",
-         .commands = {"holdfast verify --read-data", "holdfast backup {subject}"}},
+         .action =
+             "See what is damaged and which snapshots need it. Restore what it names from a copy of the "
+             "repository: a backup goes on referring to a damaged pack as long as it is there. Without "
+             "a copy, take the pack out of the store; the next backup stores anew what the source "
+             "still has (of files with --read-everything). Then verify again, with --record.",
+         .commands = {"holdfast verify --source {subject} --read-data --record"}},
         {.name = "retention_blocked",
          .subject = RuleSubject::source,
          .severity = Severity::p3,

@@ -104,8 +104,8 @@ Judgement verification_failed(const SourceFacts& source) {
         return {.verdict = Verdict::clear,
                 .summary = fmt::format("the verification of {} found nothing", to_rfc3339(last.time))};
     return {.verdict = Verdict::breach,
-            .summary = fmt::format("the last verification failed{}{}", last.problem.empty() ? "" : ": ",
-                                   last.problem),
+            .summary =
+                fmt::format("a verification failed{}{}", last.problem.empty() ? "" : ": ", last.problem),
             .since = last.time};
 }
 

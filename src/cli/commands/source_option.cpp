@@ -51,6 +51,7 @@ std::vector<MeasuredSource> measured_sources(const CommandContext& context,
     for (const auto& [name, source] : of) {
         MeasuredSource measured{.name = name, .kind = source.kind, .connection = source.connection};
         if (source.kind != kind_of_documents) {
+            measured.slot = source.slot;
             try {
                 measured.receive_state =
                     postgres::receive_state_path(spool_directory_of(context, source, repository_url));

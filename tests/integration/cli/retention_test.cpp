@@ -40,6 +40,17 @@ class RetentionCommands : public test::HoldfastUser {
         "[policy.home]\nsources = \"home\"\n[policy.home.retention]\nlast = 1\n";
 };
 
+TEST_F(RetentionCommands, ABackupOfNoKnownClassIsNotMade) {
+    const std::string said = failure({"backup", "--source", "home", source(), "--class", "forensics"}, 2);
+    EXPECT_THAT(said, HasSubstr("did you mean 'forensic'?"));
+    EXPECT_THAT(failure({"backup", "--source", "home", source(), "--tag", "class=forensics"}, 2),
+                HasSubstr("forensics"));
+    EXPECT_TRUE(left().empty());
+    json(configured({"backup", "--source", "home", source(), "--class", "audits"},
+                    "[policy.home]\nsources = \"home\"\n[policy.home.retention.class.audits]\nlast = 1\n"));
+    EXPECT_EQ(left().size(), 1u);
+}
+
 TEST_F(RetentionCommands, EnforceForgetsAndHoldsStay) {
     const std::string held = back_up(), plain = back_up(), by_hand = back_up({"--class", "manual"});
     const std::string short_lived = back_up({"--keep-for", "24h"}), newest = back_up();

@@ -105,6 +105,7 @@ TEST_P(StreamBackup, UnderLoadItComesBackAtATime) {
     }
     EXPECT_EQ(first.report.snapshot.state, SnapshotState::complete);
     EXPECT_FALSE(first.incremental);
+    EXPECT_FALSE(was_incremental(first.report.snapshot));
     EXPECT_THAT(first.full_because, HasSubstr("replication protocol"));
     EXPECT_EQ(first.capture.pages.bad_pages, 0U);
     EXPECT_GT(first.capture.bytes_from_disk, 30'000'000U);
@@ -148,6 +149,7 @@ TEST_P(StreamBackup, ASecondOneAddsWhatHasChangedWhicheverWayItIsMade) {
     what.spool_directory = protection.spool_directory();
     const PostgresBackupResult beside = protection.back_up(what);
     EXPECT_TRUE(beside.incremental);
+    EXPECT_TRUE(was_incremental(beside.report.snapshot));
     EXPECT_LT(beside.report.snapshot.totals.new_bytes, 1'000'000U);
     EXPECT_EQ(beside.report.snapshot.totals.files, totals.files);
     EXPECT_EQ(beside.report.snapshot.totals.directories, totals.directories);

@@ -68,6 +68,44 @@ TEST_F(ServeApi, BacksUpVerifiesAndTellsOfIt) {
     EXPECT_TRUE(got("/v1/audit/verify")["intact"].get<bool>());
 }
 
+// A glance takes nothing back of what a look at the content has found, whoever tells of it.
+TEST_F(ServeApi, TellsOfDamageUntilALookAsCloseFindsNone) {
+    write("a", "content");
+    configure("");
+    const std::string whole = json({"backup", "home"})["id"];
+    write_random("b", 1'000'000, 1);
+    const std::string damaged = json({"backup", "home"})["id"];
+    std::filesystem::path largest;
+    for (const auto& file : std::filesystem::recursive_directory_iterator(repository()))
+        if (file.is_regular_file() && (largest.empty() || file.file_size() > file_size(largest)))
+            largest = file.path();
+    permissions(largest, std::filesystem::perms::owner_write, std::filesystem::perm_options::add);
+    {
+        std::fstream pack(largest, std::ios::in | std::ios::out | std::ios::binary);
+        pack.seekg(500'000);
+        const int old = pack.get();
+        pack.seekp(500'000);
+        pack.put(static_cast<char>(old ^ 1));
+    }
+    json({"verify", "--read-data", "--record"}, 1);
+    json({"verify", "--record"});
+    serve();
+    const std::string base = "/v1/backup-recovery";
+    const Json told = got(base + "/verification/" + damaged);
+    EXPECT_EQ(told["verified"], false);
+    EXPECT_EQ(told["result"], "damaged");
+    EXPECT_EQ(told["verifications"].back()["result"], "intact");
+    EXPECT_EQ(got(base + "/verification/" + whole)["verified"], true);
+    const Json numbers = got(base + "/verification/lifecycle-stats");
+    EXPECT_EQ(numbers["damaged"], 1);
+    EXPECT_EQ(numbers["verified"], 1);
+    EXPECT_EQ(got("/v1/snapshots/" + damaged)["verified"]["result"], "damaged");
+    EXPECT_THAT(run({"audit", "export", "--what", "snapshots"}).out, HasSubstr(",damaged 20"));
+    // Nothing is to begin with what is damaged.
+    const std::string now = to_rfc3339(system_clock().now());
+    EXPECT_EQ(got(base + "/recovery/point-in-time/" + now)["sources"][0]["nearest_snapshot"], whole);
+}
+
 TEST_F(ServeApi, AnswersTheRoutesOfBackupAndRecovery) {
     write("a", "content");
     configure("");
@@ -80,6 +118,16 @@ TEST_F(ServeApi, AnswersTheRoutesOfBackupAndRecovery) {
     EXPECT_EQ(page["total"], 2);
     ASSERT_EQ(page["backups"].size(), 1U);
     EXPECT_EQ(page["backups"][0]["id"], first["result"]["id"]);
+    // The second compared with the first.
+    const Json whole = got(base + "/documents/backups?type=full");
+    ASSERT_EQ(whole["total"], 1);
+    EXPECT_EQ(whole["backups"][0]["id"], first["result"]["id"]);
+    EXPECT_EQ(got(base + "/documents/backups?type=incremental")["backups"][0]["type"], "incremental");
+    for (const char* parameter : {"type", "status"}) {
+        const Answer refused = ask("GET", fmt::format("{}/database/backups?{}=bogus", base, parameter));
+        EXPECT_EQ(refused.status, 400);
+        EXPECT_EQ(refused.body["errors"][0]["field"], parameter);
+    }
     EXPECT_EQ(got(base + "/documents/" + second["result"]["id"].get<std::string>())["source"], "home");
     EXPECT_EQ(got(base + "/documents/statistics")["completed"], 2);
     EXPECT_EQ(got(base + "/database/statistics")["total"], 0);
@@ -196,6 +244,26 @@ TEST_F(ServeApi, ATrailThatWasWrittenAnewIsFoundOut) {
     done("/v1/backups", R"({"source":"home"})");
     EXPECT_EQ(json({"audit", "verify"}, 3)["other_trails"].size(), 1U);
     wait_until(*server, [&] { return got("/v1/audit/verify") == json({"audit", "verify"}, 3); });
+}
+
+TEST_F(ServeApi, AnExporterTakesTheTrailAndTheListOfBackups) {
+    write("a", "content");
+    configure("");
+    const std::string id = json({"backup", "home"})["id"];
+    serve();
+    token = ask("POST", "/v1/tokens", R"({"name":"auditor","roles":["exporter"]})").body["token"];
+    EXPECT_EQ(got("/v1/snapshots")["items"][0]["id"], id);
+    EXPECT_FALSE(got("/v1/audit")["items"].empty());
+    EXPECT_EQ(ask("GET", "/v1/snapshots/" + id).status, 403);
+    EXPECT_EQ(ask("GET", "/v1/sources").status, 403);
+    RunOptions elsewhere = options;
+    elsewhere.environment = {
+        {"HOME", scratch.file("elsewhere")}, {"HOLDFAST_SERVER", address}, {"HOLDFAST_TOKEN", token}};
+    const ProgramRun list =
+        run({"audit", "export", "--what", "snapshots", "--server-ca", scratch.file("state/server.crt")},
+            elsewhere);
+    EXPECT_EQ(list.exit_code, 0) << list.error;
+    EXPECT_THAT(list.out, HasSubstr(id));
 }
 
 TEST_F(ServeApi, ReadsRulesAndChannelsAgain) {

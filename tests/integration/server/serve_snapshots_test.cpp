@@ -273,6 +273,10 @@ TEST_F(ServeSnapshots, TellsToWhichMomentsADatabaseCanBeRecovered) {
     EXPECT_EQ(ask("GET", "/v1/sources/orders/window").status, 404);
     const std::string snapshot = done("/v1/backups", R"({"source":"orders"})")["result"]["snapshot"];
     wait_until(*server, [&] { return ask("GET", "/v1/sources/orders/window").status == 200; });
+    // What was read whole, and what was not, is told apart whoever asked for it.
+    const std::string backups = "/v1/backup-recovery/database/backups";
+    EXPECT_EQ(got(backups + "?type=full")["total"], 1);
+    EXPECT_EQ(got(backups + "?type=incremental")["total"], 0);
     Json window = got("/v1/sources/orders/window");
     ASSERT_THAT(window["ranges"], SizeIs(1));
     EXPECT_EQ(window["ranges"][0]["snapshots"], Json::array({snapshot}));

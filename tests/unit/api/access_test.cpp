@@ -34,6 +34,7 @@ TEST(Permission, IsAsTheTableSays) {
     EXPECT_TRUE(allows(TokenRole::restorer, Permission::restore));
     EXPECT_FALSE(allows(TokenRole::restorer, Permission::back_up));
     EXPECT_TRUE(allows(TokenRole::exporter, Permission::read_trail));
+    EXPECT_TRUE(allows(TokenRole::exporter, Permission::list_backups));
     EXPECT_FALSE(allows(TokenRole::exporter, Permission::read));
     EXPECT_TRUE(allows(std::set<TokenRole>{TokenRole::exporter, TokenRole::viewer}, Permission::read));
     for (const Permission each : {Permission::remove, Permission::administer, Permission::configure})

@@ -1,12 +1,9 @@
 #include "cli/text.h"
 
-#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 namespace holdfast::test {
 namespace {
-
-using testing::ElementsAre;
-using testing::IsEmpty;
 
 TEST(Text, OneOfAThingIsNotSeveral) {
     EXPECT_EQ(counted(0, "file"), "0 files");
@@ -24,18 +21,6 @@ TEST(Text, AShellTakesAQuotedWordAsItIs) {
     EXPECT_EQ(shell_word("it's"), "'it'\\''s'");
     EXPECT_EQ(shell_word("~/x"), "'~/x'");
     EXPECT_EQ(shell_word("$HOME"), "'$HOME'");
-}
-
-TEST(Text, ClosestNamesComeFirst) {
-    const std::vector<std::string> names = {"init", "backup", "snapshots", "stats", "restore", "ls"};
-    EXPECT_THAT(close_names("snapshot", names), ElementsAre("snapshots"));
-    EXPECT_THAT(close_names("bakcup", names), ElementsAre("backup"));
-    EXPECT_THAT(close_names("resotre", names), ElementsAre("restore"));
-    EXPECT_THAT(close_names("restores", names), ElementsAre("restore"));
-    EXPECT_THAT(close_names("s", names), ElementsAre("snapshots", "stats"));
-    EXPECT_THAT(close_names("frobnicate", names), IsEmpty());
-    EXPECT_THAT(close_names("", names), IsEmpty());
-    EXPECT_THAT(close_names(std::string(100'000, 'x'), names), IsEmpty());
 }
 
 } // namespace

@@ -52,9 +52,21 @@ TEST(OperationCommand, OfABackupRefusesWhatWouldBeWithoutEffect) {
     expect_refused("backup", "orders", R"({"type":"half"})", "type");
     expect_refused("backup", "orders", R"({"paths":["/etc"]})", "paths");
     expect_refused("backup", "orders", R"({"tags":{"a=b":"c"}})", "tags");
+    // A misspelt class would lose what it is to protect.
+    expect_refused("backup", "orders", R"({"class":"forensics"})", "class");
+    expect_refused("backup", "orders", R"({"tags":{"class":"forensics"}})", "tags");
+    expect_refused("backup", "orders", R"({"tags":{"expires":"soon"}})", "tags");
+    expect_refused("backup", "orders", R"({"keep_for":"bogus"})", "keep_for");
     expect_refused("backup", "orders", R"({"time_limit_seconds":0})", "time_limit_seconds");
     test::expect_error(
         ErrorCode::usage, [] { words("backup", "uploads", R"({"tags":{"a":"b\u0000c"}})"); }, "zero byte");
+}
+
+TEST(OperationCommand, OfABackupTakesTheClassesOfPolicies) {
+    OperationWorld with_audits = world;
+    with_audits.classes.insert("audits");
+    EXPECT_THAT(operation_command("backup", "uploads", R"({"class":"audits"})", with_audits).arguments,
+                ElementsAre("backup", "uploads", "--class=audits"));
 }
 
 TEST(OperationCommand, OfAVerification) {
@@ -63,7 +75,10 @@ TEST(OperationCommand, OfAVerification) {
                 ElementsAre("verify", "--source=orders", "--sample=5%", "--record"));
     EXPECT_THAT(words("verify", std::nullopt, R"({"depth":"all","snapshots":["0a1b"]})"),
                 ElementsAre("verify", "0a1b", "--read-data", "--record"));
-    expect_refused("verify", std::nullopt, R"({"depth":"deep"})", "depth");
+    EXPECT_THAT(words("verify", std::nullopt, R"({"depth":"0.5%"})"),
+                ElementsAre("verify", "--sample=0.5%", "--record"));
+    for (const char* depth : {"deep", "%", "0%", "101%", "x%", "-1%", "nan%"})
+        expect_refused("verify", std::nullopt, fmt::format(R"({{"depth":"{}"}})", depth), "depth");
     expect_refused("verify", std::nullopt, R"({"snapshots":["--help"]})", "snapshots");
     expect_refused("verify", "orders", R"({"snapshots":["0a1b"]})", "snapshots");
 }
@@ -90,6 +105,25 @@ TEST(OperationCommand, OfARestore) {
         ErrorCode::incompatible,
         [] { operation_command("restore", "orders", R"({"directory":"u"})", {.sources = world.sources}); },
         "restores nothing");
+}
+
+// What would fail when its turn comes, and have somebody called, is refused at once.
+TEST(OperationCommand, OfARestoreRefusesWhatIsNoTarget) {
+    const auto refused = [](std::string_view members, const std::string& field) {
+        expect_refused("restore", "orders", fmt::format(R"({{"directory":"u",{}}})", members), field);
+    };
+    refused(R"("at":"yesterday")", "at");
+    refused(R"("lsn":"12345")", "lsn");
+    for (const char* xid : {"0", "-1", "7x", "99999999999999999999"})
+        refused(fmt::format(R"("xid":"{}")", xid), "xid");
+    refused(R"("lsn":"0/1","at":"2026-01-01T00:00:00Z")", "lsn");
+    refused(R"("exclusive":true)", "exclusive");
+    refused(R"("exclusive":true,"restore_point":"before")", "exclusive");
+    refused(R"("port":5444)", "port");
+    EXPECT_THAT(words("restore", "orders", R"({"directory":"u","xid":"4711","exclusive":true})"),
+                ElementsAre("restore", "orders", "--xid=4711", "--exclusive", "--to=/srv/restores/u"));
+    EXPECT_THAT(words("restore", "orders", R"({"directory":"u","lsn":"16/B374D848"})"),
+                ElementsAre("restore", "orders", "--lsn=16/B374D848", "--to=/srv/restores/u"));
 }
 
 TEST(OperationCommand, OfWhatIsAboutTheRepository) {

@@ -151,5 +151,21 @@ TEST(Policy, PromisesThatItsRulesCannotKeepAreTold) {
                 ElementsAre(HasSubstr("no rules")));
 }
 
+TEST(Policy, ClassesAreThoseThatMeanSomethingOrAPolicyNames) {
+    const std::vector<Policy> policies{
+        parse_policy("p", R"({"sources": "*", "backup": {"cron": "@daily", "class": "nightly"},
+                              "retention": {"class": {"audits": {"within": "10y"}}}})")};
+    const auto known = known_classes(policies);
+    for (const char* name :
+         {"full", "incremental", "manual", "pre-maintenance", "forensic", "nightly", "audits"})
+        EXPECT_NO_THROW(require_known_class(name, known)) << name;
+    const auto error = error_of([] { require_known_class("forensics", known_classes({})); });
+    ASSERT_TRUE(error);
+    EXPECT_EQ(error->code(), ErrorCode::usage);
+    EXPECT_EQ(error->hint(), "did you mean 'forensic'? there are forensic, full, incremental, manual, "
+                             "pre-maintenance, and those that policies name");
+    EXPECT_THROW(require_known_class("audits", known_classes({})), Error);
+}
+
 } // namespace
 } // namespace holdfast

@@ -62,7 +62,7 @@ class PolicyRoutes : public ApiTest {
     const ServerSettings settings = settings_of(scratch);
     ServerDeclaration file = declaring(5);
     std::optional<ServerDeclaration> next_file; // what is there when it is read once more
-    const std::vector<Policy> declared;
+    std::vector<Policy> declared;
     PoliciesInEffect in_effect{book,          observer, settings.state_directory,
                                file.policies, clock,    silent_logger()};
     Operations operations{catalog, clock, random};
@@ -121,6 +121,27 @@ TEST_F(PolicyRoutes, OnlyWhatWasSeenIsChanged) {
     EXPECT_EQ(ask("DELETE", "/v1/policies/mine", "", {{"If-Match", "*"}}).status, 428);
     EXPECT_EQ(put("mine", PolicyWorld::keeping(9), seen), 200);
     EXPECT_EQ(ask("DELETE", "/v1/policies/mine", "", {{"If-Match", etag("/v1/policies/mine")}}).status, 204);
+}
+
+TEST_F(PolicyRoutes, NothingIsTakenFromAPolicyOfTheFile) {
+    declared = {PolicyWorld::policy("production", PolicyWorld::keeping(5, "*"))};
+    world.back_up("home");
+    look();
+    // Of a source that nobody knows yet as well; and what keeps less waits for nobody's approval in vain.
+    for (const char* source : {"home", "uploads"}) {
+        for (const int last : {1, 9}) {
+            const api::Response refused =
+                ask("POST", "/v1/policies", named("mine", PolicyWorld::keeping(last, source)));
+            EXPECT_EQ(refused.status, 409) << refused.body;
+            for (const char* name : {"'mine'", "'production'"})
+                EXPECT_NE(refused.body.find(name), std::string::npos) << refused.body;
+        }
+    }
+    EXPECT_EQ(statements(), 0U);
+    declared = {PolicyWorld::policy("production", PolicyWorld::keeping(5, "home"))};
+    EXPECT_EQ(ask("POST", "/v1/policies", named("mine", PolicyWorld::keeping(9, "uploads"))).status, 201);
+    // What the file covers by name a pattern takes nothing of.
+    EXPECT_EQ(ask("POST", "/v1/policies", named("rest", PolicyWorld::keeping(9, "h*"))).status, 201);
 }
 
 TEST_F(PolicyRoutes, OneRequestIsDoneOnceThoughItIsSentAgainMeanwhile) {

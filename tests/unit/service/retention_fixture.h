@@ -50,6 +50,17 @@ class RetentionTest : public testing::Test {
         Progress progress;
         return back_up_documents(*repository, backup, progress, {}).report.snapshot;
     }
+    // A second later somebody says how a verification of it came out.
+    void say_verified(const Snapshot& snapshot, const char* what, const char* result) {
+        clock.advance(std::chrono::seconds(1));
+        Statement statement;
+        statement.snapshot = snapshot.id;
+        statement.type = StatementType::verification;
+        statement.time = clock.now();
+        statement.name = what;
+        statement.value = result;
+        put_statement(repository->context(), statement);
+    }
     // One a day.
     std::vector<Snapshot> back_up_daily(const std::string& source, int count) {
         std::vector<Snapshot> snapshots;

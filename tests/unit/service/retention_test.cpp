@@ -1,11 +1,15 @@
 // Rules applied to a repository whose clock, and that of its store, tests decide.
 
 #include "service/clock_check.h"
+#include "service/measure.h"
+#include "service/snapshot_json.h"
 #include "service/verify.h"
 #include "support/error_matchers.h"
 #include "unit/service/retention_fixture.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
 
 namespace holdfast {
 namespace {
@@ -83,13 +87,7 @@ TEST_F(RetentionTest, HoldsClassesAndTimesToLiveAreReadFromStatements) {
 
 TEST_F(RetentionTest, WhatVerificationFoundDamagedIsNotTheLastGoodOne) {
     const auto snapshots = back_up_daily("documents", 3);
-    Statement statement;
-    statement.snapshot = snapshots[2].id;
-    statement.type = StatementType::verification;
-    statement.time = clock.now();
-    statement.name = "content";
-    statement.value = "damaged";
-    put_statement(repository->context(), statement);
+    say_verified(snapshots[2], "content", "damaged");
     policies = policy(R"({"last": 1})");
     enforce();
     EXPECT_THAT(left(), ElementsAre(snapshots[1].id, snapshots[2].id));
@@ -152,14 +150,7 @@ TEST_F(RetentionTest, DamageIsTakenBackByALookAsCloseOnly) {
     const auto snapshots = back_up_daily("documents", 2);
     policies = policy(R"({"last": 1})");
     const auto say = [&](const char* what, const char* result) {
-        clock.advance(std::chrono::seconds(1));
-        Statement statement;
-        statement.snapshot = snapshots[1].id;
-        statement.type = StatementType::verification;
-        statement.time = clock.now();
-        statement.name = what;
-        statement.value = result;
-        put_statement(repository->context(), statement);
+        say_verified(snapshots[1], what, result);
         return enforce(true).forgotten();
     };
     EXPECT_EQ(say("content", "damaged"), 0u);
@@ -168,6 +159,30 @@ TEST_F(RetentionTest, DamageIsTakenBackByALookAsCloseOnly) {
     EXPECT_EQ(say("digests", "intact"), 1u);
     EXPECT_EQ(say("structure", "damaged"), 0u);
     EXPECT_EQ(say("content", "intact"), 1u);
+}
+
+// Whoever asks is told what stands, not what was said last.
+TEST_F(RetentionTest, AGlanceAfterDamageIsNoNews) {
+    const auto snapshots = back_up_daily("documents", 2);
+    const auto seen = [&] { return measure(*repository, {}, {}, {}); };
+    say_verified(snapshots[0], "content", "damaged");
+    const std::string found = to_rfc3339(clock.now());
+    say_verified(snapshots[0], "structure", "intact");
+    say_verified(snapshots[1], "structure", "intact");
+    ProtectionStatus status = seen();
+    EXPECT_TRUE(is_damaged(status.snapshots[1].standing));
+    EXPECT_EQ(to_json(status.snapshots[1])["verified"],
+              (nlohmann::json{{"time", found}, {"what", "content"}, {"result", "damaged"}}));
+    EXPECT_EQ(to_json(status.snapshots[0])["verified"]["result"], "intact");
+    const VerificationFacts facts = status.sources[0].facts.verification.value();
+    EXPECT_EQ(facts.time, clock.now());
+    EXPECT_FALSE(facts.good);
+    EXPECT_EQ(facts.problem,
+              fmt::format("snapshot {} was found damaged at {}", snapshots[0].id.hex(), found));
+    say_verified(snapshots[0], "content", "intact");
+    status = seen();
+    EXPECT_EQ(to_json(status.snapshots[1])["verified"]["result"], "intact");
+    EXPECT_TRUE(status.sources[0].facts.verification->good);
 }
 
 // Who can only read may say much, but nothing that lets a snapshot go.
