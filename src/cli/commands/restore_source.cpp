@@ -7,6 +7,7 @@
 #include "cli/pair_option.h"
 #include "cli/source_section.h"
 #include "documents/owner_names.h"
+#include "cli/text.h"
 #include "postgres/server/conninfo.h"
 #include "service/restored_instances.h"
 #include "service/run_command.h"
@@ -58,6 +59,7 @@ class SourceRestore {
         if (!options_.protect_as.empty()) require_new_name(*open.repository);
         what_ = make_restore_request(context_, *open.repository, target_, options_);
         const bool says_plan = !context_.json() && (!context_.options().quiet || target_.dry_run);
+        if (!context_.configuration().sources.contains(target_.source)) require_snapshots(*open.repository);
         if (says_plan)
             what_.planned = [&](const PostgresRestoreResult& plan) { print_plan(plan_json(target_, plan)); };
         what_.estimate = says_plan || target_.dry_run;
@@ -94,6 +96,25 @@ class SourceRestore {
     // Found taken before gigabytes were written.
     void require_new_name(const Repository& repository) const {
         const std::string& name = options_.protect_as;
+    // What no configuration names may be no source at all, but a snapshot that was mistyped, or a source of
+    // documents.
+    void require_snapshots(const Repository& repository) const {
+        const std::string& name = target_.source;
+        const SnapshotList list = list_snapshots(repository.context());
+        const auto found = std::ranges::find(list.snapshots, name, &Snapshot::source);
+        if (found == list.snapshots.end()) {
+            throw Error(ErrorCode::usage,
+                        fmt::format("there is no snapshot '{}', and no source of that name has any", name),
+                        "list what there is with 'holdfast snapshots'; 4 digits of an id are enough");
+        }
+        if (found->kind == kind_of_documents) {
+            throw Error(
+                ErrorCode::usage, fmt::format("'{}' is a source of documents", name),
+                fmt::format("name a snapshot of it: holdfast restore latest --source {} --to DIRECTORY",
+                            shell_word(name)));
+        }
+    }
+
         if (context_.configuration().sources.contains(name)) {
             throw Error(ErrorCode::already_exists,
                         fmt::format("{} has a source '{}' already", context_.configuration().file, name),
