@@ -107,6 +107,16 @@ const CLI::App& deepest(const CLI::App& app) {
 }
 
 // PostgreSQL takes a restore_command's exit codes up to 125 for "there is no such file", and where it
+// As it is typed: "holdfast key add".
+std::string command_text(const CLI::App& app) {
+    std::string text = "holdfast";
+    for (const CLI::App* at = &app; !at->get_subcommands().empty();) {
+        at = at->get_subcommands().front();
+        text += " " + at->get_name();
+    }
+    return text;
+}
+
 // recovers to a target or to the end of the log, it ends there and opens: a repository out of reach, or a
 // wrong option, would lose silently what follows. Higher codes end the server, and can be tried again. A
 // standby asks again anyway, and is not to end because the repository is away. (PostgreSQL's documentation,
@@ -168,7 +178,14 @@ int parse_and_run(int argc, char** argv, GlobalOptions& options, FailureCodes& c
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         codes = failure_codes(app);
-        if (error.get_exit_code() != 0) explain_unknown_command(app);
+        if (error.get_exit_code() != 0) {
+            // The options of a line that is wrong are not set, or not all.
+            options.json = was_typed(argc, argv, "--json");
+            explain_unknown_command(app);
+            if (options.json)
+                throw Error(ErrorCode::usage, error.what(),
+                            fmt::format("'{} --help' says more", command_text(app)));
+        }
         const int code = app.exit(error);
         return code == 0 ? exit_done : codes.usage;
     }
