@@ -34,7 +34,8 @@ struct OpenKeys {
 };
 
 std::unique_ptr<OpenKeys> open_keys(CommandContext& context, const std::string& repository) {
-    const RepositoryAccess access = context.access(repository);
+    RepositoryAccess access = context.access(repository);
+    access.store.logger = &context.logger();
     OpenStore store = open_store(access.url, access.store);
     Unlocked unlocked = unlock(*store.store, credential_of(access, context.logger()));
     return std::make_unique<OpenKeys>(std::move(store), std::move(unlocked));
