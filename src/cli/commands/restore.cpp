@@ -56,9 +56,8 @@ TreeRestoreSettings make_settings(const Arguments& arguments) {
         for (const std::string& pattern : arguments.include) settings.filter.include(pattern);
     }
     for (const std::string& pattern : arguments.exclude) settings.filter.exclude(pattern);
-    if ((arguments.dry_run || arguments.delete_extra || arguments.trust_times) && !arguments.in_place) {
-        throw Error(ErrorCode::usage,
-                    "--dry-run, --delete and --trust-times say what to do with files that are there",
+    if ((arguments.delete_extra || arguments.trust_times) && !arguments.in_place) {
+        throw Error(ErrorCode::usage, "--delete and --trust-times say what to do with files that are there",
                     "add --in-place");
     }
     settings.in_place = arguments.in_place;
@@ -243,8 +242,7 @@ void add_restore(CLI::App& app, RunCommand& run) {
                      "Directory to restore into; made if missing, must be empty without --in-place")
         ->required();
     command->add_flag("--in-place", a->in_place, "Write only what differs into what is there");
-    command->add_flag("--dry-run", a->dry_run,
-                      "Say what would be written, and do nothing; of documents with --in-place");
+    command->add_flag("--dry-run", a->dry_run, "Say what would be written, and do nothing");
     add_document_options(*command, *a);
     add_source_restore_options(*command, a->of_source);
     command->footer("A dry run lists: + made, M content written, m only metadata set, L linked, - deleted");
