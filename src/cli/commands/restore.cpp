@@ -128,6 +128,15 @@ Snapshot find_snapshot(const CommandContext& context, const Repository& reposito
 
 int run_restore(CommandContext& context, const CLI::App& command, const Arguments& arguments) {
     if (names_source(context, arguments)) {
+// A pattern that is mistyped would else look like a restore that went well. The top is always counted.
+void require_a_match(const Arguments& arguments, const TreeRestoreResult& result) {
+    const std::uint64_t found =
+        result.files + result.others + result.failed + result.deleted + (result.directories > 1 ? 1 : 0);
+    if (arguments.include.empty() || found > 0) return;
+    throw Error(ErrorCode::usage, "nothing in the snapshot matches --include, so nothing was restored",
+                "look for it with 'holdfast find'");
+}
+
         refuse_options_under(
             command, options_for_documents,
             fmt::format("for documents, and '{}' names a PostgreSQL source", arguments.snapshot));
@@ -168,6 +177,7 @@ int run_restore(CommandContext& context, const CLI::App& command, const Argument
     if (arguments.dry_run) value["changes"] = changes;
     return tell_restore(context, value);
 }
+    require_a_match(arguments, result);
 
 // A source, or a snapshot of documents whose source the server knows.
 nlohmann::json request_for(CommandContext& context, const CLI::App& command, const Arguments& arguments) {
