@@ -83,7 +83,7 @@ int run_ls(CommandContext& context, const Arguments& arguments) {
     } else {
         const std::optional<TreeEntry> entry = find_path(repository.nodes(), snapshot.root, path);
         if (!entry) {
-            throw Error(ErrorCode::usage, fmt::format("the snapshot has no '{}'", printable(path)),
+            throw Error(ErrorCode::usage, fmt::format("the snapshot has no '/{}'", printable(path)),
                         "look for it with 'holdfast find'");
         }
         if (entry->type == EntryType::directory) {

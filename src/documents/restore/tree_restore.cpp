@@ -60,7 +60,7 @@ class TreeRestorer {
     TreeRestoreResult run() {
         for (const std::string& path : selection_.paths()) {
             if (!find_path(tools_.nodes, root_, path)) {
-                throw Error(ErrorCode::usage, fmt::format("the snapshot has no '{}'", printable(path)),
+                throw Error(ErrorCode::usage, fmt::format("the snapshot has no '/{}'", printable(path)),
                             "list what it has with 'holdfast ls' or 'holdfast find'");
             }
         }
