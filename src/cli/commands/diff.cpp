@@ -2,6 +2,7 @@
 #include "cli/commands/repository_option.h"
 #include "documents/entry_name.h"
 #include "service/compare_trees.h"
+#include "service/bytes_json.h"
 
 #include <map>
 #include <utility>
@@ -70,7 +71,8 @@ int run_diff(CommandContext& context, const Arguments& arguments) {
                            entry.type == EntryType::directory ? "/" : "");
                 return true;
             }
-            nlohmann::json value = {{"path", "/" + printable(change.path)}, {"kind", to_string(change.kind)}};
+            nlohmann::json value = {{"kind", to_string(change.kind)}};
+            set_bytes(value, "path", "/" + change.path);
             if (change.before != nullptr) value["before"] = entry_json("/" + change.path, *change.before);
             if (change.after != nullptr) value["after"] = entry_json("/" + change.path, *change.after);
             changes.push_back(std::move(value));

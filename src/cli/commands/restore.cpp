@@ -10,6 +10,7 @@
 #include "documents/entry_name.h"
 #include "service/backup_documents.h"
 
+#include "service/bytes_json.h"
 #include <fmt/format.h>
 
 namespace holdfast {
@@ -158,7 +159,9 @@ void require_a_match(const Arguments& arguments, const TreeRestoreResult& result
             fmt::print("{} {}{}\n", letter(change.action), path, change.directory ? "/" : "");
             return;
         }
-        changes.push_back({{"path", path}, {"action", to_string(change.action)}, {"bytes", change.bytes}});
+        nlohmann::json value = {{"action", to_string(change.action)}, {"bytes", change.bytes}};
+        set_bytes(value, "path", path);
+        changes.push_back(std::move(value));
     };
     const OpenRepository open = context.open(arguments.repository);
     const Snapshot snapshot = find_snapshot(context, *open.repository, arguments);
