@@ -4,6 +4,7 @@
 #include "base/version.h"
 #include "cli/command.h"
 #include "cli/configuration.h"
+#include "cli/say.h"
 #include "cli/server_choice.h"
 #include "cli/signals.h"
 #include "cli/text.h"
@@ -94,8 +95,8 @@ int report(const Error& error, bool json, const FailureCodes& codes) {
                                         {"retryable", error.retryable()}}}};
         fmt::print("{}\n", value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
     }
-    fmt::print(stderr, "holdfast: {}\n", error.message());
-    if (!error.hint().empty()) fmt::print(stderr, "          {}\n", error.hint());
+    say(stderr, "holdfast: {}\n", error.message());
+    if (!error.hint().empty()) say(stderr, "          {}\n", error.hint());
     return error.code() == ErrorCode::usage ? codes.usage : codes.failed;
 }
 
@@ -106,7 +107,6 @@ const CLI::App& deepest(const CLI::App& app) {
     return *at;
 }
 
-// PostgreSQL takes a restore_command's exit codes up to 125 for "there is no such file", and where it
 // As it is typed: "holdfast key add".
 std::string command_text(const CLI::App& app) {
     std::string text = "holdfast";
@@ -117,6 +117,7 @@ std::string command_text(const CLI::App& app) {
     return text;
 }
 
+// PostgreSQL takes a restore_command's exit codes up to 125 for "there is no such file", and where it
 // recovers to a target or to the end of the log, it ends there and opens: a repository out of reach, or a
 // wrong option, would lose silently what follows. Higher codes end the server, and can be tried again. A
 // standby asks again anyway, and is not to end because the repository is away. (PostgreSQL's documentation,

@@ -7,10 +7,11 @@
 #include "cli/configuration.h"
 #include "cli/fields.h"
 #include "cli/option_rules.h"
+#include "cli/say.h"
 #include "documents/entry_name.h"
 #include "service/backup_documents.h"
-
 #include "service/bytes_json.h"
+
 #include <fmt/format.h>
 
 namespace holdfast {
@@ -127,8 +128,6 @@ Snapshot find_snapshot(const CommandContext& context, const Repository& reposito
     return repository.find_snapshot("latest", arguments.snapshot);
 }
 
-int run_restore(CommandContext& context, const CLI::App& command, const Arguments& arguments) {
-    if (names_source(context, arguments)) {
 // A pattern that is mistyped would else look like a restore that went well. The top is always counted.
 void require_a_match(const Arguments& arguments, const TreeRestoreResult& result) {
     const std::uint64_t found =
@@ -138,6 +137,8 @@ void require_a_match(const Arguments& arguments, const TreeRestoreResult& result
                 "look for it with 'holdfast find'");
 }
 
+int run_restore(CommandContext& context, const CLI::App& command, const Arguments& arguments) {
+    if (names_source(context, arguments)) {
         refuse_options_under(
             command, options_for_documents,
             fmt::format("for documents, and '{}' names a PostgreSQL source", arguments.snapshot));
@@ -154,9 +155,10 @@ void require_a_match(const Arguments& arguments, const TreeRestoreResult& result
     TreeRestoreSettings settings = make_settings(arguments);
     nlohmann::json changes = nlohmann::json::array();
     settings.plan = [&](const PlannedChange& change) {
-        const std::string path = "/" + printable(change.path);
+        const std::string path = fmt::format("/{}", change.path);
         if (!context.json()) {
-            fmt::print("{} {}{}\n", letter(change.action), path, change.directory ? "/" : "");
+            say("{} {}{}\n", letter(change.action), printable(path),
+                change.directory && !change.path.empty() ? "/" : "");
             return;
         }
         nlohmann::json value = {{"action", to_string(change.action)}, {"bytes", change.bytes}};
@@ -175,12 +177,12 @@ void require_a_match(const Arguments& arguments, const TreeRestoreResult& result
         result = restore_documents(*open.repository, snapshot, arguments.target, settings, progress,
                                    context.stop());
     }
+    require_a_match(arguments, result);
     const double seconds = std::chrono::duration<double>(system_clock().steady() - started).count();
     nlohmann::json value = result_json(arguments, snapshot, result, seconds);
     if (arguments.dry_run) value["changes"] = changes;
     return tell_restore(context, value);
 }
-    require_a_match(arguments, result);
 
 // A source, or a snapshot of documents whose source the server knows.
 nlohmann::json request_for(CommandContext& context, const CLI::App& command, const Arguments& arguments) {

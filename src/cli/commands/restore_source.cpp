@@ -5,9 +5,10 @@
 #include "cli/commands/source_option.h"
 #include "cli/duration_option.h"
 #include "cli/pair_option.h"
+#include "cli/say.h"
 #include "cli/source_section.h"
-#include "documents/owner_names.h"
 #include "cli/text.h"
+#include "documents/owner_names.h"
 #include "postgres/server/conninfo.h"
 #include "service/restored_instances.h"
 #include "service/run_command.h"
@@ -32,10 +33,12 @@ void print_log_end(const postgres::StartFailed& failed) {
     for (std::size_t lines = 0; begin > 0 && lines <= shown_log_lines; ++lines)
         begin = log.rfind('\n', begin - 1) == std::string::npos ? 0 : log.rfind('\n', begin - 1);
     if (begin > 0) ++begin;
-    fmt::print(stderr, "The server said last:\n");
+    say(stderr, "The server said last:\n");
     for (std::size_t at = begin; at < log.size();) {
         const std::size_t end = std::min(log.find('\n', at), log.size());
-        fmt::print(stderr, "  {}\n", log.substr(at, end - at));
+        std::string line = log.substr(at, end - at);
+        std::ranges::replace(line, '\t', ' ');
+        say(stderr, "  {}\n", line);
         at = end + 1;
     }
 }
@@ -56,10 +59,10 @@ class SourceRestore {
         if (!options_.expires.empty())
             report_.expires = system_clock().now() + parse_duration(options_.expires, "--expires");
         const OpenRepository open = context_.open(target_.repository);
+        if (!context_.configuration().sources.contains(target_.source)) require_snapshots(*open.repository);
         if (!options_.protect_as.empty()) require_new_name(*open.repository);
         what_ = make_restore_request(context_, *open.repository, target_, options_);
         const bool says_plan = !context_.json() && (!context_.options().quiet || target_.dry_run);
-        if (!context_.configuration().sources.contains(target_.source)) require_snapshots(*open.repository);
         if (says_plan)
             what_.planned = [&](const PostgresRestoreResult& plan) { print_plan(plan_json(target_, plan)); };
         what_.estimate = says_plan || target_.dry_run;
@@ -77,7 +80,7 @@ class SourceRestore {
                 if (report_.protect) print_protection(target_, *report_.protect, report_.protected_as);
             },
             target_.dry_run);
-        for (const std::string& problem : report_.problems) fmt::print(stderr, "holdfast: {}\n", problem);
+        for (const std::string& problem : report_.problems) say(stderr, "holdfast: {}\n", problem);
         return report_.problems.empty() ? exit_done : exit_incomplete;
     }
 
@@ -93,9 +96,6 @@ class SourceRestore {
                    "set connection of the source in holdfast.toml");
     }
 
-    // Found taken before gigabytes were written.
-    void require_new_name(const Repository& repository) const {
-        const std::string& name = options_.protect_as;
     // What no configuration names may be no source at all, but a snapshot that was mistyped, or a source of
     // documents.
     void require_snapshots(const Repository& repository) const {
@@ -115,6 +115,9 @@ class SourceRestore {
         }
     }
 
+    // Found taken before gigabytes were written.
+    void require_new_name(const Repository& repository) const {
+        const std::string& name = options_.protect_as;
         if (context_.configuration().sources.contains(name)) {
             throw Error(ErrorCode::already_exists,
                         fmt::format("{} has a source '{}' already", context_.configuration().file, name),
