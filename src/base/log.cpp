@@ -1,9 +1,9 @@
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/terminal_text.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdio>
 #include <type_traits>
@@ -31,36 +31,6 @@ std::string_view name_of(LogLevel level) {
         return "error";
     }
     return "error";
-}
-
-// A character of UTF-8: how many bytes it takes, and its number. No bytes when `text` does not begin with
-// one.
-struct Character {
-    std::size_t size = 0;
-    std::uint32_t number = 0;
-};
-
-// RFC 3629: shortest form only, no surrogates, nothing above U+10FFFF.
-Character first_character(std::string_view text) {
-    const auto byte_at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    const unsigned char first = byte_at(0);
-    if (first < 0x80) return {1, first};
-    const std::size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-    if (first < 0xc2 || first > 0xf4 || text.size() < size) return {};
-    std::uint32_t number = first & (0x7fU >> size);
-    for (std::size_t i = 1; i < size; ++i) {
-        if ((byte_at(i) & 0xc0) != 0x80) return {};
-        number = number << 6 | (byte_at(i) & 0x3fU);
-    }
-    constexpr std::array<std::uint32_t, 5> smallest{0, 0, 0x80, 0x800, 0x10000};
-    if (number < smallest[size] || number > 0x10ffff || (number >= 0xd800 && number <= 0xdfff)) return {};
-    return {size, number};
-}
-
-// Characters that break a line, move a cursor or turn the direction of writing.
-bool is_control(std::uint32_t number) {
-    return number < 0x20 || (number >= 0x7f && number < 0xa0) || (number >= 0x200e && number <= 0x200f) ||
-           (number >= 0x2028 && number <= 0x202e) || (number >= 0x2066 && number <= 0x2069);
 }
 
 // A JSON string. Controls are escaped, so that a hostile file name cannot forge a line or steer a terminal; a

@@ -5,6 +5,7 @@
 #include "base/version.h"
 #include "cli/command.h"
 #include "cli/configuration.h"
+#include "cli/say.h"
 #include "cli/server_choice.h"
 #include "cli/signals.h"
 
@@ -94,8 +95,8 @@ int report(const Error& error, bool json, const FailureCodes& codes) {
                                         {"retryable", error.retryable()}}}};
         fmt::print("{}\n", value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
     }
-    fmt::print(stderr, "holdfast: {}\n", error.message());
-    if (!error.hint().empty()) fmt::print(stderr, "          {}\n", error.hint());
+    say(stderr, "holdfast: {}\n", error.message());
+    if (!error.hint().empty()) say(stderr, "          {}\n", error.hint());
     return error.code() == ErrorCode::usage ? codes.usage : codes.failed;
 }
 
@@ -104,6 +105,16 @@ const CLI::App& deepest(const CLI::App& app) {
     const CLI::App* at = &app;
     while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
     return *at;
+}
+
+// As it is typed: "holdfast key add".
+std::string command_text(const CLI::App& app) {
+    std::string text = "holdfast";
+    for (const CLI::App* at = &app; !at->get_subcommands().empty();) {
+        at = at->get_subcommands().front();
+        text += " " + at->get_name();
+    }
+    return text;
 }
 
 // PostgreSQL takes a restore_command's exit codes up to 125 for "there is no such file", and where it
@@ -179,7 +190,14 @@ int parse_and_run(int argc, char** argv, GlobalOptions& options, FailureCodes& c
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         codes = failure_codes(app);
-        if (error.get_exit_code() != 0) explain_unknown_command(app);
+        if (error.get_exit_code() != 0) {
+            // The options of a line that is wrong are not set, or not all.
+            options.json = was_typed(argc, argv, "--json");
+            explain_unknown_command(app);
+            if (options.json)
+                throw Error(ErrorCode::usage, error.what(),
+                            fmt::format("'{} --help' says more", command_text(app)));
+        }
         const int code = app.exit(error);
         return code == 0 ? exit_done : codes.usage;
     }

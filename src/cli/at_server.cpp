@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "cli/fields.h"
+#include "cli/say.h"
 #include "cli/text.h"
 #include "client/follow_operation.h"
 
@@ -41,8 +42,8 @@ Error error_of(const json& operation) {
 int tell_waiting(CommandContext& context, const json& answer) {
     context.print(answer, [&] {
         const std::string id = text_in(answer, "approval");
-        fmt::print("It waits until {} for another person's approval: holdfast approvals approve {}\n",
-                   local_time_in(answer, "expires"), id);
+        say("It waits until {} for another person's approval: holdfast approvals approve {}\n",
+            local_time_in(answer, "expires"), id);
     });
     return exit_incomplete;
 }
@@ -70,7 +71,7 @@ int work_at_server(CommandContext& context, const ApiChange& change, const TellR
     if (waits_for_approval(answer)) return tell_waiting(context, answer);
     const std::string id = text_in(answer, "operation");
     if (context.options().detach) {
-        context.print(answer, [&] { fmt::print("{}\n", id); });
+        context.print(answer, [&] { say("{}\n", id); });
         return exit_done;
     }
     return follow_at_server(context, id, tell);

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/file_descriptor.h"
+#include "base/terminal_text.h"
 
 #include <array>
 #include <cerrno>
@@ -63,7 +64,7 @@ Secret ask(int fd, const std::string& question, Echo echo, const std::stop_token
         // Before the question, so that nothing typed at once is shown.
         std::optional<NoEcho> silent;
         if (echo == Echo::off) silent.emplace(fd);
-        write_all(fd, as_bytes(question), "the terminal");
+        write_all(fd, as_bytes(harmless(question)), "the terminal");
         for (;;) {
             Byte byte = 0;
             wait_for_input(fd, stopped.get());

@@ -1,6 +1,7 @@
 #include "documents/entry_name.h"
 
 #include "base/error.h"
+#include "base/terminal_text.h"
 
 #include <fmt/format.h>
 
@@ -9,31 +10,6 @@ namespace holdfast {
 namespace {
 
 constexpr std::size_t largest_name_bytes = 4095;
-
-// How many bytes the well-formed UTF-8 sequence at the start of `text` has (Unicode 15, table 3-7); 0 if
-// none.
-std::size_t utf8_length(std::string_view text) {
-    const auto byte = [&](std::size_t i) {
-        return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
-    };
-    const auto follows = [&](std::size_t i) { return (byte(i) & 0xC0U) == 0x80U; };
-    const unsigned first = byte(0);
-    if (first < 0x80) return 1;
-    if (first >= 0xC2 && first <= 0xDF) return follows(1) ? 2 : 0;
-    if (first >= 0xE0 && first <= 0xEF) {
-        if (!follows(1) || !follows(2)) return 0;
-        const bool overlong = first == 0xE0 && byte(1) < 0xA0;
-        const bool surrogate = first == 0xED && byte(1) > 0x9F;
-        return overlong || surrogate ? 0 : 3;
-    }
-    if (first >= 0xF0 && first <= 0xF4) {
-        if (!follows(1) || !follows(2) || !follows(3)) return 0;
-        const bool overlong = first == 0xF0 && byte(1) < 0x90;
-        const bool beyond = first == 0xF4 && byte(1) > 0x8F;
-        return overlong || beyond ? 0 : 4;
-    }
-    return 0;
-}
 
 } // namespace
 
@@ -57,19 +33,13 @@ void check_entry_name(std::string_view name) {
 
 std::string printable(std::string_view bytes) {
     std::string out;
-    out.reserve(bytes.size());
-    while (!bytes.empty()) {
-        const auto first = static_cast<unsigned char>(bytes.front());
-        const std::size_t length = utf8_length(bytes);
-        if (length == 0 || first < 0x20 || first == 0x7F || first == '\\') {
-            out += fmt::format("\\x{:02x}", first);
-            bytes.remove_prefix(1);
-        } else {
-            out += bytes.substr(0, length);
-            bytes.remove_prefix(length);
-        }
+    for (;;) {
+        const std::size_t backslash = bytes.find('\\');
+        out += harmless(bytes.substr(0, backslash));
+        if (backslash == std::string_view::npos) return out;
+        out += "\\x5c";
+        bytes.remove_prefix(backslash + 1);
     }
-    return out;
 }
 
 } // namespace holdfast

@@ -49,9 +49,10 @@ Credential credential_of(const RepositoryAccess& access, Logger& logger) {
 
 OpenRepository open_repository(const RepositoryAccess& access, Logger& logger) {
     OpenRepository result;
-    result.store = open_store(access.url, access.store);
-    const RepositoryConfig config = load_config(*result.store.store);
     StoreSettings settings = access.store;
+    settings.logger = &logger;
+    result.store = open_store(access.url, settings);
+    const RepositoryConfig config = load_config(*result.store.store);
     settings.capabilities = config.capabilities;
     settings.landmark = config_name;
     result.store = open_store(access.url, settings);
@@ -85,7 +86,9 @@ OpenRepository open_repository_if_there(const RepositoryAccess& access, Logger& 
 CreateResult create_repository_at(const RepositoryAccess& access, const CreateSettings& settings,
                                   Logger& logger) {
     const Credential credential = credential_of(access, logger);
-    const OpenStore store = open_store(access.url, access.store);
+    StoreSettings store_settings = access.store;
+    store_settings.logger = &logger;
+    const OpenStore store = open_store(access.url, store_settings);
     InitOptions options;
     options.label = settings.label;
     options.domain = settings.domain;

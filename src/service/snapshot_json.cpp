@@ -1,6 +1,10 @@
 #include "service/snapshot_json.h"
 
+#include "base/bytes.h"
 #include "documents/entry_name.h"
+#include "repository/protocol/text_form.h"
+
+#include <algorithm>
 
 #include <nlohmann/json.hpp>
 
@@ -8,9 +12,9 @@ namespace holdfast {
 
 nlohmann::json to_json(const Snapshot& snapshot) {
     nlohmann::json paths = nlohmann::json::array();
-    for (const std::string& path : snapshot.paths) paths.push_back(printable(path));
+    for (const std::string& path : snapshot.paths) paths.push_back(is_utf8(path) ? path : printable(path));
     const SnapshotTotals& totals = snapshot.totals;
-    return {
+    nlohmann::json json = {
         {"id", snapshot.id.hex()},
         {"source", snapshot.source},
         {"kind", snapshot.kind},
@@ -38,6 +42,11 @@ nlohmann::json to_json(const Snapshot& snapshot) {
         {"compression", snapshot.compression},
         {"program", snapshot.program},
     };
+    // What can be given back, as set_bytes() has it for one name.
+    if (!std::ranges::all_of(snapshot.paths, is_utf8)) {
+        for (const std::string& path : snapshot.paths) json["paths_hex"].push_back(to_hex(as_bytes(path)));
+    }
+    return json;
 }
 
 nlohmann::json to_json(const AnnotatedSnapshot& annotated) {

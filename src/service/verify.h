@@ -38,7 +38,7 @@ struct Damage {
 };
 
 // A file (or a directory, then with a slash behind it: some or all of its entries are not known) that cannot
-// be restored whole. The path has its bytes made printable.
+// be restored whole.
 struct AffectedPath {
     RunId snapshot;
     std::string path;

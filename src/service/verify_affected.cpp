@@ -1,7 +1,6 @@
 // Which snapshots and which paths the damage concerns.
 
 #include "base/error.h"
-#include "documents/entry_name.h"
 #include "repository/node/directory_node.h"
 #include "repository/node/file_map_node.h"
 #include "repository/node/segment_content.h"
@@ -204,7 +203,7 @@ class AffectedFinder {
             out.more_affected_paths = true;
             return false;
         }
-        out.affected_paths.push_back({snapshot.id, printable(path)});
+        out.affected_paths.push_back({snapshot.id, std::string(path)});
         return true;
     }
 

@@ -13,6 +13,8 @@ namespace holdfast {
 namespace {
 
 constexpr std::uint64_t comparison_step_bytes = 8 << 20;
+constexpr Duration tolerable_wait = std::chrono::seconds(3);
+constexpr Duration warning_interval = std::chrono::seconds(10);
 
 // Carries what a visitor throws past the retries, which are for the store's own errors only.
 template <typename Item>
@@ -39,8 +41,13 @@ class VisitorGuard {
 
 } // namespace
 
-RetryStore::RetryStore(std::shared_ptr<Store> inner, RetrySettings settings, Clock& clock, Random& random)
-    : StoreDecorator(std::move(inner)), settings_(settings), clock_(clock), random_(random) {}
+RetryStore::RetryStore(std::shared_ptr<Store> inner, RetrySettings settings, Clock& clock, Random& random,
+                       Logger& logger)
+    : StoreDecorator(std::move(inner)),
+      settings_(settings),
+      clock_(clock),
+      random_(random),
+      logger_(logger) {}
 
 Duration RetryStore::delay_after(unsigned attempt, const Error& error) const {
     Duration ceiling = settings_.first_delay;
@@ -54,8 +61,22 @@ Duration RetryStore::delay_after(unsigned attempt, const Error& error) const {
                     std::chrono::duration_cast<Duration>(std::chrono::duration<double>(asked_seconds)));
 }
 
+void RetryStore::tell_of_wait(const Error& error, Duration waited) {
+    if (waited < tolerable_wait) return;
+    {
+        const std::lock_guard lock(mutex_);
+        const Duration now = clock_.steady();
+        if (told_ && now - *told_ < warning_interval) return;
+        told_ = now;
+    }
+    // Fields that stay the same, for logs that leave out repetitions.
+    logger_.warning("the store does not answer as it should, and is tried again",
+                    {{"store", inner().url()}, {"reason", error.message()}});
+}
+
 void RetryStore::run(const CallOptions& options, const std::function<void(unsigned)>& attempt) {
-    const Duration deadline = clock_.steady() + settings_.total_time;
+    const Duration began = clock_.steady();
+    const Duration deadline = began + settings_.total_time;
     for (unsigned number = 1;; ++number) {
         try {
             attempt(number);
@@ -67,6 +88,7 @@ void RetryStore::run(const CallOptions& options, const std::function<void(unsign
                 if (number == 1) throw;
                 throw error.with_context(fmt::format("after {} attempts", number));
             }
+            tell_of_wait(error, clock_.steady() + delay - began);
             if (!clock_.sleep_for(delay, options.stop)) {
                 throw Error(ErrorCode::cancelled, "stopped while waiting to try again: " + error.message());
             }

@@ -2,10 +2,13 @@
 #pragma once
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "store/store_decorator.h"
 
 #include <atomic>
+#include <mutex>
+#include <optional>
 
 namespace holdfast {
 
@@ -31,11 +34,14 @@ struct RetrySettings {
 //
 // A listing that fails goes on behind the last object that was visited. Errors that a visitor throws are
 // passed on as they are. Thread-safe.
+//
+// Who waits is told why: a warning when a call will have taken three seconds, and then every ten at most, of
+// all calls together.
 class RetryStore final : public StoreDecorator {
   public:
-    // `clock` and `random` must outlive the store.
+    // `clock`, `random` and `logger` must outlive the store.
     RetryStore(std::shared_ptr<Store> inner, RetrySettings settings, Clock& clock = system_clock(),
-               Random& random = system_random());
+               Random& random = system_random(), Logger& logger = silent_logger());
 
     using Store::put;
     PutResult put(const std::string& name, std::span<const ByteView> parts, const PutOptions& put_options,
@@ -58,13 +64,18 @@ class RetryStore final : public StoreDecorator {
     // tried.
     void run(const CallOptions& options, const std::function<void(unsigned)>& attempt);
     Duration delay_after(unsigned attempt, const Error& error) const;
+    // `waited` at the end of the delay that begins.
+    void tell_of_wait(const Error& error, Duration waited);
     bool holds(const std::string& name, std::span<const ByteView> parts, const CallOptions& options);
     bool equal_objects(const std::string& a, const std::string& b, const CallOptions& options);
 
     const RetrySettings settings_;
     Clock& clock_;
     Random& random_;
+    Logger& logger_;
     std::atomic<std::uint64_t> retries_ = 0;
+    std::mutex mutex_;
+    std::optional<Duration> told_; // when a warning was given last
 };
 
 } // namespace holdfast

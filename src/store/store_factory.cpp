@@ -49,8 +49,8 @@ OpenStore open_store(const std::string& url, const StoreSettings& settings) {
     }
     OpenStore open;
     open.metrics = std::make_shared<MetricsStore>(std::move(store), *settings.clock);
-    open.retry =
-        std::make_shared<RetryStore>(open.metrics, settings.retry, *settings.clock, *settings.random);
+    open.retry = std::make_shared<RetryStore>(open.metrics, settings.retry, *settings.clock, *settings.random,
+                                              *settings.logger);
     open.store = open.retry;
     return open;
 }

@@ -1,6 +1,7 @@
 // From a URL to a store with all its decorators, and finding out what it can do.
 #pragma once
 
+#include "base/log.h"
 #include "store/metrics_store.h"
 #include "store/retry_store.h"
 #include "store/s3_settings.h"
@@ -29,6 +30,8 @@ struct StoreSettings {
     // Must outlive the store.
     Clock* clock = &system_clock();
     Random* random = &system_random();
+    // Told when the store keeps somebody waiting. Must outlive the store.
+    Logger* logger = &silent_logger();
 };
 
 // A store and the decorators that can be asked how it goes. Outside in: retry, metrics, throttle, driver; so

@@ -4,6 +4,7 @@
 #include "cli/commands/server_alerts.h"
 #include "cli/configuration.h"
 #include "cli/fields.h"
+#include "cli/say.h"
 #include "cli/text.h"
 #include "service/alert_sandbox.h"
 #include "watch/alert_report.h"
@@ -45,10 +46,10 @@ std::string timing_text(const json& rule) {
 
 int tell_rules(CommandContext& context, const json& rules) {
     context.print(rules, [&] {
-        fmt::print("{:<24}{:<9}{:<26}{}\n", "RULE", "SEVERITY", "FIRES", "WHAT");
+        say("{:<24}{:<9}{:<26}{}\n", "RULE", "SEVERITY", "FIRES", "WHAT");
         for (const json& rule : rules)
-            fmt::print("{:<24}{:<9}{:<26}{}\n", text_in(rule, "name"), text_in(rule, "severity"),
-                       timing_text(rule), text_in(rule, "title"));
+            say("{:<24}{:<9}{:<26}{}\n", text_in(rule, "name"), text_in(rule, "severity"), timing_text(rule),
+                text_in(rule, "title"));
     });
     return exit_done;
 }
@@ -71,18 +72,18 @@ json trial_json(const AlertTrial& trial, const json& channels) {
 void print_trial(const json& trial) {
     const std::string rule = text_in(trial, "rule");
     if (!has(trial, "passed")) {
-        fmt::print("not tried: {}: {}\n", rule, text_in(trial, "problem"));
+        say("not tried: {}: {}\n", rule, text_in(trial, "problem"));
         return;
     }
-    fmt::print("{}: {}\n", rule, flag_in(trial, "passed") ? "passed" : "FAILED");
-    fmt::print("  cause: {}\n", text_in(trial, "cause"));
-    if (!flag_in(trial, "quiet_before")) fmt::print("  it fired although all was well\n");
-    fmt::print("  {}\n",
-               flag_in(trial, "fired") ? "fired: " + text_in(trial, "summary") : std::string("did not fire"));
+    say("{}: {}\n", rule, flag_in(trial, "passed") ? "passed" : "FAILED");
+    say("  cause: {}\n", text_in(trial, "cause"));
+    if (!flag_in(trial, "quiet_before")) say("  it fired although all was well\n");
+    say("  {}\n",
+        flag_in(trial, "fired") ? "fired: " + text_in(trial, "summary") : std::string("did not fire"));
     const std::vector<std::string> reached = texts_in(trial, "reached");
-    if (!reached.empty()) fmt::print("  told: {}\n", fmt::join(reached, ", "));
+    if (!reached.empty()) say("  told: {}\n", fmt::join(reached, ", "));
     for (const auto& [channel, why] : list_in(trial, "failed").items())
-        fmt::print("  not told: {}: {}\n", channel, plain_text(why));
+        say("  not told: {}: {}\n", channel, plain_text(why));
 }
 
 Error no_rule() { return Error(ErrorCode::usage, "no rule is named", "name one, or --all"); }
@@ -145,7 +146,7 @@ int run_test_channel(CommandContext& context, const Arguments& arguments) {
     make_channel(*channel, system_clock())
         ->send(test_notice(origin(), id, system_clock().now()), context.stop());
     context.report({{"channel", channel->name}, {"type", to_string(channel->type)}, {"sent", true}},
-                   [&] { fmt::print("{} took the test notice {}.\n", channel->name, id); });
+                   [&] { say("{} took the test notice {}.\n", channel->name, id); });
     return exit_done;
 }
 
@@ -153,7 +154,7 @@ int test_channel_at_server(CommandContext& context, const Arguments& arguments) 
     const std::string& name = arguments.names.front();
     const json answer = context.api().change(
         {.path = fmt::format("/v1/channels/{}/test", url_part(name)), .kept_by_key = false});
-    context.report(answer, [&] { fmt::print("{} took the test notice.\n", name); });
+    context.report(answer, [&] { say("{} took the test notice.\n", name); });
     return exit_done;
 }
 
@@ -165,7 +166,7 @@ int tell_alert_tests(CommandContext& context, const json& trials) {
     });
     context.print(trials, [&] {
         for (const json& trial : trials) print_trial(trial);
-        if (nobody_told) fmt::print("No channel is configured: nobody was told.\n");
+        if (nobody_told) say("No channel is configured: nobody was told.\n");
     });
     const auto is_tried = [](const json& trial) { return has(trial, "passed"); };
     const auto has_failed = [&](const json& trial) { return is_tried(trial) && !flag_in(trial, "passed"); };

@@ -4,6 +4,7 @@
 #include "cli/at_server.h"
 #include "cli/commands/server_command.h"
 #include "cli/fields.h"
+#include "cli/say.h"
 
 #include <fmt/format.h>
 
@@ -33,11 +34,11 @@ int list_approvals(CommandContext& context, const Arguments& arguments) {
         return true;
     });
     context.print(approvals, [&] {
-        fmt::print("{:<34}{:<20}{:<20}{:<10}{}\n", "ID", "ACTION", "ASKED BY", "STATE", "UNTIL");
+        say("{:<34}{:<20}{:<20}{:<10}{}\n", "ID", "ACTION", "ASKED BY", "STATE", "UNTIL");
         for (const json& one : approvals)
-            fmt::print("{:<34}{:<20}{:<20}{:<10}{}\n", text_in(one, "id"), text_in(one, "action"),
-                       text_in(one, "requested_by"), text_in(one, "state"), local_time_in(one, "expires"));
-        if (approvals.empty()) fmt::print("(none)\n");
+            say("{:<34}{:<20}{:<20}{:<10}{}\n", text_in(one, "id"), text_in(one, "action"),
+                text_in(one, "requested_by"), text_in(one, "state"), local_time_in(one, "expires"));
+        if (approvals.empty()) say("(none)\n");
     });
     return exit_done;
 }
@@ -46,17 +47,16 @@ int show_approval(CommandContext& context, const Arguments& arguments) {
     const json approval = context.api().get(path_of(arguments));
     context.print(approval, [&] {
         const json& request = list_in(approval, "request");
-        fmt::print("{}: {}\n", text_in(approval, "action"), text_in(approval, "state"));
-        fmt::print("  asked for by {} {}, until {}\n", text_in(approval, "requested_by"),
-                   local_time_in(approval, "created"), local_time_in(approval, "expires"));
-        fmt::print("  {} {}\n", text_in(request, "method"), text_in(request, "path"));
+        say("{}: {}\n", text_in(approval, "action"), text_in(approval, "state"));
+        say("  asked for by {} {}, until {}\n", text_in(approval, "requested_by"),
+            local_time_in(approval, "created"), local_time_in(approval, "expires"));
+        say("  {} {}\n", text_in(request, "method"), text_in(request, "path"));
         for (const json& parameter : list_in(request, "query"))
             if (parameter.is_array() && parameter.size() == 2)
-                fmt::print("  {} = {}\n", plain_text(parameter[0]), plain_text(parameter[1]));
-        fmt::print("  {}\n", json_text(list_in(request, "body")));
+                say("  {} = {}\n", plain_text(parameter[0]), plain_text(parameter[1]));
+        say("  {}\n", json_text(list_in(request, "body")));
         if (has(approval, "decided"))
-            fmt::print("  decided by {} {}\n", text_in(approval, "decided_by"),
-                       local_time_in(approval, "decided"));
+            say("  decided by {} {}\n", text_in(approval, "decided_by"), local_time_in(approval, "decided"));
     });
     return exit_done;
 }
@@ -69,17 +69,15 @@ int tell_decision(CommandContext& context, const json& decision) {
     const std::uint64_t status = number_in(answer, "status");
     const bool later = status == 503 || status == 504, failed = status >= 400;
     context.print(decision, [&] {
-        fmt::print("{} is {}\n", text_in(decision, "approval"), text_in(decision, "state"));
-        if (has(body, "operation"))
-            fmt::print("It has begun: the operation {}\n", text_in(body, "operation"));
-        if (has(body, "token")) fmt::print("{}\n", text_in(body, "token"));
-        if (has(body, "authenticator")) fmt::print("{}\n", text_in(body, "authenticator"));
+        say("{} is {}\n", text_in(decision, "approval"), text_in(decision, "state"));
+        if (has(body, "operation")) say("It has begun: the operation {}\n", text_in(body, "operation"));
+        if (has(body, "token")) say("{}\n", text_in(body, "token"));
+        if (has(body, "authenticator")) say("{}\n", text_in(body, "authenticator"));
         if (failed)
-            fmt::print("It {}: {}\n", later ? "could not be done yet" : "was not done",
-                       text_in(body, "detail"));
+            say("It {}: {}\n", later ? "could not be done yet" : "was not done", text_in(body, "detail"));
         if (later)
-            fmt::print("The server tries again for a day; to call it back: holdfast approvals reject {}\n",
-                       text_in(decision, "approval"));
+            say("The server tries again for a day; to call it back: holdfast approvals reject {}\n",
+                text_in(decision, "approval"));
     });
     return later ? exit_incomplete : failed ? exit_failed : exit_done;
 }

@@ -7,6 +7,7 @@
 #include "cli/commands/server_option.h"
 #include "cli/fields.h"
 #include "cli/problems.h"
+#include "cli/say.h"
 #include "cli/text.h"
 #include "client/api_client.h"
 #include "service/annotate.h"
@@ -54,12 +55,11 @@ int tell_check(CommandContext& context, const json& value) {
                                       ? fmt::format(", {} kept in the repository",
                                                     counted(number_in(value, "heads_compared"), "head"))
                                       : "";
-        fmt::print("{} of the audit trail{}: {}\n", counted(number_in(value, "entries"), "entry", "entries"),
-                   heads, intact ? "all fit" : "THEY DO NOT FIT");
-        for (const std::string& problem : texts_in(value, "problems")) fmt::print("  {}\n", problem);
+        say("{} of the audit trail{}: {}\n", counted(number_in(value, "entries"), "entry", "entries"), heads,
+            intact ? "all fit" : "THEY DO NOT FIT");
+        for (const std::string& problem : texts_in(value, "problems")) say("  {}\n", problem);
         if (others > 0)
-            fmt::print(
-                "The repository has heads of {} that is not here: a catalog was lost, made anew, or its "
+            say("The repository has heads of {} that is not here: a catalog was lost, made anew, or its "
                 "trail written anew\n",
                 counted(others, "other trail"));
     });

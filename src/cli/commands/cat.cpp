@@ -65,17 +65,17 @@ int run_cat(CommandContext& context, const Arguments& arguments) {
     while (path.starts_with('/')) path.erase(0, 1);
     const std::optional<TreeEntry> entry = find_path(repository.nodes(), snapshot.root, path);
     if (!entry) {
-        throw Error(ErrorCode::usage, fmt::format("the snapshot has no '{}'", printable(path)),
+        throw Error(ErrorCode::usage, fmt::format("the snapshot has no '/{}'", printable(path)),
                     "look for it with 'holdfast find'");
     }
     if (entry->type != EntryType::file) {
-        throw Error(ErrorCode::usage, fmt::format("'{}' is not a file", printable(path)),
+        throw Error(ErrorCode::usage, fmt::format("'/{}' is not a file", printable(path)),
                     "list it with 'holdfast ls'");
     }
     if ((entry->flags & entry_flag::unreadable) != 0 && entry->size > 0 &&
         std::holds_alternative<std::monostate>(entry->content)) {
         throw Error(ErrorCode::not_found,
-                    fmt::format("'{}' could not be read when it was backed up", printable(path)),
+                    fmt::format("'/{}' could not be read when it was backed up", printable(path)),
                     "its content is not in this snapshot; try an earlier one");
     }
     InOrder out(repository.packs());

@@ -2,6 +2,7 @@
 #include "cli/at_server.h"
 #include "cli/commands/server_command.h"
 #include "cli/fields.h"
+#include "cli/say.h"
 
 #include <fmt/format.h>
 
@@ -34,8 +35,8 @@ std::string remark_on(const json& item) {
 void print_items(const json& items) {
     for (const json& item : items) {
         const std::string state = text_in(item, "state"), remark = remark_on(item);
-        fmt::print("  {:<8}{:<16}{}\n", state, text_in(item, "name"), text_in(item, "text"));
-        if (!remark.empty()) fmt::print("{:26}{}\n", "", remark);
+        say("  {:<8}{:<16}{}\n", state, text_in(item, "name"), text_in(item, "text"));
+        if (!remark.empty()) say("{:26}{}\n", "", remark);
     }
 }
 
@@ -43,10 +44,10 @@ int list_checklists(CommandContext& context, const Arguments&) {
     const json lists = list_in(context.api().get("/v1/checklists"), "items");
     context.print(lists, [&] {
         for (const json& list : lists) {
-            fmt::print("{}: until {}\n", text_in(list, "name"), local_time_in(list, "ends"));
+            say("{}: until {}\n", text_in(list, "name"), local_time_in(list, "ends"));
             print_items(list_in(list, "items"));
         }
-        if (lists.empty()) fmt::print("(none)\n");
+        if (lists.empty()) say("(none)\n");
     });
     return exit_done;
 }
@@ -55,10 +56,9 @@ int show_checklist(CommandContext& context, const Arguments& arguments) {
     const json list = context.api().get("/v1/checklists/" + url_part(arguments.list),
                                         {{"periods", std::to_string(arguments.periods)}});
     context.print(list, [&] {
-        fmt::print("{}: each {}, {}\n", text_in(list, "name"), text_in(list, "every"),
-                   text_in(list, "time_zone"));
+        say("{}: each {}, {}\n", text_in(list, "name"), text_in(list, "every"), text_in(list, "time_zone"));
         for (const json& period : list_in(list, "periods")) {
-            fmt::print("{} to {}\n", local_time_in(period, "begins"), local_time_in(period, "ends"));
+            say("{} to {}\n", local_time_in(period, "begins"), local_time_in(period, "ends"));
             print_items(list_in(period, "items"));
         }
     });
@@ -73,9 +73,9 @@ int tick_item(CommandContext& context, const Arguments& arguments) {
                                                   url_part(arguments.item)),
                               .body = request_text(body)});
     context.report(answer, [&] {
-        fmt::print("{} of {} is ticked until {}{}\n", text_in(answer, "name"), text_in(answer, "list"),
-                   local_time_in(answer, "ends"),
-                   flag_in(answer, "ticked_now") ? "" : "; it was before: " + remark_on(answer));
+        say("{} of {} is ticked until {}{}\n", text_in(answer, "name"), text_in(answer, "list"),
+            local_time_in(answer, "ends"),
+            flag_in(answer, "ticked_now") ? "" : "; it was before: " + remark_on(answer));
     });
     return exit_done;
 }

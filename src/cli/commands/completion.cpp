@@ -1,6 +1,7 @@
 #include "cli/completion.h"
 
 #include "cli/configuration.h"
+#include "cli/say.h"
 #include "watch/rule.h"
 
 #include <fmt/format.h>
@@ -37,8 +38,12 @@ int run_complete(CommandContext& context, const CLI::App& app, const std::vector
     const Completion completion =
         complete(app, words, [&](const std::string& what) { return known_names(configuration, what); });
     for (const Proposal& proposal : completion.proposals)
-        fmt::print("{}{}{}\n", proposal.word, proposal.description.empty() ? "" : "\t", proposal.description);
-    if (completion.files) fmt::print(":files\n");
+        if (proposal.description.empty()) {
+            say("{}\n", proposal.word);
+        } else {
+            say("{}\t{}\n", proposal.word, proposal.description);
+        }
+    if (completion.files) say(":files\n");
     return exit_done;
 }
 

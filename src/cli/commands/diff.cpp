@@ -1,6 +1,8 @@
 #include "cli/commands/entry_output.h"
 #include "cli/commands/repository_option.h"
+#include "cli/say.h"
 #include "documents/entry_name.h"
+#include "service/bytes_json.h"
 #include "service/compare_trees.h"
 
 #include <map>
@@ -66,11 +68,12 @@ int run_diff(CommandContext& context, const Arguments& arguments) {
             if (change.kind == ChangeKind::unknown) tell_unknown(change);
             if (!context.json()) {
                 const TreeEntry& entry = change.after != nullptr ? *change.after : *change.before;
-                fmt::print("{} /{}{}\n", letter(change.kind), printable(change.path),
-                           entry.type == EntryType::directory ? "/" : "");
+                say("{} /{}{}\n", letter(change.kind), printable(change.path),
+                    entry.type == EntryType::directory ? "/" : "");
                 return true;
             }
-            nlohmann::json value = {{"path", "/" + printable(change.path)}, {"kind", to_string(change.kind)}};
+            nlohmann::json value = {{"kind", to_string(change.kind)}};
+            set_bytes(value, "path", "/" + change.path);
             if (change.before != nullptr) value["before"] = entry_json("/" + change.path, *change.before);
             if (change.after != nullptr) value["after"] = entry_json("/" + change.path, *change.after);
             changes.push_back(std::move(value));
@@ -83,8 +86,8 @@ int run_diff(CommandContext& context, const Arguments& arguments) {
             std::string summary;
             for (const auto& [kind, count] : counts)
                 summary += fmt::format("{}{} {}", summary.empty() ? "" : ", ", count, kind);
-            fmt::print("{} to {}: {}\n", short_id(before.id.hex()), short_id(after.id.hex()),
-                       summary.empty() ? "no differences" : summary);
+            say("{} to {}: {}\n", short_id(before.id.hex()), short_id(after.id.hex()),
+                summary.empty() ? "no differences" : summary);
         });
     return exit_code;
 }

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "cli/commands/repository_option.h"
 #include "cli/commands/source_option.h"
+#include "cli/say.h"
 #include "postgres/server/setup.h"
 
 #include <algorithm>
@@ -56,8 +57,8 @@ int run_doctor(CommandContext& context, const Arguments& arguments) {
                          {"mend", check.mend}});
     context.print(value, [&] {
         for (const postgres::Check& check : checks) {
-            fmt::print("{:<8} {:<26} {}\n", to_string(check.state), check.name, check.found);
-            if (!check.mend.empty()) fmt::print("{:<8} {:<26} mend: {}\n", "", "", check.mend);
+            say("{:<8} {:<26} {}\n", to_string(check.state), check.name, check.found);
+            if (!check.mend.empty()) say("{:<8} {:<26} mend: {}\n", "", "", check.mend);
         }
     });
     const bool failed = std::ranges::any_of(
@@ -99,12 +100,12 @@ int run_setup(CommandContext& context, const Arguments& arguments) {
         {{"steps", steps}, {"restart_for", report.restart_for}},
         [&] {
             for (const postgres::SetupStep& step : report.steps) {
-                fmt::print("{:<8} {}{}{}\n", to_string(step.state), step.what, step.sql.empty() ? "" : ": ",
-                           step.sql);
-                if (!step.remark.empty()) fmt::print("{:<8} {}\n", "", step.remark);
+                say("{:<8} {}{}{}\n", to_string(step.state), step.what, step.sql.empty() ? "" : ": ",
+                    step.sql);
+                if (!step.remark.empty()) say("{:<8} {}\n", "", step.remark);
             }
             if (!report.restart_for.empty())
-                fmt::print("Restart the server for: {}\n", fmt::join(report.restart_for, ", "));
+                say("Restart the server for: {}\n", fmt::join(report.restart_for, ", "));
         },
         arguments.dry_run);
     return all ? exit_done : exit_incomplete;

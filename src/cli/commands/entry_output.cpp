@@ -3,6 +3,7 @@
 #include "cli/command.h"
 #include "documents/entry_metadata.h"
 #include "documents/entry_name.h"
+#include "service/bytes_json.h"
 
 #include <fmt/format.h>
 
@@ -32,18 +33,18 @@ std::string entry_type_name(EntryType type) { return std::string(to_string(file_
 
 nlohmann::json entry_json(const std::string& path, const TreeEntry& entry) {
     nlohmann::json value = {
-        {"path", printable(path)},
         {"type", entry_type_name(entry.type)},
         {"mode", fmt::format("{:04o}", entry.mode)},
         {"uid", entry.uid},
         {"gid", entry.gid},
-        {"user", printable(entry.user)},
-        {"group", printable(entry.group)},
         {"mtime", fmt::format("{}.{:09}", entry.mtime.seconds, entry.mtime.nanoseconds)},
         {"size", entry.type == EntryType::directory ? entry.bytes : entry.size},
         {"links", entry.links},
     };
-    if (entry.type == EntryType::symlink) value["target"] = printable(entry.target);
+    set_bytes(value, "path", path);
+    set_bytes(value, "user", entry.user);
+    set_bytes(value, "group", entry.group);
+    if (entry.type == EntryType::symlink) set_bytes(value, "target", entry.target);
     if (entry.type == EntryType::directory) value["files"] = entry.files;
     if ((entry.flags & entry_flag::changed) != 0) value["changed_while_read"] = true;
     if ((entry.flags & entry_flag::unreadable) != 0) value["unreadable"] = true;

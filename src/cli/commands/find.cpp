@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "cli/commands/entry_output.h"
 #include "cli/commands/repository_option.h"
+#include "cli/say.h"
 #include "documents/entry_name.h"
 #include "service/find_entries.h"
 
@@ -62,8 +63,8 @@ int run_find(CommandContext& context, const Arguments& arguments) {
                 entry["snapshot"] = found.snapshot.id.hex();
                 value.push_back(std::move(entry));
             } else {
-                fmt::print("{} {}\n", short_id(found.snapshot.id.hex()),
-                           arguments.long_form ? entry_line(path, found.entry) : printable(path));
+                say("{} {}\n", short_id(found.snapshot.id.hex()),
+                    arguments.long_form ? entry_line(path, found.entry) : printable(path));
             }
             return true;
         },

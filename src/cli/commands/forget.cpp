@@ -2,6 +2,7 @@
 #include "cli/at_server.h"
 #include "cli/commands/repository_option.h"
 #include "cli/fields.h"
+#include "cli/say.h"
 #include "service/snapshot_json.h"
 
 #include <algorithm>
@@ -31,11 +32,11 @@ int tell_forgotten(CommandContext& context, const std::vector<json>& snapshots,
     json report = {{"forgotten", ids}};
     for (const RunId& id : before) report["forgotten_before"].push_back(id.hex());
     context.report(report, [&] {
-        for (const RunId& id : before) fmt::print("{} was forgotten before\n", short_id(id.hex()));
+        for (const RunId& id : before) say("{} was forgotten before\n", short_id(id.hex()));
         for (const json& snapshot : snapshots)
-            fmt::print("Forgot {} of '{}' from {}\n", short_id_in(snapshot, "id"),
-                       text_in(snapshot, "source"), local_time_in(snapshot, "time"));
-        fmt::print("{} space is freed by 'holdfast prune'.\n", ids.size() == 1 ? "Its" : "Their");
+            say("Forgot {} of '{}' from {}\n", short_id_in(snapshot, "id"), text_in(snapshot, "source"),
+                local_time_in(snapshot, "time"));
+        say("{} space is freed by 'holdfast prune'.\n", ids.size() == 1 ? "Its" : "Their");
     });
     return exit_done;
 }

@@ -3,6 +3,7 @@
 #include "cli/commands/repository_option.h"
 #include "cli/fields.h"
 #include "cli/problems.h"
+#include "cli/say.h"
 #include "service/snapshot_json.h"
 
 #include <algorithm>
@@ -25,8 +26,8 @@ struct Arguments {
 
 int tell_hold(CommandContext& context, const json& snapshot, const json& hold) {
     context.report(hold, [&] {
-        fmt::print("{} of '{}' from {} is held: {}\n", short_id_in(snapshot, "id"),
-                   text_in(snapshot, "source"), local_time_in(snapshot, "time"), text_in(hold, "reason"));
+        say("{} of '{}' from {} is held: {}\n", short_id_in(snapshot, "id"), text_in(snapshot, "source"),
+            local_time_in(snapshot, "time"), text_in(hold, "reason"));
     });
     return exit_done;
 }
@@ -39,19 +40,19 @@ int tell_released(CommandContext& context, const std::string& snapshot, const js
     }
     context.report({{"released", holds}}, [&] {
         for (const json& hold : holds)
-            fmt::print("{}: no longer held: {}\n", short_id(snapshot), text_in(hold, "reason"));
+            say("{}: no longer held: {}\n", short_id(snapshot), text_in(hold, "reason"));
     });
     return exit_done;
 }
 
 int tell_holds(CommandContext& context, const json& holds) {
     context.print(holds, [&] {
-        fmt::print("{:<10}{:<16}{:<21}{:<16}{}\n", "SNAPSHOT", "SOURCE", "HELD SINCE", "OWNER", "REASON");
+        say("{:<10}{:<16}{:<21}{:<16}{}\n", "SNAPSHOT", "SOURCE", "HELD SINCE", "OWNER", "REASON");
         for (const json& hold : holds)
-            fmt::print("{:<10}{:<16}{:<21}{:<16}{}\n", short_id_in(hold, "snapshot"), text_in(hold, "source"),
-                       local_time_in(hold, "since"), has(hold, "owner") ? text_in(hold, "owner") : "-",
-                       text_in(hold, "reason"));
-        if (holds.empty()) fmt::print("(none)\n");
+            say("{:<10}{:<16}{:<21}{:<16}{}\n", short_id_in(hold, "snapshot"), text_in(hold, "source"),
+                local_time_in(hold, "since"), has(hold, "owner") ? text_in(hold, "owner") : "-",
+                text_in(hold, "reason"));
+        if (holds.empty()) say("(none)\n");
     });
     return exit_done;
 }

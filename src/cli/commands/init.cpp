@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/say.h"
 #include "cli/text.h"
 #include "repository/key_file.h"
 
@@ -75,19 +76,18 @@ int run_init(CommandContext& context, const Arguments& arguments) {
     // What is shown only once is shown to the quiet, too.
     if (context.options().quiet && !context.json()) print_recovery_key();
     context.report(value, [&] {
-        fmt::print("Created repository {} at {}\n", short_id(result.repository.hex()), access.url);
-        if (made_key_file)
-            fmt::print("Made the key file {}. Keep a copy of it elsewhere.\n", *access.key_file);
-        fmt::print("The store: put-if-absent {}, consistent {}, object lock {}, versions {}\n",
-                   yes_or_no(can.put_if_absent), yes_or_no(can.consistent), yes_or_no(can.object_lock),
-                   yes_or_no(can.versions));
+        say("Created repository {} at {}\n", short_id(result.repository.hex()), access.url);
+        if (made_key_file) say("Made the key file {}. Keep a copy of it elsewhere.\n", *access.key_file);
+        say("The store: put-if-absent {}, consistent {}, object lock {}, versions {}\n",
+            yes_or_no(can.put_if_absent), yes_or_no(can.consistent), yes_or_no(can.object_lock),
+            yes_or_no(can.versions));
         if (!collects) {
-            fmt::print("It is append-only for Holdfast: backups work, pruning will be refused, because two "
-                       "writers could\n"
-                       "not be kept apart safely.\n");
+            say("It is append-only for Holdfast: backups work, pruning will be refused, because two "
+                "writers could\n"
+                "not be kept apart safely.\n");
         }
         print_recovery_key();
-        fmt::print("\nNext, back something up:\n  {}\n", next);
+        say("\nNext, back something up:\n  {}\n", next);
     });
     return exit_done;
 }

@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "cli/commands/source_option.h"
+#include "cli/say.h"
 #include "cli/text.h"
 #include "service/restored_instances.h"
 
@@ -30,11 +31,11 @@ nlohmann::json to_json(const RestoredInstance& instance) {
 }
 
 void print_instance(const RestoredInstance& instance) {
-    fmt::print("{}\n  '{}' to {}, restored {} by {}\n", instance.data_directory, instance.source,
-               instance.target, local_time(instance.restored), instance.creator);
-    for (const auto& [name, value] : instance.tags) fmt::print("  {}={}\n", name, value);
-    if (instance.expires) fmt::print("  to be removed after {}\n", local_time(*instance.expires));
-    if (!instance.connection.empty()) fmt::print("  psql '{}'\n", instance.connection);
+    say("{}\n  '{}' to {}, restored {} by {}\n", instance.data_directory, instance.source, instance.target,
+        local_time(instance.restored), instance.creator);
+    for (const auto& [name, value] : instance.tags) say("  {}={}\n", name, value);
+    if (instance.expires) say("  to be removed after {}\n", local_time(*instance.expires));
+    if (!instance.connection.empty()) say("  psql '{}'\n", instance.connection);
 }
 
 int run_instances(CommandContext& context, const Arguments& arguments) {
@@ -61,7 +62,7 @@ int run_instances(CommandContext& context, const Arguments& arguments) {
             } catch (const Error& error) {
                 if (error.code() == ErrorCode::cancelled) throw;
                 all = false;
-                fmt::print(stderr, "holdfast: {}\n", error.message());
+                say(stderr, "holdfast: {}\n", error.message());
                 continue;
             }
         }
@@ -69,11 +70,11 @@ int run_instances(CommandContext& context, const Arguments& arguments) {
     }
     const auto text = [&] {
         for (const nlohmann::json& one : done) {
-            if (removes) fmt::print("Removed {}\n", one["data_directory"].get<std::string>());
+            if (removes) say("Removed {}\n", one["data_directory"].get<std::string>());
         }
         if (removes) return;
         for (const RestoredInstance& instance : chosen) print_instance(instance);
-        if (chosen.empty()) fmt::print("(none)\n");
+        if (chosen.empty()) say("(none)\n");
     };
     if (removes) {
         context.report(done, text);

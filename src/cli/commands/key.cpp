@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "cli/commands/repository_option.h"
+#include "cli/say.h"
 #include "cli/terminal.h"
 #include "cli/text.h"
 #include "repository/key_file.h"
@@ -34,7 +35,8 @@ struct OpenKeys {
 };
 
 std::unique_ptr<OpenKeys> open_keys(CommandContext& context, const std::string& repository) {
-    const RepositoryAccess access = context.access(repository);
+    RepositoryAccess access = context.access(repository);
+    access.store.logger = &context.logger();
     OpenStore store = open_store(access.url, access.store);
     Unlocked unlocked = unlock(*store.store, credential_of(access, context.logger()));
     return std::make_unique<OpenKeys>(std::move(store), std::move(unlocked));
@@ -55,12 +57,11 @@ int run_list(CommandContext& context, const Arguments& arguments) {
                          {"epoch", slot.newest_epoch}});
     }
     context.print(value, [&] {
-        fmt::print("{:<11}{:<18}{:<7}{:<12}{:<12}{}\n", "SLOT", "LABEL", "ROLE", "DOMAIN", "KIND", "SINCE");
+        say("{:<11}{:<18}{:<7}{:<12}{:<12}{}\n", "SLOT", "LABEL", "ROLE", "DOMAIN", "KIND", "SINCE");
         for (const SlotSummary& slot : slots) {
-            fmt::print("{:<11}{:<18}{:<7}{:<12}{:<12}{}{}\n",
-                       short_id(slot.slot.hex()) + (slot.own ? "*" : ""), slot.label, to_string(slot.role),
-                       slot.domain, slot.kind ? to_string(*slot.kind) : "-", local_time(slot.time),
-                       slot.removed ? " (removed)" : "");
+            say("{:<11}{:<18}{:<7}{:<12}{:<12}{}{}\n", short_id(slot.slot.hex()) + (slot.own ? "*" : ""),
+                slot.label, to_string(slot.role), slot.domain, slot.kind ? to_string(*slot.kind) : "-",
+                local_time(slot.time), slot.removed ? " (removed)" : "");
         }
     });
     return exit_done;
@@ -97,10 +98,7 @@ int run_add(CommandContext& context, const Arguments& arguments) {
     const SlotId added = keys->slots.add(slot);
     context.report(
         {{"slot", added.hex()}, {"label", slot.label}, {"role", to_string(*role)}, {"domain", slot.domain}},
-        [&] {
-            fmt::print("Added slot {} '{}' of role {}\n", short_id(added.hex()), slot.label,
-                       to_string(*role));
-        });
+        [&] { say("Added slot {} '{}' of role {}\n", short_id(added.hex()), slot.label, to_string(*role)); });
     return exit_done;
 }
 
@@ -120,9 +118,9 @@ int run_remove(CommandContext& context, const Arguments& arguments) {
                     {"runs", removed.runs},
                     {"remains_readable", removed.remains_readable}},
                    [&] {
-                       fmt::print("Removed slot {} '{}'. {} of its runs {} still.\n{}\n",
-                                  short_id(removed.slot.hex()), removed.label, removed.runs,
-                                  removed.runs == 1 ? "counts" : "count", removed.remains_readable);
+                       say("Removed slot {} '{}'. {} of its runs {} still.\n{}\n",
+                           short_id(removed.slot.hex()), removed.label, removed.runs,
+                           removed.runs == 1 ? "counts" : "count", removed.remains_readable);
                    });
     return exit_done;
 }
@@ -131,9 +129,9 @@ int run_rotate(CommandContext& context, const Arguments& arguments) {
     const auto keys = open_keys(context, arguments.repository);
     const std::uint32_t epoch = keys->slots.rotate();
     context.report({{"epoch", epoch}}, [&] {
-        fmt::print("New keys, epoch {}: what is written from now on is encrypted under them.\n"
-                   "What was written before stays readable for whoever has the old keys.\n",
-                   epoch);
+        say("New keys, epoch {}: what is written from now on is encrypted under them.\n"
+            "What was written before stays readable for whoever has the old keys.\n",
+            epoch);
     });
     return exit_done;
 }
@@ -148,9 +146,9 @@ int run_identity(CommandContext& context, const Arguments& arguments) {
     const std::string next =
         fmt::format("holdfast key add --label NAME --role write --identity {}", shell_word(text));
     context.print({{"identity", text}, {"private_key", arguments.private_key_path}, {"next", next}}, [&] {
-        fmt::print("{}\n", text);
+        say("{}\n", text);
         // Beside the identity, which a script may take from standard output.
-        if (!context.options().quiet) fmt::print(stderr, "Whoever has a full key types:\n  {}\n", next);
+        if (!context.options().quiet) say(stderr, "Whoever has a full key types:\n  {}\n", next);
     });
     return exit_done;
 }

@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "cli/commands/entry_output.h"
 #include "cli/commands/repository_option.h"
+#include "cli/say.h"
 #include "documents/entry_name.h"
 #include "repository/node/directory_cursor.h"
 
@@ -73,9 +74,9 @@ int run_ls(CommandContext& context, const Arguments& arguments) {
         if (context.json()) {
             value.push_back(entry_json(entry_path, entry));
         } else if (arguments.long_form) {
-            fmt::print("{}\n", entry_line(entry_path, entry));
+            say("{}\n", entry_line(entry_path, entry));
         } else {
-            fmt::print("{}{}\n", printable(entry_path), entry.type == EntryType::directory ? "/" : "");
+            say("{}{}\n", printable(entry_path), entry.type == EntryType::directory ? "/" : "");
         }
     };
     if (path.empty()) {
@@ -83,7 +84,7 @@ int run_ls(CommandContext& context, const Arguments& arguments) {
     } else {
         const std::optional<TreeEntry> entry = find_path(repository.nodes(), snapshot.root, path);
         if (!entry) {
-            throw Error(ErrorCode::usage, fmt::format("the snapshot has no '{}'", printable(path)),
+            throw Error(ErrorCode::usage, fmt::format("the snapshot has no '/{}'", printable(path)),
                         "look for it with 'holdfast find'");
         }
         if (entry->type == EntryType::directory) {

@@ -9,6 +9,7 @@
 #include "cli/commands/server_command.h"
 #include "cli/commands/verify_output.h"
 #include "cli/fields.h"
+#include "cli/say.h"
 #include "cli/text.h"
 
 #include <fmt/format.h>
@@ -52,35 +53,33 @@ int list_operations(CommandContext& context, const Arguments& arguments) {
         return operations.size() < arguments.newest;
     });
     context.print(operations, [&] {
-        fmt::print("{:<34}{:<11}{:<16}{:<11}{:>5}  {:<21}{}\n", "ID", "KIND", "SOURCE", "STATE", "DONE",
-                   "CREATED", "BY");
+        say("{:<34}{:<11}{:<16}{:<11}{:>5}  {:<21}{}\n", "ID", "KIND", "SOURCE", "STATE", "DONE", "CREATED",
+            "BY");
         for (const json& one : operations)
-            fmt::print("{:<34}{:<11}{:<16}{:<11}{:>5}  {:<21}{}\n", text_in(one, "id"), text_in(one, "kind"),
-                       source_of(one), text_in(one, "state"), progress_of(one), local_time_in(one, "created"),
-                       text_in(one, "requested_by"));
-        if (operations.empty()) fmt::print("(none)\n");
+            say("{:<34}{:<11}{:<16}{:<11}{:>5}  {:<21}{}\n", text_in(one, "id"), text_in(one, "kind"),
+                source_of(one), text_in(one, "state"), progress_of(one), local_time_in(one, "created"),
+                text_in(one, "requested_by"));
+        if (operations.empty()) say("(none)\n");
     });
     return exit_done;
 }
 
 void print_operation(const json& operation) {
-    fmt::print("{} of {}: {}\n", text_in(operation, "kind"), source_of(operation),
-               text_in(operation, "state"));
-    fmt::print("  asked for {} by {}\n", local_time_in(operation, "created"),
-               text_in(operation, "requested_by"));
-    if (has(operation, "started")) fmt::print("  began     {}\n", local_time_in(operation, "started"));
-    if (has(operation, "ended")) fmt::print("  ended     {}\n", local_time_in(operation, "ended"));
+    say("{} of {}: {}\n", text_in(operation, "kind"), source_of(operation), text_in(operation, "state"));
+    say("  asked for {} by {}\n", local_time_in(operation, "created"), text_in(operation, "requested_by"));
+    if (has(operation, "started")) say("  began     {}\n", local_time_in(operation, "started"));
+    if (has(operation, "ended")) say("  ended     {}\n", local_time_in(operation, "ended"));
     if (text_in(operation, "state") == "running") {
-        fmt::print("  at        {}, {}\n", text_in(operation, "phase"), progress_of(operation));
+        say("  at        {}, {}\n", text_in(operation, "phase"), progress_of(operation));
         if (const json& estimate = list_in(operation, "estimate"); !estimate.empty())
-            fmt::print("  left      about {}, from {}\n", format_duration(real_in(estimate, "seconds_left")),
-                       text_in(estimate, "basis"));
+            say("  left      about {}, from {}\n", format_duration(real_in(estimate, "seconds_left")),
+                text_in(estimate, "basis"));
     }
-    if (flag_in(operation, "cancel_requested")) fmt::print("  has been asked to stop\n");
-    if (number_in(operation, "attempts") > 1) fmt::print("  {} attempts\n", number_in(operation, "attempts"));
+    if (flag_in(operation, "cancel_requested")) say("  has been asked to stop\n");
+    if (number_in(operation, "attempts") > 1) say("  {} attempts\n", number_in(operation, "attempts"));
     const json& error = list_in(operation, "error");
-    if (!error.empty()) fmt::print("  {}: {}\n", text_in(error, "code"), text_in(error, "message"));
-    if (const std::string hint = text_in(error, "hint"); !hint.empty()) fmt::print("  {}\n", hint);
+    if (!error.empty()) say("  {}: {}\n", text_in(error, "code"), text_in(error, "message"));
+    if (const std::string hint = text_in(error, "hint"); !hint.empty()) say("  {}\n", hint);
 }
 
 int show_operation(CommandContext& context, const Arguments& arguments) {
@@ -93,15 +92,15 @@ int print_log(CommandContext& context, const Arguments& arguments) {
     const json lines = context.api().list(path_of(arguments) + "/log");
     context.print(lines, [&] {
         for (const json& line : lines)
-            fmt::print("{} {:<8}{}\n", local_time_in(line, "time"), text_in(line, "level"),
-                       text_in(line, "message"));
+            say("{} {:<8}{}\n", local_time_in(line, "time"), text_in(line, "level"),
+                text_in(line, "message"));
     });
     return exit_done;
 }
 
 int cancel(CommandContext& context, const Arguments& arguments) {
     const json answer = context.api().change({.path = path_of(arguments) + "/cancel"});
-    context.report(answer, [&] { fmt::print("{} has been asked to stop\n", arguments.id); });
+    context.report(answer, [&] { say("{} has been asked to stop\n", arguments.id); });
     return exit_done;
 }
 
@@ -114,7 +113,7 @@ TellResult tell_for(const std::string& kind) {
     if (kind == "alert-test") return tell_alert_tests;
     // Of a newer server.
     return [](CommandContext& context, const json& result) {
-        context.print(result, [&] { fmt::print("{}\n", result.dump(2)); });
+        context.print(result, [&] { fmt::print("{}\n", result.dump(2, ' ', true)); });
         return exit_done;
     };
 }

@@ -7,6 +7,7 @@
 #include "cli/configuration.h"
 #include "cli/fields.h"
 #include "cli/problems.h"
+#include "cli/say.h"
 #include "cli/terminal.h"
 #include "server/applied_policies.h"
 #include "service/policy_plan_json.h"
@@ -81,15 +82,13 @@ std::string take_etag(json& plan) {
 
 void print_effects(const char* title, const json& effects) {
     if (effects.empty()) return;
-    fmt::print("{}:\n", title);
-    fmt::print("  {:<10}{:<21}{:<17}{:<21}{:<21}{}\n", "ID", "TIME", "SOURCE", "LIVED UNTIL", "LIVES UNTIL",
-               "WHY");
+    say("{}:\n", title);
+    say("  {:<10}{:<21}{:<17}{:<21}{:<21}{}\n", "ID", "TIME", "SOURCE", "LIVED UNTIL", "LIVES UNTIL", "WHY");
     for (const json& effect : effects) {
-        fmt::print("  {:<10}{:<21}{:<17}{:<21}{:<21}{}\n", short_id_in(effect, "id"),
-                   local_time_in(effect, "time"), text_in(effect, "source"),
-                   local_time_in(effect, "goes_before", "stays"),
-                   flag_in(effect, "goes_now") ? "goes now" : local_time_in(effect, "goes_after", "stays"),
-                   fmt::join(texts_in(effect, "why_after"), "; "));
+        say("  {:<10}{:<21}{:<17}{:<21}{:<21}{}\n", short_id_in(effect, "id"), local_time_in(effect, "time"),
+            text_in(effect, "source"), local_time_in(effect, "goes_before", "stays"),
+            flag_in(effect, "goes_now") ? "goes now" : local_time_in(effect, "goes_after", "stays"),
+            fmt::join(texts_in(effect, "why_after"), "; "));
     }
 }
 
@@ -100,22 +99,20 @@ std::string times_text(const json& change, const char* member) {
 }
 
 void print_plan(const json& plan) {
-    if (!flag_in(plan, "applied_before")) fmt::print("No policies were applied before.\n");
+    if (!flag_in(plan, "applied_before")) say("No policies were applied before.\n");
     const json& policies = list_in(plan, "policies");
-    if (policies.empty()) fmt::print("The policies are those that are in effect.\n");
+    if (policies.empty()) say("The policies are those that are in effect.\n");
     for (const json& change : policies)
-        fmt::print("Policy {}: {}\n", text_in(change, "name"), text_in(change, "change"));
+        say("Policy {}: {}\n", text_in(change, "name"), text_in(change, "change"));
     for (const json& change : list_in(plan, "backups")) {
         const std::string kind = text_in(change, "change");
-        fmt::print("Backups '{}' of {}: {}\n", text_in(change, "plan"), text_in(change, "source"), kind);
-        if (kind != to_string(PolicyChangeKind::added))
-            fmt::print("  before  {}\n", times_text(change, "before"));
-        if (kind != to_string(PolicyChangeKind::removed))
-            fmt::print("  then    {}\n", times_text(change, "after"));
+        say("Backups '{}' of {}: {}\n", text_in(change, "plan"), text_in(change, "source"), kind);
+        if (kind != to_string(PolicyChangeKind::added)) say("  before  {}\n", times_text(change, "before"));
+        if (kind != to_string(PolicyChangeKind::removed)) say("  then    {}\n", times_text(change, "after"));
     }
     print_effects("Kept for a shorter time", list_in(plan, "sooner"));
     print_effects("Kept longer", list_in(plan, "later"));
-    for (const std::string& loss : texts_in(plan, "keeps_less")) fmt::print("Keeps less: {}\n", loss);
+    for (const std::string& loss : texts_in(plan, "keeps_less")) say("Keeps less: {}\n", loss);
 }
 
 using MakePlan = json (*)(CommandContext&, const Arguments&);
@@ -135,7 +132,7 @@ bool is_wanted(CommandContext& context, const Arguments& arguments, const json& 
         std::fflush(stdout);
     }
     if (confirm("Apply this?", context.stop())) return true;
-    context.report({{"applied", false}}, [] { fmt::print("Nothing was changed.\n"); });
+    context.report({{"applied", false}}, [] { say("Nothing was changed.\n"); });
     return false;
 }
 
@@ -144,7 +141,7 @@ int tell_applied(CommandContext& context, const Arguments& arguments, json plan,
     plan["served"] = served;
     context.report(plan, [&] {
         if (arguments.yes) print_plan(plan);
-        fmt::print("Applied; {}.\n", served ? "the server takes it up now" : "the next start goes by it");
+        say("Applied; {}.\n", served ? "the server takes it up now" : "the next start goes by it");
     });
     return tell_problems(context, texts_in(plan, "problems"));
 }

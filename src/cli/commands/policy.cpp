@@ -2,6 +2,7 @@
 #include "cli/command.h"
 #include "cli/configuration.h"
 #include "cli/fields.h"
+#include "cli/say.h"
 #include "client/api_client.h"
 #include "policy/policy_change.h"
 #include "policy/policy_form.h"
@@ -52,17 +53,16 @@ json to_json(const Shown& shown, Timestamp from, std::size_t count) {
 }
 
 void print_policy(const json& policy) {
-    fmt::print("{}: {}{}\n", text_in(policy, "name"),
-               fmt::join(texts_in(list_in(policy, "policy"), "sources"), ", "),
-               text_in(policy, "origin") == "api" ? " (made by API)" : "");
-    if (list_in(policy, "covers").empty()) fmt::print("  no source is covered\n");
+    say("{}: {}{}\n", text_in(policy, "name"),
+        fmt::join(texts_in(list_in(policy, "policy"), "sources"), ", "),
+        text_in(policy, "origin") == "api" ? " (made by API)" : "");
+    if (list_in(policy, "covers").empty()) say("  no source is covered\n");
     for (const json& next : list_in(policy, "next")) {
         std::vector<std::string> times;
         for (const json& run : list_in(next, "runs")) times.push_back(local_time_in(run, "begin"));
-        fmt::print("  {}, {}: {}\n", text_in(next, "source"), text_in(next, "backup"),
-                   fmt::join(times, ", "));
+        say("  {}, {}: {}\n", text_in(next, "source"), text_in(next, "backup"), fmt::join(times, ", "));
     }
-    for (const std::string& doubt : texts_in(policy, "doubts")) fmt::print("  Doubtful: {}\n", doubt);
+    for (const std::string& doubt : texts_in(policy, "doubts")) say("  Doubtful: {}\n", doubt);
 }
 
 int show(CommandContext& context, const Arguments& arguments, const std::vector<Shown>& policies) {
@@ -75,7 +75,7 @@ int show(CommandContext& context, const Arguments& arguments, const std::vector<
     }
     context.print(value, [&] {
         for (const json& policy : value) print_policy(policy);
-        if (value.empty()) fmt::print("(no policies)\n");
+        if (value.empty()) say("(no policies)\n");
     });
     return doubtful ? exit_incomplete : exit_done;
 }

@@ -1,6 +1,7 @@
 #include "cli/commands/prune_output.h"
 
 #include "cli/fields.h"
+#include "cli/say.h"
 #include "cli/text.h"
 
 #include <fmt/format.h>
@@ -13,41 +14,41 @@ using nlohmann::json;
 
 void print_logs(const json& result, bool dry_run) {
     if (const std::uint64_t slices = number_in(result, "deleted_log_slices"); slices > 0) {
-        fmt::print("{} {} of logs, {}\n", dry_run ? "Would delete" : "Deleted", counted(slices, "slice"),
-                   format_bytes(number_in(result, "deleted_log_bytes")));
+        say("{} {} of logs, {}\n", dry_run ? "Would delete" : "Deleted", counted(slices, "slice"),
+            format_bytes(number_in(result, "deleted_log_bytes")));
     }
     for (const json& log : list_in(result, "logs_without_snapshot")) {
         const std::string archive = text_in(log, "archive");
-        fmt::print("Of no snapshot, and stays: the log {}, {}; to delete it, say --drop-log {}\n", archive,
-                   format_bytes(number_in(log, "bytes")), archive);
+        say("Of no snapshot, and stays: the log {}, {}; to delete it, say --drop-log {}\n", archive,
+            format_bytes(number_in(log, "bytes")), archive);
     }
 }
 
 void print_result(const json& result) {
     const bool dry_run = flag_in(result, "dry_run");
-    fmt::print("{} {} of {}, {} of {}; {} {} ({} copied)\n", dry_run ? "Would delete" : "Deleted",
-               number_in(result, "deleted_packs"), counted(number_in(result, "packs_before"), "pack"),
-               format_bytes(number_in(result, "deleted_bytes")),
-               format_bytes(number_in(result, "bytes_before")), dry_run ? "would rewrite" : "rewrote",
-               number_in(result, "rewritten_packs"), format_bytes(number_in(result, "copied_bytes")));
-    fmt::print("{} live, {} dead but kept\n", format_bytes(number_in(result, "live_bytes")),
-               format_bytes(number_in(result, "dead_bytes_kept")));
+    say("{} {} of {}, {} of {}; {} {} ({} copied)\n", dry_run ? "Would delete" : "Deleted",
+        number_in(result, "deleted_packs"), counted(number_in(result, "packs_before"), "pack"),
+        format_bytes(number_in(result, "deleted_bytes")), format_bytes(number_in(result, "bytes_before")),
+        dry_run ? "would rewrite" : "rewrote", number_in(result, "rewritten_packs"),
+        format_bytes(number_in(result, "copied_bytes")));
+    say("{} live, {} dead but kept\n", format_bytes(number_in(result, "live_bytes")),
+        format_bytes(number_in(result, "dead_bytes_kept")));
     print_logs(result, dry_run);
     for (const std::string& run : texts_in(result, "fenced"))
-        fmt::print("Gave up the run {}: it showed no sign of life\n", run);
+        say("Gave up the run {}: it showed no sign of life\n", run);
     if (const std::uint64_t locked = number_in(result, "locked_packs"); locked > 0)
-        fmt::print("Locked, and stays for now: {}\n", counted(locked, "pack"));
+        say("Locked, and stays for now: {}\n", counted(locked, "pack"));
 }
 
 void print_postponed(std::FILE* stream, const std::vector<std::string>& runs) {
     const bool one = runs.size() == 1;
-    fmt::print(stream, "Nothing was deleted: {} not ended.\n",
-               one ? "1 run has" : fmt::format("{} runs have", runs.size()));
-    for (const std::string& run : runs) fmt::print(stream, "  {}\n", run);
-    fmt::print(stream,
-               "Prune again when {}, or give up those without a sign of life with "
-               "--patience-hours.\n",
-               one ? "it has" : "they have");
+    say(stream, "Nothing was deleted: {} not ended.\n",
+        one ? "1 run has" : fmt::format("{} runs have", runs.size()));
+    for (const std::string& run : runs) say(stream, "  {}\n", run);
+    say(stream,
+        "Prune again when {}, or give up those without a sign of life with "
+        "--patience-hours.\n",
+        one ? "it has" : "they have");
 }
 
 } // namespace
@@ -64,7 +65,7 @@ int tell_prune(CommandContext& context, const json& result) {
         flag_in(result, "dry_run"));
     const std::vector<std::string> left = texts_in(result, "problems");
     if (!context.json()) {
-        for (const std::string& problem : left) fmt::print(problems, "Left alone: {}\n", problem);
+        for (const std::string& problem : left) say(problems, "Left alone: {}\n", problem);
     }
     return postponed || !left.empty() ? exit_incomplete : exit_done;
 }

@@ -1,4 +1,5 @@
 #include "cli/commands/repository_option.h"
+#include "cli/say.h"
 #include "cli/text.h"
 #include "service/repair_index.h"
 
@@ -20,27 +21,26 @@ int run_repair_index(CommandContext& context, const Arguments& arguments) {
         const ProgressDisplay display(progress, stderr, context.progress_style());
         report = repair_index(*open.repository, progress, context.stop());
     }
-    context.report(
-        {{"packs", report.packs},
-         {"unreadable_packs", report.unreadable_packs},
-         {"blobs", report.blobs},
-         {"new_segments", report.new_segments},
-         {"new_bytes", report.new_bytes},
-         {"removed_segments", report.removed_segments},
-         {"damaged_segments", report.damaged_segments},
-         {"moves", report.moves},
-         {"problems", report.problems}},
-        [&] {
-            fmt::print("Read the tables of {}: {}, in {} ({})\n", counted(report.packs, "pack"),
-                       counted(report.blobs, "blob"), counted(report.new_segments, "new index segment"),
-                       format_bytes(report.new_bytes));
-            fmt::print("Removed {}, {} of them damaged\n", counted(report.removed_segments, "segment"),
-                       report.damaged_segments.size());
-            for (const std::string& name : report.moves) fmt::print("Put {} again, which was lost\n", name);
-        });
+    context.report({{"packs", report.packs},
+                    {"unreadable_packs", report.unreadable_packs},
+                    {"blobs", report.blobs},
+                    {"new_segments", report.new_segments},
+                    {"new_bytes", report.new_bytes},
+                    {"removed_segments", report.removed_segments},
+                    {"damaged_segments", report.damaged_segments},
+                    {"moves", report.moves},
+                    {"problems", report.problems}},
+                   [&] {
+                       say("Read the tables of {}: {}, in {} ({})\n", counted(report.packs, "pack"),
+                           counted(report.blobs, "blob"), counted(report.new_segments, "new index segment"),
+                           format_bytes(report.new_bytes));
+                       say("Removed {}, {} of them damaged\n", counted(report.removed_segments, "segment"),
+                           report.damaged_segments.size());
+                       for (const std::string& name : report.moves)
+                           say("Put {} again, which was lost\n", name);
+                   });
     if (!context.json()) {
-        for (const std::string& problem : report.problems)
-            fmt::print(context.problem_stream(), "  {}\n", problem);
+        for (const std::string& problem : report.problems) say(context.problem_stream(), "  {}\n", problem);
     }
     return report.unreadable_packs > 0 || !report.problems.empty() ? exit_incomplete : exit_done;
 }

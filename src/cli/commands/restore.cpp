@@ -7,8 +7,10 @@
 #include "cli/configuration.h"
 #include "cli/fields.h"
 #include "cli/option_rules.h"
+#include "cli/say.h"
 #include "documents/entry_name.h"
 #include "service/backup_documents.h"
+#include "service/bytes_json.h"
 
 #include <fmt/format.h>
 
@@ -56,9 +58,8 @@ TreeRestoreSettings make_settings(const Arguments& arguments) {
         for (const std::string& pattern : arguments.include) settings.filter.include(pattern);
     }
     for (const std::string& pattern : arguments.exclude) settings.filter.exclude(pattern);
-    if ((arguments.dry_run || arguments.delete_extra || arguments.trust_times) && !arguments.in_place) {
-        throw Error(ErrorCode::usage,
-                    "--dry-run, --delete and --trust-times say what to do with files that are there",
+    if ((arguments.delete_extra || arguments.trust_times) && !arguments.in_place) {
+        throw Error(ErrorCode::usage, "--delete and --trust-times say what to do with files that are there",
                     "add --in-place");
     }
     settings.in_place = arguments.in_place;
@@ -127,6 +128,15 @@ Snapshot find_snapshot(const CommandContext& context, const Repository& reposito
     return repository.find_snapshot("latest", arguments.snapshot);
 }
 
+// A pattern that is mistyped would else look like a restore that went well. The top is always counted.
+void require_a_match(const Arguments& arguments, const TreeRestoreResult& result) {
+    const std::uint64_t found =
+        result.files + result.others + result.failed + result.deleted + (result.directories > 1 ? 1 : 0);
+    if (arguments.include.empty() || found > 0) return;
+    throw Error(ErrorCode::usage, "nothing in the snapshot matches --include, so nothing was restored",
+                "look for it with 'holdfast find'");
+}
+
 int run_restore(CommandContext& context, const CLI::App& command, const Arguments& arguments) {
     if (names_source(context, arguments)) {
         refuse_options_under(
@@ -145,12 +155,15 @@ int run_restore(CommandContext& context, const CLI::App& command, const Argument
     TreeRestoreSettings settings = make_settings(arguments);
     nlohmann::json changes = nlohmann::json::array();
     settings.plan = [&](const PlannedChange& change) {
-        const std::string path = "/" + printable(change.path);
+        const std::string path = fmt::format("/{}", change.path);
         if (!context.json()) {
-            fmt::print("{} {}{}\n", letter(change.action), path, change.directory ? "/" : "");
+            say("{} {}{}\n", letter(change.action), printable(path),
+                change.directory && !change.path.empty() ? "/" : "");
             return;
         }
-        changes.push_back({{"path", path}, {"action", to_string(change.action)}, {"bytes", change.bytes}});
+        nlohmann::json value = {{"action", to_string(change.action)}, {"bytes", change.bytes}};
+        set_bytes(value, "path", path);
+        changes.push_back(std::move(value));
     };
     const OpenRepository open = context.open(arguments.repository);
     const Snapshot snapshot = find_snapshot(context, *open.repository, arguments);
@@ -164,6 +177,7 @@ int run_restore(CommandContext& context, const CLI::App& command, const Argument
         result = restore_documents(*open.repository, snapshot, arguments.target, settings, progress,
                                    context.stop());
     }
+    require_a_match(arguments, result);
     const double seconds = std::chrono::duration<double>(system_clock().steady() - started).count();
     nlohmann::json value = result_json(arguments, snapshot, result, seconds);
     if (arguments.dry_run) value["changes"] = changes;
@@ -245,8 +259,7 @@ void add_restore(CLI::App& app, RunCommand& run) {
     command->add_flag("--in-place", a->in_place,
                       "Write only what differs into what is there; of PostgreSQL also delete what the "
                       "snapshot does not have");
-    command->add_flag("--dry-run", a->dry_run,
-                      "Say what would be written, and do nothing; of documents with --in-place");
+    command->add_flag("--dry-run", a->dry_run, "Say what would be written, and do nothing");
     add_document_options(*command, *a);
     add_source_restore_options(*command, a->of_source);
     command->footer("A dry run lists: + made, M content written, m only metadata set, L linked, - deleted");

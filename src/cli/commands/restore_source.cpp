@@ -5,7 +5,9 @@
 #include "cli/commands/source_option.h"
 #include "cli/duration_option.h"
 #include "cli/pair_option.h"
+#include "cli/say.h"
 #include "cli/source_section.h"
+#include "cli/text.h"
 #include "documents/owner_names.h"
 #include "postgres/server/conninfo.h"
 #include "service/restored_instances.h"
@@ -31,10 +33,12 @@ void print_log_end(const postgres::StartFailed& failed) {
     for (std::size_t lines = 0; begin > 0 && lines <= shown_log_lines; ++lines)
         begin = log.rfind('\n', begin - 1) == std::string::npos ? 0 : log.rfind('\n', begin - 1);
     if (begin > 0) ++begin;
-    fmt::print(stderr, "The server said last:\n");
+    say(stderr, "The server said last:\n");
     for (std::size_t at = begin; at < log.size();) {
         const std::size_t end = std::min(log.find('\n', at), log.size());
-        fmt::print(stderr, "  {}\n", log.substr(at, end - at));
+        std::string line = log.substr(at, end - at);
+        std::ranges::replace(line, '\t', ' ');
+        say(stderr, "  {}\n", line);
         at = end + 1;
     }
 }
@@ -54,6 +58,7 @@ class SourceRestore {
         report_.creator = current_creator();
         if (!options_.expires.empty()) lent_for_ = parse_duration(options_.expires, "--expires");
         const OpenRepository open = context_.open(target_.repository);
+        if (!context_.configuration().sources.contains(target_.source)) require_snapshots(*open.repository);
         if (!options_.protect_as.empty()) require_new_name(*open.repository);
         what_ = make_restore_request(context_, *open.repository, target_, options_);
         const bool says_plan = !context_.json() && (!context_.options().quiet || target_.dry_run);
@@ -76,7 +81,7 @@ class SourceRestore {
                 if (report_.protect) print_protection(target_, *report_.protect, report_.protected_as);
             },
             target_.dry_run);
-        for (const std::string& problem : report_.problems) fmt::print(stderr, "holdfast: {}\n", problem);
+        for (const std::string& problem : report_.problems) say(stderr, "holdfast: {}\n", problem);
         return report_.problems.empty() ? exit_done : exit_incomplete;
     }
 
@@ -90,6 +95,25 @@ class SourceRestore {
         if (!options_.restart_command.empty() && source_.connection.empty())
             refuse("whether the server answers again is not to be seen",
                    "set connection of the source in holdfast.toml");
+    }
+
+    // What no configuration names may be no source at all, but a snapshot that was mistyped, or a source of
+    // documents.
+    void require_snapshots(const Repository& repository) const {
+        const std::string& name = target_.source;
+        const SnapshotList list = list_snapshots(repository.context());
+        const auto found = std::ranges::find(list.snapshots, name, &Snapshot::source);
+        if (found == list.snapshots.end()) {
+            throw Error(ErrorCode::usage,
+                        fmt::format("there is no snapshot '{}', and no source of that name has any", name),
+                        "list what there is with 'holdfast snapshots'; 4 digits of an id are enough");
+        }
+        if (found->kind == kind_of_documents) {
+            throw Error(
+                ErrorCode::usage, fmt::format("'{}' is a source of documents", name),
+                fmt::format("name a snapshot of it: holdfast restore latest --source {} --to DIRECTORY",
+                            shell_word(name)));
+        }
     }
 
     // Found taken before gigabytes were written.

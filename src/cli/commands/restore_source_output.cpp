@@ -1,5 +1,6 @@
 #include "cli/commands/restore_source_parts.h"
 #include "cli/fields.h"
+#include "cli/say.h"
 #include "cli/text.h"
 #include "service/window_json.h"
 
@@ -74,36 +75,34 @@ void add_result(nlohmann::json& value, const PostgresRestoreResult& result) {
 
 void print_started(const nlohmann::json& value) {
     const std::string last = text_in(value, "last_transaction");
-    fmt::print("  started in {:.2f} s, recovered in {:.2f} s, ready in {:.2f} s{}\n",
-               real_in(value, "start_seconds"), real_in(value, "recovery_seconds"),
-               real_in(value, "ready_seconds"), last.empty() ? "" : "; last transaction: " + last);
+    say("  started in {:.2f} s, recovered in {:.2f} s, ready in {:.2f} s{}\n",
+        real_in(value, "start_seconds"), real_in(value, "recovery_seconds"), real_in(value, "ready_seconds"),
+        last.empty() ? "" : "; last transaction: " + last);
     for (const nlohmann::json& raised : list_in(value, "raised_settings"))
-        fmt::print("  {} had to be {}, as the original had it later; put it into the configuration\n",
-                   raised.at(0).get<std::string>(), raised.at(1).get<std::string>());
+        say("  {} had to be {}, as the original had it later; put it into the configuration\n",
+            raised.at(0).get<std::string>(), raised.at(1).get<std::string>());
     if (flag_in(value, "running")) {
-        fmt::print("Connect with: psql '{}'\n", text_in(value, "connection"));
+        say("Connect with: psql '{}'\n", text_in(value, "connection"));
     } else {
-        fmt::print("It has shut down at its target; {} says more.\n", text_in(value, "log_file"));
+        say("It has shut down at its target; {} says more.\n", text_in(value, "log_file"));
     }
 }
 
 void print_restored(const nlohmann::json& value) {
-    fmt::print("Restored '{}' to {}\n", text_in(value, "source"), text_in(value, "target"));
+    say("Restored '{}' to {}\n", text_in(value, "source"), text_in(value, "target"));
     const std::string directory = text_in(value, "data_directory");
     if (!directory.empty()) {
-        fmt::print("  {} in {}, {} written in {:.2f} s, in {}\n", counted(number_in(value, "files"), "file"),
-                   format_bytes(number_in(value, "bytes")), format_bytes(number_in(value, "written_bytes")),
-                   real_in(value, "restore_seconds"), directory);
+        say("  {} in {}, {} written in {:.2f} s, in {}\n", counted(number_in(value, "files"), "file"),
+            format_bytes(number_in(value, "bytes")), format_bytes(number_in(value, "written_bytes")),
+            real_in(value, "restore_seconds"), directory);
         if (const std::uint64_t deleted = number_in(value, "deleted"); deleted > 0)
-            fmt::print("  deleted {} that the snapshot does not have\n",
-                       counted(deleted, "entry", "entries"));
+            say("  deleted {} that the snapshot does not have\n", counted(deleted, "entry", "entries"));
     }
     // Those of the plan are said already.
     const std::vector<std::string> notes = texts_in(value, "notes");
-    for (std::size_t i = number_in(value, "planned_notes"); i < notes.size(); ++i)
-        fmt::print("  {}\n", notes[i]);
+    for (std::size_t i = number_in(value, "planned_notes"); i < notes.size(); ++i) say("  {}\n", notes[i]);
     if (has(value, "connection")) return print_started(value);
-    fmt::print("Start it with pg_ctl -D {} start: it recovers by itself.\n", directory);
+    say("Start it with pg_ctl -D {} start: it recovers by itself.\n", directory);
 }
 
 } // namespace
@@ -136,32 +135,32 @@ nlohmann::json report_json(const SourceRestoreTarget& target, const SourceRestor
 }
 
 void print_plan(const nlohmann::json& value) {
-    fmt::print("{} '{}' to {}\n", flag_in(value, "dry_run") ? "Would restore" : "Restoring",
-               text_in(value, "source"), text_in(value, "target"));
-    fmt::print("  snapshot {} of {}, {}; then {} of log on timeline {}\n", short_id_in(value, "snapshot"),
-               local_time_in(value, "snapshot_time"), format_bytes(number_in(value, "restore_bytes")),
-               format_bytes(number_in(value, "log_bytes")), number_in(value, "timeline"));
+    say("{} '{}' to {}\n", flag_in(value, "dry_run") ? "Would restore" : "Restoring",
+        text_in(value, "source"), text_in(value, "target"));
+    say("  snapshot {} of {}, {}; then {} of log on timeline {}\n", short_id_in(value, "snapshot"),
+        local_time_in(value, "snapshot_time"), format_bytes(number_in(value, "restore_bytes")),
+        format_bytes(number_in(value, "log_bytes")), number_in(value, "timeline"));
     if (has(value, "estimated_seconds"))
-        fmt::print("  about {}: {} for the files, {} for the log\n",
-                   format_duration(real_in(value, "estimated_seconds")),
-                   format_duration(real_in(value, "estimated_restore_seconds")),
-                   format_duration(real_in(value, "estimated_replay_seconds")));
-    if (has(value, "last_commit")) fmt::print("  last commit: {}\n", text_in(value, "last_commit"));
+        say("  about {}: {} for the files, {} for the log\n",
+            format_duration(real_in(value, "estimated_seconds")),
+            format_duration(real_in(value, "estimated_restore_seconds")),
+            format_duration(real_in(value, "estimated_replay_seconds")));
+    if (has(value, "last_commit")) say("  last commit: {}\n", text_in(value, "last_commit"));
     std::vector<std::string> notes = texts_in(value, "notes");
     notes.resize(std::min<std::size_t>(notes.size(), number_in(value, "planned_notes")));
-    for (const std::string& note : notes) fmt::print("  {}\n", note);
+    for (const std::string& note : notes) say("  {}\n", note);
     std::fflush(stdout);
 }
 
 void print_report(const nlohmann::json& value) {
     if (flag_in(value, "restarted"))
-        fmt::print("The server of '{}' answers again: nothing was restored\n", text_in(value, "source"));
+        say("The server of '{}' answers again: nothing was restored\n", text_in(value, "source"));
     if (has(value, "target") && !flag_in(value, "dry_run")) print_restored(value);
     for (const auto& [name, text] : list_in(value, "tags").items())
-        fmt::print("  {}={}\n", name, text.get<std::string>());
+        say("  {}={}\n", name, text.get<std::string>());
     if (has(value, "expires")) {
-        fmt::print("  to be removed after {}, by: holdfast instances --remove-expired\n",
-                   local_time_in(value, "expires"));
+        say("  to be removed after {}, by: holdfast instances --remove-expired\n",
+            local_time_in(value, "expires"));
     }
 }
 
@@ -169,20 +168,19 @@ void print_protection(const SourceRestoreTarget& target, const ProtectedSource& 
                       const std::string& name) {
     for (const postgres::SetupStep& step : protect.setup.steps) {
         if (step.state == postgres::SetupState::present) continue;
-        fmt::print("  {}: {}{}{}\n", step.what, to_string(step.state), step.remark.empty() ? "" : ": ",
-                   step.remark);
+        say("  {}: {}{}{}\n", step.what, to_string(step.state), step.remark.empty() ? "" : ": ", step.remark);
     }
     if (protect.configuration_file.empty()) {
         fmt::print("Add this to holdfast.toml:\n\n{}\n", protect.section);
     } else {
-        fmt::print("  [source.{}] is in {}\n", name, protect.configuration_file);
+        say("  [source.{}] is in {}\n", name, protect.configuration_file);
     }
-    fmt::print("Protected as '{}': snapshot {} of {}\n", name, short_id(protect.snapshot.id.hex()),
-               format_bytes(protect.snapshot.totals.bytes));
+    say("Protected as '{}': snapshot {} of {}\n", name, short_id(protect.snapshot.id.hex()),
+        format_bytes(protect.snapshot.totals.bytes));
     if (!protect.setup.restart_for.empty())
-        fmt::print("Restart the server for: {}\n", fmt::join(protect.setup.restart_for, ", "));
-    fmt::print("Left to do: receive its log, with: holdfast wal receive {}{}\n",
-               target.repository.empty() ? "" : fmt::format("--repo {} ", target.repository), name);
+        say("Restart the server for: {}\n", fmt::join(protect.setup.restart_for, ", "));
+    say("Left to do: receive its log, with: holdfast wal receive {}{}\n",
+        target.repository.empty() ? "" : fmt::format("--repo {} ", target.repository), name);
 }
 
 } // namespace holdfast

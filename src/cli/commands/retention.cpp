@@ -7,6 +7,7 @@
 #include "cli/configuration.h"
 #include "cli/fields.h"
 #include "cli/problems.h"
+#include "cli/say.h"
 #include "cli/text.h"
 
 #include <fmt/format.h>
@@ -72,25 +73,25 @@ void print_fates(const nlohmann::json& source, Timestamp now) {
     const nlohmann::json& snapshots = list_in(source, "snapshots");
     const std::string name = text_in(source, "source");
     if (!has(source, "policy")) {
-        fmt::print("{}: no policy; all {} stay\n", name, counted(snapshots.size(), "snapshot"));
+        say("{}: no policy; all {} stay\n", name, counted(snapshots.size(), "snapshot"));
         return;
     }
-    fmt::print("{}: policy {}\n", name, text_in(source, "policy"));
-    fmt::print("  {:<10}{:<21}{:<17}{:<21}{}\n", "ID", "TIME", "CLASS", "LIVES UNTIL", "WHY");
+    say("{}: policy {}\n", name, text_in(source, "policy"));
+    say("  {:<10}{:<21}{:<17}{:<21}{}\n", "ID", "TIME", "CLASS", "LIVES UNTIL", "WHY");
     for (auto fate = snapshots.rbegin(); fate != snapshots.rend(); ++fate) {
         const std::vector<std::string> reasons = texts_in(*fate, "reasons"),
                                        last = texts_in(*fate, "last_reasons");
         std::string why = fmt::format("{}", fmt::join(reasons, "; "));
         if (!last.empty() && last != reasons) why += fmt::format("; last: {}", fmt::join(last, "; "));
         const std::string class_name = text_in(*fate, "class");
-        fmt::print("  {:<10}{:<21}{:<17}{:<21}{}\n", short_id_in(*fate, "id"), local_time_in(*fate, "time"),
-                   class_name.empty() ? "-" : class_name, fate_text(*fate, now), why);
+        say("  {:<10}{:<21}{:<17}{:<21}{}\n", short_id_in(*fate, "id"), local_time_in(*fate, "time"),
+            class_name.empty() ? "-" : class_name, fate_text(*fate, now), why);
     }
 }
 
 void print_forecast(const nlohmann::json& sources, Timestamp now) {
     for (const nlohmann::json& source : sources) print_fates(source, now);
-    if (sources.empty()) fmt::print("(no snapshots)\n");
+    if (sources.empty()) say("(no snapshots)\n");
 }
 
 int run_simulate(CommandContext& context, const Arguments& arguments) {
@@ -201,17 +202,15 @@ void print_result(const nlohmann::json& result) {
         for (const nlohmann::json& snapshot : snapshots) {
             if (!flag_in(snapshot, "forgotten")) continue;
             ++going;
-            fmt::print("{} {} of '{}' from {}: {}\n", dry_run ? "Would forget" : "Forgot",
-                       short_id_in(snapshot, "id"), name, local_time_in(snapshot, "time"),
-                       fmt::join(texts_in(snapshot, "reasons"), "; "));
+            say("{} {} of '{}' from {}: {}\n", dry_run ? "Would forget" : "Forgot",
+                short_id_in(snapshot, "id"), name, local_time_in(snapshot, "time"),
+                fmt::join(texts_in(snapshot, "reasons"), "; "));
         }
-        fmt::print("{}: {} of {} {}\n", name, going, counted(snapshots.size(), "snapshot"),
-                   dry_run ? "would go" : "went");
+        say("{}: {} of {} {}\n", name, going, counted(snapshots.size(), "snapshot"),
+            dry_run ? "would go" : "went");
     }
-    for (const std::string& source : texts_in(result, "uncovered"))
-        fmt::print("{}: no policy; all stay\n", source);
-    if (!dry_run && number_in(result, "forgotten") > 0)
-        fmt::print("Their space is freed by 'holdfast prune'.\n");
+    for (const std::string& source : texts_in(result, "uncovered")) say("{}: no policy; all stay\n", source);
+    if (!dry_run && number_in(result, "forgotten") > 0) say("Their space is freed by 'holdfast prune'.\n");
 }
 
 int run_enforce(CommandContext& context, const Arguments& arguments) {

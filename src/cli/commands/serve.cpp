@@ -5,6 +5,7 @@
 #include "cli/commands/server_option.h"
 #include "cli/commands/source_option.h"
 #include "cli/configuration.h"
+#include "cli/say.h"
 #include "cli/server_choice.h"
 #include "cli/signals.h"
 #include "server/server.h"
@@ -47,7 +48,7 @@ void show_token(const IssuedToken& token, const std::string& state_directory) {
     } else {
         const std::string file = state_directory + "/first-token";
         write_file_durably(file, as_bytes(text));
-        fmt::print("The administrator's token is in {}: keep it elsewhere, and remove the file\n", file);
+        say("The administrator's token is in {}: keep it elsewhere, and remove the file\n", file);
     }
     std::fflush(stdout);
 }

@@ -5,6 +5,9 @@
 #include "cli/commands/server_command.h"
 #include "cli/duration_option.h"
 #include "cli/fields.h"
+#include "cli/say.h"
+
+#include <sstream>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -21,9 +24,9 @@ struct Arguments {
 };
 
 void print_alert(const json& alert) {
-    fmt::print("{:<34}{:<10}{:<14}{:<21}{}: {}\n", text_in(alert, "id"), text_in(alert, "severity"),
-               text_in(alert, "state"), local_time_in(alert, "since"), text_in(alert, "title"),
-               text_in(alert, "summary"));
+    say("{:<34}{:<10}{:<14}{:<21}{}: {}\n", text_in(alert, "id"), text_in(alert, "severity"),
+        text_in(alert, "state"), local_time_in(alert, "since"), text_in(alert, "title"),
+        text_in(alert, "summary"));
 }
 
 int list_alerts(CommandContext& context, const Arguments& arguments) {
@@ -37,9 +40,9 @@ int list_alerts(CommandContext& context, const Arguments& arguments) {
     add("source", arguments.subject);
     const json alerts = context.api().list("/v1/alerts", query);
     context.print(alerts, [&] {
-        fmt::print("{:<34}{:<10}{:<14}{:<21}{}\n", "ID", "SEVERITY", "STATE", "SINCE", "WHAT");
+        say("{:<34}{:<10}{:<14}{:<21}{}\n", "ID", "SEVERITY", "STATE", "SINCE", "WHAT");
         for (const json& alert : alerts) print_alert(alert);
-        if (alerts.empty()) fmt::print("(none)\n");
+        if (alerts.empty()) say("(none)\n");
     });
     return exit_done;
 }
@@ -49,13 +52,14 @@ std::string path_of(const Arguments& arguments) { return "/v1/alerts/" + url_par
 int show_alert(CommandContext& context, const Arguments& arguments) {
     const json alert = context.api().get(path_of(arguments));
     context.print(alert, [&] {
-        fmt::print("{} {}: {}, {}\n", text_in(alert, "severity"), text_in(alert, "title"),
-                   text_in(alert, "subject"), text_in(alert, "state"));
-        fmt::print("  {}\n  since {}\n", text_in(alert, "summary"), local_time_in(alert, "since"));
+        say("{} {}: {}, {}\n", text_in(alert, "severity"), text_in(alert, "title"), text_in(alert, "subject"),
+            text_in(alert, "state"));
+        say("  {}\n  since {}\n", text_in(alert, "summary"), local_time_in(alert, "since"));
         for (const json& event : list_in(alert, "history"))
-            fmt::print("  {} {} {} {}\n", local_time_in(event, "time"), text_in(event, "event"),
-                       text_in(event, "actor"), text_in(event, "text"));
-        fmt::print("{}\n", text_in(alert, "runbook"));
+            say("  {} {} {} {}\n", local_time_in(event, "time"), text_in(event, "event"),
+                text_in(event, "actor"), text_in(event, "text"));
+        std::istringstream runbook(text_in(alert, "runbook"));
+        for (std::string line; std::getline(runbook, line);) say("{}\n", line);
     });
     return exit_done;
 }
@@ -67,8 +71,7 @@ int say_of_alert(CommandContext& context, const Arguments& arguments, const char
     const json alert = context.api().change(
         {.path = path_of(arguments) + "/" + what, .body = request_text(body), .kept_by_key = false});
     context.report(alert, [&] {
-        fmt::print("{} {} is {}\n", text_in(alert, "title"), text_in(alert, "subject"),
-                   text_in(alert, "state"));
+        say("{} {} is {}\n", text_in(alert, "title"), text_in(alert, "subject"), text_in(alert, "state"));
     });
     return exit_done;
 }
@@ -94,7 +97,7 @@ int silence(CommandContext& context, const Arguments& arguments) {
     const json answer =
         context.api().change({.path = "/v1/silences", .body = request_text(body), .kept_by_key = false});
     context.report(answer, [&] {
-        fmt::print("Silence {} holds until {}\n", text_in(answer, "id"), local_time_in(body, "ends"));
+        say("Silence {} holds until {}\n", text_in(answer, "id"), local_time_in(body, "ends"));
     });
     return exit_done;
 }
@@ -102,12 +105,12 @@ int silence(CommandContext& context, const Arguments& arguments) {
 int list_silences(CommandContext& context, const Arguments&) {
     const json silences = list_in(context.api().get("/v1/silences"), "items");
     context.print(silences, [&] {
-        fmt::print("{:<34}{:<20}{:<20}{:<21}{}\n", "ID", "RULE", "SUBJECT", "UNTIL", "REASON");
+        say("{:<34}{:<20}{:<20}{:<21}{}\n", "ID", "RULE", "SUBJECT", "UNTIL", "REASON");
         for (const json& one : silences)
-            fmt::print("{:<34}{:<20}{:<20}{:<21}{} ({})\n", text_in(one, "id"), text_in(one, "rule"),
-                       text_in(one, "subject"), local_time_in(one, "ends"), text_in(one, "reason"),
-                       text_in(one, "owner"));
-        if (silences.empty()) fmt::print("(none)\n");
+            say("{:<34}{:<20}{:<20}{:<21}{} ({})\n", text_in(one, "id"), text_in(one, "rule"),
+                text_in(one, "subject"), local_time_in(one, "ends"), text_in(one, "reason"),
+                text_in(one, "owner"));
+        if (silences.empty()) say("(none)\n");
     });
     return exit_done;
 }
@@ -115,7 +118,7 @@ int list_silences(CommandContext& context, const Arguments&) {
 int end_silence(CommandContext& context, const Arguments& arguments) {
     const json answer = context.api().change(
         {.method = "DELETE", .path = "/v1/silences/" + url_part(arguments.id), .kept_by_key = false});
-    context.report(answer, [&] { fmt::print("Silence {} is over\n", arguments.id); });
+    context.report(answer, [&] { say("Silence {} is over\n", arguments.id); });
     return exit_done;
 }
 

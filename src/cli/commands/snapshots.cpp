@@ -1,6 +1,7 @@
 #include "cli/commands/repository_option.h"
 #include "cli/fields.h"
 #include "cli/problems.h"
+#include "cli/say.h"
 #include "client/api_client.h"
 #include "service/annotate.h"
 #include "service/snapshot_json.h"
@@ -28,15 +29,15 @@ std::string tags_text(const json& snapshot) {
 }
 
 void print_snapshots(const json& snapshots) {
-    fmt::print("{:<10}{:<21}{:<16}{:>10}  {:>10}  {:>8}  {:<10}{}\n", "ID", "TIME", "SOURCE", "SIZE", "ADDED",
-               "TOOK", "STATE", "TAGS");
+    say("{:<10}{:<21}{:<16}{:>10}  {:>10}  {:>8}  {:<10}{}\n", "ID", "TIME", "SOURCE", "SIZE", "ADDED",
+        "TOOK", "STATE", "TAGS");
     for (const json& one : snapshots) {
-        fmt::print("{:<10}{:<21}{:<16}{:>10}  {:>10}  {:>8}  {:<10}{}\n", short_id_in(one, "id"),
-                   local_time_in(one, "time"), text_in(one, "source"),
-                   format_bytes(number_in(one, "size_bytes")), format_bytes(number_in(one, "added_bytes")),
-                   format_duration(real_in(one, "duration_seconds")), text_in(one, "state"), tags_text(one));
+        say("{:<10}{:<21}{:<16}{:>10}  {:>10}  {:>8}  {:<10}{}\n", short_id_in(one, "id"),
+            local_time_in(one, "time"), text_in(one, "source"), format_bytes(number_in(one, "size_bytes")),
+            format_bytes(number_in(one, "added_bytes")), format_duration(real_in(one, "duration_seconds")),
+            text_in(one, "state"), tags_text(one));
     }
-    if (snapshots.empty()) fmt::print("(none)\n");
+    if (snapshots.empty()) say("(none)\n");
 }
 
 // Takes those that are asked for, of all, the newest first.
@@ -64,7 +65,7 @@ int tell_snapshots(CommandContext& context, const json& chosen, std::uint64_t un
                    const std::vector<std::string>& problems) {
     context.print(chosen, [&] {
         print_snapshots(chosen);
-        if (unreadable > 0) fmt::print("{} more that this key cannot read\n", unreadable);
+        if (unreadable > 0) say("{} more that this key cannot read\n", unreadable);
     });
     return tell_problems(context, problems);
 }

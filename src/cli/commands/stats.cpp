@@ -1,6 +1,7 @@
 #include "cli/at_server.h"
 #include "cli/commands/repository_option.h"
 #include "cli/fields.h"
+#include "cli/say.h"
 #include "cli/text.h"
 #include "service/repository_stats.h"
 
@@ -82,38 +83,37 @@ nlohmann::json result_json(const Repository& repository, const RepositoryStats& 
 
 void print_stored(const nlohmann::json& value) {
     for (const auto& [name, objects] : list_in(value, "packs").items())
-        fmt::print("  {:<14}{:>8} packs  {:>10}\n", name, number_in(objects, "objects"),
-                   format_bytes(number_in(objects, "bytes")));
+        say("  {:<14}{:>8} packs  {:>10}\n", name, number_in(objects, "objects"),
+            format_bytes(number_in(objects, "bytes")));
     for (const auto& [name, objects] : list_in(value, "by_folder").items())
         if (name != "packs")
-            fmt::print("  {:<14}{:>8} objects{:>10}\n", name, number_in(objects, "objects"),
-                       format_bytes(number_in(objects, "bytes")));
+            say("  {:<14}{:>8} objects{:>10}\n", name, number_in(objects, "objects"),
+                format_bytes(number_in(objects, "bytes")));
     for (const auto& [name, kind] : list_in(value, "compression").items()) {
-        fmt::print("{} packs: {}, {}, {} in {}, {:.2f} to 1; {} not compressible\n", name,
-                   counted(number_in(kind, "frames"), "frame"), counted(number_in(kind, "blobs"), "blob"),
-                   format_bytes(number_in(kind, "raw_bytes")), format_bytes(number_in(kind, "stored_bytes")),
-                   real_in(kind, "ratio"), format_bytes(number_in(kind, "incompressible_bytes")));
+        say("{} packs: {}, {}, {} in {}, {:.2f} to 1; {} not compressible\n", name,
+            counted(number_in(kind, "frames"), "frame"), counted(number_in(kind, "blobs"), "blob"),
+            format_bytes(number_in(kind, "raw_bytes")), format_bytes(number_in(kind, "stored_bytes")),
+            real_in(kind, "ratio"), format_bytes(number_in(kind, "incompressible_bytes")));
     }
 }
 
 void print_stats(const nlohmann::json& value) {
-    fmt::print("{} of {}, stored in {}: {:.2f} to 1\n", counted(number_in(value, "snapshots"), "snapshot"),
-               format_bytes(number_in(value, "logical_bytes")), format_bytes(number_in(value, "bytes")),
-               real_in(value, "deduplication_ratio"));
+    say("{} of {}, stored in {}: {:.2f} to 1\n", counted(number_in(value, "snapshots"), "snapshot"),
+        format_bytes(number_in(value, "logical_bytes")), format_bytes(number_in(value, "bytes")),
+        real_in(value, "deduplication_ratio"));
     print_stored(value);
-    fmt::print("\n{:<20}{:>10}{:>14}{:>14}\n", "SOURCE", "SNAPSHOTS", "NEWEST SIZE", "ADDED IN ALL");
+    say("\n{:<20}{:>10}{:>14}{:>14}\n", "SOURCE", "SNAPSHOTS", "NEWEST SIZE", "ADDED IN ALL");
     for (const auto& [name, source] : list_in(value, "sources").items())
-        fmt::print("{:<20}{:>10}{:>14}{:>14}\n", name, number_in(source, "snapshots"),
-                   format_bytes(number_in(source, "newest_logical_bytes")),
-                   format_bytes(number_in(source, "added_bytes")));
+        say("{:<20}{:>10}{:>14}{:>14}\n", name, number_in(source, "snapshots"),
+            format_bytes(number_in(source, "newest_logical_bytes")),
+            format_bytes(number_in(source, "added_bytes")));
     const nlohmann::json& logs = list_in(value, "logs");
-    if (!logs.empty()) fmt::print("\n{:<20}{:>10}{:>14}{:>14}\n", "LOG OF", "SLICES", "LOG", "STORED");
+    if (!logs.empty()) say("\n{:<20}{:>10}{:>14}{:>14}\n", "LOG OF", "SLICES", "LOG", "STORED");
     for (const nlohmann::json& log : logs)
-        fmt::print("{:<20}{:>10}{:>14}{:>14}\n",
-                   has(log, "source") ? text_in(log, "source")
-                                      : fmt::format("({})", short_id_in(log, "archive")),
-                   number_in(log, "slices"), format_bytes(number_in(log, "log_bytes")),
-                   format_bytes(number_in(log, "stored_bytes")));
+        say("{:<20}{:>10}{:>14}{:>14}\n",
+            has(log, "source") ? text_in(log, "source") : fmt::format("({})", short_id_in(log, "archive")),
+            number_in(log, "slices"), format_bytes(number_in(log, "log_bytes")),
+            format_bytes(number_in(log, "stored_bytes")));
 }
 
 int run_stats(CommandContext& context, const Arguments& arguments) {

@@ -4,6 +4,7 @@
 #include "cli/commands/source_option.h"
 #include "cli/configuration.h"
 #include "cli/fields.h"
+#include "cli/say.h"
 #include "cli/text.h"
 #include "client/api_client.h"
 #include "service/status_json.h"
@@ -40,75 +41,72 @@ void print_recoverable(const json& source, Timestamp now) {
                good = time_in(source, "newest_good");
     const std::size_t gaps = list_in(source, "gaps").size();
     if (begin && end) {
-        fmt::print("  recoverable   any second from {} to {} ({}){}\n", local_time(*begin), local_time(*end),
-                   ago(*end, now), gaps == 0 ? "" : fmt::format(", but for {}", counted(gaps, "gap")));
+        say("  recoverable   any second from {} to {} ({}){}\n", local_time(*begin), local_time(*end),
+            ago(*end, now), gaps == 0 ? "" : fmt::format(", but for {}", counted(gaps, "gap")));
     } else if (good) {
-        fmt::print("  recoverable   as it was {} ({})\n", ago(*good, now), local_time(*good));
+        say("  recoverable   as it was {} ({})\n", ago(*good, now), local_time(*good));
     } else {
-        fmt::print("  recoverable   NOTHING\n");
+        say("  recoverable   NOTHING\n");
     }
 }
 
 void print_backups(const json& source, Timestamp now) {
     const auto newest = time_in(source, "newest");
-    if (!newest) return fmt::print("  backups       none\n");
-    fmt::print("  backups       {}; the newest {}, {}, took {}{}\n",
-               counted(number_in(source, "snapshots"), "snapshot"), ago(*newest, now),
-               format_bytes(number_in(source, "newest_size_bytes")),
-               format_duration(real_in(source, "newest_took_seconds")),
-               flag_in(source, "newest_whole") ? "" : ", NOT WHOLE");
+    if (!newest) return say("  backups       none\n");
+    say("  backups       {}; the newest {}, {}, took {}{}\n",
+        counted(number_in(source, "snapshots"), "snapshot"), ago(*newest, now),
+        format_bytes(number_in(source, "newest_size_bytes")),
+        format_duration(real_in(source, "newest_took_seconds")),
+        flag_in(source, "newest_whole") ? "" : ", NOT WHOLE");
 }
 
 void print_source(const json& source, const json& problems, Timestamp now) {
     const std::string name = text_in(source, "source"), kind = text_in(source, "kind"),
                       policy = text_in(source, "policy");
-    fmt::print("{} ({}){}\n", name, kind.empty() ? "unknown kind" : kind,
-               policy.empty() ? ", no policy" : ", policy " + policy);
+    say("{} ({}){}\n", name, kind.empty() ? "unknown kind" : kind,
+        policy.empty() ? ", no policy" : ", policy " + policy);
     print_recoverable(source, now);
     print_backups(source, now);
     if (has(source, "exposure_seconds")) {
         const double seconds = real_in(source, "exposure_seconds");
-        fmt::print("  not stored    {}\n", seconds == 0
-                                               ? std::string("nothing: all that was written is stored")
-                                               : "the last " + length_text(seconds));
+        say("  not stored    {}\n", seconds == 0 ? std::string("nothing: all that was written is stored")
+                                                 : "the last " + length_text(seconds));
     }
     if (const std::string unknown = text_in(source, "exposure_unknown"); !unknown.empty())
-        fmt::print("  not stored    not known: {}\n", unknown);
+        say("  not stored    not known: {}\n", unknown);
     if (has(source, "estimated_recovery_seconds"))
-        fmt::print("  recovery      about {}, as the repository answers now\n",
-                   format_duration(real_in(source, "estimated_recovery_seconds")));
+        say("  recovery      about {}, as the repository answers now\n",
+            format_duration(real_in(source, "estimated_recovery_seconds")));
     const json& verified = list_in(source, "verified");
     const auto verified_at = time_in(verified, "time");
-    fmt::print("  verified      {}\n", verified_at
-                                           ? fmt::format("{}, {}", ago(*verified_at, now),
-                                                         flag_in(verified, "good") ? "intact" : "DAMAGED")
-                                           : std::string("never"));
-    for (const std::string& note : texts_in(source, "notes")) fmt::print("  note          {}\n", note);
+    say("  verified      {}\n", verified_at ? fmt::format("{}, {}", ago(*verified_at, now),
+                                                          flag_in(verified, "good") ? "intact" : "DAMAGED")
+                                            : std::string("never"));
+    for (const std::string& note : texts_in(source, "notes")) say("  note          {}\n", note);
     for (const json& problem : problems)
         if (is_about_source(problem) && text_in(problem, "subject") == name)
-            fmt::print("  {}            {}: {}\n", text_in(problem, "severity"), text_in(problem, "title"),
-                       text_in(problem, "summary"));
+            say("  {}            {}: {}\n", text_in(problem, "severity"), text_in(problem, "title"),
+                text_in(problem, "summary"));
 }
 
 void print_status(const json& value) {
     const json& sources = list_in(value, "sources");
     const json& problems = list_in(value, "problems");
     const Timestamp now = time_in(value, "time").value_or(system_clock().now());
-    if (sources.empty()) fmt::print("There is nothing to recover, and no source is named\n");
+    if (sources.empty()) say("There is nothing to recover, and no source is named\n");
     for (const json& source : sources) print_source(source, problems, now);
     const json& disk = list_in(value, "repository");
     if (has(disk, "free_bytes") && has(disk, "capacity_bytes"))
-        fmt::print("Repository: {} of {} free on its disk\n", format_bytes(number_in(disk, "free_bytes")),
-                   format_bytes(number_in(disk, "capacity_bytes")));
+        say("Repository: {} of {} free on its disk\n", format_bytes(number_in(disk, "free_bytes")),
+            format_bytes(number_in(disk, "capacity_bytes")));
     for (const json& problem : problems)
         if (!is_about_source(problem))
-            fmt::print("{}: {}: {}\n", text_in(problem, "severity"), text_in(problem, "title"),
-                       text_in(problem, "summary"));
+            say("{}: {}: {}\n", text_in(problem, "severity"), text_in(problem, "title"),
+                text_in(problem, "summary"));
     if (const std::uint64_t due = number_in(value, "checklist_items_due"); due > 0)
-        fmt::print("Checklists: {} due today or missed (holdfast checklist list)\n", counted(due, "item"));
-    fmt::print("{}\n", problems.empty()
-                           ? "All is well."
-                           : counted(problems.size(), "thing needs you", "things need you") + ".");
+        say("Checklists: {} due today or missed (holdfast checklist list)\n", counted(due, "item"));
+    say("{}\n", problems.empty() ? "All is well."
+                                 : counted(problems.size(), "thing needs you", "things need you") + ".");
 }
 
 int tell_status(CommandContext& context, const json& value) {

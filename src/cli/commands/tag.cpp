@@ -3,6 +3,7 @@
 #include "cli/commands/repository_option.h"
 #include "cli/fields.h"
 #include "cli/pair_option.h"
+#include "cli/say.h"
 #include "service/annotate.h"
 
 #include <fmt/format.h>
@@ -31,10 +32,8 @@ Change change_of(const Arguments& arguments) {
 
 int tell_change(CommandContext& context, const std::string& snapshot, const Change& change) {
     context.report({{"snapshot", snapshot}, {"set", change.set}, {"removed", change.removed}}, [&] {
-        for (const auto& [name, value] : change.set)
-            fmt::print("{}: {}={}\n", short_id(snapshot), name, value);
-        for (const std::string& name : change.removed)
-            fmt::print("{}: no tag {}\n", short_id(snapshot), name);
+        for (const auto& [name, value] : change.set) say("{}: {}={}\n", short_id(snapshot), name, value);
+        for (const std::string& name : change.removed) say("{}: no tag {}\n", short_id(snapshot), name);
     });
     return exit_done;
 }

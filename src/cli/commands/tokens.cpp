@@ -3,6 +3,7 @@
 #include "cli/at_server.h"
 #include "cli/commands/server_command.h"
 #include "cli/fields.h"
+#include "cli/say.h"
 #include "policy/period.h"
 
 #include <fmt/format.h>
@@ -29,11 +30,11 @@ std::string validity_of(const json& token) {
 int list_tokens(CommandContext& context, const Arguments&) {
     const json tokens = context.api().list("/v1/tokens");
     context.print(tokens, [&] {
-        fmt::print("{:<34}{:<20}{:<30}{:<21}{:<8}{}\n", "ID", "NAME", "ROLES", "HOLDS", "FACTOR", "MADE BY");
+        say("{:<34}{:<20}{:<30}{:<21}{:<8}{}\n", "ID", "NAME", "ROLES", "HOLDS", "FACTOR", "MADE BY");
         for (const json& token : tokens)
-            fmt::print("{:<34}{:<20}{:<30}{:<21}{:<8}{}\n", text_in(token, "id"), text_in(token, "name"),
-                       fmt::format("{}", fmt::join(texts_in(token, "roles"), ",")), validity_of(token),
-                       flag_in(token, "second_factor") ? "second" : "-", text_in(token, "created_by"));
+            say("{:<34}{:<20}{:<30}{:<21}{:<8}{}\n", text_in(token, "id"), text_in(token, "name"),
+                fmt::format("{}", fmt::join(texts_in(token, "roles"), ",")), validity_of(token),
+                flag_in(token, "second_factor") ? "second" : "-", text_in(token, "created_by"));
     });
     return exit_done;
 }
@@ -41,11 +42,11 @@ int list_tokens(CommandContext& context, const Arguments&) {
 // The secret goes to standard output alone, as it must be caught this once.
 int tell_token(CommandContext& context, const json& token) {
     context.print(token, [&] {
-        fmt::print("{}\n", text_in(token, "token"));
+        say("{}\n", text_in(token, "token"));
         if (const std::string authenticator = text_in(token, "authenticator"); !authenticator.empty())
-            fmt::print("{}\n", authenticator);
-        fmt::print(stderr, "The token \"{}\" ({}) is shown this once: keep it in a file of mode 600\n",
-                   text_in(token, "name"), text_in(token, "id"));
+            say("{}\n", authenticator);
+        say(stderr, "The token \"{}\" ({}) is shown this once: keep it in a file of mode 600\n",
+            text_in(token, "name"), text_in(token, "id"));
     });
     return exit_done;
 }
@@ -78,7 +79,7 @@ int revoke_token(CommandContext& context, const Arguments& arguments) {
                             [&](CommandContext& told, const json&) {
                                 told.report(
                                     {{"token", id}, {"name", text_in(found, "name")}, {"revoked", true}},
-                                    [&] { fmt::print("{} is revoked\n", text_in(found, "name")); });
+                                    [&] { say("{} is revoked\n", text_in(found, "name")); });
                                 return exit_done;
                             });
 }

@@ -4,6 +4,7 @@
 #include "cli/at_server.h"
 #include "cli/commands/repository_option.h"
 #include "cli/commands/verify_output.h"
+#include "service/bytes_json.h"
 
 #include <fmt/format.h>
 
@@ -58,7 +59,9 @@ nlohmann::json result_json(const VerifyReport& report) {
     for (const RunId& id : report.affected_snapshots) affected.push_back(id.hex());
     nlohmann::json paths = nlohmann::json::array();
     for (const AffectedPath& path : report.affected_paths) {
-        paths.push_back({{"snapshot", path.snapshot.hex()}, {"path", path.path}});
+        nlohmann::json one = {{"snapshot", path.snapshot.hex()}};
+        set_bytes(one, "path", path.path);
+        paths.push_back(std::move(one));
     }
     return {{"intact", report.intact()},
             {"all_checked", report.all_checked()},

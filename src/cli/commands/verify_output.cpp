@@ -1,6 +1,7 @@
 #include "cli/commands/verify_output.h"
 
 #include "cli/fields.h"
+#include "cli/say.h"
 #include "cli/text.h"
 
 #include <fmt/format.h>
@@ -12,29 +13,28 @@ namespace {
 using nlohmann::json;
 
 void print_result(const json& result) {
-    fmt::print("{}, {}, {} ({}), {}\n", counted(list_in(result, "snapshots").size(), "snapshot"),
-               counted(number_in(result, "nodes"), "node"), counted(number_in(result, "packs"), "pack"),
-               format_bytes(number_in(result, "pack_bytes")),
-               counted(number_in(result, "index_segments"), "index segment"));
+    say("{}, {}, {} ({}), {}\n", counted(list_in(result, "snapshots").size(), "snapshot"),
+        counted(number_in(result, "nodes"), "node"), counted(number_in(result, "packs"), "pack"),
+        format_bytes(number_in(result, "pack_bytes")),
+        counted(number_in(result, "index_segments"), "index segment"));
     const std::string content = text_in(result, "content");
     const std::string packs = counted(number_in(result, "packs_read"), "pack");
     const std::string bytes = format_bytes(number_in(result, "bytes_read"));
     if (content == "none") {
-        fmt::print("Structure checked; content was not read (--read-data does that)\n");
+        say("Structure checked; content was not read (--read-data does that)\n");
     } else if (content == "digests") {
-        fmt::print("Read {} ({}): digests compared, content not decrypted, for lack of a key\n", packs,
-                   bytes);
+        say("Read {} ({}): digests compared, content not decrypted, for lack of a key\n", packs, bytes);
     } else {
-        fmt::print("Read {} ({}): {} of content decrypted and proven\n", packs, bytes,
-                   format_bytes(number_in(result, "raw_bytes")));
+        say("Read {} ({}): {} of content decrypted and proven\n", packs, bytes,
+            format_bytes(number_in(result, "raw_bytes")));
         if (const std::uint64_t files = number_in(result, "files_checked"); files > 0)
-            fmt::print("Put {} together and compared the digests\n", counted(files, "file"));
+            say("Put {} together and compared the digests\n", counted(files, "file"));
     }
     if (const std::uint64_t orphans = number_in(result, "orphan_packs"); orphans > 0) {
-        fmt::print("Of no snapshot: {} ({}); 'holdfast prune' deletes what no backup under way needs\n",
-                   counted(orphans, "pack"), format_bytes(number_in(result, "orphan_bytes")));
+        say("Of no snapshot: {} ({}); 'holdfast prune' deletes what no backup under way needs\n",
+            counted(orphans, "pack"), format_bytes(number_in(result, "orphan_bytes")));
     }
-    if (flag_in(result, "intact") && flag_in(result, "all_checked")) fmt::print("Intact\n");
+    if (flag_in(result, "intact") && flag_in(result, "all_checked")) say("Intact\n");
 }
 
 void print_closed(std::FILE* stream, const json& result) {
@@ -44,45 +44,44 @@ void print_closed(std::FILE* stream, const json& result) {
                              counted(objects.get<std::uint64_t>(), kind,
                                      kind == "note of a moved pack" ? "notes of moved packs" : ""));
     }
-    fmt::print(stream, "Not checked: {}, for lack of a key: {}\n", kinds, text_in(result, "closed_hint"));
+    say(stream, "Not checked: {}, for lack of a key: {}\n", kinds, text_in(result, "closed_hint"));
 }
 
 void print_damages(std::FILE* stream, const json& damages) {
     for (const json& damage : damages) {
-        fmt::print(stream, "  {}: {}\n", text_in(damage, "object"), text_in(damage, "what"));
+        say(stream, "  {}: {}\n", text_in(damage, "object"), text_in(damage, "what"));
         if (const std::uint64_t more = number_in(damage, "more"); more > 0)
-            fmt::print(stream, "    and {} in it\n", counted(more, "more finding"));
-        if (const std::string hint = text_in(damage, "hint"); !hint.empty())
-            fmt::print(stream, "    {}\n", hint);
+            say(stream, "    and {} in it\n", counted(more, "more finding"));
+        if (const std::string hint = text_in(damage, "hint"); !hint.empty()) say(stream, "    {}\n", hint);
     }
 }
 
 void print_affected(std::FILE* stream, const json& result) {
-    fmt::print(stream, "\nSnapshots that are not whole:\n");
-    for (const std::string& id : texts_in(result, "affected_snapshots"))
-        fmt::print(stream, "  {}\n", short_id(id));
-    fmt::print(stream, "Files that cannot be restored whole:\n");
+    say(stream, "\nSnapshots that are not whole:\n");
+    for (const std::string& id : texts_in(result, "affected_snapshots")) say(stream, "  {}\n", short_id(id));
+    say(stream, "Files that cannot be restored whole:\n");
     for (const json& path : list_in(result, "affected_paths"))
-        fmt::print(stream, "  {} /{}\n", short_id_in(path, "snapshot"), text_in(path, "path"));
-    if (flag_in(result, "more_affected_paths")) fmt::print(stream, "  …\n");
+        say(stream, "  {} /{}\n", short_id_in(path, "snapshot"), text_in(path, "path"));
+    if (flag_in(result, "more_affected_paths")) say(stream, "  …\n");
 }
 
 void print_problems(std::FILE* stream, const json& result) {
     for (const json& unchecked : list_in(result, "unchecked")) {
-        fmt::print(stream, "Not checked: {}: {}\n", text_in(unchecked, "object"), text_in(unchecked, "what"));
+        say(stream, "Not checked: {}: {}\n", text_in(unchecked, "object"), text_in(unchecked, "what"));
     }
     if (number_in(result, "closed_objects") > 0) print_closed(stream, result);
     if (flag_in(result, "files_closed"))
-        fmt::print(stream, "Not checked: the digests of files, for lack of a key for their content\n");
+        say(stream, "Not checked: the digests of files, for lack of a key for their content\n");
     if (flag_in(result, "intact")) {
-        if (!flag_in(result, "all_checked")) fmt::print(stream, "Intact as far as it was checked\n");
+        if (!flag_in(result, "all_checked")) say(stream, "Intact as far as it was checked\n");
         return;
     }
     const std::uint64_t damaged = number_in(result, "damaged_objects");
-    fmt::print(stream, "{}DAMAGED: {}\n", stream == stdout ? "\n" : "", counted(damaged, "object"));
+    if (stream == stdout) say("\n");
+    say(stream, "DAMAGED: {}\n", counted(damaged, "object"));
     print_damages(stream, list_in(result, "damages"));
     if (list_in(result, "affected_snapshots").empty()) {
-        fmt::print(stream, "No snapshot needs {}.\n", damaged == 1 ? "it" : "them");
+        say(stream, "No snapshot needs {}.\n", damaged == 1 ? "it" : "them");
     } else {
         print_affected(stream, result);
     }

@@ -4,6 +4,7 @@
 #include "cli/commands/source_option.h"
 #include "cli/commands/wal_fetch.h"
 #include "cli/commands/wal_verify.h"
+#include "cli/say.h"
 #include "cli/text.h"
 #include "postgres/archive/wal_push.h"
 #include "postgres/receive/receive_wal.h"
@@ -60,10 +61,10 @@ int run_push(CommandContext& context, const PushArguments& arguments) {
         files.push_back({{"file", file.name}, {"outcome", to_word(file.outcome)}});
     context.report({{"files", files}, {"stored_bytes", report.stored_bytes}, {"alarms", report.alarms}}, [&] {
         for (const postgres::PushedFile& file : report.files)
-            fmt::print("{}: {}\n", file.name, to_word(file.outcome));
+            say("{}: {}\n", file.name, to_word(file.outcome));
     });
     // What is asked for is durable all the same: an error would only make PostgreSQL ask for it again.
-    for (const std::string& alarm : report.alarms) fmt::print(stderr, "holdfast: {}\n", alarm);
+    for (const std::string& alarm : report.alarms) say(stderr, "holdfast: {}\n", alarm);
     return exit_done;
 }
 
@@ -148,9 +149,8 @@ int run_receive(CommandContext& context, const ReceiveArguments& arguments) {
     const postgres::ReceiveState last =
         postgres::receive_wal(open, settings, context.logger(), context.stop());
     if (!context.json() && !context.options().quiet) {
-        fmt::print("received up to {}, archived up to {}\n",
-                   last.received.lsn ? last.received.str() : "nothing",
-                   last.archived.lsn ? last.archived.str() : "nothing");
+        say("received up to {}, archived up to {}\n", last.received.lsn ? last.received.str() : "nothing",
+            last.archived.lsn ? last.archived.str() : "nothing");
     }
     return last.archived == last.received ? exit_done : exit_incomplete;
 }

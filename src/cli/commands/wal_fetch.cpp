@@ -6,6 +6,7 @@
 #include "cli/commands/program_words.h"
 #include "cli/commands/repository_option.h"
 #include "cli/commands/source_option.h"
+#include "cli/say.h"
 #include "crypto/hash.h"
 #include "postgres/archive/log_replacement.h"
 #include "postgres/archive/older_names.h"
@@ -246,7 +247,7 @@ int run_fetch(CommandContext& context, const Arguments& arguments) {
         });
     }
     context.report({{"file", arguments.file}, {"found", found}},
-                   [&] { fmt::print("{}: {}\n", arguments.file, found ? "fetched" : "not in the archive"); });
+                   [&] { say("{}: {}\n", arguments.file, found ? "fetched" : "not in the archive"); });
     return found ? exit_done : exit_failed;
 }
 

@@ -4,6 +4,7 @@
 #include "cli/commands/repository_option.h"
 #include "cli/commands/source_option.h"
 #include "cli/commands/window_output.h"
+#include "cli/say.h"
 #include "cli/text.h"
 #include "postgres/continuity/verify_wal.h"
 #include "service/window_json.h"
@@ -68,44 +69,41 @@ nlohmann::json result_json(const postgres::WalVerifyReport& report) {
 }
 
 void print_result(const std::string& source, const postgres::WalVerifyReport& report) {
-    fmt::print("{} with {} of log\n", counted(report.slices, "slice"), format_bytes(report.bytes));
+    say("{} with {} of log\n", counted(report.slices, "slice"), format_bytes(report.bytes));
     for (const postgres::VerifiedTimeline& timeline : report.timelines) {
         for (const postgres::WalRange& range : timeline.stretches) {
-            fmt::print("Timeline {}: {} to {} ({}) {}\n", timeline.timeline, range.begin.str(),
-                       range.end.str(), format_bytes(range.bytes()),
-                       report.decoded ? "is proven" : "is there");
+            say("Timeline {}: {} to {} ({}) {}\n", timeline.timeline, range.begin.str(), range.end.str(),
+                format_bytes(range.bytes()), report.decoded ? "is proven" : "is there");
         }
         if (report.decoded)
-            fmt::print("  {}, {}\n", counted(timeline.records, "record"),
-                       counted(timeline.commits, "commit"));
+            say("  {}, {}\n", counted(timeline.records, "record"), counted(timeline.commits, "commit"));
     }
     for (const postgres::WalRange& gap : report.idle_gaps) {
-        fmt::print("Timeline {}: {} to {} is missing, and needed by nothing that is kept\n", gap.timeline,
-                   gap.begin.str(), gap.end.str());
+        say("Timeline {}: {} to {} is missing, and needed by nothing that is kept\n", gap.timeline,
+            gap.begin.str(), gap.end.str());
     }
     for (const postgres::RecoverableRange& range : report.window.ranges) {
-        fmt::print("'{}' can be recovered to any moment from {} to {}\n", source, to_rfc3339(range.from),
-                   to_rfc3339(range.until));
+        say("'{}' can be recovered to any moment from {} to {}\n", source, to_rfc3339(range.from),
+            to_rfc3339(range.until));
     }
-    if (report.intact() && report.all_checked()) fmt::print("Intact\n");
+    if (report.intact() && report.all_checked()) say("Intact\n");
 }
 
 void print_problems(std::FILE* stream, const postgres::WalVerifyReport& report) {
-    if (!report.decoded) fmt::print(stream, "Not decoded: no key for the content of the log is held\n");
+    if (!report.decoded) say(stream, "Not decoded: no key for the content of the log is held\n");
     if (report.closed_slices > 0)
-        fmt::print(stream, "Not checked: {}, for lack of a key\n", counted(report.closed_slices, "slice"));
+        say(stream, "Not checked: {}, for lack of a key\n", counted(report.closed_slices, "slice"));
     for (const postgres::WalFinding& finding : report.findings) {
-        fmt::print(stream, "Timeline {}, {}, {}: {}\n", finding.timeline, finding.at.str(),
-                   to_string(finding.fault), finding.what);
-        if (!finding.object.empty()) fmt::print(stream, "  {}\n", finding.object);
+        say(stream, "Timeline {}, {}, {}: {}\n", finding.timeline, finding.at.str(), to_string(finding.fault),
+            finding.what);
+        if (!finding.object.empty()) say(stream, "  {}\n", finding.object);
     }
-    if (report.more_findings > 0) fmt::print(stream, "  and {} more\n", report.more_findings);
+    if (report.more_findings > 0) say(stream, "  and {} more\n", report.more_findings);
     const nlohmann::json window = to_json(report.window);
     print_gaps(stream, window);
     print_forks(stream, window);
     if (!report.window.gaps.empty() || !report.window.missing_histories.empty()) {
-        fmt::print(
-            stream,
+        say(stream,
             "What is missing may still be in pg_wal or in an archive of the server: 'holdfast wal push' "
             "brings it here. Where it is lost, a new snapshot begins anew: 'holdfast backup'\n");
     }

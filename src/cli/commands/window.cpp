@@ -4,6 +4,7 @@
 #include "cli/commands/source_option.h"
 #include "cli/commands/window_output.h"
 #include "cli/fields.h"
+#include "cli/say.h"
 #include "client/api_client.h"
 #include "postgres/receive/receive_wal.h"
 #include "postgres/recovery/recovery_estimate.h"
@@ -39,18 +40,17 @@ std::optional<Timestamp> latest_in(const json& window) {
 void print_exposure(const json& window) {
     if (has(window, "exposure")) {
         const json& exposure = list_in(window, "exposure");
-        if (number_in(exposure, "bytes") == 0)
-            return fmt::print("All that the server has written is stored\n");
-        return fmt::print("Not stored yet: {} of log, {} since the last commit that is\n",
-                          format_bytes(number_in(exposure, "bytes")), since(time_in(exposure, "since")));
+        if (number_in(exposure, "bytes") == 0) return say("All that the server has written is stored\n");
+        return say("Not stored yet: {} of log, {} since the last commit that is\n",
+                   format_bytes(number_in(exposure, "bytes")), since(time_in(exposure, "since")));
     }
     if (!has(window, "exposure_unknown")) return;
     const auto latest = latest_in(window);
-    fmt::print("What is not stored yet is not known: {}{}\n", text_in(window, "exposure_unknown"),
-               latest ? fmt::format("; it is what was committed in the {} since the last commit that is, at "
-                                    "most",
-                                    since(latest))
-                      : std::string());
+    say("What is not stored yet is not known: {}{}\n", text_in(window, "exposure_unknown"),
+        latest ? fmt::format("; it is what was committed in the {} since the last commit that is, at "
+                             "most",
+                             since(latest))
+               : std::string());
 }
 
 void print_receiver(const json& window) {
@@ -58,21 +58,20 @@ void print_receiver(const json& window) {
     const std::vector<std::string> alarms = texts_in(receiver, "alarms");
     const std::string phase = text_in(receiver, "phase");
     if (!receiver.empty() && (phase != "streaming" || !alarms.empty()))
-        fmt::print("The receiver here: {}, at {}\n", phase, text_in(receiver, "time"));
-    for (const std::string& alarm : alarms) fmt::print("  Alarm: {}\n", alarm);
+        say("The receiver here: {}, at {}\n", phase, text_in(receiver, "time"));
+    for (const std::string& alarm : alarms) say("  Alarm: {}\n", alarm);
 }
 
 void print_plan(const std::string& at, const json& plan) {
-    fmt::print("To {}: snapshot {} of {} ({}), then {} of log on timeline {}\n", at,
-               short_id_in(plan, "snapshot"), local_time_in(plan, "snapshot_time"),
-               format_bytes(number_in(plan, "snapshot_bytes")), format_bytes(number_in(plan, "log_bytes")),
-               number_in(plan, "timeline"));
+    say("To {}: snapshot {} of {} ({}), then {} of log on timeline {}\n", at, short_id_in(plan, "snapshot"),
+        local_time_in(plan, "snapshot_time"), format_bytes(number_in(plan, "snapshot_bytes")),
+        format_bytes(number_in(plan, "log_bytes")), number_in(plan, "timeline"));
     if (has(plan, "estimated_seconds"))
-        fmt::print("  about {}: {} for the files, {} for the log\n",
-                   format_duration(real_in(plan, "estimated_seconds")),
-                   format_duration(real_in(plan, "estimated_restore_seconds")),
-                   format_duration(real_in(plan, "estimated_replay_seconds")));
-    for (const std::string& note : texts_in(plan, "notes")) fmt::print("  {}\n", note);
+        say("  about {}: {} for the files, {} for the log\n",
+            format_duration(real_in(plan, "estimated_seconds")),
+            format_duration(real_in(plan, "estimated_restore_seconds")),
+            format_duration(real_in(plan, "estimated_replay_seconds")));
+    for (const std::string& note : texts_in(plan, "notes")) say("  {}\n", note);
 }
 
 int tell_window(CommandContext& context, const Arguments& arguments, const json& window) {

@@ -2,6 +2,7 @@
 
 #include "cli/command.h"
 #include "cli/fields.h"
+#include "cli/say.h"
 #include "cli/text.h"
 
 #include <fmt/format.h>
@@ -31,35 +32,34 @@ void print_gaps(std::FILE* stream, const json& window) {
         const std::string begin = text_in(gap, "begin_lsn"), why = text_in(gap, "why");
         const std::uint64_t timeline = number_in(gap, "timeline");
         if (!why.empty()) {
-            fmt::print(stream, "Behind {} on timeline {}: {}{}\n", begin, timeline, why, effect(gap));
+            say(stream, "Behind {} on timeline {}: {}{}\n", begin, timeline, why, effect(gap));
             continue;
         }
-        fmt::print(stream, "Gap: the log from {} to {} on timeline {} is missing{}\n", begin,
-                   text_in(gap, "end_lsn"), timeline, effect(gap));
+        say(stream, "Gap: the log from {} to {} on timeline {} is missing{}\n", begin,
+            text_in(gap, "end_lsn"), timeline, effect(gap));
     }
     for (const json& missing : list_in(window, "missing_histories")) {
-        fmt::print(stream, "Gap: the history file of timeline {} is missing, whose log begins at {}{}\n",
-                   number_in(missing, "timeline"), text_in(missing, "begin_lsn"), effect(missing));
+        say(stream, "Gap: the history file of timeline {} is missing, whose log begins at {}{}\n",
+            number_in(missing, "timeline"), text_in(missing, "begin_lsn"), effect(missing));
     }
     for (const std::string& id : texts_in(window, "snapshots_without_log"))
-        fmt::print(stream, "Snapshot {} cannot be restored: its log is not all there\n", short_id(id));
+        say(stream, "Snapshot {} cannot be restored: its log is not all there\n", short_id(id));
 }
 
 void print_forks(std::FILE* stream, const json& window) {
     const json& forks = list_in(window, "forks");
-    for (const json& fork : forks) fmt::print(stream, "Rivals: {}\n", text_in(fork, "description"));
-    if (!forks.empty())
-        fmt::print(stream, "  restore --branch chooses another, from a snapshot that leads there\n");
+    for (const json& fork : forks) say(stream, "Rivals: {}\n", text_in(fork, "description"));
+    if (!forks.empty()) say(stream, "  restore --branch chooses another, from a snapshot that leads there\n");
 }
 
 void print_window(const std::string& source, const json& window) {
     const json& ranges = list_in(window, "ranges");
-    if (ranges.empty()) fmt::print("Nothing of '{}' can be recovered\n", source);
+    if (ranges.empty()) say("Nothing of '{}' can be recovered\n", source);
     for (const json& range : ranges) {
-        fmt::print("'{}' can be recovered to any moment from {} to {}\n", source, text_in(range, "from"),
-                   text_in(range, "until"));
-        fmt::print("  timeline {}, {} to {}, {}\n", number_in(range, "timeline"), text_in(range, "begin_lsn"),
-                   text_in(range, "end_lsn"), counted(list_in(range, "snapshots").size(), "snapshot"));
+        say("'{}' can be recovered to any moment from {} to {}\n", source, text_in(range, "from"),
+            text_in(range, "until"));
+        say("  timeline {}, {} to {}, {}\n", number_in(range, "timeline"), text_in(range, "begin_lsn"),
+            text_in(range, "end_lsn"), counted(list_in(range, "snapshots").size(), "snapshot"));
     }
     print_gaps(stdout, window);
     print_forks(stdout, window);

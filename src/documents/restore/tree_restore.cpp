@@ -13,6 +13,7 @@
 #include "documents/result_value.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -59,17 +60,17 @@ class TreeRestorer {
     TreeRestoreResult run() {
         for (const std::string& path : selection_.paths()) {
             if (!find_path(tools_.nodes, root_, path)) {
-                throw Error(ErrorCode::usage, fmt::format("the snapshot has no '{}'", printable(path)),
+                throw Error(ErrorCode::usage, fmt::format("the snapshot has no '/{}'", printable(path)),
                             "list what it has with 'holdfast ls' or 'holdfast find'");
             }
         }
         allow_many_open_files();
-        if (settings_.dry_run && ::access(target_.c_str(), F_OK) != 0) {
-            throw Error(ErrorCode::usage,
-                        fmt::format("{} does not exist, so everything would be restored", target_));
+        // A dry run does not make the target, and needs none.
+        there_ = !settings_.dry_run || ::access(target_.c_str(), F_OK) == 0 || errno != ENOENT;
+        if (there_) {
+            base_ = open_restore_target(target_);
+            if (!settings_.in_place) require_empty();
         }
-        base_ = open_restore_target(target_);
-        if (!settings_.in_place) require_empty();
         walk(Pass::contents);
         content_.wait();
         if (!settings_.dry_run) {
@@ -119,7 +120,8 @@ class TreeRestorer {
     }
 
     void walk(Pass pass) {
-        Walk walk{pass, DirectoryStack(FileDescriptor(::fcntl(base_.get(), F_DUPFD_CLOEXEC, 0)))};
+        Walk walk{pass,
+                  DirectoryStack(FileDescriptor(there_ ? ::fcntl(base_.get(), F_DUPFD_CLOEXEC, 0) : -1))};
         walk.levels.push_back({.cursor = DirectoryCursor(tools_.nodes, root_),
                                .children = root_,
                                .entry = {},
@@ -127,7 +129,7 @@ class TreeRestorer {
                                .filter = settings_.filter.start("/"),
                                .on_the_way = selection_.judge("") != PathSelection::Answer::yes,
                                .wanted = true,
-                               .open = true});
+                               .open = there_});
         // The top counts, as it does when it is backed up.
         count_directory(walk, walk.levels.back());
         while (!walk.levels.empty()) {
@@ -163,7 +165,7 @@ class TreeRestorer {
     // done in the first pass, which has said so.
     bool make_way(Walk& walk) {
         if (walk.levels.back().wanted) return true;
-        bool open = true;
+        bool open = there_;
         for (Level& level : walk.levels) {
             if (open && !level.open) open = open_level(walk, level, true);
             if (!open && !settings_.dry_run) return false;
@@ -347,6 +349,7 @@ class TreeRestorer {
     RestoreReport report_;
     ContentReader content_;
     FileRestorer files_;
+    bool there_ = true; // the target, or it is made
     FileDescriptor base_;
     FurtherNames further_names_;
     RestorePlan plan_;

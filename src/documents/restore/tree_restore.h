@@ -45,8 +45,8 @@ struct TreeRestoreSettings {
     // The target may hold something already: only what differs is written. Otherwise it must be empty or
     // missing.
     bool in_place = false;
-    // With in_place: says what would be done and does nothing. `plan` is told each change: directories before
-    // what is in them, removals when their directory has been gone through.
+    // Says what would be done and does nothing; the target need not exist. `plan` is told each change:
+    // directories before what is in them, removals when their directory has been gone through.
     bool dry_run = false;
     std::function<void(const PlannedChange&)> plan;
     // With in_place: removes what the snapshot does not have in directories that are restored.

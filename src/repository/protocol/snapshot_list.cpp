@@ -51,9 +51,9 @@ void require_forgettable(const SnapshotList& list, const std::vector<Statement>&
                          const std::set<RunId>& together, const RunId& id, bool even_the_last) {
     if (std::ranges::find(list.damaged, commit_name(id)) != list.damaged.end()) {
         if (even_the_last) return;
-        throw Error(
-            ErrorCode::usage, fmt::format("{} is damaged, so that it is not known what it is", id.hex()),
-            "restore it from a copy, or say explicitly that it may go even if it is the last of its source");
+        throw Error(ErrorCode::usage,
+                    fmt::format("{} is damaged, so that it is not known what it is", id.hex()),
+                    "restore it from a copy, or add --even-the-last: it may be the last of its source");
     }
     const auto found = std::ranges::find(list.snapshots, id, &Snapshot::id);
     if (found == list.snapshots.end()) {
@@ -65,7 +65,7 @@ void require_forgettable(const SnapshotList& list, const std::vector<Statement>&
     });
     if (!any_left && !even_the_last) {
         throw Error(ErrorCode::usage, fmt::format("{} is the last snapshot of its source", id.hex()),
-                    "say explicitly that the last one may go, if that is meant");
+                    "add --even-the-last, if that is meant");
     }
     const Standing standing = standing_of(*found, statements);
     if (!standing.holds.empty()) {

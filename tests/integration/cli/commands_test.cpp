@@ -217,7 +217,7 @@ TEST_F(Commands, VerifyNamesDamageAndRestoreLeavesItOut) {
 TEST_F(Commands, ForgettingTheLastSnapshotMustBeSaid) {
     make_two_snapshots();
     EXPECT_EQ(json({"forget", first_})["forgotten"], Json::array({first_}));
-    EXPECT_THAT(failure({"forget", second_}, 2), HasSubstr("last"));
+    EXPECT_THAT(failure({"forget", second_}, 2), HasSubstr("--even-the-last"));
     EXPECT_EQ(json({"snapshots"}).size(), 1U);
     EXPECT_THAT(failure({"forget", "ffffffff"}, 2), HasSubstr("ffffffff"));
     // That it was forgotten is on record; of what was never there, nothing is.

@@ -1,4 +1,5 @@
 // What comes back: every kind of entry, all of it or a part, into an empty place or over what is there.
+#include "base/bytes.h"
 #include "support/holdfast_user.h"
 
 #include <filesystem>
@@ -176,8 +177,70 @@ TEST_F(Restore, TakesOnePathOrWhatMatches) {
     EXPECT_EQ(restored_files({"--path", place("docs"), "--include", "*.txt"}), (Names{"a.txt", "c.txt"}));
     fs::remove_all(target());
     EXPECT_THAT(failure({"restore", "latest", "--to", target(), "--path", "/no/such"}, 2),
-                HasSubstr("no/such"));
+                HasSubstr("'/no/such'"));
+    EXPECT_THAT(failure({"restore", "latest", "--to", target(), "--include", "*.zzz"}, 2),
+                HasSubstr("nothing in the snapshot matches --include"));
     EXPECT_THAT(failure({"restore", "12345678", "--to", target()}, 2), HasSubstr("12345678"));
+}
+
+TEST_F(Restore, SaysWhatADryRunWouldWrite) {
+    write("docs/a.txt", "text");
+    write("docs/b.bin", "more");
+    back_up();
+    const Json made = json({"restore", "latest", "--to", target(), "--dry-run"});
+    EXPECT_EQ(made["files"], 2);
+    EXPECT_EQ(made["written_bytes"], 8);
+    std::set<std::string> named;
+    for (const Json& change : made["changes"]) {
+        EXPECT_EQ(change["action"], "create");
+        named.insert(change["path"]);
+    }
+    EXPECT_TRUE(named.contains(place("docs")));
+    EXPECT_TRUE(named.contains(place("docs/a.txt")));
+    EXPECT_FALSE(fs::exists(target()));
+    const std::string some =
+        run({"restore", "latest", "--to", target(), "--dry-run", "--in-place", "--include", "*.txt"}).out;
+    EXPECT_THAT(some, HasSubstr("+ " + place("docs/a.txt") + "\n"));
+    EXPECT_THAT(some, testing::Not(HasSubstr("b.bin")));
+    EXPECT_FALSE(fs::exists(target()));
+    // Empty, and then not.
+    fs::create_directory(target());
+    EXPECT_THAT(run({"restore", "latest", "--to", target(), "--dry-run"}).out,
+                HasSubstr("+ " + place("docs/b.bin") + "\n"));
+    EXPECT_TRUE(fs::is_empty(target()));
+    std::ofstream(target() + "/mine") << "text";
+    failure({"restore", "latest", "--to", target(), "--dry-run"}, 2);
+}
+
+TEST_F(Restore, SaysThatThereIsNoSuchSnapshot) {
+    write("a", "text");
+    back_up();
+    EXPECT_THAT(failure({"restore", "mistyped", "--to", target()}, 2),
+                HasSubstr("there is no snapshot 'mistyped'"));
+    EXPECT_THAT(failure({"restore", "home", "--to", target()}, 2),
+                HasSubstr("'home' is a source of documents"));
+    EXPECT_FALSE(fs::exists(target()));
+}
+
+// What JSON says can be given back.
+TEST_F(Restore, JsonHasNamesAsTheyAre) {
+    write("new\nline", "text");
+    write("back\\slash", "more");
+    write("caf\xe9", "latin 1");
+    back_up();
+    std::set<std::string> contents;
+    for (const Json& entry : json({"ls", "latest", source()})) {
+        std::string path = entry["path"];
+        if (entry.contains("path_hex")) {
+            EXPECT_THAT(path, testing::EndsWith("caf\\xe9"));
+            path = place("caf\xe9");
+            EXPECT_EQ(entry["path_hex"], to_hex(as_bytes(path)));
+        }
+        contents.insert(run({"cat", "latest", path}).out);
+    }
+    EXPECT_EQ(contents, (std::set<std::string>{"text", "more", "latin 1"}));
+    EXPECT_EQ(json({"find", "new*"})[0]["path"], place("new\nline"));
+    EXPECT_EQ(run({"find", "new*"}).out.find("\nline"), std::string::npos);
 }
 
 TEST_F(Restore, RefusesAPlaceThatIsNotEmpty) {

@@ -169,5 +169,52 @@ TEST_F(Talk, DiffListsDirectoriesAboveWhatIsInThem) {
     EXPECT_THAT(text, HasSubstr(wanted));
 }
 
+// Whoever can write to a repository chooses these.
+TEST_F(Talk, NamesOutOfARepositorySteerNoTerminal) {
+    init();
+    write("a", "text");
+    const std::string bad = "bad\x1b]0;owned\x07\xc2\x9b"
+                            "2J\nroot";
+    const std::string shown = "bad\\x1b]0;owned\\x07\\xc2\\x9b2J\\x0aroot";
+    const std::string id =
+        json({"backup", "--source", bad, "--tag", "why=" + bad, "--host", bad, source()})["id"];
+    const auto said = [&](const Words& words, int exit_code = 0) {
+        const ProgramRun result = run(words);
+        EXPECT_EQ(result.exit_code, exit_code) << words[0] << result.error;
+        const std::string text = result.out + result.error;
+        EXPECT_EQ(text.find_first_of("\x1b\x07\x9b"), std::string::npos) << words[0];
+        return text;
+    };
+    EXPECT_THAT(said({"backup", "--source", bad, source()}), HasSubstr("'" + shown + "'"));
+    EXPECT_THAT(said({"snapshots"}), AllOf(HasSubstr("  " + shown), HasSubstr("why=" + shown)));
+    EXPECT_THAT(said({"hold", "add", id, "--reason", bad, "--owner", bad}), HasSubstr(": " + shown));
+    EXPECT_THAT(said({"hold", "list"}), HasSubstr(shown + "\n"));
+    EXPECT_THAT(said({"tag", id, "other=" + bad}), HasSubstr("other=" + shown));
+    EXPECT_THAT(said({"stats"}), HasSubstr(shown));
+    // In what went wrong, too.
+    EXPECT_THAT(said({"forget", id}, 2), HasSubstr("is held: " + shown));
+    // A program gets it as it is.
+    EXPECT_EQ(json({"snapshots", "--source", bad}).size(), 2U);
+}
+
+TEST_F(Talk, EveryWrongUsageIsJsonWhereItWasAskedFor) {
+    init();
+    for (const Words& words : std::vector<Words>{{"diff", "latest"},
+                                                 {"restore", "latest"},
+                                                 {"backup", "--no-such-option"},
+                                                 {"snapshots", "--newest", "many"},
+                                                 {"key"},
+                                                 {}}) {
+        const Json answer = json(words, 2);
+        EXPECT_EQ(answer["error"]["code"], "usage");
+        EXPECT_NE(answer["error"]["message"], "");
+        EXPECT_THAT(answer["error"]["hint"].get<std::string>(), HasSubstr("--help"));
+    }
+    EXPECT_THAT(json({"restore", "latest"}, 2)["error"]["message"].get<std::string>(), HasSubstr("--to"));
+    const ProgramRun text = run({"diff", "latest"});
+    EXPECT_EQ(text.out, "");
+    EXPECT_EQ(run({"--json", "diff", "latest"}).exit_code, 2);
+}
+
 } // namespace
 } // namespace holdfast::test

@@ -65,6 +65,31 @@ TEST_F(RetryStoreTest, WaitsLongerEachTimeAndNeverBeyondItsLimits) {
     EXPECT_LT(faults_->operation_count(), 60U);
 }
 
+class Lines final : public Logger {
+  public:
+    void log(LogLevel, std::string_view event, std::initializer_list<LogField> fields) override {
+        lines.push_back(render_log_line(LogFormat::text, "", LogLevel::warning, event, fields));
+    }
+    std::vector<std::string> lines;
+};
+
+TEST_F(RetryStoreTest, TellsOfALongWaitNowAndThen) {
+    Lines told;
+    RetryStore store(faults_, {.attempts = 200, .longest_delay = std::chrono::seconds(4)}, clock_, random_,
+                     told);
+    faults_->plan({.times = 3});
+    store.head("a", {});
+    EXPECT_THAT(told.lines, IsEmpty());
+    faults_->plan({.times = UINT64_MAX});
+    const Duration start = clock_.steady();
+    EXPECT_THROW(store.head("a", {}), Error);
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(clock_.steady() - start).count();
+    EXPECT_GE(told.lines.size(), static_cast<std::size_t>(seconds / 15));
+    EXPECT_LE(told.lines.size(), static_cast<std::size_t>(seconds / 10 + 1));
+    EXPECT_THAT(told.lines.front(), HasSubstr("is tried again"));
+    EXPECT_THAT(told.lines.front(), HasSubstr("reason=\"a planned fault\""));
+}
+
 TEST_F(RetryStoreTest, SpreadsItsDelays) {
     std::vector<Duration> delays;
     RetryStore store(faults_, {.attempts = 2, .first_delay = std::chrono::seconds(10)}, clock_, random_);
