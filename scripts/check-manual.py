@@ -38,7 +38,9 @@ class Command:
             if match and section == "Subcommands":
                 self.commands.append(match.group(1))
             elif match:
-                self.options.update(name for name in match.group(1).split(",") if name.startswith("-"))
+                # Of a flag that may have a value, what it means without one is behind the name, in braces.
+                names = re.sub(r"\{.*?\}", "", match.group(1)).split(",")
+                self.options.update(name for name in names if name.startswith("-"))
 
 
 def all_commands(program, words=()):
