@@ -26,7 +26,7 @@ Character first_character(std::string_view text) {
 }
 
 bool is_control(std::uint32_t character) {
-    return character < 0x20 || (character >= 0x7f && character < 0xa0) ||
+    return character < 0x20 || (character >= 0x7f && character < 0xa0) || character == 0x61c ||
            (character >= 0x200e && character <= 0x200f) || (character >= 0x2028 && character <= 0x202e) ||
            (character >= 0x2066 && character <= 0x2069);
 }

@@ -172,7 +172,11 @@ void refuse_empty_values(const CLI::App& app) {
             throw Error(ErrorCode::usage, fmt::format("{}: an empty value", option->get_name()),
                         "give one, or leave it out");
     }
-    for (const CLI::App* command : app.get_subcommands()) refuse_empty_values(*command);
+    for (const CLI::App* command : app.get_subcommands()) {
+        // What programs ask, as a shell does for completion, is not shown: there the word being typed is
+        // empty.
+        if (!command->get_group().empty()) refuse_empty_values(*command);
+    }
 }
 
 int parse_and_run(int argc, char** argv, GlobalOptions& options, FailureCodes& codes) {

@@ -4,6 +4,8 @@
 #include "repository/json_form.h"
 #include "repository/object.h"
 
+#include <set>
+
 namespace holdfast {
 
 namespace {
@@ -40,6 +42,25 @@ std::vector<std::string> read_moved(Store& store, const PackId& pack) {
             throw Error(ErrorCode::corrupt, "it is an object of another kind");
         return decode_moved(form.body);
     });
+}
+
+bool moves_lead(Store& store, const PackId& gone, const std::function<bool(const PackId&)>& is_there) {
+    std::set<PackId> seen{gone};
+    std::vector<PackId> pending{gone};
+    while (!pending.empty()) {
+        const PackId pack = pending.back();
+        pending.pop_back();
+        try {
+            for (const std::string& name : read_moved(store, pack)) {
+                const PackId target = PackId::from_name(name).value();
+                if (is_there(target)) return true;
+                if (seen.insert(target).second) pending.push_back(target);
+            }
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::incompatible) throw;
+        }
+    }
+    return false;
 }
 
 } // namespace holdfast

@@ -45,6 +45,13 @@ FrameNeeds::Finding FrameNeeds::found(const FrameAddress& frame, std::uint32_t r
     return long_enough ? Finding::right : Finding::too_short;
 }
 
+bool FrameNeeds::is_needed(const FrameAddress& frame) const {
+    const std::scoped_lock lock(mutex_);
+    const auto pack = packs_.find(frame.pack);
+    return pack != packs_.end() && frame.frame < pack->second.ends.size() &&
+           pack->second.ends[frame.frame] != 0;
+}
+
 void FrameNeeds::mark_bad(const FrameAddress& frame) {
     const std::scoped_lock lock(mutex_);
     State* state = state_of(frame);

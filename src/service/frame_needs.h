@@ -25,6 +25,8 @@ class FrameNeeds {
     enum class Finding { not_needed, right, too_short };
     // The frame is in the table of the pack that holds it, with this raw length.
     Finding found(const FrameAddress& frame, std::uint32_t raw_length);
+    // Without noting anything.
+    bool is_needed(const FrameAddress& frame) const;
     // The content of the frame cannot be had.
     void mark_bad(const FrameAddress& frame);
     bool is_bad(const FrameAddress& frame) const;

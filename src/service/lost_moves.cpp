@@ -7,28 +7,18 @@
 
 namespace holdfast {
 
-namespace {
-
-bool is_there(Store& store, const PackId& pack) {
-    try {
-        return !read_moved(store, pack).empty();
-    } catch (const Error& error) {
-        if (error.code() != ErrorCode::corrupt) throw;
-        return false;
-    }
-}
-
-} // namespace
-
 void LostMoves::look_at(const LoadedPack& pack) {
     for (const PackId& origin : pack.origins)
         if (!listed_.contains(origin)) holders_[origin].insert(pack.id);
 }
 
-std::vector<std::string> LostMoves::put_notes(Repository& repository, const RunContext& run) const {
+std::vector<std::string> LostMoves::put_notes(Repository& repository, const RunContext& run,
+                                              const std::stop_token& stop) const {
     std::vector<std::string> names;
     for (const auto& [gone, holders] : holders_) {
-        if (is_there(repository.store(), gone)) continue;
+        if (stop.stop_requested()) throw Error(ErrorCode::cancelled, "repairing the index was stopped");
+        if (moves_lead(repository.store(), gone, [&](const PackId& pack) { return holders.contains(pack); }))
+            continue;
         if (!repository.trust().may_write(repository.keys().slot(), ObjectKind::moved, run.id()))
             throw Error(ErrorCode::access_denied, "this key slot may not say where frames were moved to",
                         "repair it with a key slot of role full or prune");

@@ -7,6 +7,7 @@
 
 #include <map>
 #include <set>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -19,11 +20,12 @@ class LostMoves {
     explicit LostMoves(const std::vector<PackId>& listed) : listed_(listed.begin(), listed.end()) {}
 
     void look_at(const LoadedPack& pack);
-    // For each pack that is gone, of which others have frames, a note where there is none, or none that can
-    // be read. Returns their names. A note that nobody needs does no harm: frames prove themselves, and the
-    // next collection drops it. Throws Error(access_denied) when this holder may not write one, and what the
-    // store throws.
-    std::vector<std::string> put_notes(Repository& repository, const RunContext& run) const;
+    // For each pack that is gone, of which others have frames, a note that names them, where the notes that
+    // are there do not lead to any of them. Returns their names. A note that nobody needs does no harm:
+    // frames prove themselves. Throws Error(access_denied) when this holder may not write one,
+    // Error(cancelled), and what the store throws.
+    std::vector<std::string> put_notes(Repository& repository, const RunContext& run,
+                                       const std::stop_token& stop) const;
 
   private:
     const std::set<PackId> listed_;

@@ -161,7 +161,7 @@ class IndexRepair {
         }
         end_sorted_runs();
         try {
-            report_.moves = moves.put_notes(repository_, run_);
+            report_.moves = moves.put_notes(repository_, run_, stop_);
         } catch (const Error& error) {
             if (error.code() != ErrorCode::access_denied) throw;
             note(error.message());

@@ -118,6 +118,7 @@ void Verification::check_table(const LoadedPack& pack) {
     for (const FrameRecord& frame : pack.tail.frames) {
         const FrameAddress address{pack.origins[frame.origin], frame.number};
         if (!listed_packs_.contains(address.pack) && !holders_.contains(address.pack)) {
+            if (!needs_.is_needed(address)) continue;
             const std::scoped_lock lock(mutex_);
             lost_.emplace(address.pack, pack.id);
             needed = true;
@@ -175,10 +176,11 @@ void Verification::find_missing() {
         }
         needs_.mark_bad(frame);
         if (const auto lost = lost_.find(frame.pack); lost != lost_.end()) {
-            findings_.damage(moved_name(frame.pack),
-                             fmt::format("it is gone, or damaged, and said that frames of {} are in {}",
-                                         frame.pack.name(), lost->second.name()),
-                             "'holdfast repair index' makes it anew");
+            findings_.damage(
+                moves_.contains(frame.pack) ? name_missing(frame.pack) : moved_name(frame.pack),
+                fmt::format("it is gone, and no note leads from {} to {}, which has frames of it",
+                            frame.pack.name(), lost->second.name()),
+                "'holdfast repair index' makes the note anew");
             return;
         }
         const std::string name = name_missing(frame.pack);

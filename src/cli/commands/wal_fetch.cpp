@@ -183,21 +183,27 @@ bool tolerantly(CommandContext& context, const char* what, Use&& use) {
     return false;
 }
 
-// In a server's own directory of its log, by the names that it may look for what it has fetched. No failure
-// of the fetch: only servers with prepared transactions look.
+// In a server's own directory of its log, by the names that it may look for what it has fetched. What passes
+// by itself fails the fetch, which is asked for again; nothing else does, since only servers with prepared
+// transactions look.
 void leave_older_names(CommandContext& context, const Arguments& arguments,
                        const std::function<const postgres::WalArchive&()>& archive) {
     if (std::filesystem::path(arguments.destination).filename() != fetched_by_recovery) return;
+    const auto segment = fetched_segment(arguments);
+    if (!segment || !postgres::begins_on_older_timeline(arguments.destination, segment->timeline)) return;
+    std::exception_ptr passes;
     tolerantly(context, "a prepared transaction may not be found again across a promotion", [&] {
-        const auto segment = fetched_segment(arguments);
-        if (!segment || !postgres::begins_on_older_timeline(arguments.destination, segment->timeline))
-            return true;
-        if (const auto text = archive().history_text(segment->timeline, {.stop = context.stop()})) {
-            postgres::leave_older_names(arguments.destination, *segment,
-                                        postgres::TimelineHistory::parse(segment->timeline, *text));
+        try {
+            if (const auto text = archive().history_text(segment->timeline, {.stop = context.stop()}))
+                postgres::leave_older_names(arguments.destination, *segment,
+                                            postgres::TimelineHistory::parse(segment->timeline, *text));
+        } catch (const Error& error) {
+            if (!error.retryable()) throw;
+            passes = std::current_exception();
         }
         return true;
     });
+    if (passes) std::rethrow_exception(passes);
 }
 
 // For a recovery that was planned: which log there is up to where it ends was looked at.

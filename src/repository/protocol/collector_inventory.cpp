@@ -1,6 +1,7 @@
 // What packs there are, and how much of each is needed.
 
 #include "base/error.h"
+#include "repository/moved_pack.h"
 #include "repository/protocol/collection.h"
 
 #include <algorithm>
@@ -8,6 +9,12 @@
 #include <fmt/format.h>
 
 namespace holdfast {
+
+namespace {
+
+constexpr std::size_t most_told_lost = 1000;
+
+} // namespace
 
 // A pack that an earlier collection decided on may be there still, because it is locked, or again, because a
 // repeated put landed late. It is no place for anything to be: a delete that lands late may take it at any
@@ -90,7 +97,10 @@ void Collection::tell_lost(const LoadedPack& pack) {
             !scanner_.frames().contains({origin, frame.number}) || !lost_origins_.insert(origin).second)
             continue;
         // The verdict alone is lost: readers find it.
-        if (context_.store.head(moved_name(origin), {})) continue;
+        if (lost_origins_.size() > most_told_lost ||
+            moves_lead(context_.store, origin,
+                       [&](const PackId& found) { return listed_packs_.contains(found); }))
+            continue;
         report_.problems.push_back(fmt::format(
             "{} is gone, and nothing says that {} has frames of it: that one stays, and 'holdfast "
             "repair index' makes them found again",

@@ -1,6 +1,9 @@
 #include "base/error.h"
 #include "crypto/hash.h"
+#include "repository/moved_pack.h"
+#include "repository/object.h"
 #include "repository/protocol/collector.h"
+#include "repository/protocol/protocol_object.h"
 #include "repository/protocol/run_intent.h"
 #include "service/repair_index.h"
 #include "service/verify.h"
@@ -290,6 +293,22 @@ TEST_F(LostMovesTest, ADamagedOneIsMadeAnew) {
     other[bytes.size() / 3] ^= 0x55;
     other.resize(bytes.size() / 2);
     files.store->corrupt(moved.front(), other);
+    EXPECT_EQ(repair().moves, moved);
+    EXPECT_TRUE(verify().intact());
+    expect_restored("after");
+}
+
+// Moved twice, of which the second note is lost: the first one leads nowhere, and is made to lead on.
+TEST_F(LostMovesTest, AChainThatIsBrokenIsMended) {
+    const PackId origin = parse_name(moved.front())->pack();
+    const PackId holder = PackId::from_name(read_moved(*files.store, origin).front()).value();
+    PackId between = holder;
+    between.seq += 1000;
+    const RunContext run = files.repository->keys().begin_run(files.random);
+    files.store->remove(moved.front(), {});
+    files.store->put(moved.front(),
+                     sign_object(ObjectKind::moved, moved.front(), encode_moved({between}), run));
+    EXPECT_FALSE(verify().intact());
     EXPECT_EQ(repair().moves, moved);
     EXPECT_TRUE(verify().intact());
     expect_restored("after");
