@@ -33,8 +33,9 @@ struct LadderResult {
 
 // Tries one step after the other. What a step has left in the target is used by the next one, which writes
 // only what differs; what was there before is refused at once, unless it is to be restored in place. Of a
-// transaction or a restore point that is not found, no snapshot is taken. Throws Error(usage) and Error(cancelled) of any step at once, and Error of the first
-// restore when none works; `told` hears of each step when it is over.
+// transaction or a restore point that is not found, no snapshot is taken. Throws Error(usage) and
+// Error(cancelled) of any step at once, and Error of the first restore when none works; `told` hears of each
+// step when it is over.
 LadderResult restore_by_ladder(Repository& repository, const PostgresRestore& what,
                                const LadderSettings& settings, Progress& progress,
                                const std::function<void(const LadderStep&)>& told, std::stop_token stop);
