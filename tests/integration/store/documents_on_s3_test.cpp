@@ -280,7 +280,7 @@ TEST_F(DocumentsOnSwift, AreBackedUpAndRestoredAndPruneIsRefused) {
     expect_that_all_comes_back();
     EXPECT_TRUE(json({"verify", "--read-data"})["intact"].get<bool>());
 
-    json({"forget", first_});
+    EXPECT_THAT(run({"forget", first_}).out, HasSubstr("append-only"));
     EXPECT_EQ(json({"snapshots"}).size(), 1U);
     const std::uint64_t before = stored_bytes();
     const Json refused = json({"prune"}, 1);
