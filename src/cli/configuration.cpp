@@ -229,8 +229,14 @@ Configuration parse_configuration(const std::string& text, const std::string& fi
     Table top(parsed, "", file);
     read_repository(top, configuration);
     read_keys(top, configuration.keys);
-    top.tables("keys",
-               [&](const std::string& url, Table& table) { read_keys(table, configuration.keys_of[url]); });
+    top.tables("keys", [&](const std::string& url, Table& table) {
+        // Anything else would name no repository, and silently be without effect.
+        if (!url.starts_with('/') && url.find("://") == std::string::npos) {
+            throw Error(ErrorCode::usage, fmt::format("{}: 'keys.{}' names no repository", file, url),
+                        "write its URL in quotes: [keys.\"s3://bucket/prefix\"], [keys.\"/mnt/disk\"]");
+        }
+        read_keys(table, configuration.keys_of[url]);
+    });
     top.text("cache_directory", configuration.cache_directory);
     top.text("limit_upload", configuration.limit_upload);
     top.text("limit_download", configuration.limit_download);

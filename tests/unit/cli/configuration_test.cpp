@@ -54,6 +54,7 @@ TEST(ConfigurationTest, ReadsKeysOfSingleRepositories) {
     EXPECT_EQ(set.keys_of.at("/mnt/disk").passphrase_file, "/f");
     EXPECT_THAT(refusal("[keys.\"/mnt/disk\"]\nkey = \"/k\"\n"),
                 AllOf(HasSubstr("line 2"), HasSubstr("keys./mnt/disk.key")));
+    EXPECT_THAT(refusal("[keys.disk]\nkey_file = \"/k\"\n"), HasSubstr("keys.disk"));
 }
 
 TEST(ConfigurationTest, ReadsSourcesByTheirKind) {
