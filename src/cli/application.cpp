@@ -5,7 +5,7 @@
 #include "base/version.h"
 #include "cli/command.h"
 #include "cli/configuration.h"
-#include "cli/say.h"
+#include "cli/problems.h"
 #include "cli/server_choice.h"
 #include "cli/signals.h"
 
@@ -88,15 +88,10 @@ struct FailureCodes {
 
 int report(const Error& error, bool json, const FailureCodes& codes) {
     if (json) {
-        const nlohmann::json value = {{"error",
-                                       {{"code", to_string(error.code())},
-                                        {"message", error.message()},
-                                        {"hint", error.hint()},
-                                        {"retryable", error.retryable()}}}};
+        const nlohmann::json value = {{"error", error_json(error)}};
         fmt::print("{}\n", value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
     }
-    say(stderr, "holdfast: {}\n", error.message());
-    if (!error.hint().empty()) say(stderr, "          {}\n", error.hint());
+    say_error(error);
     return error.code() == ErrorCode::usage ? codes.usage : codes.failed;
 }
 
@@ -226,16 +221,8 @@ int run_application(int argc, char** argv) {
         // A recovery key that went nowhere, or a result that a script never got, is no success.
         if (std::fflush(stdout) != 0) throw system_error(errno, "writing to standard output");
         return code;
-    } catch (const Error& error) {
-        return report(error, options.json, codes);
-    } catch (const std::filesystem::filesystem_error& error) {
-        return report(system_error(error.code().value(), error.path1().string()), options.json, codes);
-    } catch (const std::bad_alloc&) {
-        return report(Error(ErrorCode::internal, "there is not enough memory"), options.json, codes);
-    } catch (const std::exception& error) {
-        return report(Error(ErrorCode::internal, fmt::format("a defect in holdfast: {}", error.what()),
-                            "please report it with the command you typed"),
-                      options.json, codes);
+    } catch (const std::exception& exception) {
+        return report(as_error(exception), options.json, codes);
     }
 }
 

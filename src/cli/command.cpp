@@ -9,6 +9,7 @@
 #include "client/api_client.h"
 #include "documents/entry_name.h"
 #include "repository/node/entry.h"
+#include "store/file_store.h"
 
 #include <cmath>
 #include <cstdlib>
@@ -27,6 +28,22 @@ std::string environment(const char* name) {
 }
 
 const std::string& first_of(const std::string& a, const std::string& b) { return a.empty() ? b : a; }
+
+// A directory has one text here.
+std::string place_of(std::string url) {
+    if (url.starts_with("file://")) url = path_of_file_url(url);
+    while (url.size() > 1 && url.ends_with('/')) url.pop_back();
+    return url;
+}
+
+// Those of the repository itself, named with its parameters or without any; else those for all.
+const KeyFiles& keys_for(const Configuration& configuration, const std::string& url) {
+    for (const std::string& place : {place_of(url), place_of(url.substr(0, url.find('?')))}) {
+        for (const auto& [of, keys] : configuration.keys_of)
+            if (place_of(of) == place) return keys;
+    }
+    return configuration.keys;
+}
 
 std::string trimmed_file(const std::string& path) {
     const Bytes bytes = read_file(path, 65536);
@@ -58,17 +75,21 @@ ProgressStyle CommandContext::progress_style() const {
     return none ? ProgressStyle::none : ProgressStyle::people;
 }
 
-RepositoryAccess CommandContext::access(const std::string& url, bool new_passphrase) {
-    RepositoryAccess access;
-    access.url = first_of(url, configuration_.repository);
-    if (access.url.empty()) {
+std::string CommandContext::repository_url(const std::string& url) const {
+    const std::string& named = first_of(url, configuration_.repository);
+    if (named.empty()) {
         throw Error(ErrorCode::usage, "no repository is named",
                     "add --repo URL, set HOLDFAST_REPOSITORY, or write 'repository' in holdfast.toml");
     }
     // A path as people type it.
-    if (access.url.find("://") == std::string::npos && access.url[0] != '/') {
-        access.url = std::filesystem::absolute(access.url).lexically_normal().string();
-    }
+    if (named.find("://") == std::string::npos && named[0] != '/')
+        return std::filesystem::absolute(named).lexically_normal().string();
+    return named;
+}
+
+RepositoryAccess CommandContext::access(const std::string& url, bool new_passphrase) {
+    RepositoryAccess access;
+    access.url = repository_url(url);
     access.cache_directory = first_of(options_.cache_directory, configuration_.cache_directory);
     const std::string& upload = first_of(options_.limit_upload, configuration_.limit_upload);
     const std::string& download = first_of(options_.limit_download, configuration_.limit_download);
@@ -79,26 +100,29 @@ RepositoryAccess CommandContext::access(const std::string& url, bool new_passphr
     access.store.s3_region = configuration_.s3.region;
     access.store.s3_profile = configuration_.s3.profile;
     access.store.s3_ca_file = configuration_.s3.ca_file;
+    access.store.s3_min_tls = configuration_.s3.min_tls;
     access.store.s3_credentials.access_key = configuration_.s3.access_key;
     if (!configuration_.s3.secret_key_file.empty()) {
         access.store.s3_credentials.secret_key = trimmed_file(configuration_.s3.secret_key_file);
     }
 
     // What is typed wins over the environment, and that over the file.
+    const KeyFiles& keys = keys_for(configuration_, access.url);
     if (!options_.key_file.empty()) {
         access.key_file = options_.key_file;
     } else if (!options_.private_key.empty()) {
         access.private_key_file = options_.private_key;
     } else if (const std::string passphrase = environment("HOLDFAST_PASSPHRASE"); !passphrase.empty()) {
         access.passphrase = Secret::copy_of(as_bytes(passphrase));
-    } else if (!configuration_.key_file.empty()) {
-        access.key_file = configuration_.key_file;
-    } else if (!configuration_.private_key.empty()) {
-        access.private_key_file = configuration_.private_key;
-    } else if (!configuration_.passphrase_file.empty()) {
-        access.passphrase = Secret::copy_of(as_bytes(trimmed_file(configuration_.passphrase_file)));
+    } else if (!keys.key_file.empty()) {
+        access.key_file = keys.key_file;
+    } else if (!keys.private_key.empty()) {
+        access.private_key_file = keys.private_key;
+    } else if (!keys.passphrase_file.empty()) {
+        access.passphrase = Secret::copy_of(as_bytes(trimmed_file(keys.passphrase_file)));
     } else {
-        access.passphrase = ask_passphrase(new_passphrase, stop());
+        if (asked_passphrase_.empty()) asked_passphrase_ = ask_passphrase(new_passphrase, stop());
+        access.passphrase = asked_passphrase_.copy();
     }
     return access;
 }

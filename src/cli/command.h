@@ -63,8 +63,12 @@ class CommandContext {
     bool json() const { return options_.json; }
 
     // `url` is what the command line names; empty: what the environment or the configuration names. A
-    // passphrase is asked for on the terminal when no other key is named; twice with `new_passphrase`.
+    // passphrase is asked for on the terminal when no other key is named: twice with `new_passphrase`, else
+    // once for all repositories.
     RepositoryAccess access(const std::string& url, bool new_passphrase = false);
+    // The URL that access() takes for `url`: that of the configuration for an empty one, a path as an
+    // absolute one. Throws Error(usage) when none is named.
+    std::string repository_url(const std::string& url) const;
     OpenRepository open(const std::string& url) { return open_repository(access(url), logger()); }
 
     // Prints the one JSON value of a command, or with `text` what people read: the answer to a question.
@@ -86,6 +90,7 @@ class CommandContext {
     StopOnSignal& signals_;
     std::unique_ptr<Logger> logger_;
     std::unique_ptr<ApiClient> api_;
+    Secret asked_passphrase_;
 };
 
 // What is left of a command line once it is parsed: each runs the command and returns its exit code.

@@ -168,6 +168,7 @@ class Table {
 };
 
 constexpr std::array<const char*, 2> source_kinds{"postgresql", kind_of_documents};
+constexpr std::array<const char*, 2> tls_versions{"1.2", "1.3"};
 constexpr std::uint32_t highest_compression_level = 19;
 constexpr std::uint32_t highest_rate_mib = 1u << 20;
 
@@ -195,6 +196,12 @@ void read_source(Table& table, SourceConfiguration& source) {
     table.number("rate_limit_mib", highest_rate_mib, source.rate_limit_mib);
 }
 
+void read_keys(Table& table, KeyFiles& keys) {
+    table.text("key_file", keys.key_file);
+    table.text("private_key", keys.private_key);
+    table.text("passphrase_file", keys.passphrase_file);
+}
+
 // `repository = "URL"`, or a table with the keys beside the URL.
 void read_repository(Table& top, Configuration& configuration) {
     if (!top.is_table("repository")) {
@@ -203,9 +210,7 @@ void read_repository(Table& top, Configuration& configuration) {
     }
     top.table("repository", [&](Table& repository) {
         repository.text("url", configuration.repository);
-        repository.text("key_file", configuration.key_file);
-        repository.text("private_key", configuration.private_key);
-        repository.text("passphrase_file", configuration.passphrase_file);
+        read_keys(repository, configuration.keys);
     });
 }
 
@@ -223,9 +228,15 @@ Configuration parse_configuration(const std::string& text, const std::string& fi
     configuration.file = file;
     Table top(parsed, "", file);
     read_repository(top, configuration);
-    top.text("key_file", configuration.key_file);
-    top.text("private_key", configuration.private_key);
-    top.text("passphrase_file", configuration.passphrase_file);
+    read_keys(top, configuration.keys);
+    top.tables("keys", [&](const std::string& url, Table& table) {
+        // Anything else would name no repository, and silently be without effect.
+        if (!url.starts_with('/') && url.find("://") == std::string::npos) {
+            throw Error(ErrorCode::usage, fmt::format("{}: 'keys.{}' names no repository", file, url),
+                        "write its URL in quotes: [keys.\"s3://bucket/prefix\"], [keys.\"/mnt/disk\"]");
+        }
+        read_keys(table, configuration.keys_of[url]);
+    });
     top.text("cache_directory", configuration.cache_directory);
     top.text("limit_upload", configuration.limit_upload);
     top.text("limit_download", configuration.limit_download);
@@ -234,6 +245,7 @@ Configuration parse_configuration(const std::string& text, const std::string& fi
         s3.text("region", configuration.s3.region);
         s3.text("profile", configuration.s3.profile);
         s3.text("ca_file", configuration.s3.ca_file);
+        s3.choice("min_tls", tls_versions, configuration.s3.min_tls);
         s3.text("access_key", configuration.s3.access_key);
         s3.text("secret_key_file", configuration.s3.secret_key_file);
     });

@@ -43,18 +43,22 @@ struct SourceConfiguration {
     std::map<std::string, std::string> tags; // of its snapshots; win over those below [backup]
 };
 
+// A file with a key: one of the three, or none.
+struct KeyFiles {
+    std::string key_file, private_key, passphrase_file;
+};
+
 // Absent members are empty. Command line and environment win over the file.
 struct Configuration {
     std::string file; // where it came from; empty: there is none
     std::string repository;
-    std::string key_file;
-    std::string private_key;
-    std::string passphrase_file;
+    KeyFiles keys;
+    std::map<std::string, KeyFiles> keys_of; // [keys."URL"]: of a repository that has its own
     std::string cache_directory;
     std::string limit_upload;
     std::string limit_download;
     struct S3 {
-        std::string endpoint, region, profile, ca_file, access_key, secret_key_file;
+        std::string endpoint, region, profile, ca_file, min_tls, access_key, secret_key_file;
     } s3;
     struct Backup {
         std::string source;

@@ -34,6 +34,8 @@ bool wants_code(const HttpResponse& response, bool sent) {
 
 HttpClientSettings settings_for(const ServerAccess& access) {
     HttpClientSettings settings{.ca_file = access.ca_file};
+    settings.least_tls = TlsVersion::tls_1_3;
+    settings.old_tls_hint = "a server of Holdfast speaks TLS 1.3; so must what stands before it";
     settings.default_timeout = std::chrono::minutes(2);
     return settings;
 }

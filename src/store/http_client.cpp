@@ -4,6 +4,7 @@
 #include "base/shared_library.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include <curl/curl.h>
@@ -102,7 +103,8 @@ class HttpClient::Transfer {
         set(CURLOPT_NOSIGNAL, 1L);
         set(CURLOPT_FOLLOWLOCATION, 0L);
         set(CURLOPT_PATH_AS_IS, 1L); // what was signed is what is sent
-        set(CURLOPT_SSLVERSION, long{CURL_SSLVERSION_TLSv1_2});
+        set(CURLOPT_SSLVERSION, settings_.least_tls == TlsVersion::tls_1_3 ? long{CURL_SSLVERSION_TLSv1_3}
+                                                                           : long{CURL_SSLVERSION_TLSv1_2});
         if (!settings_.ca_file.empty()) {
             set(CURLOPT_CAINFO, settings_.ca_file.c_str());
             set(CURLOPT_CAPATH, static_cast<const char*>(nullptr));
@@ -259,6 +261,8 @@ class HttpClient::Transfer {
         case CURLE_SSL_ISSUER_ERROR:
             return Error(ErrorCode::unavailable, what,
                          "name the CA that signed the server's certificate (ca_file)");
+        case CURLE_SSL_CONNECT_ERROR:
+            return handshake_failure(origin, text);
         case CURLE_UNSUPPORTED_PROTOCOL:
         case CURLE_URL_MALFORMAT:
             return Error(ErrorCode::usage, what, "write the endpoint as https://host or http://host:port");
@@ -269,6 +273,24 @@ class HttpClient::Transfer {
         default:
             return Error(ErrorCode::unavailable, what, "", true);
         }
+    }
+
+    // Servers say it with an alert, or by answering with an older version; those that end the connection
+    // instead look like any trouble on the way.
+    Error handshake_failure(const std::string& origin, const std::string& text) const {
+        const bool too_old =
+            std::ranges::any_of(std::array{"protocol version", "unsupported protocol", "wrong ssl version"},
+                                [&](const char* words) { return text.find(words) != std::string::npos; });
+        if (!too_old) {
+            const bool no_tls = text.find("wrong version number") != std::string::npos;
+            return Error(ErrorCode::unavailable, fmt::format("{}: {}", origin, text),
+                         no_tls ? "what answers there speaks no TLS: is it http://?" : settings_.old_tls_hint,
+                         true);
+        }
+        return Error(ErrorCode::unavailable,
+                     fmt::format("{} does not speak TLS {} ({})", origin,
+                                 settings_.least_tls == TlsVersion::tls_1_3 ? "1.3" : "1.2 or later", text),
+                     settings_.old_tls_hint);
     }
 
     CURL* curl_;

@@ -12,9 +12,15 @@
 
 namespace holdfast {
 
+enum class TlsVersion { tls_1_2, tls_1_3 };
+
 struct HttpClientSettings {
     // A file of certificates (PEM) to trust instead of the system's; empty: the system's.
     std::string ca_file{};
+    // The least that a server must speak over https.
+    TlsVersion least_tls = TlsVersion::tls_1_2;
+    // What may help when it speaks only older versions; empty: nothing that can be set.
+    std::string old_tls_hint{};
     Duration connect_timeout = std::chrono::seconds(20);
     // A transfer that moves less than a byte a second for this long has failed.
     Duration stall_timeout = std::chrono::seconds(60);
@@ -48,7 +54,7 @@ struct HttpResponse {
 };
 
 // Thread-safe; each request uses one connection. Any status is an answer; redirects are answers too and are
-// never followed. Speaks http and https only, TLS 1.2 or later.
+// never followed. Speaks http and https only.
 class HttpClient {
   public:
     explicit HttpClient(HttpClientSettings settings = {});

@@ -14,6 +14,10 @@ namespace holdfast {
 
 namespace {
 
+constexpr const char* old_gateway_hint = "an old gateway may speak TLS 1.2 at most: where it cannot be "
+                                         "renewed, allow that with min_tls=1.2 in the "
+                                         "URL, or min_tls = \"1.2\" below [s3] in holdfast.toml";
+
 struct FreeDigestContext {
     void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
 };
@@ -40,7 +44,11 @@ std::string host_of(const std::string& origin) {
 } // namespace
 
 S3Client::S3Client(S3Settings settings, Clock& clock)
-    : settings_(std::move(settings)), clock_(clock), http_({.ca_file = settings_.ca_file}) {
+    : settings_(std::move(settings)),
+      clock_(clock),
+      http_({.ca_file = settings_.ca_file,
+             .least_tls = settings_.min_tls == "1.2" ? TlsVersion::tls_1_2 : TlsVersion::tls_1_3,
+             .old_tls_hint = settings_.min_tls == "1.2" ? "" : old_gateway_hint}) {
     origin_ = settings_.effective_endpoint();
     if (settings_.virtual_host()) {
         origin_.insert(origin_.find("://") + 3, settings_.bucket + ".");

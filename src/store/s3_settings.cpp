@@ -75,8 +75,11 @@ void apply_parameter(S3Settings& settings, const std::string& name, const std::s
         settings.addressing = S3Addressing::path;
     } else if (name == "style" && value == "virtual") {
         settings.addressing = S3Addressing::virtual_host;
+    } else if (name == "min_tls" && (value == "1.2" || value == "1.3")) {
+        settings.min_tls = value;
     } else {
-        refuse("has a parameter that is none of endpoint, region, style (path or virtual), ca_file, profile");
+        refuse("has a parameter that is none of endpoint, region, style (path or virtual), ca_file, profile, "
+               "min_tls (1.2 or 1.3)");
     }
 }
 

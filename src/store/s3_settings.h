@@ -23,6 +23,7 @@ struct S3Settings {
     std::string region{};   // empty: us-east-1
     std::string profile{};  // of the credentials file; empty: "default"
     std::string ca_file{};
+    std::string min_tls{}; // "1.2" or "1.3": the least over https; empty: 1.3
     S3Addressing addressing = S3Addressing::automatic;
     S3Credentials credentials{};
     // Objects larger than this go up in parts of part_bytes (larger parts when there would be more than
@@ -40,8 +41,9 @@ struct S3Settings {
     bool virtual_host() const;
 };
 
-// Reads s3://bucket/prefix?endpoint=…&region=…&style=path|virtual&ca_file=…&profile=…. Throws Error(usage) on
-// anything else, on names that no bucket can have, and on credentials in the URL, which it does not repeat.
+// Reads s3://bucket/prefix?endpoint=…&region=…&style=path|virtual&ca_file=…&profile=…&min_tls=1.2|1.3. Throws
+// Error(usage) on anything else, on names that no bucket can have, and on credentials in the URL, which it
+// does not repeat.
 S3Settings parse_s3_url(std::string_view url);
 
 // A variable of the environment; nothing when it is not set.

@@ -18,9 +18,11 @@ std::shared_ptr<Store> open_s3(const std::string& url, const StoreSettings& sett
     S3Settings s3 = parse_s3_url(url);
     fill(s3.endpoint, settings.s3_endpoint);
     fill(s3.region, settings.s3_region);
+    // Two stores may have credentials of their own each.
+    if (s3.profile.empty()) s3.credentials = settings.s3_credentials;
     fill(s3.profile, settings.s3_profile);
     fill(s3.ca_file, settings.s3_ca_file);
-    s3.credentials = settings.s3_credentials;
+    fill(s3.min_tls, settings.s3_min_tls);
     s3.capabilities = settings.capabilities;
     return std::make_shared<S3Store>(complete_s3_settings(std::move(s3), settings.environment),
                                      *settings.clock);

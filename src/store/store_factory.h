@@ -19,13 +19,14 @@ struct StoreSettings {
     std::string landmark{};
     // What the store is known to do, from an earlier probe. Nothing: what its driver knows to ask for.
     std::optional<StoreCapabilities> capabilities{};
-    // For S3: given credentials are preferred to those of the environment. What is set here is preferred to
-    // the environment, and what the URL says to both.
+    // For S3: what is set here is preferred to the environment, and what the URL says to both; a URL that
+    // names a profile takes its credentials from there.
     S3Credentials s3_credentials{};
     std::string s3_endpoint{};
     std::string s3_region{};
     std::string s3_profile{};
     std::string s3_ca_file{};
+    std::string s3_min_tls{}; // as in S3Settings
     Environment environment = process_environment();
     // Must outlive the store.
     Clock* clock = &system_clock();

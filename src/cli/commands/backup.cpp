@@ -2,6 +2,7 @@
 #include "base/file_descriptor.h"
 #include "cli/at_server.h"
 #include "cli/commands/backup_output.h"
+#include "cli/commands/backup_repositories.h"
 #include "cli/commands/backup_source.h"
 #include "cli/commands/repository_option.h"
 #include "cli/configuration.h"
@@ -25,7 +26,7 @@ namespace holdfast {
 namespace {
 
 struct Arguments {
-    std::string repository;
+    std::vector<std::string> repositories;
     std::string source;
     std::string kind = kind_of_documents;
     std::string name;
@@ -79,7 +80,7 @@ void require_class(CommandContext& context, const std::string& repository, const
 
 // What is said for a backup of any kind.
 BackupRunSettings run_settings(CommandContext& context, const Arguments& arguments,
-                               const Configuration::Backup& configured) {
+                               const Configuration::Backup& configured, const std::string& repository) {
     BackupRunSettings run;
     run.hurry = context.signals().hurry_token();
     run.host = arguments.host.empty() ? host_name() : arguments.host;
@@ -94,7 +95,7 @@ BackupRunSettings run_settings(CommandContext& context, const Arguments& argumen
     }
     require_sensible_tags(run.tags);
     if (const auto named = run.tags.find(class_tag); named != run.tags.end())
-        require_class(context, arguments.repository, named->second);
+        require_class(context, repository, named->second);
     if (arguments.compression_level != 0)
         run.pipeline.level = LevelSettings::fixed(arguments.compression_level);
     run.lock = lock_settings(arguments, configured);
@@ -105,10 +106,11 @@ BackupRunSettings run_settings(CommandContext& context, const Arguments& argumen
 
 // Of what the arguments name, or of a `source` of the configuration.
 DocumentsBackup make_request(CommandContext& context, const Arguments& arguments,
-                             const Configuration::Backup& settings, const SourceConfiguration* source) {
+                             const Configuration::Backup& settings, const SourceConfiguration* source,
+                             const std::string& repository) {
     const DocumentsSelection& configured = source == nullptr ? settings.documents : source->documents;
     DocumentsBackup what;
-    what.run = run_settings(context, arguments, settings);
+    what.run = run_settings(context, arguments, settings, repository);
     what.run.source = source != nullptr          ? source->name
                       : arguments.source.empty() ? settings.source
                                                  : arguments.source;
@@ -210,22 +212,36 @@ void refuse_options_of_others(const CLI::App& command, const SourceConfiguration
     }
 }
 
+// Of each snapshot the repository must have the log, which goes on to be written to where it is sent.
+void require_one_repository(const SourceConfiguration& source, const std::vector<std::string>& repositories) {
+    if (repositories.size() == 1) return;
+    throw Error(ErrorCode::usage,
+                fmt::format("'{}' is a PostgreSQL source, which is backed up into one repository at a time",
+                            source.name),
+                "its log must be in that repository, too: run a backup and a 'wal receive' for each");
+}
+
 int run_backup(CommandContext& context, const CLI::App& command, const Arguments& arguments) {
     const SourceConfiguration* source = source_of(context, arguments);
     refuse_options_of_others(command, source);
     const Configuration::Backup settings = settings_for(context, source);
-    if (source != nullptr && source->kind != kind_of_documents)
-        return run_source_backup(context, source->name, arguments.repository, arguments.of_source,
-                                 run_settings(context, arguments, settings));
-    const DocumentsBackup what = make_request(context, arguments, settings, source);
-    const OpenRepository open = context.open(arguments.repository);
-    Progress progress;
-    DocumentsBackupResult result;
-    {
-        const ProgressDisplay display(progress, stderr, context.progress_style());
-        result = back_up_documents(*open.repository, what, progress, context.stop());
+    // Nothing is named: what the configuration says.
+    const std::vector<std::string> repositories =
+        arguments.repositories.empty() ? std::vector<std::string>{""} : arguments.repositories;
+    if (source != nullptr && source->kind != kind_of_documents) {
+        require_one_repository(*source, repositories);
+        return run_source_backup(context, source->name, repositories.front(), arguments.of_source,
+                                 run_settings(context, arguments, settings, repositories.front()));
     }
-    return tell_backup(context, result_json(result));
+    const BackUpInto back_up = [&](const std::string& repository) {
+        const DocumentsBackup what = make_request(context, arguments, settings, source, repository);
+        const OpenRepository open = context.open(repository);
+        Progress progress;
+        const ProgressDisplay display(progress, stderr, context.progress_style());
+        return result_json(back_up_documents(*open.repository, what, progress, context.stop()));
+    };
+    if (repositories.size() == 1) return tell_backup(context, back_up(repositories.front()));
+    return back_up_into_each(context, repositories, back_up);
 }
 
 // The source is one of the server's own configuration.
@@ -282,7 +298,7 @@ void add_backup(CLI::App& app, RunCommand& run) {
     auto a = std::make_shared<Arguments>();
     CLI::App* command =
         app.add_subcommand("backup", "Make a snapshot of files and directories, or of a source");
-    add_repository_option(*command, a->repository);
+    add_repositories_option(*command, a->repositories);
     add_path_options(*command, *a);
     add_document_options(*command, *a);
     add_source_backup_options(*command, a->of_source);

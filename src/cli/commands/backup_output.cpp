@@ -110,7 +110,9 @@ int tell_backup(CommandContext& context, const json& result) {
         const auto print = postgres ? print_postgres_problems : print_documents_problems;
         print(context.problem_stream(), result);
     }
-    return is_partial(result) ? exit_incomplete : exit_done;
+    return exit_code_of_backup(result);
 }
+
+int exit_code_of_backup(const json& result) { return is_partial(result) ? exit_incomplete : exit_done; }
 
 } // namespace holdfast

@@ -24,8 +24,8 @@ struct Arguments {
 };
 
 // `before` were forgotten before, and are as forgotten now.
-int tell_forgotten(CommandContext& context, const std::vector<json>& snapshots,
-                   const std::set<RunId>& before = {}) {
+int tell_forgotten(CommandContext& context, const std::vector<json>& snapshots, const std::set<RunId>& before,
+                   bool append_only = false) {
     json ids = json::array();
     for (const json& snapshot : snapshots) ids.push_back(text_in(snapshot, "id"));
     for (const RunId& id : before) ids.push_back(id.hex());
@@ -36,7 +36,12 @@ int tell_forgotten(CommandContext& context, const std::vector<json>& snapshots,
         for (const json& snapshot : snapshots)
             say("Forgot {} of '{}' from {}\n", short_id_in(snapshot, "id"), text_in(snapshot, "source"),
                 local_time_in(snapshot, "time"));
-        say("{} space is freed by 'holdfast prune'.\n", ids.size() == 1 ? "Its" : "Their");
+        const char* whose = ids.size() == 1 ? "Its" : "Their";
+        if (append_only) {
+            say("{} space stays taken: this store is append-only for Holdfast.\n", whose);
+        } else {
+            say("{} space is freed by 'holdfast prune'.\n", whose);
+        }
     });
     return exit_done;
 }
@@ -71,7 +76,8 @@ int run_forget(CommandContext& context, const Arguments& arguments) {
         chosen.push_back(to_json(snapshot));
     }
     if (!ids.empty()) forget_snapshots(open.repository->context(), ids, arguments.even_the_last);
-    return tell_forgotten(context, chosen, before);
+    const StoreCapabilities& can = open.repository->config().capabilities;
+    return tell_forgotten(context, chosen, before, !can.put_if_absent || !can.consistent);
 }
 
 // The same at a server.

@@ -135,6 +135,25 @@ TEST_F(Terminal, APassphraseIsAskedForTwiceAndNeverShown) {
     EXPECT_THAT(wrong.screen(), Not(HasSubstr("battery staple")));
 }
 
+TEST_F(Terminal, APassphraseIsAskedForOnceForSeveralRepositories) {
+    const std::string other = scratch.file("other");
+    options.environment["HOLDFAST_PASSPHRASE"] = "correct horse";
+    json({"init", repository()});
+    json({"init", other});
+    options.environment.erase("HOLDFAST_PASSPHRASE");
+    write("a", "text");
+    AtTerminal backup({"backup", "--source", "home", source(), "--repo", repository(), "--repo", other},
+                      options.environment);
+    ASSERT_TRUE(backup.shows("passphrase: ")) << backup.screen();
+    backup.type("correct horse\n");
+    EXPECT_EQ(backup.wait(), 0) << backup.screen();
+    const std::string& screen = backup.screen();
+    EXPECT_EQ(screen.find("passphrase: "), screen.rfind("passphrase: ")) << screen;
+    options.environment["HOLDFAST_PASSPHRASE"] = "correct horse";
+    for (const std::string& url : {repository(), other})
+        EXPECT_EQ(json({"snapshots", "--repo", url}).size(), 1U) << url;
+}
+
 TEST_F(Terminal, CtrlCAtThePromptEndsAndTheTerminalShowsAgainWhatIsTyped) {
     for (const bool second_question : {false, true}) {
         AtTerminal init({"init"}, options.environment);

@@ -39,6 +39,24 @@ TEST(ConfigurationTest, NamesTheLineOfAModeThatIsNone) {
     EXPECT_THAT(refusal("lock_mode = \"governance\"\n"), HasSubstr("lock_mode"));
 }
 
+TEST(ConfigurationTest, ReadsWhichTlsAStoreMaySpeak) {
+    EXPECT_EQ(parsed("[s3]\nmin_tls = \"1.2\"\n").s3.min_tls, "1.2");
+    EXPECT_EQ(parsed("").s3.min_tls, "");
+    EXPECT_THAT(refusal("[s3]\nmin_tls = \"1.1\"\n"), AllOf(HasSubstr("line 2"), HasSubstr("s3.min_tls")));
+}
+
+TEST(ConfigurationTest, ReadsKeysOfSingleRepositories) {
+    const Configuration set = parsed("key_file = \"/k\"\n[keys.\"s3://b/p\"]\nprivate_key = \"/p\"\n"
+                                     "[keys.\"/mnt/disk\"]\npassphrase_file = \"/f\"\n");
+    EXPECT_EQ(set.keys.key_file, "/k");
+    EXPECT_EQ(set.keys_of.at("s3://b/p").private_key, "/p");
+    EXPECT_EQ(set.keys_of.at("s3://b/p").key_file, "");
+    EXPECT_EQ(set.keys_of.at("/mnt/disk").passphrase_file, "/f");
+    EXPECT_THAT(refusal("[keys.\"/mnt/disk\"]\nkey = \"/k\"\n"),
+                AllOf(HasSubstr("line 2"), HasSubstr("keys./mnt/disk.key")));
+    EXPECT_THAT(refusal("[keys.disk]\nkey_file = \"/k\"\n"), HasSubstr("keys.disk"));
+}
+
 TEST(ConfigurationTest, ReadsSourcesByTheirKind) {
     const Configuration set = parsed("[source.orders]\nkind = \"postgresql\"\nslot = \"s\"\n"
                                      "[source.uploads]\nkind = \"documents\"\npaths = [\"/srv\"]\n"

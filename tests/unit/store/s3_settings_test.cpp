@@ -30,8 +30,9 @@ TEST(S3Url, NamesBucketPrefixAndParameters) {
     EXPECT_TRUE(plain.at_aws());
     EXPECT_TRUE(plain.virtual_host());
     EXPECT_EQ(plain.effective_endpoint(), "https://s3.us-east-1.amazonaws.com");
-    const S3Settings all = parse_s3_url("s3://my.bucket/a/b/?endpoint=http%3A%2F%2Flocalhost:9000/"
-                                        "&region=eu-1&style=virtual&ca_file=/etc/ca%20x.pem&profile=p");
+    const S3Settings all =
+        parse_s3_url("s3://my.bucket/a/b/?endpoint=http%3A%2F%2Flocalhost:9000/"
+                     "&region=eu-1&style=virtual&ca_file=/etc/ca%20x.pem&profile=p&min_tls=1.2");
     EXPECT_EQ(all.bucket, "my.bucket");
     EXPECT_EQ(all.prefix, "a/b");
     EXPECT_EQ(all.endpoint, "http://localhost:9000");
@@ -39,6 +40,8 @@ TEST(S3Url, NamesBucketPrefixAndParameters) {
     EXPECT_EQ(all.addressing, S3Addressing::virtual_host);
     EXPECT_EQ(all.ca_file, "/etc/ca x.pem");
     EXPECT_EQ(all.profile, "p");
+    EXPECT_EQ(all.min_tls, "1.2");
+    EXPECT_EQ(plain.min_tls, "") << "1.3";
     EXPECT_FALSE(parse_s3_url("s3://bucket?endpoint=https://x").virtual_host());
     EXPECT_FALSE(parse_s3_url("s3://my.bucket").virtual_host()) << "no certificate fits a bucket with dots";
 }
@@ -56,6 +59,7 @@ TEST(S3Url, RefusesEverythingElse) {
                                   "s3://bucket?other=1",
                                   "s3://bucket?style=other",
                                   "s3://bucket?region=",
+                                  "s3://bucket?min_tls=1.1",
                                   "s3://bucket?region=a@b",
                                   "s3://bucket?region=a/b",
                                   "s3://bucket?region=%4",
