@@ -166,6 +166,7 @@ TEST_P(DoctorTest, SeesAnArchiverThatFails) {
     EXPECT_EQ(state_of(checks, "archiver"), "failed");
     EXPECT_NE(check_of(checks, "archiver").found.find("000000010000000000000001"), std::string::npos);
     EXPECT_EQ(state_of(checks, "archive_mode"), "ok");
+    EXPECT_EQ(state_of(checks, "archive_command"), "warning") << "it is no push into the repository";
     server.add_settings("archive_command = ''");
     server.reload();
     while (server.query_value("SHOW archive_command") != "") {
