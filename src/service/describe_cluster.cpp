@@ -1,12 +1,28 @@
 #include "service/describe_cluster.h"
 
+#include "base/bytes.h"
+#include "documents/entry_name.h"
 #include "repository/json_form.h"
+#include "repository/protocol/text_form.h"
 
 #include <fmt/format.h>
 
 namespace holdfast {
 
 using namespace postgres;
+
+namespace {
+
+// Names of databases and paths are bytes, in whatever encoding they were made.
+void put_name(JsonWriter& out, const std::string& key, const std::string& bytes) {
+    if (is_utf8(bytes)) {
+        out.text(key, bytes);
+    } else {
+        out.text(key, printable(bytes)).hex(key + "_hex", as_bytes(bytes));
+    }
+}
+
+} // namespace
 
 Bytes describe_cluster(const PostgresBackupResult& result, const BackupLabel& label) {
     const ClusterFacts& facts = result.facts;
@@ -22,18 +38,18 @@ Bytes describe_cluster(const PostgresBackupResult& result, const BackupLabel& la
     out.number("block_bytes", facts.block_bytes);
     out.number("wal_segment_bytes", facts.wal_segment_bytes);
     out.boolean("checksums", facts.checksums);
-    out.text("data_directory", facts.data_directory.value_or(""));
+    put_name(out, "data_directory", facts.data_directory.value_or(""));
     std::vector<JsonWriter> tablespaces, databases, bad;
     for (const TablespaceFacts& tablespace : facts.tablespaces) {
         tablespaces.emplace_back();
-        tablespaces.back()
-            .number("oid", tablespace.oid)
-            .text("name", tablespace.name)
-            .text("location", tablespace.location);
+        tablespaces.back().number("oid", tablespace.oid);
+        put_name(tablespaces.back(), "name", tablespace.name);
+        put_name(tablespaces.back(), "location", tablespace.location);
     }
     for (const DatabaseFacts& database : facts.databases) {
         databases.emplace_back();
-        databases.back().number("oid", database.oid).text("name", database.name);
+        databases.back().number("oid", database.oid);
+        put_name(databases.back(), "name", database.name);
     }
     for (const BadPage& page : result.capture.pages.bad) {
         bad.emplace_back();

@@ -15,13 +15,26 @@ struct Exposure {
     std::optional<postgres::LogExposure> known;
     std::string unknown; // why
 
-    // How long ago the last commit was made that is stored, while something is not.
+    // When the oldest commit was made that is not stored; nothing: every commit is stored. Where the log that
+    // is not stored could not be read, for the reason in `bound`, that is the last commit that is stored:
+    // none that would be lost is older.
+    std::optional<Timestamp> since{};
+    std::string bound{};
+
+    // How long ago that was; 0 when every commit is stored.
     std::optional<double> seconds(Timestamp now) const;
 };
 
-// Asks the server that `connection` (as libpq takes it) leads to. `window` is of `from`. A server that does
-// not answer is an answer; throws Error(cancelled) alone.
-Exposure measure_exposure(const std::string& connection, const Repository& repository,
+// The server of a source, as it is reached from here.
+struct ExposedServer {
+    std::string connection;       // as libpq takes it
+    std::string data_directory{}; // where its files can be read from here; empty: they cannot
+};
+
+// Asks the server, and looks for the oldest commit in what is not stored: in its files, or as it sends it to
+// a role that may replicate. `window` is of `from`. A server that does not answer is an answer; throws
+// Error(cancelled) alone.
+Exposure measure_exposure(const ExposedServer& server, const Repository& repository,
                           const postgres::RecoverySource& from, const postgres::RecoveryWindow& window,
                           const std::stop_token& stop);
 

@@ -155,7 +155,8 @@ class Measuring {
     void look_at_server(const MeasuredSource& source, const postgres::RecoverySource& from,
                         const postgres::RecoveryWindow& window, SourceMeasurement& measurement) const {
         if (!source.connection.empty()) {
-            measurement.exposure = measure_exposure(source.connection, repository_, from, window, stop_);
+            measurement.exposure = measure_exposure({source.connection, source.data_directory}, repository_,
+                                                    from, window, stop_);
             measurement.facts.exposure_seconds = measurement.exposure->seconds(now_);
             if (!measurement.exposure->known) measurement.exposure_unknown = measurement.exposure->unknown;
         }

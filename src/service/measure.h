@@ -20,9 +20,10 @@ namespace holdfast {
 struct MeasuredSource {
     std::string name;
     std::string kind;
-    std::string connection{};    // of PostgreSQL: for what is not stored yet; empty: not asked
-    std::string receive_state{}; // where a receiver on this machine reports; empty: nowhere
-    std::string slot{};          // that its log is to be received through; empty: none is said
+    std::string connection{};     // of PostgreSQL: for what is not stored yet; empty: not asked
+    std::string data_directory{}; // of the same, where it can be read from here; empty: it cannot
+    std::string receive_state{};  // where a receiver on this machine reports; empty: nowhere
+    std::string slot{};           // that its log is to be received through; empty: none is said
 };
 
 struct MeasureSettings {

@@ -73,8 +73,9 @@ void add_exposure(nlohmann::json& value, const Exposure& exposure, Timestamp now
         return;
     }
     value["exposure"] = {{"bytes", exposure.known->bytes},
-                         {"since", to_rfc3339(exposure.known->since)},
-                         {"seconds", *exposure.seconds(now)}};
+                         {"since", time_json(exposure.since)},
+                         {"seconds", *exposure.seconds(now)},
+                         {"bound", exposure.bound}};
 }
 
 void add_receiver(nlohmann::json& value, const postgres::ReceiveState& receiver) {

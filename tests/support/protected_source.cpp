@@ -14,12 +14,14 @@ namespace holdfast::test {
 
 namespace fs = std::filesystem;
 
-ProtectedSource::ProtectedSource(std::string name, const std::string& settings) : name_(std::move(name)) {
+ProtectedSource::ProtectedSource(std::string name, const std::string& settings, const RepositoryPlace& place)
+    : name_(std::move(name)) {
     for (const char* folder :
          {"repository", "config", "bin", "cache", "spool", "own-cache", "own-spool", "state"})
         fs::create_directory(directory_ / folder);
     RepositoryAccess access;
-    access.url = "file://" + repository_directory();
+    access.url = place.url.empty() ? "file://" + repository_directory() : place.url;
+    access.store = place.store;
     access.passphrase = Secret::copy_of(as_bytes("open sesame"));
     access.cache_directory = directory_ / "own-cache";
     const CreateResult created = create_repository_at(access, {}, silent_logger());
@@ -28,10 +30,11 @@ ProtectedSource::ProtectedSource(std::string name, const std::string& settings) 
     open_ = open_repository(access, silent_logger());
     program_ = directory_ / "bin/holdfast";
     fs::copy_file(HOLDFAST_PROGRAM, program_);
-    std::ofstream(configuration_file()) << fmt::format(
-        "repository = '{}'\nkey_file = '{}'\ncache_directory = '{}'\n[source.{}]\n"
-        "kind = 'postgresql'\nspool_directory = '{}'\n{}",
-        access.url, key_file(), directory_ / "cache", name_, program_spool_directory(), settings);
+    std::ofstream(configuration_file())
+        << fmt::format("repository = '{}'\nkey_file = '{}'\ncache_directory = '{}'\n{}[source.{}]\n"
+                       "kind = 'postgresql'\nspool_directory = '{}'\n{}",
+                       access.url, key_file(), directory_ / "cache", place.configuration, name_,
+                       program_spool_directory(), settings);
     PostgresServer::give(directory_.path());
 }
 

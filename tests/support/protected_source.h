@@ -33,12 +33,20 @@ class Instance {
     const postgres::StartedCluster started_;
 };
 
+// Where a repository is to be that is not on disk, as tests and as the configuration have it.
+struct RepositoryPlace {
+    std::string url;
+    StoreSettings store{};
+    std::string configuration{}; // lines of tables that lead there
+};
+
 // The repository is opened once; what other programs store in it meanwhile is seen.
 class ProtectedSource {
   public:
     // Makes the repository. `name` is that of the source, `settings` are more lines about it in the
-    // configuration.
-    explicit ProtectedSource(std::string name = "orders", const std::string& settings = {});
+    // configuration. On disk, unless `place` is another.
+    explicit ProtectedSource(std::string name = "orders", const std::string& settings = {},
+                             const RepositoryPlace& place = {});
 
     const std::string& name() const { return name_; }
     Repository& repository() const { return *open_.repository; }

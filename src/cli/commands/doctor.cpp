@@ -4,7 +4,11 @@
 #include "cli/commands/repository_option.h"
 #include "cli/commands/source_option.h"
 #include "cli/say.h"
+#include "postgres/archive/same_cluster.h"
+#include "postgres/archive/wal_archive.h"
+#include "postgres/receive/receive_wal.h"
 #include "postgres/server/setup.h"
+#include "service/examine_repository.h"
 
 #include <algorithm>
 
@@ -28,27 +32,59 @@ SourceConfiguration configured(const CommandContext& context, const std::string&
                 fmt::format("set connection below [source.{}] in holdfast.toml", name));
 }
 
-int run_doctor(CommandContext& context, const Arguments& arguments) {
+postgres::Check failed(const char* name, const Error& error) {
+    return {name, postgres::CheckState::failed, error.message(),
+            error.hint().empty() ? "see what the message names, and look again" : error.hint()};
+}
+
+// Where what waits on this machine is.
+void examine_places(CommandContext& context, const SourceConfiguration& source, const std::string& repository,
+                    std::vector<postgres::Check>& checks) {
+    try {
+        const std::string spool = spool_directory_of(context, source, repository);
+        std::ranges::move(examine_spool(spool, postgres::receive_state_path(spool), system_clock().now()),
+                          std::back_inserter(checks));
+    } catch (const Error& error) {
+        checks.push_back(failed("spool", error));
+    }
+}
+
+std::vector<postgres::Check> examine(CommandContext& context, const Arguments& arguments) {
     const SourceConfiguration source = configured(context, arguments.source);
+    std::optional<OpenRepository> open;
+    postgres::Check reachable{
+        .name = "repository", .state = postgres::CheckState::ok, .found = {}, .mend = {}};
+    try {
+        open = context.open(arguments.repository);
+        reachable.found = open->repository->store().url();
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::cancelled) throw;
+        reachable = failed("repository", error);
+    }
     postgres::DoctorRequest request;
     request.connection.conninfo = source.connection;
     if (!source.data_directory.empty()) request.data_directory = source.data_directory;
     request.slot = source.slot;
     request.streams = !source.slot.empty();
     request.archives = source.slot.empty();
+    if (open)
+        request.expect_cluster = [&](std::uint64_t system_identifier) {
+            const Repository& repository = *open->repository;
+            postgres::expect_same_cluster(
+                repository, source.name,
+                postgres::wal_archive_id(repository.keys(), source.name, system_identifier));
+        };
     std::vector<postgres::Check> checks =
         postgres::examine_server(request, system_clock(), context.logger(), context.stop());
-    postgres::Check reachable{
-        .name = "repository", .state = postgres::CheckState::ok, .found = {}, .mend = {}};
-    try {
-        reachable.found = context.open(arguments.repository).repository->store().url();
-    } catch (const Error& error) {
-        if (error.code() == ErrorCode::cancelled) throw;
-        reachable.state = postgres::CheckState::failed;
-        reachable.found = error.message();
-        reachable.mend = error.hint();
-    }
     checks.push_back(reachable);
+    if (open)
+        std::ranges::move(examine_repository(*open->repository, context.stop()), std::back_inserter(checks));
+    examine_places(context, source, arguments.repository, checks);
+    return checks;
+}
+
+int run_doctor(CommandContext& context, const Arguments& arguments) {
+    const std::vector<postgres::Check> checks = examine(context, arguments);
     nlohmann::json value = nlohmann::json::array();
     for (const postgres::Check& check : checks)
         value.push_back({{"check", check.name},

@@ -2,6 +2,7 @@
 #include "cli/fields.h"
 #include "cli/say.h"
 #include "cli/text.h"
+#include "service/bytes_json.h"
 #include "service/window_json.h"
 
 #include <algorithm>
@@ -45,7 +46,7 @@ void add_result(nlohmann::json& value, const PostgresRestoreResult& result) {
     }
     nlohmann::json left_out = nlohmann::json::array(), tablespaces = nlohmann::json::array();
     for (const postgres::SnapshotDatabase& database : result.left_out)
-        left_out.push_back({{"oid", database.oid}, {"name", database.name}});
+        set_bytes(left_out.emplace_back(nlohmann::json{{"oid", database.oid}}), "name", database.name);
     for (const postgres::TablespaceLocation& place : result.tablespaces)
         tablespaces.push_back({{"oid", place.oid}, {"path", place.path}});
     value["databases_left_out"] = left_out;

@@ -52,6 +52,7 @@ std::vector<MeasuredSource> measured_sources(const CommandContext& context,
         MeasuredSource measured{.name = name, .kind = source.kind, .connection = source.connection};
         if (source.kind != kind_of_documents) {
             measured.slot = source.slot;
+            measured.data_directory = source.data_directory;
             try {
                 measured.receive_state =
                     postgres::receive_state_path(spool_directory_of(context, source, repository_url));

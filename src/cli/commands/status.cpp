@@ -69,8 +69,11 @@ void print_source(const json& source, const json& problems, Timestamp now) {
     print_backups(source, now);
     if (has(source, "exposure_seconds")) {
         const double seconds = real_in(source, "exposure_seconds");
-        say("  not stored    {}\n", seconds == 0 ? std::string("nothing: all that was written is stored")
-                                                 : "the last " + length_text(seconds));
+        const std::string bound = text_in(source, "exposure_bound");
+        say("  not stored    {}\n",
+            seconds == 0 ? std::string("nothing: every commit is stored")
+                         : fmt::format("{}the last {}{}", bound.empty() ? "" : "at most ",
+                                       length_text(seconds), bound.empty() ? "" : ": " + bound));
     }
     if (const std::string unknown = text_in(source, "exposure_unknown"); !unknown.empty())
         say("  not stored    not known: {}\n", unknown);

@@ -41,8 +41,15 @@ void print_exposure(const json& window) {
     if (has(window, "exposure")) {
         const json& exposure = list_in(window, "exposure");
         if (number_in(exposure, "bytes") == 0) return say("All that the server has written is stored\n");
-        return say("Not stored yet: {} of log, {} since the last commit that is\n",
-                   format_bytes(number_in(exposure, "bytes")), since(time_in(exposure, "since")));
+        const std::string bytes = format_bytes(number_in(exposure, "bytes")),
+                          bound = text_in(exposure, "bound");
+        if (!has(exposure, "since"))
+            return say("Every commit is stored; not stored yet: {} of log without one\n", bytes);
+        if (bound.empty())
+            return say("Not stored yet: {} of log; its oldest commit was made {} ago\n", bytes,
+                       since(time_in(exposure, "since")));
+        return say("Not stored yet: {} of log, with commits of the last {} at most: {}\n", bytes,
+                   since(time_in(exposure, "since")), bound);
     }
     if (!has(window, "exposure_unknown")) return;
     const auto latest = latest_in(window);
@@ -124,7 +131,8 @@ int run_window(CommandContext& context, const Arguments& arguments) {
     }
     if (!source.connection.empty()) {
         add_exposure(value,
-                     measure_exposure(source.connection, *open.repository, from, window, context.stop()),
+                     measure_exposure({source.connection, source.data_directory}, *open.repository, from,
+                                      window, context.stop()),
                      system_clock().now());
     }
     const auto receiver = receiver_of(context, source, arguments.repository);

@@ -9,8 +9,10 @@
 namespace holdfast::postgres {
 
 // Throws Error(already_exists) when the newest snapshot of `source` is of another cluster than the one whose
-// log goes to `archive`. What was found right is noted in `spool_directory`, which must exist, so that the
-// snapshots are looked at once only.
+// log goes to `archive`.
+void expect_same_cluster(const Repository& repository, const std::string& source, const ArchiveId& archive);
+// The same; what was found right is noted in `spool_directory`, which must exist, so that the snapshots are
+// looked at once only.
 void expect_same_cluster(const Repository& repository, const std::string& source, const ArchiveId& archive,
                          const std::string& spool_directory);
 

@@ -25,7 +25,7 @@ std::optional<LogExposure> log_exposure(const RecoverySource& source, const Reco
         const auto end = reach(source, range, theirs);
         if (!end || (exposure && *end <= reached)) continue;
         reached = *end;
-        exposure = LogExposure{position > reached ? position - reached : 0, range.until};
+        exposure = LogExposure{position > reached ? position - reached : 0, reached, range.until};
     }
     return exposure;
 }

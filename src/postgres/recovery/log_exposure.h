@@ -10,9 +10,11 @@ namespace holdfast::postgres {
 struct LogExposure {
     // That the server has written and that cannot be recovered. 0: all can.
     std::uint64_t bytes = 0;
-    // The newest moment that can be recovered, the last commit that is stored or the end of a snapshot: what
-    // the server committed later would be lost.
-    Timestamp since{};
+    // Where it begins.
+    Lsn begin;
+    // The newest moment that can be recovered: the last commit that is stored, or the end of a snapshot.
+    // Whatever is not stored was committed later.
+    Timestamp last_stored{};
 };
 
 // Of a server that has written up to `position` on `timeline`. The log of timelines that it has left counts

@@ -76,11 +76,13 @@ class ClusterRestorer {
         for (const ReplayedTablespace& made : settings_.replayed.made) make_place(made, !fresh);
         restore_part(cluster_.data.children, target_, everything_but_ours(fresh), "");
         leave_out_states();
+        make_directories();
+        // Before there is anything in the places: who goes on with a restore that was broken off knows by the
+        // links whose they are.
+        make_links(places);
         for (std::size_t i = 0; i < places.size(); ++i) restore_tablespace(i, places[i]);
         make_holes(places);
         if (result_.files.failed > 0) fail();
-        make_directories();
-        make_links(places);
         put_file("backup_label", cluster_.label_text);
         if (!settings_.replayed.replacements.empty())
             put_file(log_changes_name, write_replacements(settings_.replayed.replacements));
@@ -193,6 +195,8 @@ class ClusterRestorer {
         settings.in_place = settings.delete_extra = !fresh;
         settings.filter.exclude(fmt::format("/{}", control_file_path));
         settings.filter.exclude("/pg_wal");
+        for (const SnapshotTablespace& tablespace : cluster_.tablespaces)
+            settings.filter.exclude(fmt::format("/pg_tblspc/{}", tablespace.oid));
         for (const std::string& pattern : data_patterns(settings_.databases))
             settings.filter.exclude(pattern);
         return settings;

@@ -42,7 +42,16 @@ void for_each_named(const nlohmann::json& all, const char* what,
         if (!one.is_object() || !one.contains("oid") || !one.contains("name") || !one["name"].is_string() ||
             !one["oid"].is_number_unsigned())
             continue;
-        take(one["oid"].get<std::uint64_t>(), one["name"].get<std::string>());
+        std::string name = one["name"].get<std::string>();
+        // Of one that is not UTF-8 its bytes.
+        if (one.contains("name_hex") && one["name_hex"].is_string()) {
+            try {
+                name = as_text(from_hex(one["name_hex"].get<std::string>()));
+            } catch (const Error&) {
+                continue;
+            }
+        }
+        take(one["oid"].get<std::uint64_t>(), name);
     }
 }
 

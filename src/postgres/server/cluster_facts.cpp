@@ -214,8 +214,12 @@ ClusterFacts read_cluster_facts(Connection& connection, Clock& clock, const Fact
     read_settings(connection, facts, stop);
     read_use_of_replication(connection, facts, stop);
     read_archiver(connection, facts, stop);
+    // Names of databases and tablespaces are bytes: who made them in a database of another encoding made
+    // others than this one has. Unchanged, they are the same from wherever they are read.
+    connection.execute("SET client_encoding TO SQL_ASCII", stop);
     read_tablespaces(connection, facts, stop);
     read_databases(connection, facts, options.database_sizes, stop);
+    connection.execute("SET client_encoding TO UTF8", stop);
     read_role(connection, facts, stop);
     return facts;
 }

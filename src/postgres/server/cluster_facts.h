@@ -15,7 +15,7 @@ namespace holdfast::postgres {
 
 struct TablespaceFacts {
     std::uint32_t oid = 0;
-    std::string name;
+    std::string name; // bytes, mostly UTF-8
     // The folder that the administrator named; the server's own lies in it. Relative to the data directory
     // for tablespaces that were made in place.
     std::string location;
@@ -23,7 +23,7 @@ struct TablespaceFacts {
 
 struct DatabaseFacts {
     std::uint32_t oid = 0;
-    std::string name;
+    std::string name; // bytes, mostly UTF-8
     bool accepts_connections = true;
     // Nothing when it was not asked for, or the role may not see it.
     std::optional<std::uint64_t> bytes;

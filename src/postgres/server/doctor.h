@@ -7,6 +7,7 @@
 #include "postgres/server/connection.h"
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -39,8 +40,9 @@ struct DoctorRequest {
     std::string slot{};
     // Whether archive_command is to push the log.
     bool archives = false;
-    // What the cluster's number must be, when it was seen before.
-    std::optional<std::uint64_t> system_identifier{};
+    // Throws Error(already_exists) when the cluster of this system identifier is not the one that is
+    // protected as this source, and what reaching for the answer throws. Empty: that is not asked.
+    std::function<void(std::uint64_t system_identifier)> expect_cluster{};
 };
 
 // One entry per check, in an order that reads well. Connects by itself; a server that cannot be reached is a

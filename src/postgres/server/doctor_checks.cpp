@@ -5,11 +5,14 @@
 #include "postgres/server/slots.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace holdfast::postgres {
 
 namespace {
 
+// That 'holdfast setup' makes unless told otherwise.
+constexpr std::string_view usual_slot = "holdfast";
 constexpr auto tolerable_clock_difference = std::chrono::seconds(2);
 
 std::string quoted_name(const std::string& name) {
@@ -27,6 +30,10 @@ Check ok(std::string name, std::string found) {
     return {std::move(name), CheckState::ok, std::move(found), ""};
 }
 
+std::string mend_of(const Error& error) {
+    return error.hint().empty() ? "see what the message names, and look again" : error.hint();
+}
+
 } // namespace
 
 std::string backup_functions(int major) {
@@ -35,16 +42,27 @@ std::string backup_functions(int major) {
                          "pg_catalog.pg_stop_backup(boolean, boolean)";
 }
 
+namespace {
+
+void check_identity(const DoctorRequest& request, const ClusterFacts& facts, std::vector<Check>& checks) {
+    const std::string identity = fmt::format("cluster {}", facts.system_identifier);
+    try {
+        if (request.expect_cluster) request.expect_cluster(facts.system_identifier);
+        checks.push_back(ok("identity", identity));
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::cancelled) throw;
+        const bool other = error.code() == ErrorCode::already_exists;
+        checks.push_back({"identity", other ? CheckState::failed : CheckState::warning,
+                          fmt::format("{}: {}", identity, error.message()),
+                          other ? "correct the connection; else " + error.hint() : mend_of(error)});
+    }
+}
+
+} // namespace
+
 void check_cluster(const DoctorRequest& request, const ClusterFacts& facts, std::vector<Check>& checks) {
     checks.push_back(ok("version", "PostgreSQL " + facts.version_text));
-    const std::string identity = std::to_string(facts.system_identifier);
-    if (request.system_identifier && *request.system_identifier != facts.system_identifier) {
-        checks.push_back({"identity", CheckState::failed,
-                          fmt::format("this is the cluster {}, not {}", identity, *request.system_identifier),
-                          "correct the connection, or protect this cluster under a name of its own"});
-    } else {
-        checks.push_back(ok("identity", "cluster " + identity));
-    }
+    check_identity(request, facts, checks);
     checks.push_back(
         ok("kind", fmt::format("{} on timeline {}, log at {}", facts.in_recovery ? "standby" : "primary",
                                facts.timeline, facts.position.str())));
@@ -80,13 +98,16 @@ void check_cluster(const DoctorRequest& request, const ClusterFacts& facts, std:
 void check_role(const DoctorRequest& request, const ClusterFacts& facts, std::vector<Check>& checks) {
     const RoleFacts& role = facts.role;
     const std::string name = quoted_name(role.name);
-    if (request.streams || !request.data_directory) {
-        if (role.superuser || role.replication) {
-            checks.push_back(ok("role_replication", role.name + " may replicate"));
-        } else {
-            checks.push_back({"role_replication", CheckState::failed, role.name + " may not replicate",
-                              fmt::format("ALTER ROLE {} REPLICATION;", name)});
-        }
+    const bool replicates = request.streams || !request.data_directory;
+    if (role.superuser || role.replication) {
+        checks.push_back(ok("role_replication", role.name + " may replicate"));
+    } else if (replicates || !facts.archiver_works) {
+        checks.push_back({"role_replication", replicates ? CheckState::failed : CheckState::warning,
+                          role.name + " may not replicate: it cannot receive the log",
+                          fmt::format("ALTER ROLE {} REPLICATION;", name)});
+    } else {
+        checks.push_back(
+            ok("role_replication", role.name + " may not replicate, which archive_command does not need"));
     }
     if (request.data_directory) {
         if (role.starts_backups) {
@@ -152,6 +173,36 @@ void check_backup_slot(const ClusterFacts& facts, std::vector<Check>& checks) {
                                   facts.max_replication_slots + 5)});
 }
 
+// What nobody takes is kept until the server's disk is full.
+void check_other_slots(const DoctorRequest& request, const ClusterFacts& facts, Connection& connection,
+                       std::vector<Check>& checks, const std::stop_token& stop) {
+    std::vector<std::string> unused, drops;
+    std::string ours;
+    for (const SlotFacts& slot : read_slots(connection, stop)) {
+        if (slot.name == request.slot || slot.temporary) continue;
+        if (request.slot.empty() && slot.physical && slot.name == usual_slot) ours = slot.name;
+        if (slot.active_pid || !slot.restart) continue;
+        const std::uint64_t kept = facts.position > *slot.restart ? facts.position - *slot.restart : 0;
+        unused.push_back(fmt::format("{} keeps {} for nobody", slot.name, mebibytes(kept)));
+        drops.push_back(fmt::format("SELECT pg_drop_replication_slot('{}');", slot.name));
+    }
+    if (!ours.empty()) {
+        checks.push_back(
+            {"slot", CheckState::warning,
+             fmt::format("there is a slot {}, and the source does not name it: a receiver that "
+                         "stops is not missed",
+                         ours),
+             fmt::format("slot = \"{}\" below the source in holdfast.toml, or drop the slot", ours)});
+    }
+    if (unused.empty()) {
+        checks.push_back(ok("other_slots", "none keeps log for nobody"));
+    } else {
+        checks.push_back({"other_slots", CheckState::warning, fmt::format("{}", fmt::join(unused, ", ")),
+                          fmt::format("let their users connect, or, of those that nobody needs: {}",
+                                      fmt::join(drops, " "))});
+    }
+}
+
 void check_slot(const DoctorRequest& request, const ClusterFacts& facts, Connection& connection,
                 std::vector<Check>& checks, const std::stop_token& stop) {
     const std::string make =
@@ -178,7 +229,8 @@ void check_slot(const DoctorRequest& request, const ClusterFacts& facts, Connect
     std::string found =
         fmt::format("{}, {}", request.slot, slot->wal_status.empty() ? "keeps no log" : slot->wal_status);
     if (slot->restart) found += fmt::format(", keeps the log from {}", slot->restart->str());
-    if (slot->active_pid) found += fmt::format(", in use by process {}", *slot->active_pid);
+    found += slot->active_pid ? fmt::format(", in use by process {}", *slot->active_pid)
+                              : std::string(", nobody receives through it now");
     const std::string again = fmt::format("SELECT pg_drop_replication_slot('{}'); {}", request.slot, make);
     if (slot->lost()) {
         checks.push_back({"slot", CheckState::failed, found + ": log that was not received is gone",
@@ -205,6 +257,8 @@ void check_slot(const DoctorRequest& request, const ClusterFacts& facts, Connect
 
 void check_replication(const DoctorRequest& request, const ClusterFacts& facts, Connection& connection,
                        std::vector<Check>& checks, Logger& logger, const std::stop_token& stop) {
+    check_other_slots(request, facts, connection, checks, stop);
+    check_backup_slot(facts, checks);
     if (!request.streams && request.data_directory) return;
     const std::uint32_t wanted = (request.streams ? 1u : 0u) + (request.data_directory ? 0u : 1u);
     const std::uint32_t free =
@@ -221,7 +275,6 @@ void check_replication(const DoctorRequest& request, const ClusterFacts& facts, 
     } else {
         checks.push_back(ok("max_wal_senders", found));
     }
-    if (!request.data_directory) check_backup_slot(facts, checks);
     if (facts.max_wal_senders > 0 && (facts.role.superuser || facts.role.replication))
         check_replication_connection(request, facts, checks, logger, stop);
     if (request.streams && !request.slot.empty()) {
@@ -238,10 +291,12 @@ void check_archiving(const DoctorRequest& request, const ClusterFacts& facts, Co
     const bool on = facts.archive_mode == "always" || (facts.archive_mode == "on" && !facts.in_recovery);
     const bool has_target = !facts.archive_command.empty() || !facts.archive_library.empty();
     if (request.archives && !on) {
-        checks.push_back({"archive_mode", CheckState::failed,
-                          facts.archive_mode + (facts.in_recovery ? " on a standby" : ""),
-                          fmt::format("ALTER SYSTEM SET archive_mode = '{}'; then restart the server",
-                                      facts.in_recovery ? "always" : "on")});
+        checks.push_back(
+            {"archive_mode", CheckState::failed,
+             facts.archive_mode + (facts.in_recovery ? " on a standby" : ""),
+             fmt::format("ALTER SYSTEM SET archive_mode = '{}'; then restart the server; or "
+                         "set slot below the source in holdfast.toml and run 'holdfast wal receive'",
+                         facts.in_recovery ? "always" : "on")});
     } else {
         checks.push_back(ok("archive_mode", facts.archive_mode));
     }
@@ -253,8 +308,17 @@ void check_archiving(const DoctorRequest& request, const ClusterFacts& facts, Co
              "ALTER SYSTEM SET archive_command = 'holdfast wal push SOURCE %p'; SELECT pg_reload_conf();"});
         return;
     }
-    checks.push_back(ok("archive_command", facts.archive_command.empty() ? "library " + facts.archive_library
-                                                                         : facts.archive_command));
+    const std::string by =
+        facts.archive_command.empty() ? "library " + facts.archive_library : facts.archive_command;
+    if (request.archives && facts.archive_command.find("wal push") == std::string::npos) {
+        checks.push_back(
+            {"archive_command", CheckState::warning,
+             by + ": this does not look like 'holdfast wal push', and nothing else brings the log",
+             "let it end in 'holdfast wal push SOURCE %p'; or set slot below the source in "
+             "holdfast.toml and run 'holdfast wal receive'"});
+    } else {
+        checks.push_back(ok("archive_command", by));
+    }
     const QueryResult result = connection.query(
         "SELECT archived_count, failed_count, last_archived_wal, last_failed_wal, last_failed_time, "
         "last_failed_wal IS NOT NULL AND (last_archived_time IS NULL OR last_failed_time > "

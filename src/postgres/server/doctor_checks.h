@@ -9,7 +9,7 @@ namespace holdfast::postgres {
 void check_cluster(const DoctorRequest& request, const ClusterFacts& facts, std::vector<Check>& checks);
 // What the role may do.
 void check_role(const DoctorRequest& request, const ClusterFacts& facts, std::vector<Check>& checks);
-// Streaming: the server lets us in, has senders left, and the slot keeps the log.
+// Slots, and of streaming: the server lets us in, has senders left, and the slot keeps the log.
 void check_replication(const DoctorRequest& request, const ClusterFacts& facts, Connection& connection,
                        std::vector<Check>& checks, Logger& logger, const std::stop_token& stop);
 // archive_command and how it fares.

@@ -22,20 +22,26 @@ bool is_slot_name(std::string_view name) {
     });
 }
 
-std::optional<SlotFacts> read_slot(Connection& connection, const std::string& name, std::stop_token stop) {
+std::vector<SlotFacts> read_slots(Connection& connection, std::stop_token stop) {
     const QueryResult result = connection.query(
         "SELECT slot_name, slot_type, temporary, active_pid, restart_lsn, wal_status, safe_wal_size "
-        "FROM pg_replication_slots WHERE slot_name = $1",
-        {name}, stop);
-    if (result.rows.empty()) return std::nullopt;
-    const Row row(result, 0);
-    return SlotFacts{row.text("slot_name"),
-                     row.text("slot_type") == "physical",
-                     row.boolean("temporary"),
-                     row.optional_number<int>("active_pid"),
-                     row.lsn("restart_lsn"),
-                     row.text_or_empty("wal_status"),
-                     row.optional_number<std::int64_t>("safe_wal_size")};
+        "FROM pg_replication_slots ORDER BY slot_name",
+        {}, stop);
+    std::vector<SlotFacts> slots;
+    for (std::size_t i = 0; i < result.rows.size(); ++i) {
+        const Row row(result, i);
+        slots.push_back({row.text("slot_name"), row.text("slot_type") == "physical", row.boolean("temporary"),
+                         row.optional_number<int>("active_pid"), row.lsn("restart_lsn"),
+                         row.text_or_empty("wal_status"),
+                         row.optional_number<std::int64_t>("safe_wal_size")});
+    }
+    return slots;
+}
+
+std::optional<SlotFacts> read_slot(Connection& connection, const std::string& name, std::stop_token stop) {
+    std::vector<SlotFacts> slots = read_slots(connection, std::move(stop));
+    const auto found = std::ranges::find(slots, name, &SlotFacts::name);
+    return found == slots.end() ? std::nullopt : std::optional(std::move(*found));
 }
 
 bool create_slot(Connection& connection, const std::string& name, std::stop_token stop) {

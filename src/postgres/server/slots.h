@@ -9,6 +9,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace holdfast::postgres {
 
@@ -33,6 +34,8 @@ bool is_slot_name(std::string_view name);
 // Over an ordinary connection. Nothing when there is no such slot.
 std::optional<SlotFacts> read_slot(Connection& connection, const std::string& name,
                                    std::stop_token stop = {});
+// All that there are, logical ones too, by name.
+std::vector<SlotFacts> read_slots(Connection& connection, std::stop_token stop = {});
 // Makes a physical slot that keeps the log from now on. False when a physical slot of that name is there
 // already; what it keeps is then as it was. Throws Error(usage) for an impossible name and
 // Error(already_exists) for a logical slot of it.

@@ -115,6 +115,55 @@ TEST_P(BadDaysOf, AfterChecksumsAreSwitchedOnEverythingIsRead) {
 
 // File numbers come back when the counter of object numbers has gone round; the mode of upgrades lets one
 // choose.
+TEST_F(BadDays, AfterPgResetwalEverythingIsRead) {
+    PostgresServer server(options_of(15));
+    write_some(server);
+    source.back_up(server);
+    write_some(server);
+    server.stop();
+    const auto reset = server.run_tool("pg_resetwal", {"--force", "--pgdata=" + server.data_directory()});
+    ASSERT_EQ(reset.exit_code, 0) << reset.error;
+    server.start();
+    write_some(server);
+    const PostgresBackupResult second = source.back_up(server);
+    EXPECT_FALSE(second.incremental);
+    EXPECT_THAT(second.full_because, HasSubstr("is neither in the archive nor at"));
+    expect_right(server, second);
+}
+
+// The last snapshot is of the new primary; the next one of the old one, whose files were on another branch.
+TEST_P(BadDaysOf, AServerThatWasRewoundIsReadAsItsNewTimelineSays) {
+    PostgresServer old(options_of(GetParam()));
+    old.execute(make_large);
+    old.execute(fill_large);
+    write_some(old);
+    source.back_up(old);
+    const auto now = PostgresServer::standby_of(old);
+    now->catch_up_with(old);
+    now->promote();
+    old.execute("UPDATE large SET v = -1 WHERE i % 50 = 0");
+    write_some(old);
+    old.stop();
+    write_some(*now);
+    const PostgresBackupResult promoted = source.back_up(*now);
+    EXPECT_FALSE(promoted.incremental) << "it is on another timeline";
+
+    const auto rewound = old.run_tool("pg_rewind", {"--target-pgdata=" + old.data_directory(),
+                                                    "--source-server=" + now->conninfo(), "--no-sync"});
+    ASSERT_EQ(rewound.exit_code, 0) << rewound.error;
+    std::ofstream(old.data_directory() + "/standby.signal").flush();
+    PostgresServer::give(old.data_directory());
+    old.add_settings(fmt::format("primary_conninfo = '{}'\n", now->conninfo()));
+    old.start();
+    now->execute("UPDATE large SET v = v + 1 WHERE i % 1000 = 0");
+    now->execute("CHECKPOINT");
+    old.catch_up_with(*now);
+    old.execute("CHECKPOINT"); // from where its backup begins
+    const PostgresBackupResult second = source.back_up(old);
+    expect_incremental(second);
+    expect_right(old, second);
+}
+
 TEST_F(BadDays, ATableUnderTheFileNumberOfADroppedOne) {
     PostgresServer server(options_of(15));
     server.execute(make_large);

@@ -91,10 +91,20 @@ TEST_P(DoctorTest, FindsWhatIsAmissAndTheSetUpMendsIt) {
         EXPECT_EQ(to_string(step.state), "present") << step.what << ": " << step.sql;
     EXPECT_TRUE(report.restart_for.empty());
 
-    request.system_identifier = 1;
+    std::uint64_t asked = 0;
+    request.expect_cluster = [&](std::uint64_t system_identifier) {
+        asked = system_identifier;
+        throw Error(ErrorCode::already_exists, "it is another", "give it a name of its own");
+    };
     checks = examine_server(request);
+    EXPECT_EQ(std::to_string(asked), server.query_value("SELECT system_identifier FROM pg_control_system()"));
     EXPECT_EQ(state_of(checks, "identity"), "failed");
-    request.system_identifier.reset();
+    EXPECT_NE(check_of(checks, "identity").mend.find("a name of its own"), std::string::npos);
+    request.expect_cluster = [](std::uint64_t) { throw Error(ErrorCode::unavailable, "away"); };
+    checks = examine_server(request);
+    EXPECT_EQ(state_of(checks, "identity"), "warning");
+    EXPECT_NE(check_of(checks, "identity").mend, "");
+    request.expect_cluster = {};
     checks = examine_server(request);
     for (const Check& check : checks) {
         EXPECT_TRUE(check.state == CheckState::ok || check.name == "checksums" ||
@@ -156,6 +166,7 @@ TEST_P(DoctorTest, SeesAnArchiverThatFails) {
     EXPECT_EQ(state_of(checks, "archiver"), "failed");
     EXPECT_NE(check_of(checks, "archiver").found.find("000000010000000000000001"), std::string::npos);
     EXPECT_EQ(state_of(checks, "archive_mode"), "ok");
+    EXPECT_EQ(state_of(checks, "archive_command"), "warning") << "it is no push into the repository";
     server.add_settings("archive_command = ''");
     server.reload();
     while (server.query_value("SHOW archive_command") != "") {

@@ -179,6 +179,69 @@ TEST_F(DoctorProgram, WhereTheServerAsksForAPasswordSaysWhereOneBelongs) {
     EXPECT_EQ(check_of(json({"doctor", "orders"}, 1), "connection").at("state"), "ok");
 }
 
+TEST_F(DoctorProgram, TellsThatTheRepositoryHasAnotherClusterUnderThisName) {
+    const PostgresServer server({.version = 15, .settings = keeps_log});
+    const PostgresServer other({.version = 15, .settings = keeps_log});
+    configure(server);
+    init();
+    json({"backup", "orders"});
+    EXPECT_EQ(check_of(json({"doctor", "orders"}, 1), "identity").at("state"), "ok");
+    configure(other);
+    const nlohmann::json identity = check_of(json({"doctor", "orders"}, 1), "identity");
+    EXPECT_EQ(identity.at("state"), "failed");
+    EXPECT_THAT(identity.at("found").get<std::string>(), HasSubstr("is another cluster than this one"));
+    EXPECT_THAT(identity.at("mend").get<std::string>(),
+                AllOf(HasSubstr("correct the connection"), HasSubstr("--new-cluster")));
+}
+
+TEST_F(DoctorProgram, TellsThatNothingCanBeStored) {
+    const PostgresServer server({.version = 15, .settings = keeps_log});
+    configure(server);
+    init();
+    const nlohmann::json well = json({"doctor", "orders"}, 1);
+    for (const char* name :
+         {"repository", "repository_role", "repository_writable", "repository_clock", "spool"})
+        EXPECT_EQ(check_of(well, name).at("state"), "ok") << check_of(well, name);
+    const std::string place = repository() + "/probe";
+    EXPECT_TRUE(!std::filesystem::exists(place) || std::filesystem::is_empty(place)) << "something was left";
+
+    const std::string reader = scratch.file("reader");
+    json({"key", "add", "--label", "reader", "--role", "read", "--new-key-file", reader});
+    RunOptions as_reader = options;
+    as_reader.environment["HOLDFAST_KEY_FILE"] = reader;
+    const nlohmann::json role = check_of(json({"doctor", "orders"}, 1, as_reader), "repository_role");
+    EXPECT_EQ(role.at("state"), "failed");
+    EXPECT_THAT(role.at("mend").get<std::string>(), HasSubstr("--role write"));
+
+    std::filesystem::remove_all(place);
+    std::ofstream(place) << "no directory";
+    std::ofstream(scratch.file("spool")) << "no directory";
+    const nlohmann::json sick = json({"doctor", "orders"}, 1);
+    for (const char* name : {"repository_writable", "spool"}) {
+        EXPECT_EQ(check_of(sick, name).at("state"), "failed") << name;
+        EXPECT_NE(check_of(sick, name).at("mend"), "") << name;
+    }
+}
+
+TEST_F(DoctorProgram, LooksAtRoleAndSlotsThoughTheSourceNamesNoSlot) {
+    PostgresServer server({.version = 15, .settings = keeps_log});
+    server.execute("CREATE ROLE holdfast LOGIN");
+    server.execute("SELECT pg_create_physical_replication_slot('holdfast', true)");
+    server.execute("SELECT pg_create_physical_replication_slot('forgotten', true)");
+    configure(server, "holdfast");
+    init();
+    const nlohmann::json checks = json({"doctor", "orders"}, 1);
+    EXPECT_EQ(check_of(checks, "role_replication").at("state"), "warning");
+    EXPECT_EQ(check_of(checks, "archive_mode").at("state"), "failed");
+    EXPECT_THAT(check_of(checks, "archive_mode").at("mend").get<std::string>(), HasSubstr("wal receive"));
+    EXPECT_EQ(check_of(checks, "slot").at("state"), "warning");
+    EXPECT_THAT(check_of(checks, "slot").at("mend").get<std::string>(), HasSubstr("slot = \"holdfast\""));
+    const nlohmann::json slots = check_of(checks, "other_slots");
+    EXPECT_EQ(slots.at("state"), "warning");
+    EXPECT_THAT(slots.at("found").get<std::string>(), HasSubstr("forgotten keeps"));
+    EXPECT_THAT(slots.at("mend").get<std::string>(), HasSubstr("pg_drop_replication_slot('forgotten')"));
+}
+
 TEST_F(DoctorProgram, ASourceThatIsNotConfiguredIsWrongUsage) {
     EXPECT_THAT(failure({"doctor", "orders"}, 2), HasSubstr("[source.orders]"));
 }

@@ -113,7 +113,8 @@ TEST_F(LogExposureTest, IsWhatTheServerHasBehindTheNewestThatCanBeRecovered) {
     slice(32, 48, 16, 31);
     EXPECT_EQ(of(1, at(48)).bytes, 0U);
     EXPECT_EQ(of(1, at(50)).bytes, 2 * test::mebibyte);
-    EXPECT_EQ(of(1, at(50)).since, time(31));
+    EXPECT_EQ(of(1, at(50)).begin, at(48));
+    EXPECT_EQ(of(1, at(50)).last_stored, time(31));
     slice(56, 64, 40, 50); // behind a gap it is of no use
     EXPECT_EQ(of(1, at(64)).bytes, 16 * test::mebibyte);
 }
@@ -128,7 +129,7 @@ TEST_F(LogExposureTest, IsOfTheTimelineThatTheServerIsOn) {
     source.histories.emplace(2, TimelineHistory(1).branch(2, at(40), "promoted"));
     ASSERT_EQ(recovery_window(source).ranges.size(), 2U);
     EXPECT_EQ(of(2, at(64)).bytes, 0U);
-    EXPECT_EQ(of(2, at(65)).since, time(60));
+    EXPECT_EQ(of(2, at(65)).last_stored, time(60));
     EXPECT_EQ(of(1, at(48)).bytes, 0U);
     EXPECT_EQ(of(1, at(49)).bytes, test::mebibyte);
     // Promoted from 2, and nothing of it is stored yet.
