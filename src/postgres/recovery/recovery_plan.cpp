@@ -326,10 +326,27 @@ class Planner {
 
     std::string missing() const {
         if (!plan_.log.why_it_ends.empty()) return plan_.log.why_it_ends;
+        if (plan_.log.next && source_.is_released(history_, plan_.log.end, *plan_.log.next))
+            return released();
         return plan_.log.next
                    ? fmt::format("the log from {} to {} of timeline {} is missing", plan_.log.end.str(),
                                  plan_.log.next->str(), history_.timeline_at(plan_.log.end))
                    : fmt::format("the log that is stored ends at {}", plan_.log.end.str());
+    }
+
+    std::string released() const {
+        const RecoveryWindow window = recovery_window(source_, history_.timeline(), request_.branches);
+        std::string nearest;
+        for (const RecoveryGap& stretch : window.released) {
+            if (stretch.begin > plan_.log.end || stretch.end <= plan_.log.end) continue;
+            if (stretch.after)
+                nearest += fmt::format("; the nearest before it is {}", to_rfc3339(*stretch.after));
+            if (stretch.before)
+                nearest += fmt::format("; the nearest behind it is {}", to_rfc3339(*stretch.before));
+        }
+        return fmt::format("the log from {} to {} of timeline {} was released by policy{}",
+                           plan_.log.end.str(), plan_.log.next->str(), history_.timeline_at(plan_.log.end),
+                           nearest);
     }
 
     [[noreturn]] void refuse(const std::string& why) const {
