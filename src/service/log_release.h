@@ -2,7 +2,7 @@
 #pragma once
 
 #include "policy/policy.h"
-#include "repository/protocol/verdict.h"
+#include "repository/protocol/log_floors.h"
 #include "repository/repository.h"
 #include "service/retention.h"
 

@@ -3,7 +3,7 @@
 
 #include "base/progress.h"
 #include "repository/protocol/context.h"
-#include "repository/protocol/verdict.h"
+#include "repository/protocol/log_floors.h"
 
 #include <cstdint>
 #include <map>

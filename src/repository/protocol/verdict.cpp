@@ -81,13 +81,6 @@ LogFloors decode_floors(ByteReader& in) {
 
 } // namespace
 
-void raise_floors(LogFloors& floors, const LogFloors& other) {
-    for (const auto& [log, position] : other) {
-        std::uint64_t& floor = floors[log];
-        floor = std::max(floor, position);
-    }
-}
-
 Bytes encode_condemned_list(const CondemnedList& list) {
     ByteWriter out;
     list.doomed.encode(out);

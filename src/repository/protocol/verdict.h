@@ -2,8 +2,8 @@
 #pragma once
 
 #include "repository/protocol/doomed_packs.h"
+#include "repository/protocol/log_floors.h"
 
-#include <cstdint>
 #include <map>
 #include <set>
 #include <vector>
@@ -12,18 +12,6 @@ namespace holdfast {
 
 // Where the live frames of a removed pack lie.
 using Moves = std::map<PackId, std::vector<PackId>>;
-
-// A branch of the log of a source.
-struct LogBranchName {
-    ArchiveId archive;
-    std::uint32_t branch = 0;
-    auto operator<=>(const LogBranchName&) const = default;
-};
-// Up to where a log is let go: what ends there or before is needed only where a snapshot needs it for itself.
-// A backup begins at no position before that.
-using LogFloors = std::map<LogBranchName, std::uint64_t>;
-// Raises those of `floors` that are lower than in `other`.
-void raise_floors(LogFloors& floors, const LogFloors& other);
 
 // The body of condemned/<run>.
 struct CondemnedList {

@@ -3,9 +3,9 @@
 
 #include "repository/node/node_reader.h"
 #include "repository/protocol/context.h"
+#include "repository/protocol/log_floors.h"
 #include "repository/protocol/snapshot.h"
 #include "repository/protocol/snapshot_list.h"
-#include "repository/protocol/verdict.h"
 #include "repository/run_context.h"
 
 #include <memory>
