@@ -96,6 +96,19 @@ TEST_P(RestoreCommand, TheNewClusterIsProtectedInOneGo) {
     const nlohmann::json receive = report["protected"]["receive"];
     EXPECT_EQ(receive, nlohmann::json({"holdfast", "--config", source_.configuration_file(), "wal", "receive",
                                        "again"}));
+    std::vector<std::string> words = receive;
+    words.front() = source_.program();
+    {
+        holdfast::test::RunningProgram receiver(
+            words, {.environment = {{"XDG_STATE_HOME", source_.new_place("state")}}});
+        const char* receiving =
+            "SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'holdfast' AND active";
+        while (started.value(receiving) != "1" && !receiver.ended())
+            std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        receiver.signal(SIGTERM);
+        const ProgramRun received = receiver.finish();
+        EXPECT_EQ(received.exit_code, 0) << received.error;
+    }
     // As its own, from the section that was written.
     started.execute("INSERT INTO public.t VALUES (2000)");
     const ProgramRun next = source_.run_program({"--json", "backup", "again"});
