@@ -73,7 +73,7 @@ class ServeChains : public ServeApi {
         ASSERT_NE(oldest_segment(), first);
     }
     std::string oldest_segment() const {
-        return postgres.query_value("SELECT min(name) FROM pg_ls_waldir()");
+        return postgres.query_value("SELECT min(name) FROM pg_ls_waldir() WHERE length(name) = 24");
     }
 
     PostgresServer postgres{
