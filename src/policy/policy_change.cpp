@@ -40,6 +40,10 @@ class Comparison {
 
     void retention(const RetentionPolicy& before, const RetentionPolicy& after) {
         period("window", before.window, after.window, all_stay(after));
+        // Without one the log is kept from the oldest snapshot on.
+        if (after.window && !before.window && !all_stay(before))
+            reasons_.push_back(
+                fmt::format("window: {}, and the log of all snapshots before", after.window->text()));
         rules("", of_class(before, ""), of_class(after, ""), all_stay(before), all_stay(after));
         std::set<std::string> classes;
         for (const auto* policy : {&before, &after})

@@ -4,6 +4,7 @@
 #include <array>
 #include <map>
 #include <numeric>
+#include <string_view>
 #include <tuple>
 
 #include <fmt/chrono.h>
@@ -62,6 +63,13 @@ std::string text_of(const KeepFor& keep) {
     if (const auto* count = std::get_if<std::uint32_t>(&keep)) return fmt::format("the last {}", *count);
     return std::get<Period>(keep).text();
 }
+
+// Whether the window begins at `time` or behind it.
+bool is_over(const RetentionPolicy& policy, Timestamp time, Timestamp now) {
+    return policy.window->after(time, policy.zone) <= now;
+}
+
+bool may_begin_window(const RetentionSubject& snapshot) { return snapshot.good() && !snapshot.expires; }
 
 class Decider {
   public:
@@ -173,27 +181,21 @@ class Decider {
 
     void keep_window() {
         if (!policy_.window) return;
-        struct Beginning {
-            std::optional<std::size_t> anchor, first;
-        };
-        std::map<std::size_t, Beginning> stretches;
+        const auto beginnings = window_beginnings(policy_, snapshots_, now_);
+        std::map<std::size_t, std::size_t> first; // that can carry its stretch
         std::map<LocalTime, std::size_t> days_within;
         for (const std::size_t i : newest_first_) {
             const RetentionSubject& snapshot = snapshots_[i];
-            if (!snapshot.good() || snapshot.expires) continue;
-            const bool before = policy_.window->after(snapshot.end, policy_.zone) <= now_;
+            if (!may_begin_window(snapshot)) continue;
             for (const RetentionSubject::Stretch& stretch : snapshot.stretches) {
-                if (stretch.until && policy_.window->after(*stretch.until, policy_.zone) <= now_) continue;
-                Beginning& beginning = stretches[stretch.number];
-                beginning.first = i;
-                if (before && !beginning.anchor) beginning.anchor = i;
-                if (!before) days_within.emplace(day_of(local_[i]), i);
+                if (!beginnings.contains(stretch.number)) continue;
+                first[stretch.number] = i;
+                if (!is_over(policy_, snapshot.end, now_)) days_within.emplace(day_of(local_[i]), i);
             }
         }
         const std::string window = policy_.window->text();
-        for (const auto& [number, beginning] : stretches)
-            keep(beginning.anchor.value_or(*beginning.first),
-                 fmt::format("the window of {} begins with it", window));
+        for (const auto& [number, i] : first)
+            keep(beginnings.at(number).value_or(i), fmt::format("the window of {} begins with it", window));
         for (const auto& [day, i] : days_within)
             keep(i, fmt::format("that of a day within the window of {}", window));
     }
@@ -231,6 +233,26 @@ std::vector<RetentionDecision> decide_retention(const RetentionPolicy& policy,
                                                 const std::vector<RetentionSubject>& snapshots,
                                                 Timestamp now) {
     return Decider(policy, snapshots, now).decide();
+}
+
+std::map<std::size_t, std::optional<std::size_t>>
+window_beginnings(const RetentionPolicy& policy, const std::vector<RetentionSubject>& snapshots,
+                  Timestamp now) {
+    std::map<std::size_t, std::optional<std::size_t>> beginnings;
+    if (!policy.window) return beginnings;
+    const auto age = [&](std::size_t i) {
+        return std::tuple(snapshots[i].time, snapshots[i].end, std::string_view(snapshots[i].id));
+    };
+    for (std::size_t i = 0; i < snapshots.size(); ++i) {
+        const RetentionSubject& snapshot = snapshots[i];
+        for (const RetentionSubject::Stretch& stretch : snapshot.stretches) {
+            if (stretch.until && is_over(policy, *stretch.until, now)) continue;
+            std::optional<std::size_t>& beginning = beginnings[stretch.number];
+            if (!may_begin_window(snapshot) || !is_over(policy, snapshot.end, now)) continue;
+            if (!beginning || age(*beginning) < age(i)) beginning = i;
+        }
+    }
+    return beginnings;
 }
 
 } // namespace holdfast

@@ -3,6 +3,7 @@
 
 #include "policy/retention.h"
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -53,5 +54,12 @@ struct RetentionDecision {
 std::vector<RetentionDecision> decide_retention(const RetentionPolicy& policy,
                                                 const std::vector<RetentionSubject>& snapshots,
                                                 Timestamp now);
+
+// Of each stretch of `snapshots` that reaches into the window of `policy`, by its number, with which one it
+// begins: the newest good one without a time to live that ended before the window begins; nothing when all
+// such are newer, or there is none. Without a window no stretch does.
+std::map<std::size_t, std::optional<std::size_t>>
+window_beginnings(const RetentionPolicy& policy, const std::vector<RetentionSubject>& snapshots,
+                  Timestamp now);
 
 } // namespace holdfast

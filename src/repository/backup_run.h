@@ -75,6 +75,10 @@ class BackupRun {
     // goes through them in the end, so it has to be able to; for others, what lies below a group is reachable
     // from a snapshot that still stands, or is found when it is read.
     bool may_take_over(const FileContent& content);
+    // Before this position the log must not be needed by this run: see WriterSession.
+    std::uint64_t log_released_until(const LogBranchName& log) const {
+        return session_->log_released_until(log);
+    }
     // Reads as the run does: until its grace is over.
     NodeReader& nodes() { return nodes_; }
     PackReader& packs() { return packs_; }

@@ -11,17 +11,6 @@ namespace {
 
 using nlohmann::json;
 
-std::string backup_request(const BackupPlan& plan, const std::string& kind) {
-    json request = json::object();
-    if (kind == "postgresql") request["type"] = plan.type;
-    if (!plan.class_name.empty()) request["class"] = plan.class_name;
-    if (plan.keep) request["keep_for"] = plan.keep->text();
-    if (!plan.tags.empty()) request["tags"] = plan.tags;
-    if (plan.time_limit != Duration{})
-        request["time_limit_seconds"] = std::chrono::ceil<std::chrono::seconds>(plan.time_limit).count();
-    return request.dump();
-}
-
 // A source without a snapshot is backed up at once; one that has some goes on from its newest.
 std::optional<Timestamp> known_before(const std::optional<NewestSnapshots>& newest,
                                       const std::string& source) {
@@ -37,6 +26,17 @@ std::optional<Timestamp> has_snapshot(const std::optional<NewestSnapshots>& newe
 }
 
 } // namespace
+
+std::string backup_request(const BackupPlan& plan, const std::string& kind) {
+    json request = json::object();
+    if (kind == "postgresql") request["type"] = plan.type;
+    if (!plan.class_name.empty()) request["class"] = plan.class_name;
+    if (plan.keep) request["keep_for"] = plan.keep->text();
+    if (!plan.tags.empty()) request["tags"] = plan.tags;
+    if (plan.time_limit != Duration{})
+        request["time_limit_seconds"] = std::chrono::ceil<std::chrono::seconds>(plan.time_limit).count();
+    return request.dump();
+}
 
 std::vector<PlannedOperation> planned_operations(const std::vector<Policy>& policies,
                                                  const std::vector<MeasuredSource>& sources,

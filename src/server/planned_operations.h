@@ -16,6 +16,9 @@ namespace holdfast {
 // Of each source that is backed up from here, when its newest snapshot was made; nothing when it has none.
 using NewestSnapshots = std::map<std::string, std::optional<Timestamp>>;
 
+// The JSON of a request for what `plan` makes of a source of this kind.
+std::string backup_request(const BackupPlan& plan, const std::string& kind);
+
 // The plans of the policies for `sources`, and the server's own. `newest` is what
 // the repository says; nothing while it has not been asked: then what the catalog knows nothing of waits.
 // For a source that policies contradict each other about there are none.

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "server/alert_routes.h"
 #include "server/backup_recovery_listings.h"
+#include "server/broken_chains.h"
 #include "server/checklist_routes.h"
 #include "server/gather_facts.h"
 #include "server/policy_routes.h"
@@ -321,6 +322,7 @@ void Server::observe(const std::stop_token& stop) {
             const PolicyBook::Known known = book_.known();
             observer_.look(declared.policies, {.sources = declared.sources}, stop);
             take_policies(known);
+            mend_chains();
             enter_deletions(stop);
             heads_.keep(observer_.repository());
         } catch (const std::exception& error) {
@@ -350,6 +352,19 @@ void Server::take_policies(const PolicyBook::Known& known) {
         if (book_.take(observer_.require_view()->measurements.statements, known, list_again)) want_plan();
     } catch (const Error& error) {
         lasting_.warning("the policies of the repository were not taken over", {{"reason", error.message()}});
+    }
+}
+
+// What the log no longer leads to is lost; what comes is not, once there is a snapshot behind the gap.
+void Server::mend_chains() {
+    try {
+        const ServerDeclaration declared = declaration();
+        const auto wanted = new_bases(observer_.require_view()->measurements,
+                                      book_.in_force(declared.policies), declared.sources, clock_.now());
+        if (ask_for_new_bases(operations_, wanted, logger_) > 0) runner_.wake();
+    } catch (const Error& error) {
+        lasting_.warning("no snapshot could be asked for behind a gap of the log",
+                         {{"reason", error.message()}});
     }
 }
 

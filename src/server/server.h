@@ -75,6 +75,7 @@ class Server {
     std::shared_ptr<Watch> make_watch(const ServerDeclaration& declaration);
     std::shared_ptr<Watch> watch() const;
     void take_policies(const PolicyBook::Known& known);
+    void mend_chains();
     void clean_up();
     void observe(const std::stop_token& stop);
     void judge(const std::stop_token& stop);

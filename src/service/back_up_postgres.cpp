@@ -59,7 +59,7 @@ class ClusterBackup {
         progress_.set_phase("waiting for the server's checkpoint");
         Duration started = clock_.steady();
         const Lsn start = reading_->begin(run);
-        refuse_to_begin_too_early(start);
+        refuse_to_begin_too_early(run, start);
         // Rather now than after hours; where files can be looked at, that costs nothing.
         if (!what_.data_directory.empty()) expect_own_log({facts().timeline, start, start + 1});
         result_.start_seconds = seconds_since(clock_, started);
@@ -162,8 +162,18 @@ class ClusterBackup {
         parent_ = parent;
     }
 
-    // A collection deletes log from before all snapshots (docs/format.md, section 11).
-    void refuse_to_begin_too_early(Lsn start) const {
+    // A collection deletes log from before all snapshots, and between them what policies let go
+    // (docs/format.md, section 11).
+    void refuse_to_begin_too_early(const BackupRun& run, Lsn start) const {
+        if (const Lsn released{run.log_released_until({archive_->id(), facts().timeline})};
+            start < released) {
+            throw Error(ErrorCode::unavailable,
+                        fmt::format("this server is at {}, and the log of timeline {} before {} has been "
+                                    "released by policy",
+                                    start.str(), facts().timeline, released.str()),
+                        "let the standby catch up; a server that was set back to an earlier state needs a "
+                        "source of another name");
+        }
         if (!least_begin_ || start >= *least_begin_) return;
         throw Error(
             ErrorCode::unavailable,

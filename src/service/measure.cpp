@@ -143,7 +143,7 @@ class Measuring {
 
     // The stretch that reaches the present, and what is missing within it and behind it.
     void tell_window(SourceFacts& facts, const postgres::RecoveryWindow& window) const {
-        facts.window_start = window.earliest();
+        facts.window_start = window.continuous_from();
         facts.window_end = window.latest();
         facts.log_known = true;
         for (const postgres::RecoveryGap& gap : window.gaps) {

@@ -38,6 +38,15 @@ PostgresBackupResult back_up_restored(Repository& repository, const ProtectResto
     return back_up_postgres(repository, backup, progress, std::move(stop));
 }
 
+std::vector<postgres::Check> check_restored(const ProtectRestored& what, Logger& logger,
+                                            std::stop_token stop) {
+    postgres::DoctorRequest request;
+    request.connection.conninfo = what.connection;
+    request.data_directory = what.data_directory;
+    request.slot = what.slot;
+    return postgres::examine_server(request, system_clock(), logger, std::move(stop));
+}
+
 std::string connection_to_restored(const std::string& connection, const postgres::StartedCluster& started,
                                    const std::string& user) {
     std::map<std::string, std::string> values = postgres::parse_conninfo(connection);

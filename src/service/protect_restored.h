@@ -2,10 +2,12 @@
 #pragma once
 
 #include "postgres/recovery/start_cluster.h"
+#include "postgres/server/doctor.h"
 #include "postgres/server/setup.h"
 #include "service/back_up_postgres.h"
 
 #include <string>
+#include <vector>
 
 namespace holdfast {
 
@@ -30,6 +32,10 @@ postgres::SetupReport set_up_restored(const ProtectRestored& what, Logger& logge
 // The first snapshot. Throws what back_up_postgres throws.
 PostgresBackupResult back_up_restored(Repository& repository, const ProtectRestored& what, Progress& progress,
                                       std::stop_token stop);
+
+// What 'holdfast doctor' would find of it now, its log received through the slot; see examine_server.
+std::vector<postgres::Check> check_restored(const ProtectRestored& what, Logger& logger,
+                                            std::stop_token stop);
 
 // `connection` (of the original; may be empty) led to the server that was started, as `user` unless that is
 // empty. Throws Error(usage) when it is no connection string.

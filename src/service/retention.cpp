@@ -45,15 +45,15 @@ RetentionSubject subject_of(const AnnotatedSnapshot& annotated, std::vector<std:
     return subject;
 }
 
-// The stretches of one archive, and which snapshots cannot be made whole. Returns the first number that is
-// free.
-std::size_t add_stretches(Repository& repository, SourceSnapshots& source, const RunId& of_archive,
-                          std::size_t number) {
-    const auto recovery = postgres::load_recovery_source(repository, source.source, of_archive);
-    const postgres::RecoveryWindow window = postgres::recovery_window(recovery);
+// The stretches of one archive, and which snapshots cannot be made whole.
+void add_stretches(Repository& repository, SourceSnapshots& source, const RunId& of_archive) {
+    const auto recovery = std::make_shared<const postgres::RecoverySource>(
+        postgres::load_recovery_source(repository, source.source, of_archive));
+    const postgres::RecoveryWindow window = postgres::recovery_window(*recovery);
     const auto newest = std::ranges::max_element(window.ranges, {}, &postgres::RecoverableRange::until);
     for (const postgres::RecoverableRange& range : window.ranges) {
-        RetentionSubject::Stretch stretch{.number = number++};
+        RetentionSubject::Stretch stretch{.number = source.stretches.size()};
+        source.stretches.push_back({recovery, range.timeline});
         if (range.until != newest->until) stretch.until = range.until;
         for (std::size_t i = 0; i < source.snapshots.size(); ++i) {
             if (std::ranges::find(range.snapshots, source.snapshots[i].snapshot.id) != range.snapshots.end())
@@ -65,16 +65,14 @@ std::size_t add_stretches(Repository& repository, SourceSnapshots& source, const
             window.without_log.end())
             source.subjects[i].restorable = false;
     }
-    return number;
 }
 
 // Every archive that a snapshot names: clusters may have been replaced.
 void look_at_log(Repository& repository, SourceSnapshots& source) {
     std::set<ArchiveId> seen;
-    std::size_t number = 0;
     for (const AnnotatedSnapshot& one : source.snapshots) {
         if (one.snapshot.log && seen.insert(one.snapshot.log->archive).second)
-            number = add_stretches(repository, source, one.snapshot.id, number);
+            add_stretches(repository, source, one.snapshot.id);
     }
 }
 

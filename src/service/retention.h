@@ -6,10 +6,16 @@
 #include "service/annotate.h"
 #include "service/stated_policies.h"
 
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
+
+namespace holdfast::postgres {
+struct RecoverySource;
+}
 
 namespace holdfast {
 
@@ -26,6 +32,12 @@ struct SourceSnapshots {
     std::string blocked;
     std::vector<AnnotatedSnapshot> snapshots;
     std::vector<RetentionSubject> subjects;
+    // By the number of each stretch of its recoverable times: the log that it lies on, and its timeline.
+    struct Stretch {
+        std::shared_ptr<const postgres::RecoverySource> log;
+        std::uint32_t timeline = 0;
+    };
+    std::vector<Stretch> stretches;
 };
 
 // The same without the snapshots: what rules decide by.

@@ -22,6 +22,12 @@ nlohmann::json range_json(const postgres::RecoverableRange& range) {
             {"end_lsn", range.end.str()},       {"snapshots", snapshots}};
 }
 
+nlohmann::json gap_json(const postgres::RecoveryGap& gap) {
+    return {{"timeline", gap.timeline},        {"begin_lsn", gap.begin.str()},
+            {"end_lsn", gap.end.str()},        {"after", time_json(gap.after)},
+            {"before", time_json(gap.before)}, {"again_from", id_json(gap.again_from)}};
+}
+
 } // namespace
 
 nlohmann::json to_json(const postgres::LogFork& fork) {
@@ -40,17 +46,14 @@ nlohmann::json to_json(const postgres::LogFork& fork) {
 
 nlohmann::json to_json(const postgres::RecoveryWindow& window) {
     nlohmann::json ranges = nlohmann::json::array(), gaps = nlohmann::json::array(),
-                   histories = nlohmann::json::array(), unusable = nlohmann::json::array();
+                   released = nlohmann::json::array(), histories = nlohmann::json::array(),
+                   unusable = nlohmann::json::array();
     for (const postgres::RecoverableRange& range : window.ranges) ranges.push_back(range_json(range));
     for (const postgres::RecoveryGap& gap : window.gaps) {
-        gaps.push_back({{"timeline", gap.timeline},
-                        {"begin_lsn", gap.begin.str()},
-                        {"end_lsn", gap.end.str()},
-                        {"why", gap.why},
-                        {"after", time_json(gap.after)},
-                        {"before", time_json(gap.before)},
-                        {"again_from", id_json(gap.again_from)}});
+        gaps.push_back(gap_json(gap));
+        gaps.back()["why"] = gap.why;
     }
+    for (const postgres::RecoveryGap& gap : window.released) released.push_back(gap_json(gap));
     for (const postgres::MissingHistory& missing : window.missing_histories) {
         histories.push_back({{"timeline", missing.timeline},
                              {"begin_lsn", missing.begin.str()},
@@ -63,6 +66,7 @@ nlohmann::json to_json(const postgres::RecoveryWindow& window) {
     return {{"ranges", ranges},
             {"forks", forks},
             {"gaps", gaps},
+            {"released", released},
             {"missing_histories", histories},
             {"snapshots_without_log", unusable}};
 }

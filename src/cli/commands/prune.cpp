@@ -2,7 +2,12 @@
 #include "cli/at_server.h"
 #include "cli/commands/prune_output.h"
 #include "cli/commands/repository_option.h"
+#include "cli/configuration.h"
 #include "repository/protocol/collector.h"
+#include "service/log_release.h"
+
+#include <algorithm>
+#include <iterator>
 
 #include <fmt/format.h>
 
@@ -81,12 +86,15 @@ int run_prune(CommandContext& context, const Arguments& arguments) {
         settings.rewrite_budget_bytes = 0; // copies would lie there without the locks of what they replace
     }
     settings.pack_bytes = open.repository->config().pack_bytes;
+    LogRelease release = log_release(*open.repository, context.configuration().policies);
+    settings.released_logs = std::move(release.floors);
     Progress progress;
     CollectorReport report;
     {
         const ProgressDisplay display(progress, stderr, context.progress_style());
         report = collect_garbage(open.repository->context(), settings, progress, context.stop());
     }
+    std::ranges::move(release.problems, std::back_inserter(report.problems));
     return tell_prune(context, result_json(report, arguments.dry_run));
 }
 

@@ -78,7 +78,7 @@ class SourceRestore {
             value,
             [&] {
                 print_report(value);
-                if (report_.protect) print_protection(target_, *report_.protect, report_.protected_as);
+                if (report_.protect) print_protection(*report_.protect, report_.protected_as);
             },
             target_.dry_run);
         for (const std::string& problem : report_.problems) say(stderr, "holdfast: {}\n", problem);
@@ -211,8 +211,27 @@ class SourceRestore {
         }
         const ProgressDisplay display(progress_, stderr, context_.progress_style());
         done.snapshot = back_up_restored(repository, what, progress_, context_.stop()).report.snapshot;
+        done.checks = check_restored(what, context_.logger(), context_.stop());
+        for (const postgres::Check& check : done.checks) {
+            if (check.state == postgres::CheckState::failed)
+                report_.problems.push_back(fmt::format("'{}' is not protected as it should be: {}: {}; {}",
+                                                       configuration.name, check.name, check.found,
+                                                       check.mend));
+        }
+        done.receive = receive_command(configuration.name);
         report_.protected_as = configuration.name;
         report_.protect = std::move(done);
+    }
+
+    // With what this one was told itself.
+    std::vector<std::string> receive_command(const std::string& name) const {
+        std::vector<std::string> words{"holdfast"};
+        if (const std::string& file = context_.options().configuration_file; !file.empty())
+            words.insert(words.end(), {"--config", file});
+        words.insert(words.end(), {"wal", "receive"});
+        if (!target_.repository.empty()) words.insert(words.end(), {"--repo", target_.repository});
+        words.push_back(name);
+        return words;
     }
 
     // Who made the cluster, and so is its first role's name, in most.

@@ -127,6 +127,14 @@ nlohmann::json report_json(const SourceRestoreTarget& target, const SourceRestor
         protect["configuration_file"] = report.protect->configuration_file;
         protect["snapshot"] = report.protect->snapshot.id.hex();
         protect["restart_for"] = report.protect->setup.restart_for;
+        protect["receive"] = report.protect->receive;
+        nlohmann::json& checks = protect["checks"] = nlohmann::json::array();
+        for (const postgres::Check& check : report.protect->checks) {
+            checks.push_back({{"check", check.name},
+                              {"state", postgres::to_string(check.state)},
+                              {"found", check.found},
+                              {"mend", check.mend}});
+        }
     }
     value["creator"] = report.creator;
     value["tags"] = report.tags;
@@ -165,8 +173,7 @@ void print_report(const nlohmann::json& value) {
     }
 }
 
-void print_protection(const SourceRestoreTarget& target, const ProtectedSource& protect,
-                      const std::string& name) {
+void print_protection(const ProtectedSource& protect, const std::string& name) {
     for (const postgres::SetupStep& step : protect.setup.steps) {
         if (step.state == postgres::SetupState::present) continue;
         say("  {}: {}{}{}\n", step.what, to_string(step.state), step.remark.empty() ? "" : ": ", step.remark);
@@ -180,8 +187,14 @@ void print_protection(const SourceRestoreTarget& target, const ProtectedSource& 
         format_bytes(protect.snapshot.totals.bytes));
     if (!protect.setup.restart_for.empty())
         say("Restart the server for: {}\n", fmt::join(protect.setup.restart_for, ", "));
-    say("Left to do: receive its log, with: holdfast wal receive {}{}\n",
-        target.repository.empty() ? "" : fmt::format("--repo {} ", target.repository), name);
+    for (const postgres::Check& check : protect.checks) {
+        if (check.state == postgres::CheckState::warning)
+            say("  {}: {}{}{}\n", check.name, check.found, check.mend.empty() ? "" : "; ", check.mend);
+    }
+    std::string command;
+    for (const std::string& word : protect.receive)
+        command += fmt::format("{}{}", command.empty() ? "" : " ", shell_word(word));
+    say("Left to do: receive its log, as a service: {}\n", command);
 }
 
 } // namespace holdfast

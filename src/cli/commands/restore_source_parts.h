@@ -21,6 +21,8 @@ struct ProtectedSource {
     std::string configuration_file; // that has it; empty: it is only printed
     postgres::SetupReport setup;
     Snapshot snapshot;
+    std::vector<postgres::Check> checks; // of it, once it was there
+    std::vector<std::string> receive;    // the words of the command that receives its log
 };
 
 // All that a command did.
@@ -44,7 +46,6 @@ void print_plan(const nlohmann::json& value);
 // What came of it, behind that.
 void print_report(const nlohmann::json& value);
 // How the recovered cluster is protected now.
-void print_protection(const SourceRestoreTarget& target, const ProtectedSource& protect,
-                      const std::string& name);
+void print_protection(const ProtectedSource& protect, const std::string& name);
 
 } // namespace holdfast

@@ -86,6 +86,7 @@ void print_result(const std::string& source, const postgres::WalVerifyReport& re
         say("'{}' can be recovered to any moment from {} to {}\n", source, to_rfc3339(range.from),
             to_rfc3339(range.until));
     }
+    print_released(stdout, to_json(report.window));
     if (report.intact() && report.all_checked()) say("Intact\n");
 }
 

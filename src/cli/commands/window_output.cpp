@@ -46,6 +46,13 @@ void print_gaps(std::FILE* stream, const json& window) {
         say(stream, "Snapshot {} cannot be restored: its log is not all there\n", short_id(id));
 }
 
+void print_released(std::FILE* stream, const json& window) {
+    for (const json& gap : list_in(window, "released")) {
+        say(stream, "Released by policy: the log from {} to {} on timeline {}{}\n", text_in(gap, "begin_lsn"),
+            text_in(gap, "end_lsn"), number_in(gap, "timeline"), effect(gap));
+    }
+}
+
 void print_forks(std::FILE* stream, const json& window) {
     const json& forks = list_in(window, "forks");
     for (const json& fork : forks) say(stream, "Rivals: {}\n", text_in(fork, "description"));
@@ -61,6 +68,7 @@ void print_window(const std::string& source, const json& window) {
         say("  timeline {}, {} to {}, {}\n", number_in(range, "timeline"), text_in(range, "begin_lsn"),
             text_in(range, "end_lsn"), counted(list_in(range, "snapshots").size(), "snapshot"));
     }
+    print_released(stdout, window);
     print_gaps(stdout, window);
     print_forks(stdout, window);
 }

@@ -12,6 +12,8 @@ namespace holdfast {
 void print_window(const std::string& source, const nlohmann::json& window);
 // Where the log of several servers lies, and how to choose one.
 void print_forks(std::FILE* stream, const nlohmann::json& window);
+// What policies have let go between snapshots.
+void print_released(std::FILE* stream, const nlohmann::json& window);
 // The gaps alone, where people read what is wrong.
 void print_gaps(std::FILE* stream, const nlohmann::json& window);
 

@@ -253,6 +253,7 @@ class Verification {
         proven.name = source_.name;
         proven.archive = source_.archive;
         proven.histories = source_.histories;
+        proven.released = source_.released;
         for (const Snapshot& snapshot : source_.snapshots) {
             if (snapshot.log->range.begin >= report_.from.value) proven.snapshots.push_back(snapshot);
         }
@@ -292,11 +293,13 @@ class Verification {
             for (std::size_t i = 1; i < timeline.stretches.size(); ++i) {
                 const WalRange gap{timeline.timeline, timeline.stretches[i - 1].end,
                                    timeline.stretches[i].begin};
-                const bool told = std::ranges::any_of(report_.window.gaps, [&](const RecoveryGap& other) {
+                const auto has = [&](const RecoveryGap& other) {
                     return other.begin < gap.end && gap.begin < other.end &&
                            source_.history_of(other.timeline).contains(gap.timeline);
-                });
-                if (!told) report_.idle_gaps.push_back(gap);
+                };
+                if (!std::ranges::any_of(report_.window.gaps, has) &&
+                    !std::ranges::any_of(report_.window.released, has))
+                    report_.idle_gaps.push_back(gap);
             }
         }
     }

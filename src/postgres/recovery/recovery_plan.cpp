@@ -2,10 +2,11 @@
 
 #include "base/error.h"
 #include "documents/entry_name.h"
+#include "postgres/recovery/log_search.h"
 #include "postgres/recovery/recovery_window.h"
-#include "postgres/recovery/snapshot_logs.h"
 
 #include <algorithm>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -213,28 +214,43 @@ class Planner {
         plan_.log = plan_.log.up_to(target.position + 1);
     }
 
-    void plan_for(const RecoverToXid&) {
-        use(newest());
-        plan_.notes.emplace_back(
-            "where a transaction ended is found by replaying: the newest snapshot is used, "
-            "and the recovery fails if the transaction had ended before it; then name an "
-            "earlier snapshot");
-        if (plan_.log.next)
-            plan_.notes.push_back(fmt::format("behind the gap nothing is found: {}", missing()));
+    void plan_for(const RecoverToXid& target) {
+        const TransactionSearch search = log_search().transaction(target.xid);
+        if (!search.found && search.unread.empty())
+            refuse_unfound("has no end of this transaction", search.ends);
+        if (!search.found) {
+            use(newest());
+            plan_.notes.push_back(fmt::format(
+                "where the transaction ended is not known ({}): the newest snapshot is used, and the "
+                "recovery fails if it had ended before that; then name an earlier snapshot",
+                search.unread));
+            return;
+        }
+        const TransactionPlace& place = *search.found;
+        const Snapshot* snapshot = newest([&](const Snapshot& found) {
+            return end_of(found) <= place.start && logs_.log_of(found, history_).end >= place.end;
+        });
+        if (snapshot == nullptr) {
+            refuse(
+                fmt::format("it ended at {}, and no snapshot from before it leads there", place.start.str()));
+        }
+        use(*snapshot);
+        plan_.log = plan_.log.up_to(place.end);
+        plan_.notes.push_back(fmt::format("the transaction was {} at {}",
+                                          place.committed ? "committed" : "rolled back", place.start.str()));
     }
 
     void plan_for(const RecoverToName& target) {
         const ArchivedRestorePoint point = find_point(target.name);
-        const Snapshot* snapshot = newest([&](const Snapshot& found) { return end_of(found) <= point.at; });
+        const Snapshot* snapshot = newest([&](const Snapshot& found) {
+            return end_of(found) <= point.at &&
+                   log_search().has_point(found, logs_.log_of(found, history_), point);
+        });
         if (snapshot == nullptr) {
-            refuse(fmt::format("it was made at {}, and no snapshot was complete by then",
+            refuse(fmt::format("it was made at {}, and no snapshot from before it leads there",
                                to_rfc3339(from_unix_microseconds(point.time_us))));
         }
         use(*snapshot);
-        if (plan_.log.end < point.at) refuse(missing());
-        if (!has_point(plan_.log, point))
-            refuse("the restore point is on another branch of the log than the snapshot; 'holdfast window' "
-                   "names them");
         plan_.log = plan_.log.up_to(point.at);
         plan_.notes.push_back(fmt::format("the restore point was made at {}, at {}",
                                           to_rfc3339(from_unix_microseconds(point.time_us)), point.at.str()));
@@ -276,60 +292,50 @@ class Planner {
         }
     }
 
+    [[noreturn]] void refuse_unfound(std::string_view what, const std::string& ends) const {
+        refuse(fmt::format("the log that snapshots lead to {}{}{}", what, ends.empty() ? "" : "; ", ends));
+    }
+
+    LogSearch log_search() const { return {logs_, history_, snapshots_of(history_)}; }
+
     ArchivedRestorePoint find_point(const std::string& name) {
-        const std::vector<const Snapshot*> snapshots = snapshots_of(history_);
-        const LogChain all = whole_log(snapshots);
-        looked_at_ = all.slices();
-        if (source_.fetch_details) source_.fetch_details(looked_at_);
-        std::vector<ArchivedRestorePoint> found;
-        for (const PathStep& step : all.steps) {
-            for (const ArchivedRestorePoint& point : source_.details(step.slice).restore_points) {
-                if (point.name == name && point.at.value > step.begin && point.at.value <= step.end)
-                    found.push_back(point);
-            }
+        const auto [found, ends] = log_search().points(name, looked_at_);
+        if (found.empty()) refuse_unfound("has no restore point of this name", ends);
+        if (found.size() == 1) return found.front();
+        std::string list;
+        for (const ArchivedRestorePoint& point : found) {
+            list += fmt::format("{}{} ({})", list.empty() ? "" : ", ", point.at.str(),
+                                to_rfc3339(from_unix_microseconds(point.time_us)));
         }
-        if (found.empty()) refuse("the log that is stored has no restore point of this name");
-        if (found.size() > 1) {
-            std::string list;
-            for (const ArchivedRestorePoint& point : found) {
-                list += fmt::format("{}{} ({})", list.empty() ? "" : ", ", point.at.str(),
-                                    to_rfc3339(from_unix_microseconds(point.time_us)));
-            }
-            throw Error(
-                ErrorCode::usage,
-                fmt::format("there are {} restore points '{}': {}", found.size(), printable(name), list),
-                "name the position of the one that is meant, exclusive");
-        }
-        return found.front();
-    }
-
-    bool has_point(const LogChain& log, const ArchivedRestorePoint& point) const {
-        return std::ranges::any_of(log.steps, [&](const PathStep& step) {
-            const std::vector<ArchivedRestorePoint> points = details_(step.slice).restore_points;
-            return std::ranges::find(points, point) != points.end();
-        });
-    }
-
-    // From the oldest snapshot on, gaps passed over.
-    LogChain whole_log(const std::vector<const Snapshot*>& snapshots) const {
-        Lsn begin = end_of_time;
-        for (const Snapshot* snapshot : snapshots) begin = std::min(begin, Lsn{snapshot->log->range.begin});
-        LogChain all = follow_log(source_, history_, begin);
-        while (all.next) {
-            LogChain more = follow_log(source_, history_, *all.next);
-            all.steps.insert(all.steps.end(), more.steps.begin(), more.steps.end());
-            all.end = more.end;
-            all.next = more.next;
-        }
-        return all;
+        throw Error(ErrorCode::usage,
+                    fmt::format("there are {} restore points '{}': {}", found.size(), printable(name), list),
+                    "name the position of the one that is meant, exclusive; where they are on several "
+                    "branches of the log, choose one of these with --branch");
     }
 
     std::string missing() const {
         if (!plan_.log.why_it_ends.empty()) return plan_.log.why_it_ends;
+        if (plan_.log.next && source_.is_released(history_, plan_.log.end, *plan_.log.next))
+            return released();
         return plan_.log.next
                    ? fmt::format("the log from {} to {} of timeline {} is missing", plan_.log.end.str(),
                                  plan_.log.next->str(), history_.timeline_at(plan_.log.end))
                    : fmt::format("the log that is stored ends at {}", plan_.log.end.str());
+    }
+
+    std::string released() const {
+        const RecoveryWindow window = recovery_window(source_, history_.timeline(), request_.branches);
+        std::string nearest;
+        for (const RecoveryGap& stretch : window.released) {
+            if (stretch.begin > plan_.log.end || stretch.end <= plan_.log.end) continue;
+            if (stretch.after)
+                nearest += fmt::format("; the nearest before it is {}", to_rfc3339(*stretch.after));
+            if (stretch.before)
+                nearest += fmt::format("; the nearest behind it is {}", to_rfc3339(*stretch.before));
+        }
+        return fmt::format("the log from {} to {} of timeline {} was released by policy{}",
+                           plan_.log.end.str(), plan_.log.next->str(), history_.timeline_at(plan_.log.end),
+                           nearest);
     }
 
     [[noreturn]] void refuse(const std::string& why) const {
@@ -354,14 +360,24 @@ class Planner {
     const TimelineHistory history_;
 };
 
+// Whether what the target is has to be looked for in the log.
+bool is_looked_for(const RecoveryTarget& target) {
+    return std::holds_alternative<RecoverToXid>(target) || std::holds_alternative<RecoverToName>(target);
+}
+
 } // namespace
 
 // By names first, which tell of many slices at once; then those that it comes to are asked.
 RecoveryPlan plan_recovery(const RecoverySource& source, const RecoveryRequest& request) {
     SnapshotLogs logs(source, request.branches);
     logs.require_chosen();
+    std::set<TimelineId> settled;
     for (;;) {
         Planner planner(logs, request);
+        if (is_looked_for(request.target) && settled.insert(planner.history().timeline()).second) {
+            settle_all(logs, planner.history());
+            continue; // which timeline is followed may hang on it
+        }
         try {
             RecoveryPlan plan = planner.plan();
             if (!logs.settle(plan.snapshot, planner.history(), plan.log)) continue;

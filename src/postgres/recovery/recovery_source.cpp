@@ -5,6 +5,7 @@
 #include "postgres/archive/wal_archive.h"
 #include "repository/key_ring.h"
 #include "repository/log/log_path.h"
+#include "repository/protocol/standing_verdicts.h"
 
 #include <algorithm>
 #include <memory>
@@ -117,6 +118,18 @@ TimelineHistory RecoverySource::history_of(TimelineId timeline) const {
     return found == histories.end() ? TimelineHistory(timeline) : found->second;
 }
 
+bool RecoverySource::is_released(const TimelineHistory& history, Lsn begin, Lsn end) const {
+    for (Lsn at = begin; at < end;) {
+        const TimelineId timeline = history.timeline_at(at);
+        const auto of_timeline = history.part_of(timeline);
+        const Lsn until = of_timeline && of_timeline->end ? std::min(end, *of_timeline->end) : end;
+        const auto floor = released.find(timeline);
+        if (floor == released.end() || floor->second < until || until <= at) return false;
+        at = until;
+    }
+    return true;
+}
+
 std::vector<TimelineId> RecoverySource::timelines() const {
     std::set<TimelineId> all;
     for (const Snapshot& snapshot : snapshots) all.insert(snapshot.log->range.branch);
@@ -186,6 +199,9 @@ RecoverySource load_recovery_source(const Repository& repository, const std::str
             repository.logger().warning("a history file in the archive is passed over",
                                         {{"slice", slice.name()}, {"reason", error.message()}});
         });
+    for (const auto& [log, position] : read_verdicts(repository.context()).released()) {
+        if (log.archive == archive.id()) result.released.emplace(log.branch, Lsn{position});
+    }
     const auto known = std::make_shared<KnownDetails>(archive, repository.logger(), call);
     result.details = [known](const LogSliceId& slice) { return known->of(slice); };
     result.fetch_details = [known](std::span<const LogSliceId> slices) { known->fetch(slices); };

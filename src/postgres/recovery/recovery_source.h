@@ -25,6 +25,8 @@ struct RecoverySource {
     std::vector<Snapshot> snapshots; // of this cluster, with their log; in any order
     std::vector<LogSliceId> slices;  // sorted, as list_slices gives them
     std::map<TimelineId, TimelineHistory> histories;
+    // Up to where the log of a timeline was let go by policy, but for what snapshots need for themselves.
+    std::map<TimelineId, Lsn> released{};
 
     // What a slice says of itself; may be asked again and again. One that cannot be read says nothing.
     std::function<WalDetails(const LogSliceId&)> details;
@@ -43,6 +45,8 @@ struct RecoverySource {
 
     // Of timelines without a history file it is that they have no ancestors.
     TimelineHistory history_of(TimelineId timeline) const;
+    // Whether all that a history has from one position to another was let go by policy.
+    bool is_released(const TimelineHistory& history, Lsn begin, Lsn end) const;
     // Those that have snapshots, log or a history, newest first.
     std::vector<TimelineId> timelines() const;
     // Takes out of `slices` what does not count of `used`; false when all does. What was made of names alone

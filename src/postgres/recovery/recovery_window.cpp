@@ -90,8 +90,8 @@ class Ranges {
         const bool other_branch = open_->has_rivals && log.why_it_ends.empty() && begin < log.end;
         if (!other_branch) {
             const Lsn end = log.why_it_ends.empty() ? log.next.value_or(begin) : std::max(log.end, begin);
-            window_.gaps.push_back({history_.timeline(), log.end, end, log.why_it_ends,
-                                    window_.ranges.back().until, next.end, next.id});
+            add_gap({history_.timeline(), log.end, end, log.why_it_ends, window_.ranges.back().until,
+                     next.end, next.id});
         }
         open_.reset();
     }
@@ -100,7 +100,11 @@ class Ranges {
         if (last == nullptr || !last->next) return;
         RecoveryGap gap{history_.timeline(), last->end, *last->next, last->why_it_ends, {}, {}, {}};
         if (open_) gap.after = window_.ranges.back().until;
-        window_.gaps.push_back(gap);
+        add_gap(std::move(gap));
+    }
+    void add_gap(RecoveryGap gap) {
+        const bool released = gap.why.empty() && logs_.source().is_released(history_, gap.begin, gap.end);
+        (released ? window_.released : window_.gaps).push_back(std::move(gap));
     }
 
     SnapshotLogs& logs_;
@@ -146,14 +150,17 @@ RecoveryWindow whole_window(SnapshotLogs& logs) {
         std::erase_if(window.ranges, [&](const RecoverableRange& range) {
             return is_shared(source, timeline, range.end, told_of);
         });
-        std::erase_if(window.gaps,
-                      [&](const RecoveryGap& gap) { return is_shared(source, timeline, gap.end, told_of); });
+        for (std::vector<RecoveryGap>* gaps : {&window.gaps, &window.released}) {
+            std::erase_if(
+                *gaps, [&](const RecoveryGap& gap) { return is_shared(source, timeline, gap.end, told_of); });
+        }
         for (const RunId& snapshot : window.without_log) {
             if (std::ranges::find(all.without_log, snapshot) == all.without_log.end())
                 all.without_log.push_back(snapshot);
         }
         std::ranges::move(window.ranges, std::back_inserter(all.ranges));
         std::ranges::move(window.gaps, std::back_inserter(all.gaps));
+        std::ranges::move(window.released, std::back_inserter(all.released));
         for (LogFork& fork : window.forks)
             if (!is_told_of(all.forks, fork)) all.forks.push_back(std::move(fork));
         told_of.push_back(timeline);
@@ -191,6 +198,13 @@ RecoveryWindow recovery_window(const RecoverySource& source, const std::vector<s
 std::optional<Timestamp> RecoveryWindow::earliest() const {
     if (ranges.empty()) return std::nullopt;
     return std::ranges::min(ranges, {}, &RecoverableRange::from).from;
+}
+
+std::optional<Timestamp> RecoveryWindow::continuous_from() const {
+    std::optional<Timestamp> from = earliest();
+    for (const RecoveryGap& stretch : released)
+        if (stretch.before) from = std::max(from, stretch.before);
+    return from;
 }
 
 std::optional<Timestamp> RecoveryWindow::latest() const {

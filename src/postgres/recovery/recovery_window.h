@@ -44,6 +44,8 @@ struct RecoveryWindow {
     // in the newer ones.
     std::vector<RecoverableRange> ranges;
     std::vector<RecoveryGap> gaps;
+    // Stretches between snapshots that policies no longer keep the log of. Nothing is wrong with them.
+    std::vector<RecoveryGap> released;
     // Snapshots whose own log is not all there: they cannot be restored.
     std::vector<RunId> without_log;
     std::vector<MissingHistory> missing_histories;
@@ -53,6 +55,8 @@ struct RecoveryWindow {
     // Nothing is missing that the archive once had, or should have had.
     bool unbroken() const { return gaps.empty() && without_log.empty() && missing_histories.empty(); }
     std::optional<Timestamp> earliest() const;
+    // From when on nothing was released: any moment can be had from there to the present, but for gaps.
+    std::optional<Timestamp> continuous_from() const;
     std::optional<Timestamp> latest() const;
 };
 

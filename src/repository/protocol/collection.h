@@ -127,6 +127,8 @@ class Collection {
     void drop_logs();
     void drop_slices(std::vector<ListedSlice> slices);
     bool is_to_drop(const ArchiveId& archive) const;
+    void release_logs();
+    bool is_needed(const LogSliceId& slice) const;
     void require_droppable() const;
 
     // Puts a beat and returns all runs with intents. Afterwards store_now_ is the store's time.
@@ -163,6 +165,8 @@ class Collection {
     bool marked_ = false;
     // From where on logs are needed, by both marks; and all that either of them saw a snapshot of.
     std::map<ArchiveId, std::uint64_t> log_begins_;
+    // What snapshots need for themselves that either of them saw: begin to end, none of them touching.
+    std::map<ArchiveId, std::map<std::uint64_t, std::uint64_t>> own_logs_;
     std::set<ArchiveId> needed_logs_;
 
     std::set<PackId> listed_packs_;

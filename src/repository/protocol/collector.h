@@ -3,6 +3,7 @@
 
 #include "base/progress.h"
 #include "repository/protocol/context.h"
+#include "repository/protocol/log_floors.h"
 
 #include <cstdint>
 #include <map>
@@ -45,6 +46,10 @@ struct CollectorSettings {
     // Logs that are deleted as a whole, if no snapshot names them. All others of which there is no snapshot
     // stay: there may soon be the first.
     std::set<ArchiveId> drop_logs;
+    // Logs that are let go up to a position, also between snapshots: of what ends there or before, only what
+    // a snapshot needs for itself stays. Must leave what leads from the snapshots that are to be carried
+    // forward.
+    LogFloors released_logs{};
 };
 
 struct CollectorReport {

@@ -102,6 +102,7 @@ void Collection::foretell() {
 // Frames are condemned by their address, wherever they lie. A copy that nobody is sent to (left by a
 // collection that was stopped) goes without its frames being condemned: they live elsewhere.
 void Collection::condemn() {
+    release_logs();
     DoomedPacks& doomed = condemned_.doomed;
     for (const std::vector<PackId>* group : {&dead_, &rewrites_}) {
         for (const PackId& pack : *group) {

@@ -31,6 +31,8 @@ bool remove_unless_locked(Store& store, const std::string& name) {
 // Earlier verdicts are united in this one, so that a later collection can remove them. Moves that lead
 // nowhere any more, because all that was moved has died, become the death of their whole pack.
 void Collection::put_verdict() {
+    verdict_.released = standing_.released();
+    raise_floors(verdict_.released, condemned_.released);
     verdict_.earlier = decided_before_;
     verdict_.earlier_moves = moves_before_;
     for (const auto& [collector, earlier] : standing_.verdicts) {

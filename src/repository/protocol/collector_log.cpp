@@ -46,12 +46,7 @@ class Sieve {
     using Proven = std::function<bool(const LogSliceId&)>;
     Sieve(Proven proven, Drop drop) : proven_(std::move(proven)), drop_(std::move(drop)) {}
 
-    // `needed_from`: what ends there or before is not needed.
-    void add(const ListedSlice& slice, std::uint64_t needed_from) {
-        if (slice.id.range.end <= needed_from) {
-            drop_(slice);
-            return;
-        }
+    void add(const ListedSlice& slice) {
         if (!together_.empty() && !begins_with(together_.front().id, slice.id)) pass_on();
         together_.push_back(slice);
     }
@@ -80,6 +75,30 @@ class Sieve {
 
 bool Collection::is_to_drop(const ArchiveId& archive) const {
     return settings_.drop_logs.contains(archive) && !needed_logs_.contains(archive);
+}
+
+// Only of logs that snapshots name, and only what lies behind the first of them: what lies before goes
+// anyway.
+void Collection::release_logs() {
+    for (const auto& [log, position] : settings_.released_logs) {
+        const auto begin = log_begins_.find(log.archive);
+        if (begin != log_begins_.end() && position > begin->second)
+            condemned_.released.emplace(log, position);
+    }
+}
+
+// A snapshot may find the bytes of its own log on other branches, too: they share the segment in which one
+// leaves the other.
+bool Collection::is_needed(const LogSliceId& slice) const {
+    const LogRange& range = slice.range;
+    const auto begin = log_begins_.find(slice.archive);
+    if (range.begin == range.end || begin == log_begins_.end()) return true;
+    if (range.end <= begin->second) return false;
+    const auto floor = condemned_.released.find({slice.archive, range.branch});
+    if (floor == condemned_.released.end() || range.end > floor->second) return true;
+    const auto& own = own_logs_.at(slice.archive);
+    const auto behind = own.lower_bound(range.end);
+    return behind != own.begin() && std::prev(behind)->second > range.begin;
 }
 
 void Collection::drop_logs() {
@@ -113,13 +132,14 @@ void Collection::drop_logs() {
                                 archive = id->archive;
                                 drop_all = is_to_drop(*archive);
                             }
-                            const auto begin = log_begins_.find(id->archive);
                             if (drop_all) {
                                 unneeded.push_back(slice);
                             } else if (!needed_logs_.contains(id->archive)) {
                                 report_.logs_without_snapshot[id->archive] += slice.size_bytes;
-                            } else if (id->range.begin < id->range.end && begin != log_begins_.end()) {
-                                sieve.add(slice, begin->second);
+                            } else if (!is_needed(*id)) {
+                                unneeded.push_back(slice);
+                            } else if (id->range.begin < id->range.end && log_begins_.contains(id->archive)) {
+                                sieve.add(slice);
                             }
                             if (unneeded.size() >= slices_at_once) drop_slices(std::exchange(unneeded, {}));
                             return true;

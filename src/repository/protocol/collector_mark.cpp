@@ -4,11 +4,28 @@
 #include "repository/protocol/collection.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
 
 namespace holdfast {
+
+namespace {
+
+// Takes in what it meets.
+void need_range(std::map<std::uint64_t, std::uint64_t>& ranges, std::uint64_t begin, std::uint64_t end) {
+    auto next = ranges.upper_bound(begin);
+    if (next != ranges.begin() && std::prev(next)->second >= begin) --next;
+    while (next != ranges.end() && next->first <= end) {
+        begin = std::min(begin, next->first);
+        end = std::max(end, next->second);
+        next = ranges.erase(next);
+    }
+    ranges.emplace(begin, end);
+}
+
+} // namespace
 
 // A collection deletes what lies before all snapshots of an archive that its first mark found: a backup
 // begins behind one that it listed (W3), so at or behind that, or behind one that was committed since, whose
@@ -18,6 +35,7 @@ void Collection::need_log_of(const Snapshot& snapshot) {
     if (!snapshot.log) return;
     const auto& [archive, range] = *snapshot.log;
     needed_logs_.insert(archive);
+    need_range(own_logs_[archive], range.begin, range.end);
     const auto known = log_begins_.find(archive);
     if (known != log_begins_.end()) {
         known->second = std::min(known->second, range.begin);

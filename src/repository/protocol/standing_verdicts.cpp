@@ -58,6 +58,12 @@ Moves StandingVerdicts::moves() const {
     return all;
 }
 
+LogFloors StandingVerdicts::released() const {
+    LogFloors all;
+    for (const auto& [_, verdict] : verdicts) raise_floors(all, verdict.released);
+    return all;
+}
+
 bool StandingVerdicts::has_ended(const RunId& collector) const {
     return verdicts.contains(collector) || std::ranges::any_of(verdicts, [&](const auto& entry) {
                return entry.second.united.contains(collector);

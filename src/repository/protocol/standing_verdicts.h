@@ -23,6 +23,8 @@ struct StandingVerdicts {
     // back.
     DoomedPacks decided() const;
     Moves moves() const;
+    // Up to where logs have been let go.
+    LogFloors released() const;
     // Collections that have a verdict, or had one that was united.
     bool has_ended(const RunId& collector) const;
 };

@@ -53,17 +53,45 @@ std::vector<RunId> decode_runs(ByteReader& in) {
     return runs;
 }
 
+// Nothing at all when there are none: so every list from before there were any has its one form, too.
+void encode_floors(ByteWriter& out, const LogFloors& floors) {
+    if (floors.empty()) return;
+    out.varint(floors.size());
+    for (const auto& [log, position] : floors) {
+        out.fixed_bytes(log.archive);
+        out.varint(log.branch);
+        out.varint(position);
+    }
+}
+
+LogFloors decode_floors(ByteReader& in) {
+    LogFloors floors;
+    if (in.remaining() == 0) return floors;
+    const std::uint64_t count = in.varint_at_most(in.remaining() / 18);
+    if (count == 0) in.fail("a list of no logs");
+    for (std::uint64_t i = 0; i < count; ++i) {
+        LogBranchName log;
+        log.archive = in.fixed_bytes<16>();
+        log.branch = static_cast<std::uint32_t>(in.varint_at_most(UINT32_MAX));
+        if (!floors.empty() && floors.rbegin()->first >= log) in.fail("logs that are not in order");
+        floors.emplace(log, in.varint());
+    }
+    return floors;
+}
+
 } // namespace
 
 Bytes encode_condemned_list(const CondemnedList& list) {
     ByteWriter out;
     list.doomed.encode(out);
+    encode_floors(out, list.released);
     return std::move(out).take();
 }
 
 CondemnedList decode_condemned_list(ByteView body) {
     ByteReader in(body, "a list of condemned packs");
-    CondemnedList list{DoomedPacks::decode(in)};
+    CondemnedList list{.doomed = DoomedPacks::decode(in)};
+    list.released = decode_floors(in);
     in.expect_end();
     return list;
 }
@@ -79,6 +107,7 @@ Bytes encode_verdict(const Verdict& verdict) {
     verdict.earlier.encode(out);
     encode_moves(out, verdict.earlier_moves);
     encode_runs(out, verdict.united);
+    encode_floors(out, verdict.released);
     return std::move(out).take();
 }
 
@@ -95,6 +124,7 @@ Verdict decode_verdict(ByteView body) {
     verdict.earlier_moves = decode_moves(in);
     const std::vector<RunId> united = decode_runs(in);
     verdict.united = {united.begin(), united.end()};
+    verdict.released = decode_floors(in);
     in.expect_end();
     if (verdict.abandoned && verdict != Verdict{.abandoned = true,
                                                 .doomed = {},

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "repository/protocol/doomed_packs.h"
+#include "repository/protocol/log_floors.h"
 
 #include <map>
 #include <set>
@@ -15,6 +16,7 @@ using Moves = std::map<PackId, std::vector<PackId>>;
 // The body of condemned/<run>.
 struct CondemnedList {
     DoomedPacks doomed;
+    LogFloors released{};
     bool operator==(const CondemnedList&) const = default;
 };
 
@@ -32,6 +34,8 @@ struct Verdict {
     DoomedPacks earlier;
     Moves earlier_moves;
     std::set<RunId> united;
+    // By this verdict or an earlier one.
+    LogFloors released{};
     bool operator==(const Verdict&) const = default;
 };
 

@@ -34,6 +34,7 @@ struct WriterSession::State {
     DoomedPacks condemned;
     DoomedPacks decided;
     Moves moves;
+    LogFloors released;
     bool refer_to_nothing = false;
     std::vector<std::string> problems;
     SnapshotList snapshots;
@@ -44,7 +45,11 @@ struct WriterSession::State {
 void WriterSession::State::read_condemned() {
     if (!context.steps.read_condemned) return;
     StandingVerdicts standing = read_verdicts(context);
-    for (const auto& [_, list] : standing.condemned) condemned.merge(list.doomed);
+    released = standing.released();
+    for (const auto& [_, list] : standing.condemned) {
+        condemned.merge(list.doomed);
+        raise_floors(released, list.released);
+    }
     decided = standing.decided();
     moves = standing.moves();
     problems = std::move(standing.problems);
@@ -153,6 +158,11 @@ bool WriterSession::may_reuse(const FrameAddress& frame) const {
     if (!may_refer(frame)) return false;
     return frame.pack.kind != metadata_pack || state_->context.keys.reads_structure() ||
            state_->stays(frame.pack);
+}
+
+std::uint64_t WriterSession::log_released_until(const LogBranchName& log) const {
+    const auto found = state_->released.find(log);
+    return found == state_->released.end() ? 0 : found->second;
 }
 
 const SnapshotList& WriterSession::snapshots() const { return state_->snapshots; }

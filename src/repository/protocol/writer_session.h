@@ -3,6 +3,7 @@
 
 #include "repository/node/node_reader.h"
 #include "repository/protocol/context.h"
+#include "repository/protocol/log_floors.h"
 #include "repository/protocol/snapshot.h"
 #include "repository/protocol/snapshot_list.h"
 #include "repository/run_context.h"
@@ -38,6 +39,8 @@ class WriterSession {
     // that: what they move lies in packs of theirs, into which who reads only his own cannot look.
     bool may_reuse(const FrameAddress& frame) const;
     const SnapshotList& snapshots() const;
+    // Log before this position is let go, or is about to be: a backup must not need any of it. 0: all stays.
+    std::uint64_t log_released_until(const LogBranchName& log) const;
     // What was found damaged or untrusted in the lists of collectors. When one is damaged, nothing may be
     // referred to.
     const std::vector<std::string>& problems() const;

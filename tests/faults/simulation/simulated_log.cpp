@@ -68,8 +68,10 @@ void receive_log(World& world, const Participant& receiver, const std::string& s
 void check_log(World& world, const Participant& self, const Snapshot& snapshot, const std::string& when) {
     if (!snapshot.log) return;
     const std::uint64_t begin = snapshot.log->range.begin;
-    const std::uint64_t needed =
-        std::max(snapshot.log->range.end, stored_from(world.logs[snapshot.source], begin));
+    const SimulatedLog& written = world.logs[snapshot.source];
+    const std::uint64_t needed = begin < written.released
+                                     ? snapshot.log->range.end
+                                     : std::max(snapshot.log->range.end, stored_from(written, begin));
     const LogReader reader(self.context());
     const std::vector<LogSliceId> slices = list_slices(self.context().store, snapshot.log->archive);
     const std::vector<PathStep> path = find_path(slices, {1, begin, needed});

@@ -73,9 +73,25 @@ Participant::Participant(World& world, const std::string& name, const Unlocked& 
       // Actors take turns, so that none has threads.
       context_{*store_, holder.ring, holder.trust, clock_, random_, world.steps, nullptr, 1} {}
 
-void collect(World& world, const Participant& collector, const CollectorSettings& settings) {
+namespace {
+
+LogFloors release_some(World& world, const Participant& collector) {
+    const SnapshotList list = list_snapshots(collector.context());
+    if (list.snapshots.empty() || !world.scheduler.chance(400)) return {};
+    const Snapshot& anchor = list.snapshots[world.scheduler.random().below(list.snapshots.size())];
+    if (!anchor.log) return {};
+    const std::uint64_t floor = anchor.log->range.begin;
+    std::uint64_t& released = world.logs[anchor.source].released;
+    released = std::max(released, floor);
+    return {{{anchor.log->archive, 1}, floor}};
+}
+
+} // namespace
+
+void collect(World& world, const Participant& collector, CollectorSettings settings) {
     Progress progress;
     try {
+        settings.released_logs = release_some(world, collector);
         const CollectorReport report = collect_garbage(collector.context(), settings, progress);
         ++world.collections;
         world.fenced += report.fenced.size();

@@ -37,6 +37,7 @@ struct CachedIndex {
 struct SimulatedLog {
     std::uint64_t end = 100;      // of what the server has written
     std::vector<LogRange> stored; // whose puts were answered with success
+    std::uint64_t released = 0;   // what lies before may go, but for what snapshots need for themselves
 };
 
 struct World {
@@ -106,8 +107,9 @@ void put_slice(World& world, LogWriter& log, const std::string& source, std::uin
 // as a whole.
 void receive_log(World& world, const Participant& receiver, const std::string& source);
 
-// One collection. Errors are ordinary: whoever is stopped or loses a connection comes back later.
-void collect(World& world, const Participant& collector, const CollectorSettings& settings);
+// One collection, which often lets a log go up to where some snapshot begins. Errors are ordinary: whoever is
+// stopped or loses a connection comes back later.
+void collect(World& world, const Participant& collector, CollectorSettings settings);
 
 // Forgets some snapshot, or the one of `source` whose log goes farthest back.
 void forget_one(World& world, const Participant& actor);

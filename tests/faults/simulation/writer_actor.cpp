@@ -95,7 +95,9 @@ class Backup {
     bool begin_log() {
         SimulatedLog& log = world_.logs[source_];
         const ArchiveId archive = archive_of(world_, source_);
-        const auto least = least_log_begin(session_->snapshots(), archive);
+        auto least = least_log_begin(session_->snapshots(), archive);
+        const std::uint64_t released = session_->log_released_until({archive, 1});
+        if (world_.steps.heed_log_begins && released > least.value_or(0)) least = released;
         std::uint64_t begin = log.end;
         if (least && lag_ == Lag::as_far_as_it_may && world_.scheduler.chance(800)) {
             begin = *least;

@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <fstream>
+#include <set>
 #include <thread>
 
 #include <fmt/format.h>
@@ -85,6 +86,29 @@ TEST_P(RestoreCommand, TheNewClusterIsProtectedInOneGo) {
     EXPECT_THAT(configuration, HasSubstr(fmt::format("data_directory = \"{}\"\n", target)));
     EXPECT_THAT(configuration, HasSubstr(fmt::format("host={} port=5432 user=holdfast", target)));
     EXPECT_EQ(started.value("SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'holdfast'"), "1");
+    // That it can be received is looked at, too.
+    EXPECT_TRUE(report["problems"].empty()) << report["problems"];
+    std::set<std::string> checked;
+    for (const nlohmann::json& check : report["protected"]["checks"]) checked.insert(check["check"]);
+    EXPECT_TRUE(checked.contains("slot") && checked.contains("replication_connection"))
+        << report["protected"];
+    // And it is, by the very words that are said.
+    const nlohmann::json receive = report["protected"]["receive"];
+    EXPECT_EQ(receive, nlohmann::json({"holdfast", "--config", source_.configuration_file(), "wal", "receive",
+                                       "again"}));
+    std::vector<std::string> words = receive;
+    words.front() = source_.program();
+    {
+        holdfast::test::RunningProgram receiver(
+            words, {.environment = {{"XDG_STATE_HOME", source_.new_place("state")}}});
+        const char* receiving =
+            "SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'holdfast' AND active";
+        while (started.value(receiving) != "1" && !receiver.ended())
+            std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        receiver.signal(SIGTERM);
+        const ProgramRun received = receiver.finish();
+        EXPECT_EQ(received.exit_code, 0) << received.error;
+    }
     // As its own, from the section that was written.
     started.execute("INSERT INTO public.t VALUES (2000)");
     const ProgramRun next = source_.run_program({"--json", "backup", "again"});

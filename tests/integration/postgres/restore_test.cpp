@@ -111,6 +111,10 @@ TEST_P(RestoreOnAServer, RowsAreAsTheyWereAtATransactionAndBeforeIt) {
     EXPECT_EQ(source_.digest_at(source_.restore_to(RecoverToXid{moments_[2].xid})), moments_[2].digest);
     EXPECT_EQ(source_.digest_at(source_.restore_to(RecoverToXid{moments_[3].xid}, false)),
               moments_[2].digest);
+    // Also before the newest snapshot.
+    EXPECT_EQ(source_.digest_at(source_.restore_to(RecoverToXid{moments_[0].xid})), moments_[0].digest);
+    EXPECT_EQ(source_.digest_at(source_.restore_to(RecoverToXid{moments_[1].xid}, false)),
+              moments_[0].digest);
 }
 
 TEST_P(RestoreOnAServer, RowsAreAsTheyWereAtARestorePoint) {
@@ -219,7 +223,7 @@ TEST_P(RestoreOnAServer, ATargetThatIsNotThereIsRefusedOrFails) {
     EXPECT_THAT(late.hint(), HasSubstr("can be recovered"));
     const Error never = source_.refusal_to_run(source_.restore_to(RecoverToXid{moments_[3].xid + 1000}));
     EXPECT_EQ(never.code(), ErrorCode::not_found);
-    EXPECT_THAT(never.message(), HasSubstr("before it had reached its target"));
+    EXPECT_THAT(never.message(), HasSubstr("no end of this transaction"));
 }
 
 TEST_P(RestoreOnAServer, ADryRunWritesNothing) {

@@ -283,7 +283,8 @@ TEST_F(ServeSnapshots, TellsToWhichMomentsADatabaseCanBeRecovered) {
     EXPECT_TRUE(window.contains("exposure")) << window;
     EXPECT_FALSE(window.contains("plan"));
     const Json typed = json({"window", "orders"});
-    for (const char* member : {"ranges", "gaps", "forks", "missing_histories", "snapshots_without_log"})
+    for (const char* member :
+         {"ranges", "gaps", "released", "forks", "missing_histories", "snapshots_without_log"})
         EXPECT_EQ(window[member], typed[member]) << member;
 
     const std::string until = window["ranges"][0]["until"];

@@ -46,6 +46,8 @@ TEST(KeepsLess, EachRuleIsLookedAt) {
                 SizeIs(3));
     EXPECT_THAT(less(R"({"daily": 7, "window": "5d"})", R"({"daily": 7})"),
                 ElementsAre("window: none, and 5d before"));
+    EXPECT_THAT(less(R"({"daily": 7})", R"({"daily": 7, "window": "5d"})"),
+                ElementsAre("window: 5d, and the log of all snapshots before"));
     // A number and a time cannot be compared: that hangs on how many there are.
     EXPECT_THAT(less(R"({"daily": 7})", R"({"daily": "70d"})"), SizeIs(1));
 }

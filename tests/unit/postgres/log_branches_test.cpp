@@ -26,6 +26,7 @@ using test::WalBlockSpec;
 using test::WalRecordSpec;
 using test::WalWriter;
 using testing::AllOf;
+using testing::Contains;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
@@ -76,6 +77,19 @@ struct Server {
         data.u64(start.value);
         end.main_data = std::move(data).take();
         writer.add(end);
+        return writer.position();
+    }
+    // Returns where its record ends.
+    Lsn make_restore_point(std::string_view name) {
+        WalRecordSpec point;
+        point.manager = ResourceManager::xlog;
+        point.info = 0x70;
+        ByteWriter data;
+        data.u64(count * std::uint64_t{1'000'000});
+        data.raw(as_bytes(name));
+        for (std::size_t i = name.size(); i < 64; ++i) data.u8(0);
+        point.main_data = std::move(data).take();
+        writer.add(point);
         return writer.position();
     }
     Lsn position() const { return writer.position(); }
@@ -429,6 +443,63 @@ TEST_F(LogBranchesTest, TheWindowSaysWhatCannotBeHad) {
     ASSERT_THAT(all.gaps, SizeIs(1));
     EXPECT_EQ(all.gaps[0].again_from, later);
     EXPECT_THAT(plan(RecoverToEnd{}).forks, IsEmpty());
+}
+
+// The log has no index of transactions: it is read from the newest snapshot on, then from the one before it.
+TEST_F(LogBranchesTest, ATransactionIsFoundWhereverItLies) {
+    store(a, 0, 5);
+    const RunId early = early_snapshot();
+    const RunId late = snapshot(segment(3) + 8192, segment(3) + 20'000, second(9000));
+    const std::uint64_t old_xid = common.count - 5;
+    const RecoveryPlan of_old = plan(RecoverToXid{old_xid});
+    EXPECT_EQ(of_old.snapshot.id, early);
+    EXPECT_LE(of_old.log.end, segment(2));
+    EXPECT_THAT(of_old.notes, Contains(HasSubstr("the transaction was committed at")));
+    EXPECT_EQ(plan(RecoverToXid{old_xid + (std::uint64_t{7} << 32)}).snapshot.id, early);
+    Server so_far = common;
+    so_far.write_until(segment(4), 2);
+    const RecoveryPlan of_new = plan(RecoverToXid{so_far.count});
+    EXPECT_EQ(of_new.snapshot.id, late);
+    EXPECT_GE(of_new.log.end, so_far.position());
+    EXPECT_EQ(plan(RecoverToXid{so_far.count}, {}, early).snapshot.id, early);
+    expect_error(
+        ErrorCode::not_found, [&] { plan(RecoverToXid{old_xid}, {}, late); }, "no end of this transaction");
+    expect_error(
+        ErrorCode::not_found, [&] { plan(RecoverToXid{4'000'000'000}); }, "no end of this transaction");
+}
+
+TEST_F(LogBranchesTest, ATransactionIsThatOfTheChosenBranch) {
+    const std::string first = store(a, 0, 5), second = store(b, 1, 5);
+    early_snapshot();
+    EXPECT_LE(plan(RecoverToXid{common.count - 5}).log.end, parted);
+    const std::uint64_t of_both = common.count + 200;
+    expect_error(ErrorCode::not_found, [&] { plan(RecoverToXid{of_both}); }, "2 logs of timeline 1");
+    const RecoveryPlan of_a = plan(RecoverToXid{of_both}, {first});
+    EXPECT_GT(of_a.log.end, parted);
+    expect_log_of(a, of_a);
+    expect_log_of(b, plan(RecoverToXid{of_both}, {second}));
+}
+
+TEST_F(LogBranchesTest, ARestorePointIsThatOfTheChosenBranch) {
+    Server one = common, other = common;
+    one.write_until(segment(2), 2);
+    other.write_until(segment(2) + 300'000, 3);
+    const Lsn in_one = one.make_restore_point("here"), in_other = other.make_restore_point("here");
+    one.make_restore_point("only here");
+    one.write_until(segment(4), 2);
+    other.write_until(segment(4), 3);
+    const std::string first = store(one, 0, 4), second = store(other, 1, 4);
+    early_snapshot();
+    expect_error(ErrorCode::not_found, [&] { plan(RecoverToName{"here"}); }, "2 logs of timeline 1");
+    const RecoveryPlan of_one = plan(RecoverToName{"here"}, {first});
+    EXPECT_GE(of_one.log.end, in_one);
+    expect_log_of(one, of_one);
+    const RecoveryPlan of_other = plan(RecoverToName{"here"}, {second});
+    EXPECT_GE(of_other.log.end, in_other);
+    expect_log_of(other, of_other);
+    expect_error(
+        ErrorCode::not_found, [&] { plan(RecoverToName{"only here"}, {second}); },
+        "no restore point of this name");
 }
 
 TEST_F(LogBranchesTest, VerifyNamesBoth) {

@@ -183,6 +183,25 @@ TEST_F(RecoveryPlanTest, ATransactionIsLookedForFromTheNewestSnapshot) {
     EXPECT_THAT(made.notes, ElementsAre(HasSubstr("the newest snapshot is used")));
 }
 
+TEST_F(RecoveryPlanTest, OfAReleasedStretchTheNearestMomentsAreTold) {
+    first = snapshot(16, 20, 4);
+    slice(16, 32, 0, 15);
+    second = snapshot(50, 52, 36);
+    slice(48, 64, 32, 47);
+    source.released[1] = at(50);
+    const Error time_within = refusal(RecoverToTime{time(20)});
+    EXPECT_THAT(
+        time_within.message(),
+        HasSubstr("the log from 0/2000000 to 0/3000000 of timeline 1 was released by policy; the nearest "
+                  "before it is 2026-11-20T10:00:15Z; the nearest behind it is 2026-11-20T10:00:36Z"));
+    EXPECT_THAT(refusal(RecoverToLsn{at(40)}).message(), HasSubstr("was released by policy"));
+    EXPECT_EQ(plan(RecoverToTime{time(10)}).snapshot.id, first);
+    EXPECT_EQ(plan(RecoverToTime{time(40)}).snapshot.id, second);
+    EXPECT_EQ(plan(RecoverToEnd{}).snapshot.id, second);
+    request.snapshot = first;
+    EXPECT_EQ(plan(RecoverToConsistency{}).snapshot.id, first);
+}
+
 TEST_F(RecoveryPlanTest, RestorePointsAreFoundInTheLog) {
     two_snapshots();
     details.at(source.slices[1]).restore_points = {{"before", at(36), micros(20)},

@@ -99,6 +99,45 @@ TEST_F(RecoveryWindowTest, OfAnAbandonedTimelineThatIsToldWhichOnlyItHas) {
     EXPECT_THAT(recovery_window(source).ranges, SizeIs(1));
 }
 
+TEST_F(RecoveryWindowTest, WhatWasReleasedIsNoGap) {
+    const RunId first = snapshot(16, 20, 4), second = snapshot(50, 51, 36);
+    slice(16, 32, 0, 15);
+    slice(48, 64, 32, 47);
+    source.released[1] = at(47);
+    EXPECT_THAT(recovery_window(source).gaps, SizeIs(1)) << "a part of it is missing all the same";
+    source.released[1] = at(50);
+    const RecoveryWindow window = recovery_window(source);
+    EXPECT_TRUE(window.unbroken());
+    ASSERT_THAT(window.released, SizeIs(1));
+    EXPECT_EQ(window.released[0].begin, at(32));
+    EXPECT_EQ(window.released[0].end, at(48));
+    EXPECT_EQ(window.released[0].after, time(15));
+    EXPECT_EQ(window.released[0].before, time(36));
+    EXPECT_EQ(window.released[0].again_from, second);
+    EXPECT_THAT(window.without_log, IsEmpty());
+    EXPECT_EQ(window.earliest(), time(4));
+    EXPECT_EQ(window.continuous_from(), time(36));
+    // Its own log is never released.
+    source.slices.erase(source.slices.begin());
+    EXPECT_THAT(recovery_window(source).without_log, ElementsAre(first));
+}
+
+// On the way from one timeline to the next, each has to be released as far as the way goes on it.
+TEST_F(RecoveryWindowTest, WhatWasReleasedMayReachOverASwitch) {
+    snapshot(16, 20, 4);
+    slice(16, 32, 0, 15);
+    slice(64, 80, 48, 63, 2);
+    snapshot(66, 67, 50, 2);
+    source.histories.emplace(2, TimelineHistory(1).branch(2, at(56), "promoted"));
+    source.released[2] = at(66);
+    EXPECT_THAT(recovery_window(source).gaps, SizeIs(1));
+    source.released[1] = at(56);
+    const RecoveryWindow window = recovery_window(source);
+    EXPECT_THAT(window.gaps, IsEmpty());
+    ASSERT_THAT(window.released, SizeIs(1));
+    EXPECT_EQ(window.released[0].timeline, 2U);
+}
+
 class LogExposureTest : public RecoveryWindowTest {
   protected:
     LogExposure of(TimelineId timeline, Lsn position) {

@@ -55,6 +55,80 @@ TEST_F(CollectorLogTest, WhatLiesBeforeAllSnapshotsGoes) {
     EXPECT_THAT(slices(), ElementsAre(across, behind, history, later_branch));
 }
 
+// Between two snapshots; what each of them needs for itself stays, on whichever branch it lies.
+TEST_F(CollectorLogTest, WhatIsReleasedGoesFromTheMiddle) {
+    const LogSliceId own = write(log, {1, 100, 160});
+    write(log, {1, 160, 200});
+    write(log, {1, 200, 280});
+    const LogSliceId across = write(log, {1, 280, 320});
+    const LogSliceId behind = write(log, {1, 320, 400});
+    const LogSliceId history = write(log, {2, 0, 0});
+    const LogSliceId shared = write(log, {2, 110, 120}), other_branch = write(log, {2, 160, 200});
+    back_up_at(100, 130);
+    back_up_at(300, 310);
+    settings.released_logs = {{{archive, 1}, 300}};
+    EXPECT_EQ(collect().deleted_log_slices, 2U);
+    EXPECT_THAT(slices(), ElementsAre(own, across, behind, history, shared, other_branch));
+    settings.released_logs = {{{archive, 2}, 300}};
+    EXPECT_EQ(collect().deleted_log_slices, 1U);
+    EXPECT_THAT(slices(), ElementsAre(own, across, behind, history, shared));
+    // What was said stays said.
+    settings.released_logs.clear();
+    collect();
+    const LogFloors both{{{archive, 1}, 300}, {{archive, 2}, 300}};
+    EXPECT_EQ(read_verdicts(writer()).released(), both);
+}
+
+TEST_F(CollectorLogTest, ADryRunReleasesNothing) {
+    back_up_at(100, 130);
+    write(log, {1, 150, 200});
+    settings.released_logs = {{{archive, 1}, 300}};
+    settings.dry_run = true;
+    EXPECT_EQ(collect().deleted_log_slices, 1U);
+    EXPECT_THAT(slices(), SizeIs(1));
+    EXPECT_THAT(read_verdicts(writer()).released(), IsEmpty());
+}
+
+// What a backup needs that was under way is found by the second mark.
+TEST_F(CollectorLogTest, ABackupThatBeganBeforeTheReleaseKeepsItsLog) {
+    back_up_at(100, 130);
+    const LogSliceId needed = write(log, {1, 150, 200});
+    write(log, {1, 200, 250});
+    settings.released_logs = {{{archive, 1}, 300}};
+    store.before_write = [&](std::string_view, const std::string& name) {
+        if (!name.starts_with(condemned_prefix)) return;
+        store.before_write = {};
+        back_up_at(160, 190);
+    };
+    EXPECT_EQ(collect().deleted_log_slices, 1U);
+    EXPECT_THAT(slices(), ElementsAre(needed));
+}
+
+// From the condemned list on, and for good.
+TEST_F(CollectorLogTest, ABackupLearnsWhatIsReleased) {
+    const auto told = [&](std::uint32_t branch) {
+        const RepositoryContext context = writer();
+        RunContext run = admin->ring.begin_run(random);
+        const auto session = WriterSession::begin(context, run, "test", Duration::zero());
+        const std::uint64_t until = session->log_released_until({archive, branch});
+        session->leave();
+        return until;
+    };
+    back_up_at(100, 130);
+    EXPECT_EQ(told(1), 0U);
+    settings.released_logs = {{{archive, 1}, 300}};
+    std::uint64_t meanwhile = 0;
+    store.before_write = [&](std::string_view verb, const std::string& name) {
+        if (verb != "remove" || !name.starts_with(condemned_prefix)) return;
+        store.before_write = {};
+        meanwhile = told(1);
+    };
+    collect();
+    EXPECT_EQ(meanwhile, 300U);
+    EXPECT_EQ(told(1), 300U);
+    EXPECT_EQ(told(2), 0U);
+}
+
 TEST_F(CollectorLogTest, WithoutASnapshotAllStays) {
     write(log, {1, 0, 100});
     ArchiveId other = archive;

@@ -95,6 +95,36 @@ TEST(Verdict, SurvivesBeingWritten) {
     EXPECT_EQ(decode_verdict(encode_verdict(verdict)), verdict);
 }
 
+TEST(Verdict, TellsUpToWhereLogsAreReleased) {
+    ArchiveId archive;
+    archive.bytes.fill(7);
+    const LogFloors floors{{{archive, 1}, 0x3000000}, {{archive, 2}, 5}};
+    CondemnedList list{sample()};
+    list.released = floors;
+    EXPECT_EQ(decode_condemned_list(encode_condemned_list(list)), list);
+    Verdict verdict;
+    verdict.doomed = sample();
+    verdict.released = floors;
+    Bytes body = encode_verdict(verdict);
+    EXPECT_EQ(decode_verdict(body), verdict);
+    body.push_back(0);
+    EXPECT_THROW(decode_verdict(body), Error);
+    // None have one form: nothing.
+    body = encode_verdict({});
+    body.push_back(0);
+    EXPECT_THROW(decode_verdict(body), Error);
+    verdict = {};
+    verdict.abandoned = true;
+    verdict.released = floors;
+    EXPECT_THROW(decode_verdict(encode_verdict(verdict)), Error);
+}
+
+TEST(Verdict, OfFloorsTheHigherCounts) {
+    LogFloors floors{{{ArchiveId{}, 1}, 10}, {{ArchiveId{}, 2}, 10}};
+    raise_floors(floors, {{{ArchiveId{}, 1}, 5}, {{ArchiveId{}, 2}, 20}, {{ArchiveId{}, 3}, 1}});
+    EXPECT_EQ(floors, (LogFloors{{{ArchiveId{}, 1}, 10}, {{ArchiveId{}, 2}, 20}, {{ArchiveId{}, 3}, 1}}));
+}
+
 TEST(Verdict, AnAbandonedOneDecidesNothing) {
     Verdict verdict;
     verdict.abandoned = true;

@@ -1,0 +1,136 @@
+// Up to where policies with a window let the log of a source go.
+#include "postgres/recovery/recovery_window.h"
+#include "service/log_release.h"
+#include "support/made_source.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace holdfast {
+namespace {
+
+using postgres::TimelineHistory;
+using testing::IsEmpty;
+using testing::Pair;
+using testing::UnorderedElementsAre;
+
+// A window of a minute over a log with a mebibyte and a commit a second.
+class LogReleaseTest : public testing::Test, protected test::MadeSource {
+  protected:
+    LogReleaseTest() { policy.window = Period::parse("1min", "window"); }
+
+    // As retention sees it.
+    SourceSnapshots seen() {
+        SourceSnapshots of;
+        of.source = source.name;
+        const auto log = std::make_shared<const postgres::RecoverySource>(source);
+        for (const Snapshot& snapshot : source.snapshots) {
+            of.snapshots.push_back({snapshot, {}});
+            RetentionSubject subject;
+            subject.id = snapshot.id.hex();
+            subject.time = subject.end = snapshot.end;
+            subject.damaged = damaged.contains(snapshot.id);
+            of.subjects.push_back(subject);
+        }
+        const postgres::RecoveryWindow window = recovery_window(*log);
+        for (const postgres::RecoverableRange& range : window.ranges) {
+            RetentionSubject::Stretch stretch{.number = of.stretches.size()};
+            if (range.until != window.latest()) stretch.until = range.until;
+            of.stretches.push_back({log, range.timeline});
+            for (std::size_t i = 0; i < of.snapshots.size(); ++i) {
+                if (std::ranges::find(range.snapshots, of.snapshots[i].snapshot.id) != range.snapshots.end())
+                    of.subjects[i].stretches.push_back(stretch);
+            }
+        }
+        return of;
+    }
+    // By timeline, in mebibytes.
+    std::map<std::uint32_t, std::uint64_t> released(int now) {
+        std::map<std::uint32_t, std::uint64_t> found;
+        for (const auto& [log, position] : released_logs(seen(), policy, time(now))) {
+            EXPECT_EQ(log.archive, source.archive);
+            found.emplace(log.branch, position / test::mebibyte);
+        }
+        return found;
+    }
+    void log_to(int end, postgres::TimelineId timeline = 1, int begin = 0) {
+        for (int i = begin; i < end; i += 16) slice(i, i + 16, i, i + 15, timeline);
+    }
+
+    RetentionPolicy policy;
+    std::set<RunId> damaged;
+};
+
+TEST_F(LogReleaseTest, IsWhatLiesBeforeTheSnapshotThatTheWindowBeginsWith) {
+    snapshot(16, 18, 18);
+    snapshot(48, 50, 50);
+    snapshot(112, 114, 114);
+    log_to(160);
+    EXPECT_THAT(released(100), UnorderedElementsAre(Pair(1, 16)));
+    EXPECT_THAT(released(115), UnorderedElementsAre(Pair(1, 48)));
+    EXPECT_THAT(released(173), UnorderedElementsAre(Pair(1, 48)));
+    EXPECT_THAT(released(174), UnorderedElementsAre(Pair(1, 112)));
+}
+
+TEST_F(LogReleaseTest, ADamagedSnapshotBeginsNoWindow) {
+    snapshot(16, 18, 18);
+    damaged.insert(snapshot(48, 50, 50));
+    log_to(160);
+    EXPECT_THAT(released(150), UnorderedElementsAre(Pair(1, 16)));
+}
+
+TEST_F(LogReleaseTest, WhereNoSnapshotIsAsOldAsTheWindowAllStays) {
+    snapshot(32, 34, 34);
+    snapshot(48, 50, 50);
+    log_to(96);
+    EXPECT_THAT(released(60), UnorderedElementsAre(Pair(1, 32)));
+}
+
+// What was written last counts as the present: a server that rests has the same right to its window.
+TEST_F(LogReleaseTest, TheNewestStretchNeverGrowsOld) {
+    snapshot(16, 18, 18);
+    snapshot(48, 50, 50);
+    log_to(96);
+    EXPECT_THAT(released(100'000), UnorderedElementsAre(Pair(1, 48)));
+}
+
+TEST_F(LogReleaseTest, AStretchBehindAGapNeedsWhatItBeginsWithOnceTheOlderOneIsOver) {
+    snapshot(16, 18, 18);
+    log_to(32);
+    log_to(160, 1, 48);
+    snapshot(64, 66, 66);
+    EXPECT_THAT(released(80), UnorderedElementsAre(Pair(1, 16)));
+    EXPECT_THAT(released(140), UnorderedElementsAre(Pair(1, 64)));
+}
+
+TEST_F(LogReleaseTest, ATimelineThatWasLeftGoesOnceItsOwnMomentsAreOver) {
+    snapshot(16, 18, 18);
+    log_to(64);
+    log_to(256, 2, 48);
+    source.histories.emplace(2, TimelineHistory(1).branch(2, at(56), "promoted"));
+    snapshot(96, 98, 98, 2);
+    // Both lead from the first snapshot.
+    EXPECT_THAT(released(100), UnorderedElementsAre(Pair(1, 16), Pair(2, 16)));
+    EXPECT_THAT(released(200), UnorderedElementsAre(Pair(1, 64), Pair(2, 96)));
+}
+
+// What is still being written on a timeline without a snapshot may be of use with the next one.
+TEST_F(LogReleaseTest, ATimelineWithACommitWithinTheWindowStays) {
+    snapshot(16, 18, 18);
+    log_to(32);
+    slice(96, 112, 90, 105, 3);
+    source.histories.emplace(3, TimelineHistory(3));
+    EXPECT_THAT(released(120), UnorderedElementsAre(Pair(1, 16)));
+    EXPECT_THAT(released(166), UnorderedElementsAre(Pair(1, 16), Pair(3, 112)));
+}
+
+TEST_F(LogReleaseTest, NothingGoesWhereNobodyKnowsWhichTimelineLeadsWhere) {
+    snapshot(16, 18, 18);
+    snapshot(48, 50, 50);
+    log_to(160);
+    slice(160, 176, 160, 175, 2);
+    EXPECT_THAT(released(170), IsEmpty());
+}
+
+} // namespace
+} // namespace holdfast
