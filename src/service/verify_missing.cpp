@@ -97,11 +97,23 @@ void Verification::find_what_removed_slots_left() {
     }
 }
 
-// Each names the one before it.
+// Each has the digest of the one before it. One that counts, and is told of all the same, misses that one.
 void Verification::find_missing_statements() {
+    std::set<StatementId> counting;
+    for (const Statement& statement : statements_.statements) counting.insert(statement.id);
     for (const std::string& problem : statements_.problems) {
         const std::string name = problem.substr(0, problem.find(':'));
-        miss(parse_name(name) ? name : std::string(statements_prefix), problem);
+        const auto parsed = parse_name(name);
+        if (!parsed || parsed->kind != NameKind::statement) {
+            miss(std::string(statements_prefix), problem);
+            continue;
+        }
+        const StatementId id{parsed->owner, parsed->number};
+        if (id.number > 0 && counting.contains(id) && !is_there(statement_name(id.slot, id.number - 1))) {
+            miss(statement_name(id.slot, id.number - 1), fmt::format("it is gone: {} followed it", name));
+        } else {
+            miss(name, problem);
+        }
     }
 }
 

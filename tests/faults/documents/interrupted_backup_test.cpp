@@ -67,25 +67,28 @@ TEST_F(InterruptedBackup, DoesNotReadFinishedFilesAgain) {
 }
 
 // The next checkpoint would have come in an hour. What is sent again is no more than what was under way and
-// the packs that wait to be named.
+// the few packs that wait to be named; each has up to 2 MiB.
 TEST_F(InterruptedBackup, SendsNothingAgainThatLiesInStoredPacks) {
-    for (unsigned i = 10; i < 50; ++i) day.write_random(fmt::format("{}.bin", i), mebibyte, i);
+    constexpr std::uint64_t files = 80, unnamed = 14 * mebibyte;
+    for (unsigned i = 0; i < files; ++i) day.write_random(fmt::format("{}.bin", i), mebibyte, 100 + i);
     BadDay::let_times_settle();
     what.run.checkpoint_interval = std::chrono::hours(1);
     what.run.segment_interval = Duration::zero();
     auto faults = std::make_shared<FaultStore>(day.store);
-    faults->plan({.kind = FaultKind::die_after, .verb = StoreVerb::put, .name_prefix = "packs/", .skip = 30});
+    faults->plan({.kind = FaultKind::die_after, .verb = StoreVerb::put, .name_prefix = "packs/", .skip = 29});
     ASSERT_TRUE(was_killed([&] { day.back_up(faults, what); }));
     const std::uint64_t before = day.stored_bytes("packs/");
-    EXPECT_GT(before, 28 * mebibyte);
+    EXPECT_GT(before, 40 * mebibyte);
     EXPECT_TRUE(day.names("checkpoints/").empty());
-    EXPECT_EQ(day.names("index/").size(), 1u) << "one takes the place of another";
+    const std::vector<std::string> left = day.names("index/");
+    EXPECT_FALSE(left.empty());
+    EXPECT_LE(left.size(), 2u) << "one takes the place of another";
 
     const DocumentsBackupResult next = day.back_up(day.store, what);
-    EXPECT_EQ(next.tree.totals.read_bytes, 40 * mebibyte) << "nothing says yet which files these were";
-    EXPECT_LT(day.stored_bytes("packs/"), 40 * mebibyte + 8 * mebibyte);
-    EXPECT_LT(next.report.stored_bytes, 40 * mebibyte - before + 8 * mebibyte);
-    EXPECT_EQ(day.names("index/").size(), 2u) << "that of the killed run, and a lasting one";
+    EXPECT_EQ(next.tree.totals.read_bytes, files * mebibyte) << "nothing says yet which files these were";
+    EXPECT_LT(next.report.stored_bytes, files * mebibyte - before + unnamed);
+    EXPECT_LT(day.stored_bytes("packs/"), files * mebibyte + unnamed);
+    EXPECT_EQ(day.names("index/").size(), left.size() + 1) << "the lasting one";
     expect_whole(next.report.snapshot);
     day.prune(day.store);
     expect_whole(next.report.snapshot);

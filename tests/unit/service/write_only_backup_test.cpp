@@ -84,7 +84,7 @@ TEST_F(WriteOnlyBackupTest, ALockedBackupNeedsNothingThatWasMoved) {
 // It knows its own segments, and needs no content to take what they name.
 TEST_F(WriteOnlyBackupTest, SendsNothingAgainOfARunThatWasKilled) {
     constexpr std::uint64_t mebibyte = 1u << 20;
-    for (unsigned i = 0; i < 30; ++i) files.write_file(fmt::format("{}", i), mebibyte, 100 + i);
+    for (unsigned i = 0; i < 60; ++i) files.write_file(fmt::format("{}", i), mebibyte, 100 + i);
     DocumentsBackup backup;
     backup.run.source = "documents";
     backup.run.beat_interval = backup.run.segment_interval = Duration::zero();
@@ -108,14 +108,14 @@ TEST_F(WriteOnlyBackupTest, SendsNothingAgainOfARunThatWasKilled) {
         EXPECT_THROW(back_up_documents(killed, backup, progress, {}), ProcessDied);
     }
     EXPECT_TRUE(files.names(std::string(checkpoints_prefix)).empty());
-    EXPECT_GT(stored_bytes(), 18 * mebibyte);
+    EXPECT_GT(stored_bytes(), 28 * mebibyte);
     std::filesystem::remove_all(files.scratch.file("cache"));
     files.repository = files.open(agent_, cache_);
     const Snapshot made = back_up_documents(*files.repository, backup, progress, {}).report.snapshot;
-    EXPECT_LT(stored_bytes(), 38 * mebibyte);
+    EXPECT_LT(stored_bytes(), 74 * mebibyte) << "what was under way, and the few packs that wait to be named";
     EXPECT_EQ(files.restore(made, {}, "restored").failed, 0U);
     EXPECT_TRUE(files.restored_right("7", "restored"));
-    EXPECT_TRUE(files.restored_right("27", "restored"));
+    EXPECT_TRUE(files.restored_right("57", "restored"));
 }
 
 // What it cannot read it stores anew, so that it can compare with that.
