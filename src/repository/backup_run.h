@@ -25,7 +25,7 @@ struct BackupRunSettings {
     std::string host;
     std::vector<std::string> paths;
     std::map<std::string, std::string> tags;
-    std::uint8_t retention_class = 0;
+    std::uint8_t retention_class = 0; // of the packs; services set it by the snapshot's tags
     PackPipelineSettings pipeline;
     FileContentSettings content;
     Duration checkpoint_interval = std::chrono::seconds(60);
