@@ -155,6 +155,8 @@ class Verification {
     // index segment was seen to name.
     std::unordered_map<PackId, BlobId, PackIdHash> not_indexed_;
     std::unordered_set<BlobId, FixedBytesHash> crowded_blobs_; // that segments have in very many places
+    // Frames of nodes whose packs are gone. What is to blame is known once all packs were looked at.
+    std::map<FrameAddress, Error> gone_nodes_;
     NodePlaces bad_nodes_;
     NodePlaces bad_files_;
     NodePlaces bad_segments_;

@@ -197,6 +197,8 @@ void Verification::find_missing() {
                                            frame.pack.name()),
                          std::string(copy_hint));
     });
+    for (const auto& [frame, error] : gone_nodes_)
+        if (!needs_.is_bad(frame)) findings_.take(error, frame.pack.name());
 }
 
 } // namespace holdfast
