@@ -60,9 +60,10 @@ BackupRun::BackupRun(Repository& repository, BackupRunSettings settings, std::st
                                     {.timeout = {}, .stop = stop_leaving_.token()})),
       guard_(*this) {
     const Secret domain_key = repository.keys().identity_key();
-    known_ = std::make_unique<IndexedBlobs>(IndexedBlobs::Parts{
-        repository.context(), run_, *session_, packs_, repository.logger(), repository.keys().domain(),
-        repository.directories().cache + "/index", repository.directories().temporary, stop_.token()});
+    known_ = std::make_unique<IndexedBlobs>(
+        IndexedBlobs::Parts{repository.context(), run_, *session_, packs_, repository.logger(),
+                            repository.keys().domain(), repository.directories().cache + "/index",
+                            repository.directories().temporary, stop_.token(), settings_.segment_interval});
     PackPipelineSettings pipeline = settings_.pipeline;
     if (settings_.lock)
         pipeline.retention = Retention{settings_.lock->mode, end_of_lock(started_, settings_.lock->keep)};

@@ -25,10 +25,13 @@ struct BackupRunSettings {
     std::string host;
     std::vector<std::string> paths;
     std::map<std::string, std::string> tags;
-    std::uint8_t retention_class = 0;
+    std::uint8_t retention_class = 0; // of the packs; services set it by the snapshot's tags
     PackPipelineSettings pipeline;
     FileContentSettings content;
     Duration checkpoint_interval = std::chrono::seconds(60);
+    // Between these, what is in stored packs is made findable so often at the most: the next run need not
+    // send it again.
+    Duration segment_interval = std::chrono::seconds(5);
     Duration beat_interval = std::chrono::seconds(60);
     // What ending in good order may take, once a stop was requested or the run failed: the last checkpoint.
     // Then calls to the store are ended. By the clock of the machine, because it is people who wait.

@@ -121,9 +121,32 @@ RepositoryConfig read_config(ByteView object) {
     return config;
 }
 
+namespace {
+
+bool has_key_slots(Store& store, const CallOptions& options) {
+    bool found = false;
+    store.list(
+        std::string(slots_prefix), "",
+        [&](const ObjectInfo&) {
+            found = true;
+            return false;
+        },
+        options);
+    return found;
+}
+
+} // namespace
+
 RepositoryConfig load_config(Store& store, const CallOptions& options) {
     const auto object = store.get(std::string(config_name), {}, options);
     if (!object) {
+        if (has_key_slots(store, options)) {
+            throw Error(
+                ErrorCode::not_found,
+                fmt::format("config: it is gone from {}, which has key slots of a repository", store.url()),
+                "restore this object from a copy of the repository; if 'holdfast init' was cut off "
+                "there, and nothing was ever stored, run it again");
+        }
         throw Error(ErrorCode::not_found, "there is no repository at " + store.url(),
                     "check the address, or create one there with 'holdfast init'");
     }

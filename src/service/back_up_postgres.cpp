@@ -8,6 +8,7 @@
 #include "repository/protocol/snapshot_list.h"
 #include "service/cluster_reading.h"
 #include "service/describe_cluster.h"
+#include "service/pack_classes.h"
 #include "service/space_watch.h"
 
 #include <algorithm>
@@ -49,6 +50,7 @@ class ClusterBackup {
         BackupRunSettings settings = what_.run;
         settings.kind = "postgresql";
         settings.paths = {reading_->place()};
+        settings.retention_class = pack_class_of(repository_.config().classes, settings.tags);
         const ArchiveId archive_id =
             wal_archive_id(repository_.keys(), settings.source, result_.facts.system_identifier);
         archive_.emplace(repository_.context(), archive_id);

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "documents/source_roots.h"
+#include "service/pack_classes.h"
 #include "store/file_store.h"
 
 #include <fmt/format.h>
@@ -38,6 +39,7 @@ DocumentsBackupResult back_up_documents(Repository& repository, const DocumentsB
     BackupRunSettings settings = what.run;
     settings.paths = root_paths(merge_roots(what.paths));
     require_something(settings.paths);
+    settings.retention_class = pack_class_of(repository.config().classes, settings.tags);
     BackupRun run(repository, std::move(settings), stop);
     if (run.parent()) progress.set_total(run.parent()->totals.bytes, run.parent()->totals.files);
     const CaptureTools tools{

@@ -4,6 +4,7 @@
 #include "base/file_descriptor.h"
 #include "repository/key_file.h"
 #include "repository/run_secret_cache.h"
+#include "service/pack_classes.h"
 #include "store/stoppable_store.h"
 
 #include <cstdlib>
@@ -94,6 +95,7 @@ CreateResult create_repository_at(const RepositoryAccess& access, const CreateSe
     options.domain = settings.domain;
     options.recovery_key = settings.recovery_key;
     options.pack_bytes = settings.pack_bytes;
+    options.classes = new_pack_classes();
     if (store.store->get(std::string(config_name), {}, {})) {
         throw Error(ErrorCode::already_exists,
                     fmt::format("there is a repository at {} already", store.store->url()),

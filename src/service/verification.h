@@ -8,6 +8,8 @@
 #include "repository/pack/pack_reader.h"
 #include "repository/protocol/pack_set.h"
 #include "repository/protocol/snapshot_list.h"
+#include "repository/protocol/standing_verdicts.h"
+#include "repository/protocol/statement.h"
 #include "service/damage_list.h"
 #include "service/frame_needs.h"
 #include "service/verify.h"
@@ -15,6 +17,7 @@
 #include <atomic>
 #include <map>
 #include <set>
+#include <unordered_map>
 #include <unordered_set>
 
 namespace holdfast {
@@ -61,7 +64,21 @@ class Verification {
     void list_objects();
     void check_objects();
     void check_object_of(const std::string& name);
-    void check_chains();
+
+    // verify_missing.cpp: what is gone, and only other objects tell of.
+    void find_missing_objects();
+    bool is_there(const std::string& name);
+    bool is_accounted_for(const RunId& snapshot);
+    void miss(const std::string& name, const std::string& what);
+    void miss_slot(const SlotId& slot, const std::string& why);
+    void find_missing_keys();
+    void find_missing_grants();
+    void find_what_removed_slots_left();
+    void find_missing_statements();
+    void find_missing_snapshots();
+    void find_missing_forgets();
+    void find_missing_verdicts();
+    void find_missing_intents();
 
     // verify_structure.cpp
     void walk_trees();
@@ -86,7 +103,8 @@ class Verification {
 
     // verify_index.cpp
     void check_index();
-    void check_segment(const std::string& name, std::uint64_t size_bytes);
+    bool check_segment(const std::string& name, std::uint64_t size_bytes);
+    void find_missing_segments();
 
     // verify_logs.cpp
     void check_logs();
@@ -114,20 +132,31 @@ class Verification {
     std::optional<Trust> fresh_trust_;
     std::optional<RepositoryContext> context_; // with the trust of now
     SnapshotList list_;
+    StatementList statements_;
+    StandingVerdicts standing_;
     std::vector<Snapshot> chosen_;
 
-    std::vector<std::string> names_; // of small objects
+    std::vector<std::string> names_; // of small objects; sorted
     std::vector<ListedPack> packs_;
     PackSet listed_packs_;
     std::vector<std::pair<std::string, std::uint64_t>> segments_;
     std::vector<LogSliceId> slices_; // sorted
     std::set<LogSliceId> bad_slices_;
-    std::mutex mutex_; // moves_, and the sets below while threads work
+    std::mutex mutex_;                       // all that follows up to whole_packs_, while threads work
+    std::map<SlotId, std::uint32_t> grants_; // of each slot the highest number that counts
+    // Notes of moved packs that a collection put behind a verdict of its own, and whose that was.
+    std::vector<std::pair<PackId, RunId>> notes_of_collectors_;
     std::map<PackId, std::vector<PackId>> moves_;
     std::map<PackId, std::set<PackId>> holders_; // of packs that were moved
     std::map<PackId, PackId> lost_;              // packs that are gone, and one that has frames of each
     std::set<PackId> unreadable_packs_;          // their tables are damaged
     std::set<PackId> closed_packs_;              // no key for their tables
+    // Packs with blobs in frames that snapshots need, and of each such pack one of these blobs; those that no
+    // index segment was seen to name.
+    std::unordered_map<PackId, BlobId, PackIdHash> not_indexed_;
+    std::unordered_set<BlobId, FixedBytesHash> crowded_blobs_; // that segments have in very many places
+    // Frames of nodes whose packs are gone. What is to blame is known once all packs were looked at.
+    std::map<FrameAddress, Error> gone_nodes_;
     NodePlaces bad_nodes_;
     NodePlaces bad_files_;
     NodePlaces bad_segments_;

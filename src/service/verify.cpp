@@ -72,7 +72,7 @@ VerifyReport Verification::run() {
     choose_snapshots();
     list_objects();
     check_objects();
-    check_chains();
+    find_missing_objects();
     find_holders();
     walk_trees();
     choose_packs_to_read();

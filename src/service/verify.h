@@ -98,7 +98,7 @@ struct VerifyReport {
 // Checks everything that `settings` asks for and changes nothing. Damage is in the report; what is thrown are
 // errors that say nothing about the repository: a store that does not answer, Error(usage) for a snapshot
 // that does not exist or a bad setting, Error(cancelled). Memory: about 32 bytes a distinct node, 5 bytes a
-// frame that is referred to, 64 bytes a pack, and with read_data about 128 MiB and two packs a worker.
+// frame that is referred to, 150 bytes a pack, and with read_data about 128 MiB and two packs a worker.
 VerifyReport verify_repository(Repository& repository, const VerifySettings& settings, Progress& progress,
                                std::stop_token stop);
 

@@ -1,11 +1,16 @@
 // Index segments: who wrote them, whether every part opens, and what they name that is gone.
 
 #include "base/error.h"
+#include "repository/index/segment_merge.h"
 #include "repository/index/segment_reader.h"
 #include "repository/index/spool.h"
 #include "repository/object.h"
 #include "service/verification.h"
 #include "service/view_source.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
 
 namespace holdfast {
 
@@ -19,11 +24,13 @@ constexpr std::size_t spool_memory_bytes = std::size_t{16} << 20;
 void Verification::check_index() {
     next_phase("checking the index");
     progress_.set_total(0, segments_.size());
+    bool all_read = true;
     for (const auto& [name, size_bytes] : segments_) {
         if (stop_.stop_requested()) throw Error(ErrorCode::cancelled, "verifying was stopped");
         try {
-            check_segment(name, size_bytes);
+            all_read = check_segment(name, size_bytes) && all_read;
         } catch (const Error& error) {
+            all_read = false;
             findings_.take(
                 error.code() == ErrorCode::wrong_key
                     ? error
@@ -34,14 +41,15 @@ void Verification::check_index() {
         }
         progress_.add_done(size_bytes, 1);
     }
+    if (all_read) find_missing_segments();
 }
 
-// Segments can be larger than the memory: beyond the first 16 MiB they wait in a file.
-void Verification::check_segment(const std::string& name, std::uint64_t size_bytes) {
+// Segments can be larger than the memory: beyond the first 16 MiB they wait in a file. False when it is gone.
+bool Verification::check_segment(const std::string& name, std::uint64_t size_bytes) {
     Spool spool(repository_.directories().temporary, spool_memory_bytes);
     for (std::uint64_t offset = 0; offset < size_bytes; offset += piece_bytes) {
         const auto piece = repository_.store().get(name, {offset, piece_bytes}, {});
-        if (!piece) return; // removed since it was listed: a repair or a collection replaced it
+        if (!piece) return false; // removed since it was listed: a repair or a collection replaced it
         spool.append(*piece);
     }
     ++report_.index_segments;
@@ -53,9 +61,39 @@ void Verification::check_segment(const std::string& name, std::uint64_t size_byt
                          {object_key(secret->view(), ObjectKind::index_segment, name), name});
     for (const PackId& pack : reader.packs()) {
         if (!listed_packs_.contains(pack) && !holders_.contains(pack)) ++report_.index_packs_gone;
+        not_indexed_.erase(pack);
     }
     SegmentCursor cursor(reader, std::size_t{1} << 20);
-    while (cursor.next()) ++report_.index_entries;
+    std::optional<IndexEntry> last;
+    for (std::size_t equal = 0; auto entry = cursor.next(); last = entry) {
+        ++report_.index_entries;
+        equal = last && last->id == entry->id ? equal + 1 : 1;
+        if (equal == SegmentMergeOptions{}.most_locations) crowded_blobs_.insert(entry->id);
+    }
+    return true;
+}
+
+// Every run names the blobs of its packs in segments before it commits. One name for each run: which segments
+// there were is not known any more.
+void Verification::find_missing_segments() {
+    for (const auto& [pack, blob] : not_indexed_) {
+        if (crowded_blobs_.contains(blob))
+            continue; // where else it lies is left out when segments are joined
+        const auto snapshot = std::ranges::find(list_.snapshots, pack.run, &Snapshot::id);
+        const DomainId domain =
+            domain_id(snapshot != list_.snapshots.end() ? snapshot->domain : repository_.keys().domain());
+        std::uint32_t number = 0;
+        const auto is_there = [&](const std::string& name) {
+            return std::ranges::binary_search(segments_, name, {},
+                                              &std::pair<std::string, std::uint64_t>::first);
+        };
+        while (is_there(index_segment_name(domain, pack.run, number))) ++number;
+        findings_.damage(index_segment_name(domain, pack.run, number),
+                         fmt::format("it, or one that it was joined with, is gone: no index segment names "
+                                     "what is in {}; no snapshot needs it, but backups store that again",
+                                     pack.name()),
+                         "run 'holdfast repair index'");
+    }
 }
 
 } // namespace holdfast

@@ -114,6 +114,8 @@ void Verification::list_objects() {
                                  return !stop_.stop_requested();
                              },
                              {});
+    std::ranges::sort(names_);
+    std::ranges::sort(segments_);
 }
 
 void Verification::check_objects() {
@@ -139,6 +141,9 @@ void Verification::check_object_of(const std::string& name) {
         ++objects_;
         if (parsed.kind == NameKind::grant) {
             check_object(name, *bytes, context_->trust);
+            const std::scoped_lock lock(mutex_);
+            std::uint32_t& newest = grants_[parsed.owner];
+            newest = std::max(newest, parsed.number);
             return;
         }
         OpenedObject object;
@@ -154,7 +159,10 @@ void Verification::check_object_of(const std::string& name) {
             const std::vector<std::string> targets = decode_moved(object.body);
             const std::scoped_lock lock(mutex_);
             for (const std::string& target : targets) {
-                if (const auto pack = PackId::from_name(target)) moves_[parsed.pack()].push_back(*pack);
+                const auto pack = PackId::from_name(target);
+                if (!pack) continue;
+                moves_[parsed.pack()].push_back(*pack);
+                if (pack->run == object.run) notes_of_collectors_.emplace_back(parsed.pack(), object.run);
             }
         }
     } catch (const Error& error) {
@@ -163,37 +171,6 @@ void Verification::check_object_of(const std::string& name) {
         // What is to be blamed for frames of that pack that are not found has been told.
         const std::scoped_lock lock(mutex_);
         unreadable_packs_.insert(parsed.pack());
-    }
-}
-
-// What is missing leaves no damaged object behind: it is found by what still speaks of it.
-void Verification::check_chains() {
-    for (const std::string& problem : list_statements(*context_).problems) {
-        const std::string name = problem.substr(0, problem.find(':'));
-        findings_.damage(parse_name(name) ? name : std::string(statements_prefix), problem,
-                         std::string(restore_hint));
-    }
-    for (const SlotRecord* slot : context_->trust.active_slots()) {
-        const std::string prefix = std::string(grants_prefix) + slot->slot.hex();
-        // A grant that is there and does not count has been told.
-        if (std::ranges::any_of(names_, [&](const std::string& name) { return name.starts_with(prefix); }))
-            continue;
-        findings_.damage(
-            grant_name(slot->slot, 0),
-            fmt::format("it is gone: key slot '{}' opens nothing without it", slot->label),
-            "restore this object from a copy, or run 'holdfast key rotate', which grants the keys again");
-    }
-    std::set<RunId> known(list_.forgotten.begin(), list_.forgotten.end());
-    for (const Snapshot& snapshot : list_.snapshots) known.insert(snapshot.id);
-    for (const Snapshot& snapshot : list_.snapshots) {
-        if (!snapshot.parent || !known.insert(*snapshot.parent).second) continue;
-        Store& store = repository_.store();
-        const std::string name = commit_name(*snapshot.parent);
-        if (store.head(name, {}) || store.head(forget_name(*snapshot.parent), {})) continue;
-        findings_.damage(
-            name,
-            fmt::format("it is gone although nobody forgot it; snapshot {} followed it", snapshot.id.hex()),
-            std::string(restore_hint));
     }
 }
 

@@ -126,7 +126,13 @@ void Verification::check_table(const LoadedPack& pack) {
         }
         if (!is_holder(pack.id, address.pack)) continue;
         const FrameNeeds::Finding finding = needs_.found(address, frame.raw_length);
-        needed = needed || finding != FrameNeeds::Finding::not_needed;
+        if (finding != FrameNeeds::Finding::not_needed) {
+            needed = true;
+            if (!frame.blobs.empty()) {
+                const std::scoped_lock lock(mutex_);
+                not_indexed_.emplace(address.pack, frame.blobs.front().id);
+            }
+        }
         if (finding != FrameNeeds::Finding::too_short) continue;
         needs_.mark_bad(address);
         findings_.damage(pack.name,
@@ -191,6 +197,8 @@ void Verification::find_missing() {
                                            frame.pack.name()),
                          std::string(copy_hint));
     });
+    for (const auto& [frame, error] : gone_nodes_)
+        if (!needs_.is_bad(frame)) findings_.take(error, frame.pack.name());
 }
 
 } // namespace holdfast

@@ -170,9 +170,13 @@ class TreeWalk {
                 v_.leaves_.push_back({step.reference, step.domain});
             }
         } catch (const Error& error) {
-            if (!v_.findings_.take(error, pack)) return;
+            const FrameAddress& frame = step.reference.location.frame;
+            const bool gone = error.code() == ErrorCode::corrupt && !v_.listed_packs_.contains(frame.pack) &&
+                              error.message().starts_with(pack + ":");
+            if (!gone && !v_.findings_.take(error, pack)) return;
             const std::scoped_lock lock(v_.mutex_);
             v_.bad_nodes_.insert(place_of(step.reference));
+            if (gone) v_.gone_nodes_.emplace(frame, error);
         }
     }
 

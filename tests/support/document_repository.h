@@ -14,6 +14,7 @@
 #include "support/scratch_directory.h"
 
 #include <fstream>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -29,8 +30,10 @@ inline MemoryStoreSettings plain_memory() {
 
 class DocumentRepository {
   public:
-    DocumentRepository() : store(std::make_shared<MemoryStore>(plain_memory())) {
+    explicit DocumentRepository(std::map<std::uint8_t, std::string> pack_classes = InitOptions{}.classes)
+        : store(std::make_shared<MemoryStore>(plain_memory())) {
         InitOptions options;
+        options.classes = std::move(pack_classes);
         options.cost = cheap_cost;
         options.capabilities = store->capabilities();
         create_repository(*store, system_clock(), random, passphrase(), options);

@@ -6,9 +6,14 @@
 #include "repository/object.h"
 #include "repository/trust.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace holdfast {
 
 namespace {
+
+constexpr std::uint64_t least_early_packs = 4;
 
 Bytes whole(const ByteSource& source) {
     Bytes bytes(source.size());
@@ -34,12 +39,14 @@ IndexedBlobs::IndexedBlobs(const Parts& parts)
       domain_key_(parts.context.keys.identity_key_of(parts.domain)),
       index_(IndexLimits{}, parts.logger),
       cache_(parts.cache_directory, SegmentCacheLimits{}, parts.context.store, parts.context.clock,
-             parts.logger) {}
+             parts.logger),
+      last_segment_(parts.context.clock.steady()) {}
 
 IndexedBlobs::~IndexedBlobs() = default;
 
 std::optional<Location> IndexedBlobs::find(const BlobId& id, std::uint32_t length) {
     if (!loaded_) load();
+    if (early_segment_due()) put_early_segment();
     const IndexSet::Claim claim =
         index_.claim(id, [&](const IndexHit& hit) { return accept(id, length, hit); });
     switch (claim.result) {
@@ -151,23 +158,31 @@ bool IndexedBlobs::prove(const BlobId& id, const BlobLocation& location) {
 void IndexedBlobs::put_segments() {
     while (put_segment()) {
     }
+    drop_early_segment();
+}
+
+SegmentIdentity IndexedBlobs::identity_of(const std::string& name) const {
+    return {object_key(parts_.run.structure_secret().view(), ObjectKind::index_segment, name), name};
+}
+
+Bytes IndexedBlobs::make_segment(const std::string& name, std::vector<IndexEntry>& entries) {
+    SegmentWriterOptions options;
+    options.temporary_directory = parts_.temporary_directory;
+    Bytes object = sign_parts(ObjectKind::index_segment, name,
+                              encode_segment(identity_of(name), entries, options).joined(), parts_.run);
+    stored_bytes_ += object.size();
+    return object;
 }
 
 // False when there was nothing to put.
 bool IndexedBlobs::put_segment() {
+    named_packs_ = stored_packs_;
+    last_segment_ = parts_.context.clock.steady();
     std::vector<IndexEntry> entries = index_.spillable();
     if (entries.empty()) return false;
     const std::string name = index_segment_name(domain_id_, parts_.run.id(), next_segment_++);
-    SegmentWriterOptions options;
-    options.temporary_directory = parts_.temporary_directory;
-    const auto identity = [&] {
-        return SegmentIdentity{
-            object_key(parts_.run.structure_secret().view(), ObjectKind::index_segment, name), name};
-    };
-    const Bytes object = sign_parts(ObjectKind::index_segment, name,
-                                    encode_segment(identity(), entries, options).joined(), parts_.run);
+    const Bytes object = make_segment(name, entries);
     parts_.context.store.put(name, object, PutOptions{}, call());
-    stored_bytes_ += object.size();
     const ByteView piece(object);
     cache_.insert(name, std::span(&piece, 1));
 
@@ -183,7 +198,7 @@ bool IndexedBlobs::put_segment() {
     const auto searched_in = [&](std::shared_ptr<const ByteSource> source) {
         return index_.spilled(
             entries, std::make_shared<WindowSource>(std::move(source), header.body_offset, header.body_bytes),
-            identity());
+            identity_of(name));
     };
     if (kept && searched_in(kept)) return true;
     if (kept) cache_.remove(name);
@@ -191,6 +206,39 @@ bool IndexedBlobs::put_segment() {
     if (!searched_in(std::make_shared<MemorySource>(object, name)))
         throw Error(ErrorCode::internal, name + ": a new index segment cannot be read back");
     return true;
+}
+
+// Where they cannot be removed again, there are to be few: every later backup asks all of them.
+bool IndexedBlobs::early_segment_due() const {
+    const std::uint64_t packs = stored_packs_;
+    const std::uint64_t least = removes_ ? least_early_packs : std::max(least_early_packs, packs / 32);
+    return packs - named_packs_ >= least &&
+           parts_.context.clock.steady() - last_segment_ >= parts_.segment_interval;
+}
+
+// Names all that lies in stored packs and no lasting segment names; the entries stay where they are. One such
+// segment takes the place of another until a lasting one does.
+void IndexedBlobs::put_early_segment() {
+    if (!removes_) return put_segments();
+    named_packs_ = stored_packs_;
+    last_segment_ = parts_.context.clock.steady();
+    std::vector<IndexEntry> entries = index_.spillable();
+    if (entries.empty()) return;
+    std::string name = index_segment_name(domain_id_, parts_.run.id(), next_segment_++);
+    parts_.context.store.put(name, make_segment(name, entries), PutOptions{}, call());
+    drop_early_segment();
+    early_segment_ = std::move(name);
+}
+
+void IndexedBlobs::drop_early_segment() {
+    const std::optional<std::string> name = std::exchange(early_segment_, std::nullopt);
+    if (!name) return;
+    try {
+        parts_.context.store.remove(*name, call());
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::access_denied) throw;
+        removes_ = false; // it is a hint like any other
+    }
 }
 
 } // namespace holdfast

@@ -9,8 +9,12 @@
 #include "repository/pack/pack_reader.h"
 #include "repository/protocol/writer_session.h"
 
+#include <atomic>
 #include <memory>
+#include <optional>
 #include <stop_token>
+#include <string>
+#include <vector>
 
 namespace holdfast {
 
@@ -30,6 +34,9 @@ class IndexedBlobs final : public KnownBlobs {
         std::string cache_directory;
         std::string temporary_directory;
         std::stop_token stop{};
+        // What was stored is named in a segment so often, at the most, before the run is told to do it: a run
+        // that is killed has then little to store again.
+        Duration segment_interval = std::chrono::seconds(5);
     };
     explicit IndexedBlobs(const Parts& parts);
     ~IndexedBlobs() override;
@@ -39,7 +46,10 @@ class IndexedBlobs final : public KnownBlobs {
     void add(const BlobId& id, const Location& location) override;
 
     // The pack is in the store: what lies in it may be named by a segment.
-    void pack_stored(const PackId& pack) { index_.pack_stored(pack); }
+    void pack_stored(const PackId& pack) {
+        index_.pack_stored(pack);
+        ++stored_packs_;
+    }
     // Whether so much waits that put_segments() should be called.
     bool segment_due() const { return index_.spill_due(); }
     // Puts segments of all that lies in stored packs, if there is anything.
@@ -53,6 +63,11 @@ class IndexedBlobs final : public KnownBlobs {
     std::optional<Bytes> beginning_of(const std::string& name);
     bool is_of_use(const std::string& name, const ObjectHeader& header);
     bool put_segment();
+    bool early_segment_due() const;
+    void put_early_segment();
+    void drop_early_segment();
+    Bytes make_segment(const std::string& name, std::vector<IndexEntry>& entries);
+    SegmentIdentity identity_of(const std::string& name) const;
     CallOptions call() const { return {.timeout = {}, .stop = parts_.stop}; }
     bool accept(const BlobId& id, std::uint32_t length, const IndexHit& hit);
     bool prove(const BlobId& id, const BlobLocation& location);
@@ -65,6 +80,12 @@ class IndexedBlobs final : public KnownBlobs {
     bool loaded_ = false;
     std::uint32_t next_segment_ = 0;
     std::uint64_t stored_bytes_ = 0;
+    std::atomic<std::uint64_t> stored_packs_ = 0;
+    std::uint64_t named_packs_ = 0; // of these, when the last segment was put
+    Duration last_segment_{};
+    // The segment that names what the next one will name, too.
+    std::optional<std::string> early_segment_;
+    bool removes_ = true; // until the store refuses
     // The frame that was read last to prove a blob of another writer: its neighbours are usually asked for
     // next.
     std::optional<FrameAddress> proven_frame_;

@@ -7,6 +7,7 @@
 #include "repository/protocol/protocol_object.h"
 
 #include <algorithm>
+#include <ranges>
 #include <utility>
 
 #include <fmt/format.h>
@@ -74,7 +75,9 @@ void Collection::remove_own_intents() {
     intent_.reset(); // no more beats
     for (const ListedRun& run : list_runs(unstoppable_.store)) {
         if (!is_ours(run.run)) continue;
-        for (const std::string& name : run.names) remove_unless_locked(unstoppable_.store, name);
+        // The first beat last: while a run has beats it has that one.
+        for (const std::string& name : run.names | std::views::reverse)
+            remove_unless_locked(unstoppable_.store, name);
     }
 }
 

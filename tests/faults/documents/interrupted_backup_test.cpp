@@ -1,4 +1,5 @@
-// An interrupted backup goes on where it was: what was stored is neither read nor stored again.
+// An interrupted backup goes on where it was: what its checkpoint has is not read again, and what was stored
+// is not stored again.
 #include "repository/node/file_map_node.h"
 #include "support/bad_day.h"
 
@@ -65,17 +66,44 @@ TEST_F(InterruptedBackup, DoesNotReadFinishedFilesAgain) {
     expect_whole(next.report.snapshot);
 }
 
-TEST_F(InterruptedBackup, StoresNothingTwiceWhenItsCheckpointIsOlderThanItsLastPacks) {
-    for (unsigned i = 10; i < 30; ++i) day.write_random(fmt::format("{}.bin", i), mebibyte, i);
+// The next checkpoint would have come in an hour. What is sent again is no more than what was under way and
+// the few packs that wait to be named; each has up to 2 MiB.
+TEST_F(InterruptedBackup, SendsNothingAgainThatLiesInStoredPacks) {
+    constexpr std::uint64_t files = 80, unnamed = 14 * mebibyte;
+    for (unsigned i = 0; i < files; ++i) day.write_random(fmt::format("{}.bin", i), mebibyte, 100 + i);
     BadDay::let_times_settle();
     what.run.checkpoint_interval = std::chrono::hours(1);
+    what.run.segment_interval = Duration::zero();
+    auto faults = std::make_shared<FaultStore>(day.store);
+    faults->plan({.kind = FaultKind::die_after, .verb = StoreVerb::put, .name_prefix = "packs/", .skip = 29});
+    ASSERT_TRUE(was_killed([&] { day.back_up(faults, what); }));
+    const std::uint64_t before = day.stored_bytes("packs/");
+    EXPECT_GT(before, 40 * mebibyte);
+    EXPECT_TRUE(day.names("checkpoints/").empty());
+    const std::vector<std::string> left = day.names("index/");
+    EXPECT_FALSE(left.empty());
+    EXPECT_LE(left.size(), 2u) << "one takes the place of another";
+
+    const DocumentsBackupResult next = day.back_up(day.store, what);
+    EXPECT_EQ(next.tree.totals.read_bytes, files * mebibyte) << "nothing says yet which files these were";
+    EXPECT_LT(next.report.stored_bytes, files * mebibyte - before + unnamed);
+    EXPECT_LT(day.stored_bytes("packs/"), files * mebibyte + unnamed);
+    EXPECT_EQ(day.names("index/").size(), left.size() + 1) << "the lasting one";
+    expect_whole(next.report.snapshot);
+    day.prune(day.store);
+    expect_whole(next.report.snapshot);
+}
+
+TEST_F(InterruptedBackup, LeavesGarbageWhenItDiesBeforeAnythingIsNamed) {
+    for (unsigned i = 10; i < 30; ++i) day.write_random(fmt::format("{}.bin", i), mebibyte, i);
+    BadDay::let_times_settle();
+    what.run.checkpoint_interval = what.run.segment_interval = std::chrono::hours(1);
     auto faults = std::make_shared<FaultStore>(day.store);
     faults->plan({.kind = FaultKind::die_after, .verb = StoreVerb::put, .name_prefix = "packs/", .skip = 5});
     ASSERT_TRUE(was_killed([&] { day.back_up(faults, what); }));
-    EXPECT_GT(day.stored_bytes("packs/"), 8 * mebibyte);
-    // Neither a checkpoint nor an index names those packs: they are stored again, and the old ones are
-    // garbage.
+    EXPECT_GT(day.stored_bytes("packs/"), 5 * mebibyte);
     EXPECT_TRUE(day.names("checkpoints/").empty());
+    EXPECT_TRUE(day.names("index/").empty());
     const Snapshot made = day.back_up(day.store, what).report.snapshot;
     expect_whole(made);
     day.prune(day.store);

@@ -1,6 +1,8 @@
 #include "crypto/hash.h"
 #include "repository/content/indexed_blobs.h"
 #include "repository/index/segment_writer.h"
+#include "repository/protocol/protocol_object.h"
+#include "store/fault_store.h"
 #include "store/store_decorator.h"
 #include "support/content_repository.h"
 #include "support/sparse_content.h"
@@ -104,6 +106,62 @@ TEST_F(IndexedBlobsTest, PutsAllSegmentsThatAreDue) {
         }
         known.put_segments();
         EXPECT_EQ(files_.memory->list_all(std::string(index_prefix)).size(), after) << "nothing was left";
+    }
+}
+
+// Between its checkpoints a run makes findable what it stored: by one segment that takes the place of
+// another, and, where the store lets nobody remove it, by few.
+TEST_F(IndexedBlobsTest, NamesEarlyWhatLiesInStoredPacks) {
+    for (const bool removes : {true, false}) {
+        auto faults = std::make_shared<FaultStore>(files_.memory);
+        if (!removes)
+            faults->plan({.kind = FaultKind::fail_before,
+                          .verb = StoreVerb::remove,
+                          .name_prefix = std::string(index_prefix),
+                          .times = 1'000,
+                          .error = Error(ErrorCode::access_denied, "nobody removes here")});
+        files_.reopen();
+        const RepositoryContext context = files_.repository->context().through(*faults);
+        RunContext run = files_.repository->keys().begin_run(files_.random);
+        const auto session = WriterSession::begin(context, run, "test", Duration::zero());
+        IndexedBlobs known({context,
+                            run,
+                            *session,
+                            files_.repository->packs(),
+                            silent_logger(),
+                            files_.repository->keys().domain(),
+                            files_.scratch.file("early"),
+                            files_.scratch.path().string(),
+                            {},
+                            Duration::zero()});
+        const auto segments = [&] {
+            std::vector<std::string> names = list_names(*files_.memory, index_prefix);
+            std::erase_if(names,
+                          [&](const std::string& name) { return parse_name(name)->owner != run.id(); });
+            return names;
+        };
+        constexpr std::uint32_t packs = 200;
+        for (std::uint32_t i = 0; i < packs; ++i) {
+            const BlobId id = id_of(1'000 + i + (removes ? 0 : packs));
+            ASSERT_FALSE(known.find(id, 100));
+            known.add(id, {{{run.id(), i, data_pack, 0}, 0}, 0, 100});
+            known.pack_stored({run.id(), i, data_pack, 0});
+            if (i < 4) {
+                EXPECT_TRUE(segments().empty());
+            } else if (removes) {
+                ASSERT_EQ(segments().size(), 1u) << i;
+            }
+        }
+        if (!removes) {
+            EXPECT_GT(segments().size(), 30u);
+            EXPECT_LT(segments().size(), 50u) << "each has a part of what there is";
+        }
+        known.put_segments();
+        if (removes) {
+            EXPECT_EQ(segments().size(), 1u) << "the lasting one";
+        }
+        for (std::uint32_t i = 0; i < packs; ++i)
+            EXPECT_TRUE(known.find(id_of(1'000 + i + (removes ? 0 : packs)), 100)) << i;
     }
 }
 

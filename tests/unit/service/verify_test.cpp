@@ -96,10 +96,12 @@ TEST_F(VerifyTest, ASnapshotThatWasForgottenIsNotMissed) {
     EXPECT_TRUE(verify(true).intact());
 }
 
-TEST_F(VerifyTest, AMissingIndexSegmentIsNoDamage) {
-    for (const std::string& name : files.names("index/")) files.store->remove(name, {});
+TEST_F(VerifyTest, MissingIndexSegmentsAreNamedAndNoSnapshotIsAffected) {
+    const std::vector<std::string> segments = files.names("index/");
+    for (const std::string& name : segments) files.store->remove(name, {});
     const VerifyReport report = verify(true);
-    EXPECT_TRUE(report.intact());
+    EXPECT_THAT(damaged(report), testing::UnorderedElementsAreArray(segments));
+    EXPECT_THAT(report.affected_snapshots, IsEmpty());
     EXPECT_EQ(report.index_segments, 0U);
 }
 

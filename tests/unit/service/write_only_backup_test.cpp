@@ -2,6 +2,7 @@
 
 #include "repository/node/directory_cursor.h"
 #include "service/backup_documents.h"
+#include "store/fault_store.h"
 #include "support/document_repository.h"
 
 #include <filesystem>
@@ -78,6 +79,43 @@ TEST_F(WriteOnlyBackupTest, ALockedBackupNeedsNothingThatWasMoved) {
     EXPECT_EQ(files.restore(locked.report.snapshot, {}, "restored").failed, 0U);
     EXPECT_TRUE(files.restored_right("z/large", "restored"));
     EXPECT_TRUE(files.restored_right("z/small", "restored"));
+}
+
+// It knows its own segments, and needs no content to take what they name.
+TEST_F(WriteOnlyBackupTest, SendsNothingAgainOfARunThatWasKilled) {
+    constexpr std::uint64_t mebibyte = 1u << 20;
+    for (unsigned i = 0; i < 60; ++i) files.write_file(fmt::format("{}", i), mebibyte, 100 + i);
+    DocumentsBackup backup;
+    backup.run.source = "documents";
+    backup.run.beat_interval = backup.run.segment_interval = Duration::zero();
+    backup.run.checkpoint_interval = std::chrono::hours(1);
+    backup.run.pipeline.pack_bytes = 512u << 10;
+    backup.run.pipeline.uploads = 1;
+    backup.paths = {files.source().string()};
+    const auto stored_bytes = [&] {
+        std::uint64_t bytes = 0;
+        for (const ObjectInfo& info : files.store->list_all(std::string(packs_prefix)))
+            bytes += info.size_bytes;
+        return bytes;
+    };
+    auto faults = std::make_shared<FaultStore>(files.store);
+    faults->plan({.kind = FaultKind::die_after, .verb = StoreVerb::put, .name_prefix = "packs/", .skip = 20});
+    Progress progress;
+    {
+        Repository killed(faults, unlock(*faults, agent_, cache_),
+                          LocalDirectories{files.scratch.file("cache"), files.scratch.path().string()},
+                          system_clock(), files.random, silent_logger());
+        EXPECT_THROW(back_up_documents(killed, backup, progress, {}), ProcessDied);
+    }
+    EXPECT_TRUE(files.names(std::string(checkpoints_prefix)).empty());
+    EXPECT_GT(stored_bytes(), 28 * mebibyte);
+    std::filesystem::remove_all(files.scratch.file("cache"));
+    files.repository = files.open(agent_, cache_);
+    const Snapshot made = back_up_documents(*files.repository, backup, progress, {}).report.snapshot;
+    EXPECT_LT(stored_bytes(), 74 * mebibyte) << "what was under way, and the few packs that wait to be named";
+    EXPECT_EQ(files.restore(made, {}, "restored").failed, 0U);
+    EXPECT_TRUE(files.restored_right("7", "restored"));
+    EXPECT_TRUE(files.restored_right("57", "restored"));
 }
 
 // What it cannot read it stores anew, so that it can compare with that.
