@@ -34,11 +34,16 @@ Facts gather_facts(const KnownToServer& known) {
     }
     for (SourceFacts& source : facts.sources) {
         if (source.retention_blocked.empty()) source.retention_blocked = known.retention_waits;
+        if (source.retention_blocked.empty() && known.view)
+            source.retention_blocked = known.view->clock_doubt;
         source.operations = operation_facts(known.operations, source.source);
     }
     facts.operations = known.operations.counts();
     ServerFacts server = known.server;
-    if (known.view) server.store_clock_offset_seconds = known.view->clock_offset_seconds;
+    if (known.view) {
+        server.store_clock_offset_seconds = known.view->clock_offset_seconds;
+        server.clock_doubt = known.view->clock_doubt;
+    }
     server.database_clock_offset_seconds = catalog_clock_offset(known.catalog, known.clock);
     facts.servers.push_back(std::move(server));
     return facts;

@@ -1,6 +1,7 @@
 #include "service/clock_check.h"
 
 #include "base/error.h"
+#include "service/clock_memory.h"
 
 #include <fmt/format.h>
 
@@ -27,7 +28,25 @@ std::optional<Timestamp> time_of_store(Repository& repository) {
     return object->modified;
 }
 
+// A folder goes by the clock of the machine that it is on, mostly this one.
+bool has_clock_of_its_own(const Store& store) { return store.url().starts_with("s3://"); }
+
+void require_no_leap(Repository& repository, Timestamp newest, bool trust_clock, bool store_agrees) {
+    ClockMemory memory = clock_memory(repository);
+    const std::string doubt = memory.look(newest);
+    if (trust_clock || (store_agrees && has_clock_of_its_own(repository.store()))) return memory.believe();
+    if (doubt.empty()) return;
+    throw Error(
+        ErrorCode::unavailable, doubt,
+        "nothing was deleted; set the clock right (timedatectl, chronyc tracking), or say --trust-clock once "
+        "when it is");
+}
+
 } // namespace
+
+std::string clock_doubt(Repository& repository, std::optional<Timestamp> newest) {
+    return clock_memory(repository).look(newest);
+}
 
 std::optional<double> clock_offset_seconds(Repository& repository) {
     const Timestamp before = repository.clock().now();
@@ -59,13 +78,14 @@ void require_believable_clock(Repository& repository, Timestamp newest, bool tru
             "should be, say --trust-clock");
     }
     const std::optional<Timestamp> of_store = time_of_store(repository);
-    if (!of_store) return;
-    if (*of_store > now + tolerated_clock_difference || *of_store < now - tolerated_clock_difference) {
+    if (of_store &&
+        (*of_store > now + tolerated_clock_difference || *of_store < now - tolerated_clock_difference)) {
         throw Error(ErrorCode::unavailable,
                     fmt::format("the clock of this machine shows {}, and that of {} {}", to_rfc3339(now),
                                 repository.store().url(), to_rfc3339(*of_store)),
                     hint);
     }
+    require_no_leap(repository, newest, trust_clock, of_store.has_value());
 }
 
 } // namespace holdfast

@@ -230,10 +230,12 @@ std::vector<Rule> server_rules() {
                         seconds_of("clear", 30, "below which the alert ends")},
          .title = "Clock off",
          .meaning =
-             "The clock of the server and that of its store or database disagree. Times of backups are "
-             "wrong, and retention refuses to delete.",
-         .action = "See which one is wrong and set it by NTP.",
-         .commands = {"timedatectl", "chronyc tracking"}},
+             "The clock of the server and that of its store or database disagree, or it leapt forward. "
+             "Times of backups are wrong, and retention refuses to delete.",
+         .action =
+             "See which one is wrong and set it by NTP. When a clock that leapt is right as it is now, say "
+             "so, once: that also applies the rules of retention.",
+         .commands = {"timedatectl", "chronyc tracking", "holdfast retention enforce --trust-clock"}},
         {.name = "certificate_expiring",
          .subject = RuleSubject::server,
          .severity = Severity::p3,

@@ -98,6 +98,8 @@ struct ServerFacts {
     std::string name{};
     // How far its clock is ahead of the others, in seconds; nothing where it could not be compared.
     std::optional<double> store_clock_offset_seconds{}, database_clock_offset_seconds{};
+    // Why its clock is not to be believed, by what was remembered of it; empty: nothing speaks against it.
+    std::optional<std::string> clock_doubt{};
     std::optional<Timestamp> certificate_end{};
     std::string catalog{}; // "sqlite", "postgresql"
     // Of the monitor; Watch fills these in.

@@ -73,6 +73,8 @@ Judgement storage_growing(const Bench& bench, const Rule& rule, const Repository
 }
 
 Judgement clock_off(const Bench& bench, const Rule& rule, const ServerFacts& server) {
+    if (server.clock_doubt && !server.clock_doubt->empty())
+        return {.verdict = Verdict::breach, .summary = *server.clock_doubt};
     std::optional<double> worst;
     std::string_view whose;
     const auto look = [&](const std::optional<double>& offset, std::string_view name) {
@@ -83,7 +85,8 @@ Judgement clock_off(const Bench& bench, const Rule& rule, const ServerFacts& ser
     };
     look(server.store_clock_offset_seconds, "store");
     look(server.database_clock_offset_seconds, "database");
-    if (!worst) return {.verdict = Verdict::unknown};
+    if (!worst && !server.clock_doubt) return {.verdict = Verdict::unknown};
+    if (!worst) return {.verdict = Verdict::clear, .summary = "the clock runs as it should"};
     const double limit = static_cast<double>(bench.threshold(rule, "offset"));
     const double clear = std::min(limit, static_cast<double>(bench.threshold(rule, "clear")));
     const double off = std::abs(*worst);
