@@ -5,9 +5,11 @@
 #include "repository/key_slots.h"
 #include "repository/protocol/snapshot_list.h"
 #include "service/backup_documents.h"
+#include "service/clock_check.h"
 #include "service/repository_stats.h"
 #include "service/retention.h"
 #include "service/verify.h"
+#include "store/fault_store.h"
 #include "store/store_factory.h"
 
 #include <algorithm>
@@ -24,6 +26,7 @@ namespace holdfast {
 namespace {
 
 constexpr std::size_t key_bytes = 32;
+constexpr std::uint64_t small_disk_bytes = 16 << 20;
 
 Credential sandbox_key() {
     // What is in the sandbox is nobody's secret, and gone in a minute.
@@ -34,11 +37,16 @@ std::string error_json(const Error& error) {
     return json_text(nlohmann::json({{"code", to_string(error.code())}, {"message", error.message()}}));
 }
 
-// All channels are told at once, of this rule and of nothing else.
+// Those that take the rule, and nothing else that is brought about beside it. What they take of subjects
+// counts for nothing here: the sandbox has its own.
 std::vector<ChannelSettings> channels_for(const Rule& rule, std::vector<ChannelSettings> channels,
                                           const std::string& key_file) {
-    for (ChannelSettings& channel : channels)
-        channel.route = {.channel = channel.name, .rules = {std::string(rule.name)}};
+    std::erase_if(channels,
+                  [&](const ChannelSettings& channel) { return !channel.route.takes_rule(rule.name); });
+    for (ChannelSettings& channel : channels) {
+        channel.route.rules = {std::string(rule.name)};
+        channel.route.subjects.clear();
+    }
     if (rule.name == "channel_failing") {
         // Nothing listens on port 1.
         ChannelSettings broken;
@@ -110,25 +118,33 @@ AlertStage::AlertStage(const Rule& rule, const AlertTrialSettings& settings, Log
 
     std::filesystem::create_directory(tree());
     write_file("first", 200'000);
+    repository_directory_ =
+        (rule.name == "storage_low" ? directory.mount_disk(small_disk_bytes) : directory.path()) +
+        "/repository";
     const OpenStore store = open_store(repository_directory(), {.durable = false, .clock = &clock});
     InitOptions options;
     options.recovery_key = false;
     options.capabilities = probe_capabilities(*store.store);
     create_repository(*store.store, clock, system_random(), sandbox_key(), options);
-    open(0);
+    repository_ = opened(store_of(0), clock);
 }
 
-AlertStage::~AlertStage() = default;
+// What is still at work for its facts uses the rest.
+AlertStage::~AlertStage() { add_facts = nullptr; }
 
-void AlertStage::open(std::uint64_t bytes_per_second) {
+std::shared_ptr<Store> AlertStage::store_of(std::uint64_t bytes_per_second) {
     StoreSettings settings{.durable = false, .clock = &clock};
     settings.throttle.upload_bytes_per_second = bytes_per_second;
     settings.retry.attempts = 1;
     settings.landmark = "config"; // so that a place where it was is no empty repository
-    const std::shared_ptr<Store> store = open_store(repository_directory(), settings).store;
-    repository_ = std::make_unique<Repository>(store, unlock(*store, sandbox_key()),
-                                               LocalDirectories{directory / "cache", directory / "."}, clock,
-                                               system_random(), logger_);
+    return open_store(repository_directory(), settings).store;
+}
+
+std::unique_ptr<Repository> AlertStage::opened(std::shared_ptr<Store> store, Clock& time) {
+    Unlocked unlocked = unlock(*store, sandbox_key());
+    return std::make_unique<Repository>(std::move(store), std::move(unlocked),
+                                        LocalDirectories{directory / "cache", directory / "."}, time,
+                                        system_random(), logger_);
 }
 
 void AlertStage::start_cluster() {
@@ -136,7 +152,21 @@ void AlertStage::start_cluster() {
     cluster_ = std::make_unique<SandboxCluster>(cluster_directory_->path(), logger_, stop_);
 }
 
-void AlertStage::slow_down(std::uint64_t bytes_per_second) { open(bytes_per_second); }
+void AlertStage::slow_down(std::uint64_t bytes_per_second) {
+    repository_ = opened(store_of(bytes_per_second), clock);
+}
+
+void AlertStage::refuse_writes() {
+    const auto full = std::make_shared<FaultStore>(store_of(0));
+    full->plan({.kind = FaultKind::disk_full, .verb = StoreVerb::put, .times = UINT64_MAX});
+    repository_ = opened(full, clock);
+}
+
+std::optional<double> AlertStage::clock_offset(Duration error) {
+    MovableClock wrong;
+    wrong.advance(error);
+    return clock_offset_seconds(*opened(store_of(0), wrong));
+}
 
 void AlertStage::write_file(const std::string& name, std::size_t bytes) {
     Bytes content(bytes);
@@ -253,6 +283,24 @@ void AlertStage::round() {
     } else if (!watch_->round(gather())) {
         throw Error(ErrorCode::internal, "the monitor of the sandbox failed", "its log says why");
     }
+}
+
+std::vector<std::string> AlertStage::tell_all_steps() {
+    std::vector<std::string> channels;
+    const Alert firing = alert().value();
+    const Routing& routing = watch_->alerts().settings().routing;
+    std::int64_t step = 0;
+    while (const auto next = routing.step_after(firing.rule, firing.subject, firing.severity, step)) {
+        // The first was told as it began to fire.
+        if (step > 0) {
+            clock.advance(escalation_interval(firing.severity));
+            round();
+        }
+        step = *next;
+        std::ranges::move(routing.channels(firing.rule, firing.subject, firing.severity, step),
+                          std::back_inserter(channels));
+    }
+    return channels;
 }
 
 std::optional<Alert> AlertStage::alert() {

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file_descriptor.h"
 #include "base/json_text.h"
+#include "postgres/receive/receive_state.h"
 #include "repository/repository.h"
 
 #include <cerrno>
@@ -21,7 +22,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t most_bytes = 64 << 10;
-constexpr const char* boot_file = "/proc/sys/kernel/random/boot_id";
 
 struct Memory {
     Timestamp seen{}; // what the clock showed last
@@ -123,12 +123,7 @@ void compare_over_restart(const Memory& before, Memory& now) {
 
 Uptime uptime_of(const Clock& clock) {
     if (&clock != &system_clock()) return {.boot = "passed in", .time = clock.steady()};
-    Uptime uptime;
-    try {
-        uptime.boot = as_text(read_file(boot_file, 256));
-    } catch (const Error&) {
-        // Where there is none, no start is like another.
-    }
+    Uptime uptime{.boot = postgres::boot_id()};
     timespec time{};
     if (::clock_gettime(CLOCK_BOOTTIME, &time) != 0) throw system_error(errno, "CLOCK_BOOTTIME");
     uptime.time = std::chrono::seconds(time.tv_sec) + Duration(time.tv_nsec);

@@ -31,7 +31,8 @@ struct GapFacts {
 
 struct ReceiverFacts {
     std::string name{};
-    std::optional<Timestamp> last_seen{}; // nothing: never
+    std::optional<Timestamp> last_seen{};   // nothing: never
+    std::optional<Timestamp> asked_since{}; // since when somebody has looked for it; Watch fills it in
 };
 
 struct VerificationFacts {

@@ -105,6 +105,7 @@ Judgement Watch::monitor_judgement(const std::string& problem) const {
 void Watch::complete(Facts& facts) {
     add_monitors(facts);
     add_expectations(facts);
+    add_receivers(facts);
     add_growth(facts);
     add_channels(facts);
 }
@@ -145,6 +146,19 @@ void Watch::add_expectations(Facts& facts) {
         const auto [heard, is_new] = first.try_emplace(source.source, facts.at);
         if (is_new) history_.add(source.source, expected_name, {facts.at, 0});
         source.expected_since = heard->second;
+    }
+}
+
+void Watch::add_receivers(Facts& facts) {
+    const std::scoped_lock lock(mutex_);
+    for (SourceFacts& source : facts.sources) {
+        if (!source.receiver) continue;
+        ReceiverFacts& now = *source.receiver;
+        ReceiverFacts& kept = memory_.receivers[source.source];
+        kept.last_seen = std::max(kept.last_seen, now.last_seen);
+        if (!kept.asked_since) kept.asked_since = facts.at;
+        now.last_seen = kept.last_seen;
+        now.asked_since = kept.asked_since;
     }
 }
 

@@ -87,6 +87,7 @@ class Watch {
     void complete(Facts& facts);
     void add_monitors(Facts& facts);
     void add_expectations(Facts& facts);
+    void add_receivers(Facts& facts);
     void add_growth(Facts& facts);
     void add_channels(Facts& facts);
     void keep_pulse(Duration took, const std::string& problem);
@@ -112,6 +113,8 @@ class Watch {
         Duration last_good_round{}; // by the steady clock
         std::string problem{};      // of the last round
         Duration last_tidy{};
+        // Of each source: a server tells only whether a receiver is connected at the moment.
+        std::map<std::string, ReceiverFacts> receivers{};
         bool told_directly = false;
         Duration last_direct{};
     };

@@ -97,6 +97,26 @@ TEST_P(WatchTest, TellsWhatIsWrongAndWhenItIsOver) {
     EXPECT_THAT(open(), IsEmpty());
 }
 
+// What asks a server for its slot learns whether a receiver is connected now, and not when one was.
+TEST_P(WatchTest, AReceiverThatIsAwayForAMomentIsNotMissed) {
+    const auto look = [&](bool connected) {
+        clock.advance(minutes(1));
+        Facts now = facts(false);
+        now.sources[0].receiver = ReceiverFacts{.name = "orders"};
+        if (connected) now.sources[0].receiver->last_seen = clock.now();
+        EXPECT_TRUE(watch->round(now));
+        return open();
+    };
+    EXPECT_THAT(look(true), IsEmpty());
+    for (int i = 0; i < 5; ++i) EXPECT_THAT(look(false), IsEmpty()) << i;
+    EXPECT_THAT(look(true), IsEmpty());
+    for (int i = 0; i < 7; ++i) EXPECT_THAT(look(false), IsEmpty()) << i;
+    const auto alerts = look(false);
+    ASSERT_THAT(alerts, SizeIs(1));
+    EXPECT_EQ(alerts[0].rule, "receiver_down");
+    EXPECT_THAT(alerts[0].summary, HasSubstr("was seen 8 min ago"));
+}
+
 TEST_P(WatchTest, ACrashBetweenFiringAndSendingLosesNothing) {
     EXPECT_TRUE(round(true));
     watch.reset();

@@ -237,6 +237,11 @@ const Case cases[] = {
      [](Facts& f) { f.sources[0].receiver->last_seen = now - seconds(301); }, "5 min 1 s", Severity::p2},
     {"ReceiverNeverSeen", "receiver_down", Verdict::breach,
      [](Facts& f) { f.sources[0].receiver->last_seen.reset(); }, "never", Severity::p2},
+    {"ReceiverNotSeenInALongLook", "receiver_down", Verdict::breach,
+     [](Facts& f) { f.sources[0].receiver = ReceiverFacts{.name = "r", .asked_since = now - seconds(301)}; },
+     "never", Severity::p2},
+    {"ReceiverNotSeenInAGlance", "receiver_down", Verdict::clear,
+     [](Facts& f) { f.sources[0].receiver = ReceiverFacts{.name = "r", .asked_since = now - seconds(299)}; }},
     {"WindowShort", "window_short", Verdict::breach,
      [](Facts& f) { f.sources[0].objectives.window = Period{0, 40 * 86'400}; }, "30 d", Severity::p2},
     {"WindowLongEnough", "window_short", Verdict::clear,
@@ -307,6 +312,14 @@ const Case cases[] = {
      Severity::p2},
     {"ClockNearly", "clock_off", Verdict::between,
      [](Facts& f) { f.servers[0].store_clock_offset_seconds = 31; }},
+    {"ClockLeapt", "clock_off", Verdict::breach, [](Facts& f) { f.servers[0].clock_doubt = "it has leapt"; },
+     "it has leapt", Severity::p2},
+    {"ClockBelievedAndNotCompared", "clock_off", Verdict::clear,
+     [](Facts& f) {
+         f.servers[0].store_clock_offset_seconds.reset();
+         f.servers[0].database_clock_offset_seconds.reset();
+         f.servers[0].clock_doubt = "";
+     }},
     {"ClockNotCompared", "clock_off", Verdict::unknown,
      [](Facts& f) {
          f.servers[0].store_clock_offset_seconds.reset();
