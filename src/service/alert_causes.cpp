@@ -70,7 +70,9 @@ void exceed_limit(AlertStage& stage) {
 }
 
 void make_history(AlertStage& stage) {
-    const std::int64_t count = stage.rules().threshold(*find_rule("size_anomaly"), "history") + 1;
+    const std::int64_t count = std::max(stage.rules().threshold(*find_rule("size_anomaly"), "history"),
+                                        stage.rules().threshold(*find_rule("duration_anomaly"), "history")) +
+                               1;
     for (std::int64_t i = 0; i < count; ++i) {
         stage.clock.advance(hours(1));
         stage.write_file("first", 200'000 + 1000 * static_cast<std::size_t>(i));
@@ -82,6 +84,21 @@ void lose_the_data(AlertStage& stage) {
     stage.clock.advance(hours(1));
     stage.write_file("first", 10);
     stage.back_up();
+}
+
+void take_long(AlertStage& stage) {
+    stage.clock.advance(hours(1));
+    const std::int64_t least = stage.rules().threshold(*find_rule("duration_anomaly"), "least");
+    stage.delay_next_write(seconds(least * 3));
+    stage.write_file("first", 210'000);
+    stage.back_up();
+}
+
+void work_well(AlertStage& stage) {
+    stage.back_up();
+    stage.apply_retention();
+    stage.prune();
+    stage.verify_as_planned();
 }
 
 void verify_well(AlertStage& stage) {
@@ -257,6 +274,12 @@ const std::vector<AlertCause>& alert_causes() {
         {"backup_timed_out", "a backup over a slow line, with a time limit", nullptr, exceed_limit},
         {"backup_incomplete", "a backup of a file that may not be read", nullptr, leave_something_out},
         {"size_anomaly", "backups of a source, most of which is then deleted", make_history, lose_the_data},
+        {"duration_anomaly", "backups, of which the store takes long for the last", make_history, take_long},
+        {"verification_failing", "a verification of a repository that is taken away", work_well,
+         [](AlertStage& stage) {
+             take_repository_away(stage);
+             stage.verify_as_planned();
+         }},
         {"verification_failed", "a bit that is flipped in what is stored, and a verification", verify_well,
          damage_and_verify},
         {"retention_blocked", "a bit that is flipped in a statement, and retention", enforce_well,
@@ -270,6 +293,16 @@ const std::vector<AlertCause>& alert_causes() {
         {"window_short", "a PostgreSQL, whose older backup is forgotten once there is a newer one",
          protect_cluster_for_long, forget_the_oldest},
         {"repository_unreachable", "a repository that is taken away", nullptr, take_repository_away},
+        {"retention_failing", "a repository that is taken away before rules are applied", work_well,
+         [](AlertStage& stage) {
+             take_repository_away(stage);
+             stage.apply_retention();
+         }},
+        {"prune_failing", "a repository that is taken away before space is freed", work_well,
+         [](AlertStage& stage) {
+             take_repository_away(stage);
+             stage.prune();
+         }},
         {"storage_low", "a repository on a small disk that is filled", look_at_disk, fill_disk},
         {"storage_growing", "backups of much that is new, days later", nullptr, grow},
         {"clock_off", "a machine whose clock goes ahead of that of the store", set_clock_right,

@@ -3,6 +3,7 @@
 #include "base/file_descriptor.h"
 #include "base/json_text.h"
 #include "repository/key_slots.h"
+#include "repository/protocol/collector.h"
 #include "repository/protocol/snapshot_list.h"
 #include "service/backup_documents.h"
 #include "service/clock_check.h"
@@ -35,6 +36,15 @@ Credential sandbox_key() {
 
 std::string error_json(const Error& error) {
     return json_text(nlohmann::json({{"code", to_string(error.code())}, {"message", error.message()}}));
+}
+
+// One snapshot is kept.
+std::vector<Policy> sandbox_policies() {
+    Policy policy;
+    policy.name = "sandbox";
+    policy.sources = {"*"};
+    policy.retention.rules.last = 1;
+    return {policy};
 }
 
 // Those that take the rule, and nothing else that is brought about beside it. What they take of subjects
@@ -162,6 +172,12 @@ void AlertStage::refuse_writes() {
     repository_ = opened(full, clock);
 }
 
+void AlertStage::delay_next_write(Duration by) {
+    const auto slow = std::make_shared<FaultStore>(store_of(0), hurry_);
+    slow->plan({.kind = FaultKind::delay, .verb = StoreVerb::put, .name_prefix = "packs/", .delay = by});
+    repository_ = opened(slow, clock);
+}
+
 std::optional<double> AlertStage::clock_offset(Duration error) {
     MovableClock wrong;
     wrong.advance(error);
@@ -174,12 +190,8 @@ void AlertStage::write_file(const std::string& name, std::size_t bytes) {
     write_file_durably(tree() + "/" + name, content);
 }
 
-void AlertStage::back_up(std::optional<Duration> limit) {
-    OperationRequest request;
-    request.kind = "backup";
-    request.source = source;
-    request.requested_by = "test of alerts";
-    operations_->add(request);
+void AlertStage::carry_out(const char* kind, std::optional<Duration> limit, const Work& work) {
+    operations_->add({.kind = kind, .source = source, .requested_by = "test of alerts"});
     const auto operation = operations_->claim(source, std::chrono::hours(1), {});
     if (!operation) throw Error(ErrorCode::internal, "the operation of the sandbox was not claimed");
     std::stop_source ending;
@@ -191,17 +203,7 @@ void AlertStage::back_up(std::optional<Duration> limit) {
         });
     }
     try {
-        Progress progress;
-        DocumentsBackup what;
-        what.run.source = source;
-        what.run.host = "sandbox";
-        what.run.stop_grace = std::chrono::seconds(1);
-        what.run.commit_grace = std::chrono::seconds(1);
-        what.run.leave_grace = std::chrono::seconds(1);
-        what.paths = {tree()};
-        const DocumentsBackupResult result =
-            back_up_documents(*repository_, what, progress, ending.get_token());
-        const bool whole = result.report.snapshot.state == SnapshotState::complete;
+        const bool whole = work(ending.get_token());
         operations_->finish(*operation, whole ? OperationState::succeeded : OperationState::incomplete, "{}",
                             {});
     } catch (const Error& error) {
@@ -213,6 +215,44 @@ void AlertStage::back_up(std::optional<Duration> limit) {
     }
 }
 
+void AlertStage::back_up(std::optional<Duration> limit) {
+    carry_out("backup", limit, [&](const std::stop_token& stop) {
+        Progress progress;
+        DocumentsBackup what;
+        what.run.source = source;
+        what.run.host = "sandbox";
+        what.run.stop_grace = std::chrono::seconds(1);
+        what.run.commit_grace = std::chrono::seconds(1);
+        what.run.leave_grace = std::chrono::seconds(1);
+        what.paths = {tree()};
+        const DocumentsBackupResult result = back_up_documents(*repository_, what, progress, stop);
+        return result.report.snapshot.state == SnapshotState::complete;
+    });
+}
+
+void AlertStage::apply_retention() {
+    carry_out("retention", {}, [&](const std::stop_token& stop) {
+        enforce_retention(*repository_, sandbox_policies(), {}, stop);
+        return true;
+    });
+}
+
+void AlertStage::prune() {
+    carry_out("prune", {}, [&](const std::stop_token& stop) {
+        Progress progress;
+        collect_garbage(repository_->context(), {}, progress, stop);
+        return true;
+    });
+}
+
+void AlertStage::verify_as_planned() {
+    carry_out("verify", {}, [&](const std::stop_token& stop) {
+        Progress progress;
+        verify_repository(*repository_, {}, progress, stop);
+        return true;
+    });
+}
+
 void AlertStage::verify() {
     Progress progress;
     const VerifyReport report = verify_repository(*repository_, {.read_data = true}, progress, stop_);
@@ -222,13 +262,9 @@ void AlertStage::verify() {
 }
 
 void AlertStage::enforce_retention_here() {
-    Policy policy;
-    policy.name = "sandbox";
-    policy.sources = {"*"};
-    policy.retention.rules.last = 1;
     retention_blocked_.clear();
     try {
-        const RetentionResult result = enforce_retention(*repository_, {policy}, {}, stop_);
+        const RetentionResult result = enforce_retention(*repository_, sandbox_policies(), {}, stop_);
         for (const RetentionResult::Source& each : result.sources) retention_blocked_ += each.blocked;
         for (const std::string& problem : result.problems)
             retention_blocked_ += (retention_blocked_.empty() ? "" : "; ") + problem;
@@ -256,6 +292,7 @@ Facts AlertStage::gather() {
             backup.time = snapshot.time;
             backup.good = snapshot.state == SnapshotState::complete;
             backup.bytes = snapshot.totals.bytes;
+            backup.took = snapshot.end - snapshot.time;
             backup.added_bytes = snapshot.totals.stored_bytes;
             here.backups.push_back(backup);
         }
@@ -267,6 +304,7 @@ Facts AlertStage::gather() {
         repository.problem = error.message();
     }
     here.operations = operation_facts(*operations_, source);
+    repository.operations = repository_operation_facts(*operations_);
     here.verification = verification_;
     here.retention_blocked = retention_blocked_;
     facts.sources = {here};

@@ -30,6 +30,21 @@ class MovableClock final : public Clock {
     std::atomic<std::int64_t> nanoseconds_ = 0;
 };
 
+// Who waits by it waits no time of the machine: `clock` goes ahead.
+class HurriedClock final : public Clock {
+  public:
+    explicit HurriedClock(MovableClock& clock) : clock_(clock) {}
+    Timestamp now() const override { return clock_.now(); }
+    Duration steady() const override { return clock_.steady(); }
+    bool sleep_for(Duration duration, std::stop_token stop) override {
+        clock_.advance(duration);
+        return !stop.stop_requested();
+    }
+
+  private:
+    MovableClock& clock_;
+};
+
 // A directory that goes with its owner, and a small disk mounted in it.
 class SandboxDirectory {
   public:
@@ -65,6 +80,12 @@ class AlertStage {
     Repository& repository() { return *repository_; }
     // As an operation, whatever comes of it; stopped and ended as timed out after `limit`.
     void back_up(std::optional<Duration> limit = std::nullopt);
+    // The same of other work.
+    void apply_retention();
+    void prune();
+    void verify_as_planned();
+    // The store takes so much time of the sandbox for the next pack.
+    void delay_next_write(Duration by);
     // The store takes so many bytes a second from now on.
     void slow_down(std::uint64_t bytes_per_second);
     // The store takes nothing from now on, and can still be read.
@@ -96,6 +117,10 @@ class AlertStage {
     const std::stop_token& stop() const { return stop_; }
 
   private:
+    // Returns whether nothing was left out.
+    using Work = std::function<bool(const std::stop_token& stop)>;
+    // As an operation, whatever comes of it; stopped and ended as timed out after `limit`.
+    void carry_out(const char* kind, std::optional<Duration> limit, const Work& work);
     std::shared_ptr<Store> store_of(std::uint64_t bytes_per_second);
     // As a machine that goes by `time` opens it.
     std::unique_ptr<Repository> opened(std::shared_ptr<Store> store, Clock& time);
@@ -108,6 +133,7 @@ class AlertStage {
     std::unique_ptr<Catalog> catalog_;
     std::unique_ptr<Operations> operations_;
     std::string repository_directory_;
+    HurriedClock hurry_{clock};
     std::unique_ptr<Repository> repository_;
     std::unique_ptr<Watch> watch_;
     const std::string parent_;

@@ -51,6 +51,7 @@ struct OperationFacts {
     std::string error{};      // its message
     std::optional<Timestamp> last_success{};
     std::optional<Duration> last_success_took{};
+    std::string last_success_id{};
 };
 
 struct SourceFacts {
@@ -72,7 +73,8 @@ struct SourceFacts {
     bool log_known = true;                   // whether the two above tell what there is
     std::optional<ReceiverFacts> receiver{}; // nothing: it needs none
     std::optional<VerificationFacts> verification{};
-    std::optional<double> recovery_seconds{};           // that the last recovery or drill took
+    // That the last restore took which also started a server: from its begin until it could be used.
+    std::optional<double> recovery_seconds{};
     std::string retention_blocked{};                    // why; empty: it is not
     std::map<std::string, OperationFacts> operations{}; // by kind: "backup", "verify" …
 
@@ -93,6 +95,7 @@ struct RepositoryFacts {
     std::vector<StoragePoint> history{}; // of its bytes, oldest first; Watch fills it in when it is empty
     // Of the disk that it is on; nothing in a bucket.
     std::optional<std::uint64_t> free_bytes{}, capacity_bytes{};
+    std::map<std::string, OperationFacts> operations{}; // on all of it, by kind: "retention", "prune"
 };
 
 struct ServerFacts {
@@ -141,5 +144,9 @@ struct Facts {
 // What the catalog knows of the operations of `source`: of each kind the newest that is over or under way,
 // and the newest success. Throws what the catalog throws.
 std::map<std::string, OperationFacts> operation_facts(Operations& operations, const std::string& source);
+// The same of those that are about a repository and no source in particular.
+std::map<std::string, OperationFacts> repository_operation_facts(Operations& operations);
+// What the phases took of a restore that also started a server, by its `result`; nothing for another.
+std::optional<double> recovery_seconds_of(std::string_view result);
 
 } // namespace holdfast
