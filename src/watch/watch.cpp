@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "watch/metrics/metrics.h"
+#include "watch/success_notice.h"
 
 #include <algorithm>
 #include <thread>
@@ -212,6 +213,10 @@ void Watch::tidy() {
     alerts_.remove_resolved_before(now - settings_.keep_resolved);
     outbox_.remove_ended_before(now - settings_.keep_resolved);
     history_.remove_before(now - keep_measurements);
+}
+
+void Watch::queue_success_of(Database& database, const Operation& operation) {
+    queue_success(database, settings_.channels, alerts_.settings().origin, operation, clock_.now());
 }
 
 std::size_t Watch::deliver(const std::stop_token& stop) {

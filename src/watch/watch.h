@@ -58,6 +58,10 @@ class Watch {
     // Instead of round(), when facts could not be gathered.
     void round_failed(const Error& error);
 
+    // Queues notices of `operation`, which has just succeeded, for channels that want to hear of it, within
+    // the transaction that ends it. Throws what the catalog throws.
+    void queue_success_of(Database& database, const Operation& operation);
+
     // Sends what is due, each channel beside the others, and returns when nothing is due any more; how many
     // notices were taken. A channel that fails is left alone for the rest of the call.
     std::size_t deliver(const std::stop_token& stop);
