@@ -52,7 +52,7 @@ void RepositoryObserver::look_at_clock(RepositoryView& seen) {
         seen.clock_doubt = clock_doubt(repository, newest);
     } catch (const Error& error) {
         // Retention asks by itself, and refuses then.
-        seen.clock_doubt = "what this machine remembers of its clock cannot be read: " + error.message();
+        seen.clock_doubt = "whether the clock is to be believed cannot be found out: " + error.message();
     }
 }
 

@@ -232,7 +232,7 @@ void AlertStage::back_up(std::optional<Duration> limit) {
 
 void AlertStage::apply_retention() {
     carry_out("retention", {}, [&](const std::stop_token& stop) {
-        enforce_retention(*repository_, sandbox_policies(), {}, stop);
+        enforce_retention(*opened(store_of(0), clock), sandbox_policies(), {}, stop);
         return true;
     });
 }
@@ -240,7 +240,7 @@ void AlertStage::apply_retention() {
 void AlertStage::prune() {
     carry_out("prune", {}, [&](const std::stop_token& stop) {
         Progress progress;
-        collect_garbage(repository_->context(), {}, progress, stop);
+        collect_garbage(opened(store_of(0), clock)->context(), {}, progress, stop);
         return true;
     });
 }
@@ -248,7 +248,7 @@ void AlertStage::prune() {
 void AlertStage::verify_as_planned() {
     carry_out("verify", {}, [&](const std::stop_token& stop) {
         Progress progress;
-        verify_repository(*repository_, {}, progress, stop);
+        verify_repository(*opened(store_of(0), clock), {}, progress, stop);
         return true;
     });
 }

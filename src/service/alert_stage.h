@@ -80,7 +80,7 @@ class AlertStage {
     Repository& repository() { return *repository_; }
     // As an operation, whatever comes of it; stopped and ended as timed out after `limit`.
     void back_up(std::optional<Duration> limit = std::nullopt);
-    // The same of other work.
+    // The same of other work, each with the repository opened for it, as programs of the server do.
     void apply_retention();
     void prune();
     void verify_as_planned();

@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "service/clock_memory.h"
 
+#include <cmath>
+
 #include <fmt/format.h>
 
 namespace holdfast {
@@ -31,21 +33,27 @@ std::optional<Timestamp> time_of_store(Repository& repository) {
 // A folder goes by the clock of the machine that it is on, mostly this one.
 bool has_clock_of_its_own(const Store& store) { return store.url().starts_with("s3://"); }
 
-void require_no_leap(Repository& repository, Timestamp newest, bool trust_clock, bool store_agrees) {
-    ClockMemory memory = clock_memory(repository);
-    const std::string doubt = memory.look(newest);
-    if (trust_clock || (store_agrees && has_clock_of_its_own(repository.store()))) return memory.believe();
+void require_no_leap(Repository& repository, Timestamp newest, bool trust_clock) {
+    if (trust_clock) return clock_memory(repository).believe();
+    const std::string doubt = clock_doubt(repository, newest);
     if (doubt.empty()) return;
     throw Error(
         ErrorCode::unavailable, doubt,
-        "nothing was deleted; set the clock right (timedatectl, chronyc tracking), or say --trust-clock once "
-        "when it is");
+        "nothing was deleted; set the clock right (timedatectl, chronyc tracking), or say --trust-clock "
+        "once when it is");
 }
 
 } // namespace
 
 std::string clock_doubt(Repository& repository, std::optional<Timestamp> newest) {
-    return clock_memory(repository).look(newest);
+    ClockMemory memory = clock_memory(repository);
+    std::string doubt = memory.look(newest);
+    if (doubt.empty() || !has_clock_of_its_own(repository.store())) return doubt;
+    const std::optional<double> offset = clock_offset_seconds(repository);
+    const double tolerated = std::chrono::duration<double>(tolerated_clock_difference).count();
+    if (!offset || std::abs(*offset) > tolerated) return doubt;
+    memory.believe();
+    return {};
 }
 
 std::optional<double> clock_offset_seconds(Repository& repository) {
@@ -85,7 +93,7 @@ void require_believable_clock(Repository& repository, Timestamp newest, bool tru
                                 repository.store().url(), to_rfc3339(*of_store)),
                     hint);
     }
-    require_no_leap(repository, newest, trust_clock, of_store.has_value());
+    require_no_leap(repository, newest, trust_clock);
 }
 
 } // namespace holdfast

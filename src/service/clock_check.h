@@ -19,8 +19,9 @@ inline constexpr Duration tolerated_idle_time = std::chrono::days(31);
 std::optional<double> clock_offset_seconds(Repository& repository);
 
 // Why the clock of `repository` is not to be believed as far as this machine remembers it (clock_memory.h);
-// empty: nothing speaks against it. `newest` is the time of the newest snapshot; nothing: there is none.
-// Throws the system's errors.
+// empty: nothing speaks against it, or a store with a clock of its own agrees with it. `newest` is the time
+// of the newest snapshot; nothing: there is none. Throws the system's errors and, where there is a doubt,
+// what the store throws.
 std::string clock_doubt(Repository& repository, std::optional<Timestamp> newest);
 
 // Throws Error(unavailable) when the clock of `repository` lies too far from that of its store, which is
