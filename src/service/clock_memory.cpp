@@ -6,6 +6,7 @@
 #include "postgres/receive/receive_state.h"
 #include "repository/repository.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <ctime>
 #include <filesystem>
@@ -31,7 +32,15 @@ struct Memory {
     std::optional<Timestamp> doubted_until{}; // nothing: until somebody says otherwise, or it is over
 };
 
-Duration read_duration(const json& value) { return Duration(value.get<std::int64_t>()); }
+// Far from where differences overflow.
+constexpr std::int64_t most_nanoseconds = (std::int64_t{1} << 62) - 1;
+
+Duration read_duration(const json& value) {
+    const auto nanoseconds = value.get<std::int64_t>();
+    if (nanoseconds > most_nanoseconds || nanoseconds < -most_nanoseconds)
+        throw json::other_error::create(501, "out of bounds", &value);
+    return Duration(nanoseconds);
+}
 
 std::optional<Memory> read_memory(const std::string& file) {
     std::error_code ignored;
@@ -100,6 +109,7 @@ void compare_with_uptime(const Memory& before, Memory& now) {
 }
 
 void doubt_gap(Timestamp last, std::string_view what, Memory& now) {
+    last = std::max(last, Timestamp{});
     if (now.seen - last <= tolerated_gap) return;
     now.doubted_until = now.seen + gap_grace;
     now.doubt =

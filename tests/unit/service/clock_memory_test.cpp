@@ -142,6 +142,8 @@ TEST_F(ClockMemoryTest, WhereNothingIsRememberedTheNewestSnapshotCounts) {
 TEST_F(ClockMemoryTest, RubbishInItsFileCountsAsNothing) {
     for (const char* text :
          {"", "[]", "{", R"({"seen": "yesterday"})",
+          R"({"seen": -9223372036854775808, "boot": "", "uptime": 1, "ahead": 1, "doubt": "",
+                                 "doubted_until": null})",
           R"({"seen": 1, "boot": 7, "uptime": 1, "ahead": 1, "doubt": "", "doubted_until": null})"}) {
         look();
         std::ofstream(file) << text;
