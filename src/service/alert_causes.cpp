@@ -156,9 +156,9 @@ void fill_disk(AlertStage& stage) {
     const FileDescriptor out = open_file(file, O_WRONLY | O_CREAT, 0600);
     const Bytes piece(64 << 10);
     for (off_t at = 0;; at += static_cast<off_t>(piece.size())) {
-        if (::pwrite(out.get(), piece.data(), piece.size(), at) == static_cast<ssize_t>(piece.size()))
-            continue;
-        if (errno == ENOSPC) return;
+        const ssize_t written = ::pwrite(out.get(), piece.data(), piece.size(), at);
+        if (written == static_cast<ssize_t>(piece.size())) continue;
+        if (written >= 0 || errno == ENOSPC) return;
         throw system_error(errno, file);
     }
 }

@@ -20,6 +20,8 @@ namespace {
 
 using std::chrono::hours;
 
+constexpr Duration patience = std::chrono::minutes(2); // with a receiver that begins
+
 void back_up_cluster(AlertStage& stage) {
     PostgresBackup what;
     what.run.source = AlertStage::source;
@@ -80,6 +82,7 @@ class Receiver {
     // Waits until it says that it is there. Throws what it ended with.
     void require_sign_of_life() {
         const Timestamp now = system_clock().now();
+        const Duration begun = system_clock().steady();
         while (true) {
             if (ended_) {
                 const std::scoped_lock lock(mutex_);
@@ -87,6 +90,8 @@ class Receiver {
             }
             const auto state = postgres::read_receive_state(state_file());
             if (state && state->time >= now && state->phase == "streaming") return;
+            if (system_clock().steady() - begun > patience)
+                throw Error(ErrorCode::timed_out, "the receiver of the sandbox receives nothing");
             if (!system_clock().sleep_for(std::chrono::milliseconds(50), stage_.stop()))
                 throw Error(ErrorCode::cancelled, "stopped while a receiver was started");
         }
