@@ -16,6 +16,13 @@ std::string member(const nlohmann::json& json, const char* key) {
     return json.is_object() && at != json.end() && at->is_string() ? at->get<std::string>() : std::string();
 }
 
+// Whether it only says what it would do.
+bool is_trial(const Operation& operation) {
+    const auto request = nlohmann::json::parse(operation.request, nullptr, false);
+    const auto trial = request.is_object() ? request.find("dry_run") : request.end();
+    return request.is_object() && trial != request.end() && *trial == true;
+}
+
 // Of operations that come newest first.
 void take_note(const Operation& operation, std::map<std::string, OperationFacts>& facts) {
     // One that was put back after a failure has not failed yet, and one that waits says nothing.
@@ -66,7 +73,8 @@ std::map<std::string, OperationFacts> repository_operation_facts(Operations& ope
         OperationFilter filter;
         filter.kind = kind;
         filter.limit = most_looked_at;
-        for (const Operation& operation : operations.list(filter)) take_note(operation, facts);
+        for (const Operation& operation : operations.list(filter))
+            if (!is_trial(operation)) take_note(operation, facts);
     }
     return facts;
 }

@@ -144,7 +144,7 @@ struct Facts {
 // What the catalog knows of the operations of `source`: of each kind the newest that is over or under way,
 // and the newest success. Throws what the catalog throws.
 std::map<std::string, OperationFacts> operation_facts(Operations& operations, const std::string& source);
-// The same of those that are about a repository and no source in particular.
+// The same of those that are about a repository and no source in particular; trials do not count.
 std::map<std::string, OperationFacts> repository_operation_facts(Operations& operations);
 // What the phases took of a restore that also started a server, by its `result`; nothing for another.
 std::optional<double> recovery_seconds_of(std::string_view result);

@@ -11,9 +11,10 @@ namespace {
 class GatherFacts : public testing::Test {
   protected:
     void ended(const std::string& kind, std::optional<std::string> source, OperationState state,
-               const std::string& result = "{}") {
+               const std::string& result = "{}", const std::string& request = "{}") {
         clock.advance(std::chrono::minutes(1));
-        operations.add({.kind = kind, .source = std::move(source), .run_after = clock.now()});
+        operations.add(
+            {.kind = kind, .source = std::move(source), .request = request, .run_after = clock.now()});
         const auto claimed = operations.claim("server", std::chrono::hours(1), {});
         ASSERT_TRUE(claimed);
         clock.advance(std::chrono::seconds(30));
@@ -67,6 +68,7 @@ TEST_F(GatherFacts, WorkOnARepositoryIsNoSources) {
     ended("retention", std::nullopt, OperationState::succeeded);
     ended("prune", std::nullopt, OperationState::failed);
     ended("verify", "orders", OperationState::succeeded);
+    ended("retention", std::nullopt, OperationState::failed, "{}", R"({"dry_run": true})");
     const Facts now = facts();
     const auto& work = now.repositories.at(0).operations;
     ASSERT_EQ(work.size(), 2U);
