@@ -14,6 +14,14 @@ std::optional<double> catalog_clock_offset(Catalog& catalog, Clock& clock) {
     return std::chrono::duration<double>(asked + (clock.now() - asked) / 2 - *there).count();
 }
 
+// What the last restore took, where it started a server.
+std::optional<double> last_recovery(Operations& operations, const SourceFacts& source) {
+    const auto restores = source.operations.find("restore");
+    if (restores == source.operations.end() || restores->second.last_success_id.empty()) return std::nullopt;
+    const auto last = operations.find(restores->second.last_success_id);
+    return last && last->result ? recovery_seconds_of(*last->result) : std::nullopt;
+}
+
 } // namespace
 
 Facts gather_facts(const KnownToServer& known) {
@@ -34,11 +42,18 @@ Facts gather_facts(const KnownToServer& known) {
     }
     for (SourceFacts& source : facts.sources) {
         if (source.retention_blocked.empty()) source.retention_blocked = known.retention_waits;
+        if (source.retention_blocked.empty() && known.view)
+            source.retention_blocked = known.view->clock_doubt;
         source.operations = operation_facts(known.operations, source.source);
+        source.recovery_seconds = last_recovery(known.operations, source);
     }
+    facts.repositories.front().operations = repository_operation_facts(known.operations);
     facts.operations = known.operations.counts();
     ServerFacts server = known.server;
-    if (known.view) server.store_clock_offset_seconds = known.view->clock_offset_seconds;
+    if (known.view) {
+        server.store_clock_offset_seconds = known.view->clock_offset_seconds;
+        server.clock_doubt = known.view->clock_doubt;
+    }
     server.database_clock_offset_seconds = catalog_clock_offset(known.catalog, known.clock);
     facts.servers.push_back(std::move(server));
     return facts;

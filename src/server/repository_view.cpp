@@ -4,6 +4,7 @@
 #include "service/clock_check.h"
 #include "service/repository_stats.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace holdfast {
@@ -32,12 +33,26 @@ void RepositoryObserver::look(const std::vector<Policy>& policies, const Measure
         }
         RepositoryView seen{.at = clock_.now(),
                             .measurements = measure(*repository_->repository, policies, settings, stop)};
+        look_at_clock(seen);
         // What is seen does not wait for what takes longer, nor does it fail with it.
         publish(seen);
         if (look_seldom(stop)) publish(seen);
     } catch (...) {
         repository_.reset();
         throw;
+    }
+}
+
+void RepositoryObserver::look_at_clock(RepositoryView& seen) {
+    Repository& repository = *repository_->repository;
+    std::optional<Timestamp> newest;
+    for (const AnnotatedSnapshot& one : seen.measurements.snapshots)
+        newest = std::max(newest.value_or(one.snapshot.time), one.snapshot.time);
+    try {
+        seen.clock_doubt = clock_doubt(repository, newest);
+    } catch (const Error& error) {
+        // Retention asks by itself, and refuses then.
+        seen.clock_doubt = "whether the clock is to be believed cannot be found out: " + error.message();
     }
 }
 

@@ -14,6 +14,7 @@ struct RepositoryView {
     Timestamp at{};
     ProtectionStatus measurements;
     std::optional<double> clock_offset_seconds{}; // to the store's; see service/clock_check.h
+    std::string clock_doubt{}; // why this machine's is not to be believed; empty: nothing speaks against it
 };
 
 // Looks at the repository now and then, and gives out what it saw, and what this server has done there since.
@@ -45,6 +46,8 @@ class RepositoryObserver {
         std::optional<std::uint64_t> bytes{};
         std::optional<double> clock_offset_seconds{};
     };
+    // At the clock of this machine, as far as it remembers it.
+    void look_at_clock(RepositoryView& seen);
     // Returns whether it looked.
     bool look_seldom(const std::stop_token& stop);
     void publish(RepositoryView seen);

@@ -475,6 +475,7 @@ void Server::look_soon() {
 }
 
 void Server::follow(Database& database, const Operation& operation, const ExecutionOutcome& outcome) {
+    if (outcome.state == OperationState::succeeded) watch()->queue_success_of(database, operation);
     const std::size_t deletions =
         enter_deletions_of(database, audit_, operation, outcome, observer_.view().get(), logger_);
     learn_what_is_gone(observer_, operation, outcome);

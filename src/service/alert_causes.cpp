@@ -70,7 +70,9 @@ void exceed_limit(AlertStage& stage) {
 }
 
 void make_history(AlertStage& stage) {
-    const std::int64_t count = stage.rules().threshold(*find_rule("size_anomaly"), "history") + 1;
+    const std::int64_t count = std::max(stage.rules().threshold(*find_rule("size_anomaly"), "history"),
+                                        stage.rules().threshold(*find_rule("duration_anomaly"), "history")) +
+                               1;
     for (std::int64_t i = 0; i < count; ++i) {
         stage.clock.advance(hours(1));
         stage.write_file("first", 200'000 + 1000 * static_cast<std::size_t>(i));
@@ -82,6 +84,21 @@ void lose_the_data(AlertStage& stage) {
     stage.clock.advance(hours(1));
     stage.write_file("first", 10);
     stage.back_up();
+}
+
+void take_long(AlertStage& stage) {
+    stage.clock.advance(hours(1));
+    const std::int64_t least = stage.rules().threshold(*find_rule("duration_anomaly"), "least");
+    stage.delay_next_write(seconds(least * 3));
+    stage.write_file("first", 210'000);
+    stage.back_up();
+}
+
+void work_well(AlertStage& stage) {
+    stage.back_up();
+    stage.apply_retention();
+    stage.prune();
+    stage.verify_as_planned();
 }
 
 void verify_well(AlertStage& stage) {
@@ -124,64 +141,10 @@ void damage_statement(AlertStage& stage) {
     stage.enforce_retention_here();
 }
 
-void promise_an_hour(AlertStage& stage) {
+void look_at_disk(AlertStage& stage) {
     stage.back_up();
-    stage.add_facts = [&stage](Facts& facts) {
-        SourceFacts& source = facts.sources.front();
-        source.objectives.rpo = Period{0, 3600};
-        if (const BackupFacts* newest = source.newest_good())
-            source.exposure_seconds = std::chrono::duration<double>(stage.clock.now() - newest->time).count();
-    };
-}
-
-// A stand-in for a receiver: it says that it is there until it is stopped.
-class StandIn {
-  public:
-    explicit StandIn(const std::string& file)
-        : file_(file), thread_([this](const std::stop_token& stop) { beat(stop); }) {}
-    Timestamp last_seen() const { return Timestamp(Duration(nanoseconds_.load())); }
-
-  private:
-    void beat(const std::stop_token& stop) {
-        do {
-            write_file_durably(file_, as_bytes("alive"));
-            struct stat status{};
-            if (::stat(file_.c_str(), &status) == 0)
-                nanoseconds_ = status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec;
-        } while (system_clock().sleep_for(std::chrono::milliseconds(50), stop));
-    }
-    std::string file_;
-    std::atomic<std::int64_t> nanoseconds_ = system_clock().now().time_since_epoch().count();
-    std::jthread thread_;
-};
-
-void start_receiver(AlertStage& stage) {
-    stage.back_up();
-    auto receiver = std::make_shared<StandIn>(stage.directory / "receiver");
-    stage.add_facts = [&stage, receiver](Facts& facts) {
-        // It lives by the clock of the machine, and what is seen of it by that of the sandbox.
-        facts.sources.front().receiver =
-            ReceiverFacts{.name = "stand-in", .last_seen = receiver->last_seen() + stage.clock.shift()};
-    };
-}
-
-void stop_receiver(AlertStage& stage) {
-    Facts last;
-    last.sources.emplace_back();
-    stage.add_facts(last);
-    // With the old function goes what it shares: the receiver stops.
-    stage.add_facts = [seen = last.sources.front().receiver](Facts& facts) {
-        facts.sources.front().receiver = seen;
-    };
-    const std::int64_t silence = stage.rules().threshold(*find_rule("receiver_down"), "silence");
-    stage.clock.advance(seconds(silence) + minutes(1));
-}
-
-void make_small_disk(AlertStage& stage) {
-    stage.back_up();
-    const std::string disk = stage.directory.mount_disk(8 << 20);
-    stage.add_facts = [disk](Facts& facts) {
-        const auto space = space_at(disk);
+    stage.add_facts = [url = stage.repository().store().url()](Facts& facts) {
+        const auto space = space_of_repository(url);
         if (!space) return;
         facts.repositories.front().free_bytes = space->free_bytes;
         facts.repositories.front().capacity_bytes = space->capacity_bytes;
@@ -189,13 +152,14 @@ void make_small_disk(AlertStage& stage) {
 }
 
 void fill_disk(AlertStage& stage) {
-    const std::string file = stage.directory / "disk/filling";
+    const std::string file = stage.repository_directory() + ".filling";
     const FileDescriptor out = open_file(file, O_WRONLY | O_CREAT, 0600);
     const Bytes piece(64 << 10);
-    for (std::uint64_t at = 0; at < (8 << 20); at += piece.size()) {
-        if (::pwrite(out.get(), piece.data(), piece.size(), static_cast<off_t>(at)) !=
-            static_cast<ssize_t>(piece.size()))
-            return; // full
+    for (off_t at = 0;; at += static_cast<off_t>(piece.size())) {
+        const ssize_t written = ::pwrite(out.get(), piece.data(), piece.size(), at);
+        if (written == static_cast<ssize_t>(piece.size())) continue;
+        if (written >= 0 || errno == ENOSPC) return;
+        throw system_error(errno, file);
     }
 }
 
@@ -206,17 +170,10 @@ void grow(AlertStage& stage) {
     stage.back_up();
 }
 
-// What the file system says the time is, as against a clock that is wrong by `error`.
+// What comes of comparing a clock that is wrong by `error` with that of the store.
 void compare_clocks(AlertStage& stage, Duration error) {
     stage.add_facts = [&stage, error](Facts& facts) {
-        const std::string file = stage.directory / "time";
-        write_file_durably(file, as_bytes("now"));
-        struct stat status{};
-        if (::stat(file.c_str(), &status) != 0) throw system_error(errno, file);
-        const Timestamp theirs(seconds(status.st_mtim.tv_sec) + Duration(status.st_mtim.tv_nsec));
-        const Timestamp ours = system_clock().now() + error;
-        facts.servers.front().store_clock_offset_seconds =
-            std::chrono::duration<double>(ours - theirs).count();
+        facts.servers.front().store_clock_offset_seconds = stage.clock_offset(error);
     };
 }
 
@@ -317,22 +274,39 @@ const std::vector<AlertCause>& alert_causes() {
         {"backup_timed_out", "a backup over a slow line, with a time limit", nullptr, exceed_limit},
         {"backup_incomplete", "a backup of a file that may not be read", nullptr, leave_something_out},
         {"size_anomaly", "backups of a source, most of which is then deleted", make_history, lose_the_data},
+        {"duration_anomaly", "backups, of which the store takes long for the last", make_history, take_long},
+        {"verification_failing", "a verification of a repository that is taken away", work_well,
+         [](AlertStage& stage) {
+             take_repository_away(stage);
+             stage.verify_as_planned();
+         }},
         {"verification_failed", "a bit that is flipped in what is stored, and a verification", verify_well,
          damage_and_verify},
         {"retention_blocked", "a bit that is flipped in a statement, and retention", enforce_well,
          damage_statement},
-        {"exposure", "an objective of an hour, and a clock that goes on without a backup", promise_an_hour,
-         [](AlertStage& stage) { stage.clock.advance(hours(2)); }},
+        {"exposure", "a PostgreSQL that commits while the repository takes nothing", promise_an_hour,
+         commit_in_vain},
         {"log_gap", "a PostgreSQL, a segment of whose log is lost before it is archived", protect_cluster,
          lose_a_segment},
-        {"receiver_down", "a stand-in for a receiver that is stopped, and a clock that goes on",
+        {"receiver_down", "a receiver of a PostgreSQL's log that is stopped, and a clock that goes on",
          start_receiver, stop_receiver},
         {"window_short", "a PostgreSQL, whose older backup is forgotten once there is a newer one",
          protect_cluster_for_long, forget_the_oldest},
         {"repository_unreachable", "a repository that is taken away", nullptr, take_repository_away},
-        {"storage_low", "a small disk that is filled", make_small_disk, fill_disk},
+        {"retention_failing", "a repository that is taken away before rules are applied", work_well,
+         [](AlertStage& stage) {
+             take_repository_away(stage);
+             stage.apply_retention();
+         }},
+        {"prune_failing", "a repository that is taken away before space is freed", work_well,
+         [](AlertStage& stage) {
+             take_repository_away(stage);
+             stage.prune();
+         }},
+        {"storage_low", "a repository on a small disk that is filled", look_at_disk, fill_disk},
         {"storage_growing", "backups of much that is new, days later", nullptr, grow},
-        {"clock_off", "a clock that goes ahead of that of the file system", set_clock_right, set_clock_wrong},
+        {"clock_off", "a machine whose clock goes ahead of that of the store", set_clock_right,
+         set_clock_wrong},
         {"certificate_expiring", "a certificate that ends soon", make_certificate, age_certificate},
         {"monitor_failing", "a monitor whose rounds stop", nullptr, stop_rounds},
         {"channel_failing", "a channel to a port where nothing listens", nullptr, break_channel},

@@ -18,17 +18,17 @@ std::int64_t rounds_for(const RuleTiming& timing) {
     return std::max<std::int64_t>(held, timing.evaluations) + most_rounds;
 }
 
-// Tries to send, and says of each channel what came of it.
-void deliver(AlertStage& stage, const AlertTrialSettings& settings, AlertTrial& trial,
+// Tries to send, and says of each of the channels what came of it.
+void deliver(AlertStage& stage, const std::vector<std::string>& channels, AlertTrial& trial,
              const std::stop_token& stop) {
     stage.watch().deliver(stop);
     const auto states = stage.watch().outbox().channel_states();
-    for (const ChannelSettings& channel : settings.channels) {
-        const auto state = std::ranges::find(states, channel.name, &ChannelState::channel);
+    for (const std::string& channel : channels) {
+        const auto state = std::ranges::find(states, channel, &ChannelState::channel);
         if (state == states.end()) {
-            trial.failed[channel.name] = "nothing was queued for it";
+            trial.failed[channel] = "nothing was queued for it";
         } else if (state->waiting > 0 || state->failed > 0) {
-            trial.failed[channel.name] = state->last_error;
+            trial.failed[channel] = state->last_error;
         }
     }
 }
@@ -68,13 +68,17 @@ AlertTrial try_alert(const Rule& rule, const AlertTrialSettings& settings, Logge
         }
     }
     if (!trial.fired) return trial;
-    deliver(stage, settings, trial, stop);
+    const std::vector<std::string> meant = stage.tell_all_steps();
+    deliver(stage, meant, trial, stop);
     // What was opened at the other side is closed again, also when this is to end.
     if (const auto alert = stage.alert())
         stage.watch().alerts().resolve(alert->id, settings.origin, "this was a test");
-    deliver(stage, settings, trial, {});
-    for (const ChannelSettings& channel : settings.channels)
-        if (!trial.failed.contains(channel.name)) trial.reached.push_back(channel.name);
+    deliver(stage, meant, trial, {});
+    for (const ChannelSettings& channel : settings.channels) {
+        if (trial.failed.contains(channel.name)) continue;
+        const bool is_meant = std::ranges::find(meant, channel.name) != meant.end();
+        (is_meant ? trial.reached : trial.not_meant).push_back(channel.name);
+    }
     return trial;
 }
 

@@ -16,7 +16,9 @@ namespace holdfast {
 
 struct AlertTrialSettings {
     RuleBook rules{};
-    std::vector<ChannelSettings> channels{}; // told of nothing but this alert, all at once
+    // Told of nothing but this alert: those whose routes take the rule and its severity, step by step. What
+    // they take of subjects counts for nothing.
+    std::vector<ChannelSettings> channels{};
     std::string origin = "test of alerts";
     std::string directory{}; // where the sandbox is made; empty: the directory for temporary files
     Environment environment = process_environment();
@@ -30,8 +32,9 @@ struct AlertTrial {
     std::string summary{};                       // of the alert
     std::vector<std::string> reached{};          // channels that took the notice, and that of its end
     std::map<std::string, std::string> failed{}; // channels that did not, and why
+    std::vector<std::string> not_meant{};        // channels that are not to be told, by their routes
 
-    // With no channel at all nothing was proven of them.
+    // With no channel that is to be told nothing was proven of them.
     bool passed() const { return quiet_before && fired && failed.empty(); }
 };
 

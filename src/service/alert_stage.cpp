@@ -3,11 +3,14 @@
 #include "base/file_descriptor.h"
 #include "base/json_text.h"
 #include "repository/key_slots.h"
+#include "repository/protocol/collector.h"
 #include "repository/protocol/snapshot_list.h"
 #include "service/backup_documents.h"
+#include "service/clock_check.h"
 #include "service/repository_stats.h"
 #include "service/retention.h"
 #include "service/verify.h"
+#include "store/fault_store.h"
 #include "store/store_factory.h"
 
 #include <algorithm>
@@ -24,6 +27,7 @@ namespace holdfast {
 namespace {
 
 constexpr std::size_t key_bytes = 32;
+constexpr std::uint64_t small_disk_bytes = 16 << 20;
 
 Credential sandbox_key() {
     // What is in the sandbox is nobody's secret, and gone in a minute.
@@ -34,11 +38,25 @@ std::string error_json(const Error& error) {
     return json_text(nlohmann::json({{"code", to_string(error.code())}, {"message", error.message()}}));
 }
 
-// All channels are told at once, of this rule and of nothing else.
+// One snapshot is kept.
+std::vector<Policy> sandbox_policies() {
+    Policy policy;
+    policy.name = "sandbox";
+    policy.sources = {"*"};
+    policy.retention.rules.last = 1;
+    return {policy};
+}
+
+// Those that take the rule, and nothing else that is brought about beside it. What they take of subjects
+// counts for nothing here: the sandbox has its own.
 std::vector<ChannelSettings> channels_for(const Rule& rule, std::vector<ChannelSettings> channels,
                                           const std::string& key_file) {
-    for (ChannelSettings& channel : channels)
-        channel.route = {.channel = channel.name, .rules = {std::string(rule.name)}};
+    std::erase_if(channels,
+                  [&](const ChannelSettings& channel) { return !channel.route.takes_rule(rule.name); });
+    for (ChannelSettings& channel : channels) {
+        channel.route.rules = {std::string(rule.name)};
+        channel.route.subjects.clear();
+    }
     if (rule.name == "channel_failing") {
         // Nothing listens on port 1.
         ChannelSettings broken;
@@ -110,25 +128,33 @@ AlertStage::AlertStage(const Rule& rule, const AlertTrialSettings& settings, Log
 
     std::filesystem::create_directory(tree());
     write_file("first", 200'000);
+    repository_directory_ =
+        (rule.name == "storage_low" ? directory.mount_disk(small_disk_bytes) : directory.path()) +
+        "/repository";
     const OpenStore store = open_store(repository_directory(), {.durable = false, .clock = &clock});
     InitOptions options;
     options.recovery_key = false;
     options.capabilities = probe_capabilities(*store.store);
     create_repository(*store.store, clock, system_random(), sandbox_key(), options);
-    open(0);
+    repository_ = opened(store_of(0), clock);
 }
 
-AlertStage::~AlertStage() = default;
+// What is still at work for its facts uses the rest.
+AlertStage::~AlertStage() { add_facts = nullptr; }
 
-void AlertStage::open(std::uint64_t bytes_per_second) {
+std::shared_ptr<Store> AlertStage::store_of(std::uint64_t bytes_per_second) {
     StoreSettings settings{.durable = false, .clock = &clock};
     settings.throttle.upload_bytes_per_second = bytes_per_second;
     settings.retry.attempts = 1;
     settings.landmark = "config"; // so that a place where it was is no empty repository
-    const std::shared_ptr<Store> store = open_store(repository_directory(), settings).store;
-    repository_ = std::make_unique<Repository>(store, unlock(*store, sandbox_key()),
-                                               LocalDirectories{directory / "cache", directory / "."}, clock,
-                                               system_random(), logger_);
+    return open_store(repository_directory(), settings).store;
+}
+
+std::unique_ptr<Repository> AlertStage::opened(std::shared_ptr<Store> store, Clock& time) {
+    Unlocked unlocked = unlock(*store, sandbox_key());
+    return std::make_unique<Repository>(std::move(store), std::move(unlocked),
+                                        LocalDirectories{directory / "cache", directory / "."}, time,
+                                        system_random(), logger_);
 }
 
 void AlertStage::start_cluster() {
@@ -136,7 +162,27 @@ void AlertStage::start_cluster() {
     cluster_ = std::make_unique<SandboxCluster>(cluster_directory_->path(), logger_, stop_);
 }
 
-void AlertStage::slow_down(std::uint64_t bytes_per_second) { open(bytes_per_second); }
+void AlertStage::slow_down(std::uint64_t bytes_per_second) {
+    repository_ = opened(store_of(bytes_per_second), clock);
+}
+
+void AlertStage::refuse_writes() {
+    const auto full = std::make_shared<FaultStore>(store_of(0));
+    full->plan({.kind = FaultKind::disk_full, .verb = StoreVerb::put, .times = UINT64_MAX});
+    repository_ = opened(full, clock);
+}
+
+void AlertStage::delay_next_write(Duration by) {
+    const auto slow = std::make_shared<FaultStore>(store_of(0), hurry_);
+    slow->plan({.kind = FaultKind::delay, .verb = StoreVerb::put, .name_prefix = "packs/", .delay = by});
+    repository_ = opened(slow, clock);
+}
+
+std::optional<double> AlertStage::clock_offset(Duration error) {
+    MovableClock wrong;
+    wrong.advance(error);
+    return clock_offset_seconds(*opened(store_of(0), wrong));
+}
 
 void AlertStage::write_file(const std::string& name, std::size_t bytes) {
     Bytes content(bytes);
@@ -144,12 +190,8 @@ void AlertStage::write_file(const std::string& name, std::size_t bytes) {
     write_file_durably(tree() + "/" + name, content);
 }
 
-void AlertStage::back_up(std::optional<Duration> limit) {
-    OperationRequest request;
-    request.kind = "backup";
-    request.source = source;
-    request.requested_by = "test of alerts";
-    operations_->add(request);
+void AlertStage::carry_out(const char* kind, std::optional<Duration> limit, const Work& work) {
+    operations_->add({.kind = kind, .source = source, .requested_by = "test of alerts"});
     const auto operation = operations_->claim(source, std::chrono::hours(1), {});
     if (!operation) throw Error(ErrorCode::internal, "the operation of the sandbox was not claimed");
     std::stop_source ending;
@@ -161,17 +203,7 @@ void AlertStage::back_up(std::optional<Duration> limit) {
         });
     }
     try {
-        Progress progress;
-        DocumentsBackup what;
-        what.run.source = source;
-        what.run.host = "sandbox";
-        what.run.stop_grace = std::chrono::seconds(1);
-        what.run.commit_grace = std::chrono::seconds(1);
-        what.run.leave_grace = std::chrono::seconds(1);
-        what.paths = {tree()};
-        const DocumentsBackupResult result =
-            back_up_documents(*repository_, what, progress, ending.get_token());
-        const bool whole = result.report.snapshot.state == SnapshotState::complete;
+        const bool whole = work(ending.get_token());
         operations_->finish(*operation, whole ? OperationState::succeeded : OperationState::incomplete, "{}",
                             {});
     } catch (const Error& error) {
@@ -183,6 +215,44 @@ void AlertStage::back_up(std::optional<Duration> limit) {
     }
 }
 
+void AlertStage::back_up(std::optional<Duration> limit) {
+    carry_out("backup", limit, [&](const std::stop_token& stop) {
+        Progress progress;
+        DocumentsBackup what;
+        what.run.source = source;
+        what.run.host = "sandbox";
+        what.run.stop_grace = std::chrono::seconds(1);
+        what.run.commit_grace = std::chrono::seconds(1);
+        what.run.leave_grace = std::chrono::seconds(1);
+        what.paths = {tree()};
+        const DocumentsBackupResult result = back_up_documents(*repository_, what, progress, stop);
+        return result.report.snapshot.state == SnapshotState::complete;
+    });
+}
+
+void AlertStage::apply_retention() {
+    carry_out("retention", {}, [&](const std::stop_token& stop) {
+        enforce_retention(*opened(store_of(0), clock), sandbox_policies(), {}, stop);
+        return true;
+    });
+}
+
+void AlertStage::prune() {
+    carry_out("prune", {}, [&](const std::stop_token& stop) {
+        Progress progress;
+        collect_garbage(opened(store_of(0), clock)->context(), {}, progress, stop);
+        return true;
+    });
+}
+
+void AlertStage::verify_as_planned() {
+    carry_out("verify", {}, [&](const std::stop_token& stop) {
+        Progress progress;
+        verify_repository(*opened(store_of(0), clock), {}, progress, stop);
+        return true;
+    });
+}
+
 void AlertStage::verify() {
     Progress progress;
     const VerifyReport report = verify_repository(*repository_, {.read_data = true}, progress, stop_);
@@ -192,13 +262,9 @@ void AlertStage::verify() {
 }
 
 void AlertStage::enforce_retention_here() {
-    Policy policy;
-    policy.name = "sandbox";
-    policy.sources = {"*"};
-    policy.retention.rules.last = 1;
     retention_blocked_.clear();
     try {
-        const RetentionResult result = enforce_retention(*repository_, {policy}, {}, stop_);
+        const RetentionResult result = enforce_retention(*repository_, sandbox_policies(), {}, stop_);
         for (const RetentionResult::Source& each : result.sources) retention_blocked_ += each.blocked;
         for (const std::string& problem : result.problems)
             retention_blocked_ += (retention_blocked_.empty() ? "" : "; ") + problem;
@@ -226,6 +292,7 @@ Facts AlertStage::gather() {
             backup.time = snapshot.time;
             backup.good = snapshot.state == SnapshotState::complete;
             backup.bytes = snapshot.totals.bytes;
+            backup.took = snapshot.end - snapshot.time;
             backup.added_bytes = snapshot.totals.stored_bytes;
             here.backups.push_back(backup);
         }
@@ -237,6 +304,7 @@ Facts AlertStage::gather() {
         repository.problem = error.message();
     }
     here.operations = operation_facts(*operations_, source);
+    repository.operations = repository_operation_facts(*operations_);
     here.verification = verification_;
     here.retention_blocked = retention_blocked_;
     facts.sources = {here};
@@ -253,6 +321,24 @@ void AlertStage::round() {
     } else if (!watch_->round(gather())) {
         throw Error(ErrorCode::internal, "the monitor of the sandbox failed", "its log says why");
     }
+}
+
+std::vector<std::string> AlertStage::tell_all_steps() {
+    std::vector<std::string> channels;
+    const Alert firing = alert().value();
+    const Routing& routing = watch_->alerts().settings().routing;
+    std::int64_t step = 0;
+    while (const auto next = routing.step_after(firing.rule, firing.subject, firing.severity, step)) {
+        // The first was told as it began to fire.
+        if (step > 0) {
+            clock.advance(escalation_interval(firing.severity));
+            round();
+        }
+        step = *next;
+        std::ranges::move(routing.channels(firing.rule, firing.subject, firing.severity, step),
+                          std::back_inserter(channels));
+    }
+    return channels;
 }
 
 std::optional<Alert> AlertStage::alert() {

@@ -1,6 +1,9 @@
 #include "service/clock_check.h"
 
 #include "base/error.h"
+#include "service/clock_memory.h"
+
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -27,7 +30,31 @@ std::optional<Timestamp> time_of_store(Repository& repository) {
     return object->modified;
 }
 
+// A folder goes by the clock of the machine that it is on, mostly this one.
+bool has_clock_of_its_own(const Store& store) { return store.url().starts_with("s3://"); }
+
+void require_no_leap(Repository& repository, Timestamp newest, bool trust_clock) {
+    if (trust_clock) return clock_memory(repository).believe();
+    const std::string doubt = clock_doubt(repository, newest);
+    if (doubt.empty()) return;
+    throw Error(
+        ErrorCode::unavailable, doubt,
+        "nothing was deleted; set the clock right (timedatectl, chronyc tracking), or say --trust-clock "
+        "once when it is");
+}
+
 } // namespace
+
+std::string clock_doubt(Repository& repository, std::optional<Timestamp> newest) {
+    ClockMemory memory = clock_memory(repository);
+    std::string doubt = memory.look(newest);
+    if (doubt.empty() || !has_clock_of_its_own(repository.store())) return doubt;
+    const std::optional<double> offset = clock_offset_seconds(repository);
+    const double tolerated = std::chrono::duration<double>(tolerated_clock_difference).count();
+    if (!offset || std::abs(*offset) > tolerated) return doubt;
+    memory.believe();
+    return {};
+}
 
 std::optional<double> clock_offset_seconds(Repository& repository) {
     const Timestamp before = repository.clock().now();
@@ -59,13 +86,14 @@ void require_believable_clock(Repository& repository, Timestamp newest, bool tru
             "should be, say --trust-clock");
     }
     const std::optional<Timestamp> of_store = time_of_store(repository);
-    if (!of_store) return;
-    if (*of_store > now + tolerated_clock_difference || *of_store < now - tolerated_clock_difference) {
+    if (of_store &&
+        (*of_store > now + tolerated_clock_difference || *of_store < now - tolerated_clock_difference)) {
         throw Error(ErrorCode::unavailable,
                     fmt::format("the clock of this machine shows {}, and that of {} {}", to_rfc3339(now),
                                 repository.store().url(), to_rfc3339(*of_store)),
                     hint);
     }
+    require_no_leap(repository, newest, trust_clock);
 }
 
 } // namespace holdfast

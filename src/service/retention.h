@@ -102,7 +102,7 @@ Forecast forecast_for(const Policy& policy, const std::string& source,
 struct EnforceSettings {
     std::optional<std::string> source{}; // nothing: all
     bool dry_run = false;                // only says what would be forgotten
-    // Although nothing has been backed up for so long that it may be the clock that is wrong.
+    // The clock is right, although nothing has been backed up for long or it leapt: see clock_check.h.
     bool trust_clock = false;
 };
 

@@ -1,5 +1,6 @@
-// A store that fails as planned, for tests. Scripted: each planned fault says which operations it strikes.
-// Seeded: each operation may fail by chance, the same for the same seed and the same order of operations.
+// A store that fails as planned, for tests and for trying alerts. Scripted: each planned fault says which
+// operations it strikes. Seeded: each operation may fail by chance, the same for the same seed and the same
+// order of operations.
 #pragma once
 
 #include "base/error.h"

@@ -127,7 +127,8 @@ std::string channels_json(const std::vector<ChannelSettings>& channels,
                     {"rules", channel.route.rules},
                     {"sources", channel.route.subjects},
                     {"step", channel.route.step},
-                    {"tells_end", channel.route.tells_end}};
+                    {"tells_end", channel.route.tells_end},
+                    {"successes", channel.successes}};
         const auto state = std::ranges::find(states, channel.name, &ChannelState::channel);
         if (state != states.end()) {
             one["waiting"] = state->waiting;

@@ -104,6 +104,32 @@ std::vector<Rule> backup_rules() {
                    "take it.",
          .commands = {"holdfast snapshots --source {subject}", "holdfast stats",
                       "holdfast doctor {subject}"}},
+        {.name = "duration_anomaly",
+         .subject = RuleSubject::source,
+         .severity = Severity::p3,
+         .timing = at_once,
+         .thresholds = {count_of("history", 7, 3, 30, "so many good ones before it must be there"),
+                        percent_of("ratio", 300, 10'000,
+                                   "a time between the median divided and multiplied by this is never far"),
+                        count_of("deviations", 6, 1, 100, "how many deviations from the median are far"),
+                        seconds_of("least", 10 * 60, "a smaller difference from the median is none")},
+         .title = "Backup of an unusual duration",
+         .meaning = "The newest backup took far longer, or was done far sooner, than the ones before it let "
+                    "expect: the "
+                    "source, the network or the store is not as it was.",
+         .action = "Look at its size and at what else ran then; see whether the next one still ends in time.",
+         .commands = {"holdfast snapshots --source {subject}", "holdfast doctor {subject}"}},
+        {.name = "verification_failing",
+         .subject = RuleSubject::source,
+         .severity = Severity::p3,
+         .timing = at_once,
+         .thresholds = {},
+         .title = "Verification cannot be done",
+         .meaning = "The last verification of this source ended with an error before it could tell anything. "
+                    "Whether "
+                    "its backups restore is not known.",
+         .action = "The error says what and where. Remove its cause and verify again.",
+         .commands = {"holdfast verify --source {subject} --record"}},
         {.name = "verification_failed",
          .subject = RuleSubject::source,
          .severity = Severity::p1,
@@ -189,6 +215,28 @@ std::vector<Rule> storage_rules() {
          .meaning = "The repository cannot be read. Nothing is backed up, and nothing could be restored.",
          .action = "See whether its disk is mounted, its host answers and its credentials are still good.",
          .commands = {"holdfast snapshots"}},
+        {.name = "retention_failing",
+         .subject = RuleSubject::repository,
+         .severity = Severity::p3,
+         .timing = at_once,
+         .thresholds = {},
+         .title = "Retention fails",
+         .meaning =
+             "The rules of retention could not be applied. Nothing is lost, but snapshots stay beyond their "
+             "time, and space is not freed.",
+         .action = "The error says why. Remove its cause and apply them again.",
+         .commands = {"holdfast retention simulate", "holdfast retention enforce"}},
+        {.name = "prune_failing",
+         .subject = RuleSubject::repository,
+         .severity = Severity::p3,
+         .timing = at_once,
+         .thresholds = {},
+         .title = "Freeing space fails",
+         .meaning =
+             "What no snapshot needs could not be deleted. Nothing is lost, but the repository only grows.",
+         .action =
+             "The error says why; may the key delete, is another collection under way? Then prune again.",
+         .commands = {"holdfast prune --dry-run", "holdfast prune"}},
         {.name = "storage_low",
          .subject = RuleSubject::repository,
          .severity = Severity::p1,
@@ -230,10 +278,12 @@ std::vector<Rule> server_rules() {
                         seconds_of("clear", 30, "below which the alert ends")},
          .title = "Clock off",
          .meaning =
-             "The clock of the server and that of its store or database disagree. Times of backups are "
-             "wrong, and retention refuses to delete.",
-         .action = "See which one is wrong and set it by NTP.",
-         .commands = {"timedatectl", "chronyc tracking"}},
+             "The clock of the server and that of its store or database disagree, or it leapt forward. "
+             "Times of backups are wrong, and retention refuses to delete.",
+         .action =
+             "See which one is wrong and set it by NTP. When a clock that leapt is right as it is now, say "
+             "so, once: that also applies the rules of retention.",
+         .commands = {"timedatectl", "chronyc tracking", "holdfast retention enforce --trust-clock"}},
         {.name = "certificate_expiring",
          .subject = RuleSubject::server,
          .severity = Severity::p3,

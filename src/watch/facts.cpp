@@ -16,6 +16,38 @@ std::string member(const nlohmann::json& json, const char* key) {
     return json.is_object() && at != json.end() && at->is_string() ? at->get<std::string>() : std::string();
 }
 
+// Whether it only says what it would do.
+bool is_trial(const Operation& operation) {
+    const auto request = nlohmann::json::parse(operation.request, nullptr, false);
+    const auto trial = request.is_object() ? request.find("dry_run") : request.end();
+    return request.is_object() && trial != request.end() && *trial == true;
+}
+
+// Of operations that come newest first.
+void take_note(const Operation& operation, std::map<std::string, OperationFacts>& facts) {
+    // One that was put back after a failure has not failed yet, and one that waits says nothing.
+    if (operation.state == OperationState::queued || operation.state == OperationState::cancelled) return;
+    const auto [at, first] = facts.try_emplace(operation.kind);
+    OperationFacts& of_kind = at->second;
+    if (first) {
+        of_kind.state = operation.state;
+        of_kind.created = operation.created;
+        of_kind.started = operation.started;
+        of_kind.ended = operation.ended;
+        of_kind.id = operation.id;
+        if (operation.error && operation.state == OperationState::failed) {
+            const auto error = nlohmann::json::parse(*operation.error, nullptr, false);
+            of_kind.error_code = member(error, "code");
+            of_kind.error = error.is_object() ? member(error, "message") : *operation.error;
+        }
+    }
+    if (!of_kind.last_success && operation.state == OperationState::succeeded && operation.ended) {
+        of_kind.last_success = operation.ended;
+        of_kind.last_success_id = operation.id;
+        if (operation.started) of_kind.last_success_took = *operation.ended - *operation.started;
+    }
+}
+
 } // namespace
 
 const BackupFacts* SourceFacts::newest() const { return backups.empty() ? nullptr : &backups.back(); }
@@ -31,30 +63,32 @@ std::map<std::string, OperationFacts> operation_facts(Operations& operations, co
     filter.source = source;
     filter.limit = most_looked_at;
     std::map<std::string, OperationFacts> facts;
-    for (const Operation& operation : operations.list(filter)) {
-        // One that was put back after a failure has not failed yet, and one that waits says nothing.
-        if (operation.state == OperationState::queued || operation.state == OperationState::cancelled)
-            continue;
-        const auto [at, first] = facts.try_emplace(operation.kind);
-        OperationFacts& of_kind = at->second;
-        if (first) {
-            of_kind.state = operation.state;
-            of_kind.created = operation.created;
-            of_kind.started = operation.started;
-            of_kind.ended = operation.ended;
-            of_kind.id = operation.id;
-            if (operation.error && operation.state == OperationState::failed) {
-                const auto error = nlohmann::json::parse(*operation.error, nullptr, false);
-                of_kind.error_code = member(error, "code");
-                of_kind.error = error.is_object() ? member(error, "message") : *operation.error;
-            }
-        }
-        if (!of_kind.last_success && operation.state == OperationState::succeeded && operation.ended) {
-            of_kind.last_success = operation.ended;
-            if (operation.started) of_kind.last_success_took = *operation.ended - *operation.started;
-        }
+    for (const Operation& operation : operations.list(filter)) take_note(operation, facts);
+    return facts;
+}
+
+std::map<std::string, OperationFacts> repository_operation_facts(Operations& operations) {
+    std::map<std::string, OperationFacts> facts;
+    for (const char* kind : {"retention", "prune"}) {
+        OperationFilter filter;
+        filter.kind = kind;
+        filter.limit = most_looked_at;
+        for (const Operation& operation : operations.list(filter))
+            if (!is_trial(operation)) take_note(operation, facts);
     }
     return facts;
+}
+
+std::optional<double> recovery_seconds_of(std::string_view result) {
+    const auto json = nlohmann::json::parse(result, nullptr, false);
+    if (!json.is_object()) return std::nullopt;
+    double seconds = 0;
+    for (const char* phase : {"restore_seconds", "start_seconds", "recovery_seconds", "ready_seconds"}) {
+        const auto at = json.find(phase);
+        if (at == json.end() || !at->is_number()) return std::nullopt;
+        seconds += at->get<double>();
+    }
+    return seconds;
 }
 
 } // namespace holdfast

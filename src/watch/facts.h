@@ -31,7 +31,8 @@ struct GapFacts {
 
 struct ReceiverFacts {
     std::string name{};
-    std::optional<Timestamp> last_seen{}; // nothing: never
+    std::optional<Timestamp> last_seen{};   // nothing: never
+    std::optional<Timestamp> asked_since{}; // since when somebody has looked for it; Watch fills it in
 };
 
 struct VerificationFacts {
@@ -50,6 +51,7 @@ struct OperationFacts {
     std::string error{};      // its message
     std::optional<Timestamp> last_success{};
     std::optional<Duration> last_success_took{};
+    std::string last_success_id{};
 };
 
 struct SourceFacts {
@@ -71,7 +73,8 @@ struct SourceFacts {
     bool log_known = true;                   // whether the two above tell what there is
     std::optional<ReceiverFacts> receiver{}; // nothing: it needs none
     std::optional<VerificationFacts> verification{};
-    std::optional<double> recovery_seconds{};           // that the last recovery or drill took
+    // That the last restore took which also started a server: from its begin until it could be used.
+    std::optional<double> recovery_seconds{};
     std::string retention_blocked{};                    // why; empty: it is not
     std::map<std::string, OperationFacts> operations{}; // by kind: "backup", "verify" …
 
@@ -92,12 +95,15 @@ struct RepositoryFacts {
     std::vector<StoragePoint> history{}; // of its bytes, oldest first; Watch fills it in when it is empty
     // Of the disk that it is on; nothing in a bucket.
     std::optional<std::uint64_t> free_bytes{}, capacity_bytes{};
+    std::map<std::string, OperationFacts> operations{}; // on all of it, by kind: "retention", "prune"
 };
 
 struct ServerFacts {
     std::string name{};
     // How far its clock is ahead of the others, in seconds; nothing where it could not be compared.
     std::optional<double> store_clock_offset_seconds{}, database_clock_offset_seconds{};
+    // Why its clock is not to be believed, by what was remembered of it; empty: nothing speaks against it.
+    std::optional<std::string> clock_doubt{};
     std::optional<Timestamp> certificate_end{};
     std::string catalog{}; // "sqlite", "postgresql"
     // Of the monitor; Watch fills these in.
@@ -138,5 +144,9 @@ struct Facts {
 // What the catalog knows of the operations of `source`: of each kind the newest that is over or under way,
 // and the newest success. Throws what the catalog throws.
 std::map<std::string, OperationFacts> operation_facts(Operations& operations, const std::string& source);
+// The same of those that are about a repository and no source in particular; trials do not count.
+std::map<std::string, OperationFacts> repository_operation_facts(Operations& operations);
+// What the phases took of a restore that also started a server, by its `result`; nothing for another.
+std::optional<double> recovery_seconds_of(std::string_view result);
 
 } // namespace holdfast

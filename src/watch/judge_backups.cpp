@@ -1,21 +1,33 @@
 #include "base/error.h"
 #include "watch/judge.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include <fmt/format.h>
 
 namespace holdfast {
 
 namespace {
 
-// Sizes of the good ones before the newest, of its type, the latest ones.
-std::vector<std::uint64_t> sizes_before(const SourceFacts& source, const BackupFacts& newest) {
+// The code of an operation that did its work, and whose result is bad news.
+constexpr std::string_view found_something = "failed";
+
+// The good ones before the newest, of its type, the latest ones.
+std::vector<const BackupFacts*> comparable(const SourceFacts& source, const BackupFacts& newest) {
     constexpr std::size_t most = 30;
-    std::vector<std::uint64_t> sizes;
+    std::vector<const BackupFacts*> before;
     for (const BackupFacts& backup : source.backups)
         if (&backup != &newest && backup.good && backup.type == newest.type && backup.time <= newest.time)
-            sizes.push_back(backup.bytes);
-    if (sizes.size() > most) sizes.erase(sizes.begin(), sizes.end() - most);
-    return sizes;
+            before.push_back(&backup);
+    if (before.size() > most) before.erase(before.begin(), before.end() - most);
+    return before;
+}
+
+std::optional<HistoryComparison> compare(const Bench& bench, const Rule& rule, std::uint64_t value,
+                                         const std::vector<std::uint64_t>& before) {
+    return compare_with_history(value, before, static_cast<std::size_t>(bench.threshold(rule, "history")),
+                                bench.threshold(rule, "ratio"), bench.threshold(rule, "deviations"));
 }
 
 Judgement no_backup(const Bench& bench, const Rule& rule, const SourceFacts& source) {
@@ -52,15 +64,15 @@ Judgement backup_old(const Bench& bench, const Rule& rule, const SourceFacts& so
             .since = good->time};
 }
 
-const OperationFacts* last_backup(const SourceFacts& source) {
-    const auto at = source.operations.find("backup");
+const OperationFacts* last_of(const SourceFacts& source, const char* kind) {
+    const auto at = source.operations.find(kind);
     return at == source.operations.end() ? nullptr : &at->second;
 }
 
 // How the last backup ended: `is_it` says whether as the rule means.
 template <typename IsIt>
 Judgement ended_as(const SourceFacts& source, std::string_view words, IsIt&& is_it) {
-    const OperationFacts* last = last_backup(source);
+    const OperationFacts* last = last_of(source, "backup");
     // One under way says nothing yet.
     if (last == nullptr || last->state == OperationState::running) return {.verdict = Verdict::unknown};
     if (!is_it(*last)) return {.verdict = Verdict::clear, .summary = "the last backup ended otherwise"};
@@ -84,9 +96,9 @@ Judgement size_anomaly(const Bench& bench, const Rule& rule, const SourceFacts& 
                 .threshold = limit,
                 .since = newest->time};
     }
-    const auto compared = compare_size(newest->bytes, sizes_before(source, *newest),
-                                       static_cast<std::size_t>(bench.threshold(rule, "history")),
-                                       bench.threshold(rule, "ratio"), bench.threshold(rule, "deviations"));
+    std::vector<std::uint64_t> before;
+    for (const BackupFacts* backup : comparable(source, *newest)) before.push_back(backup->bytes);
+    const auto compared = compare(bench, rule, newest->bytes, before);
     if (!compared) return {.verdict = Verdict::clear, .summary = "there are too few to compare with"};
     return {.verdict = compared->is_far ? Verdict::breach : Verdict::clear,
             .summary =
@@ -95,6 +107,45 @@ Judgement size_anomaly(const Bench& bench, const Rule& rule, const SourceFacts& 
             .value = bytes,
             .threshold = bytes < compared->median ? compared->lowest : compared->highest,
             .since = newest->time};
+}
+
+std::uint64_t milliseconds_of(Duration duration) {
+    return static_cast<std::uint64_t>(
+        std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::milliseconds>(duration).count()));
+}
+
+Judgement duration_anomaly(const Bench& bench, const Rule& rule, const SourceFacts& source) {
+    const BackupFacts* newest = source.newest_good();
+    if (newest == nullptr || !newest->took || !source.known) return {.verdict = Verdict::unknown};
+    std::vector<std::uint64_t> before;
+    for (const BackupFacts* backup : comparable(source, *newest))
+        if (backup->took) before.push_back(milliseconds_of(*backup->took));
+    const auto compared = compare(bench, rule, milliseconds_of(*newest->took), before);
+    if (!compared) return {.verdict = Verdict::clear, .summary = "there are too few to compare with"};
+    const double took = seconds_of(*newest->took);
+    const double median = compared->median / 1000,
+                 limit = (took * 1000 < compared->median ? compared->lowest : compared->highest) / 1000;
+    const bool is_far =
+        compared->is_far && std::abs(took - median) >= static_cast<double>(bench.threshold(rule, "least"));
+    return {.verdict = is_far ? Verdict::breach : Verdict::clear,
+            .summary = fmt::format("the newest backup took {}; those before it let {} to {} expect",
+                                   length_text(took), length_text(compared->lowest / 1000),
+                                   length_text(compared->highest / 1000)),
+            .value = took,
+            .threshold = limit,
+            .since = newest->time};
+}
+
+// What was found by one that ran is not meant: that is verification_failed.
+Judgement verification_failing(const SourceFacts& source) {
+    const OperationFacts* last = last_of(source, "verify");
+    if (last == nullptr || last->state == OperationState::running) return {.verdict = Verdict::unknown};
+    if (last->state != OperationState::failed || last->error_code == found_something)
+        return {.verdict = Verdict::clear, .summary = "the last verification was carried out"};
+    return {.verdict = Verdict::breach,
+            .summary = fmt::format("the last verification could not be carried out{}{}",
+                                   last->error.empty() ? "" : ": ", last->error),
+            .since = last->ended};
 }
 
 Judgement verification_failed(const SourceFacts& source) {
@@ -124,6 +175,8 @@ void judge_backups(Bench& bench, const SourceFacts& source) {
         bench.ask("no_backup", name, [&](const Rule& rule) { return no_backup(bench, rule, source); });
         bench.ask("backup_old", name, [&](const Rule& rule) { return backup_old(bench, rule, source); });
         bench.ask("size_anomaly", name, [&](const Rule& rule) { return size_anomaly(bench, rule, source); });
+        bench.ask("duration_anomaly", name,
+                  [&](const Rule& rule) { return duration_anomaly(bench, rule, source); });
     }
     const std::string timed_out(to_string(ErrorCode::timed_out));
     bench.ask("backup_failed", name, [&](const Rule&) {
@@ -140,6 +193,7 @@ void judge_backups(Bench& bench, const SourceFacts& source) {
         return ended_as(source, "left something out",
                         [](const OperationFacts& last) { return last.state == OperationState::incomplete; });
     });
+    bench.ask("verification_failing", name, [&](const Rule&) { return verification_failing(source); });
     bench.ask("verification_failed", name, [&](const Rule&) { return verification_failed(source); });
     bench.ask("retention_blocked", name, [&](const Rule&) { return retention_blocked(source); });
 }

@@ -48,15 +48,23 @@ Judgement log_gap(const Bench& bench, const Rule& rule, const SourceFacts& sourc
 
 Judgement receiver_down(const Bench& bench, const Rule& rule, const SourceFacts& source) {
     const double limit = static_cast<double>(bench.threshold(rule, "silence"));
-    if (!source.receiver->last_seen)
-        return {.verdict = Verdict::breach, .summary = "the receiver was never seen", .threshold = limit};
-    const double silence = seconds_of(bench.now() - *source.receiver->last_seen);
+    const ReceiverFacts& receiver = *source.receiver;
+    if (!receiver.last_seen) {
+        // Who has just begun to look may have come in a moment in which it was not connected.
+        const double looked =
+            receiver.asked_since ? seconds_of(bench.now() - *receiver.asked_since) : limit + 1;
+        return {.verdict = looked > limit ? Verdict::breach : Verdict::clear,
+                .summary = "the receiver was never seen",
+                .threshold = limit,
+                .since = receiver.asked_since};
+    }
+    const double silence = seconds_of(bench.now() - *receiver.last_seen);
     return {.verdict = silence > limit ? Verdict::breach : Verdict::clear,
             .summary = fmt::format("the receiver was seen {} ago; at most {} is allowed",
                                    length_text(std::max(silence, 0.0)), length_text(limit)),
             .value = silence,
             .threshold = limit,
-            .since = source.receiver->last_seen};
+            .since = receiver.last_seen};
 }
 
 Judgement window_short(const Bench& bench, const SourceFacts& source) {

@@ -72,7 +72,22 @@ Judgement storage_growing(const Bench& bench, const Rule& rule, const Repository
     return {.verdict = Verdict::clear, .summary = "it grows as expected"};
 }
 
+Judgement work_failing(const RepositoryFacts& repository, const char* kind) {
+    const auto last = repository.operations.find(kind);
+    if (last == repository.operations.end() || last->second.state == OperationState::running)
+        return {.verdict = Verdict::unknown};
+    const OperationFacts& operation = last->second;
+    if (operation.state != OperationState::failed)
+        return {.verdict = Verdict::clear, .summary = fmt::format("the last {} was carried out", kind)};
+    return {.verdict = Verdict::breach,
+            .summary = fmt::format("the last {} failed{}{}", kind, operation.error.empty() ? "" : ": ",
+                                   operation.error),
+            .since = operation.ended};
+}
+
 Judgement clock_off(const Bench& bench, const Rule& rule, const ServerFacts& server) {
+    if (server.clock_doubt && !server.clock_doubt->empty())
+        return {.verdict = Verdict::breach, .summary = *server.clock_doubt};
     std::optional<double> worst;
     std::string_view whose;
     const auto look = [&](const std::optional<double>& offset, std::string_view name) {
@@ -83,7 +98,8 @@ Judgement clock_off(const Bench& bench, const Rule& rule, const ServerFacts& ser
     };
     look(server.store_clock_offset_seconds, "store");
     look(server.database_clock_offset_seconds, "database");
-    if (!worst) return {.verdict = Verdict::unknown};
+    if (!worst && !server.clock_doubt) return {.verdict = Verdict::unknown};
+    if (!worst) return {.verdict = Verdict::clear, .summary = "the clock runs as it should"};
     const double limit = static_cast<double>(bench.threshold(rule, "offset"));
     const double clear = std::min(limit, static_cast<double>(bench.threshold(rule, "clear")));
     const double off = std::abs(*worst);
@@ -127,6 +143,8 @@ Judgement monitor_failing(const Bench& bench, const ServerFacts& server) {
 void judge_repository(Bench& bench, const RepositoryFacts& repository) {
     const std::string& name = repository.name;
     bench.ask("repository_unreachable", name, [&](const Rule&) { return unreachable(repository); });
+    bench.ask("retention_failing", name, [&](const Rule&) { return work_failing(repository, "retention"); });
+    bench.ask("prune_failing", name, [&](const Rule&) { return work_failing(repository, "prune"); });
     bench.ask("storage_low", name, [&](const Rule& rule) { return storage_low(bench, rule, repository); });
     bench.ask("storage_growing", name,
               [&](const Rule& rule) { return storage_growing(bench, rule, repository); });

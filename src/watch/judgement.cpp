@@ -18,8 +18,8 @@ double median_of(std::vector<double> values) {
     return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
-double logarithm(std::uint64_t bytes) {
-    return std::log(static_cast<double>(std::max<std::uint64_t>(bytes, 1)));
+double logarithm(std::uint64_t value) {
+    return std::log(static_cast<double>(std::max<std::uint64_t>(value, 1)));
 }
 
 } // namespace
@@ -38,25 +38,26 @@ std::vector<Judgement> judge(const Facts& facts, const RuleBook& rules) {
     return judgements;
 }
 
-std::optional<SizeComparison> compare_size(std::uint64_t bytes, const std::vector<std::uint64_t>& before,
-                                           std::size_t least, std::int64_t ratio_percent,
-                                           std::int64_t deviations) {
+std::optional<HistoryComparison> compare_with_history(std::uint64_t value,
+                                                      const std::vector<std::uint64_t>& before,
+                                                      std::size_t least, std::int64_t ratio_percent,
+                                                      std::int64_t deviations) {
     if (before.empty() || before.size() < least) return std::nullopt;
-    std::vector<double> sizes;
-    for (const std::uint64_t size : before) sizes.push_back(logarithm(size));
-    const double median = median_of(sizes);
-    for (double& size : sizes) size = std::abs(size - median);
+    std::vector<double> values;
+    for (const std::uint64_t one : before) values.push_back(logarithm(one));
+    const double median = median_of(values);
+    for (double& one : values) one = std::abs(one - median);
     // Of numbers that are spread normally this is their standard deviation.
-    const double deviation = 1.4826 * median_of(sizes);
+    const double deviation = 1.4826 * median_of(values);
     const double allowed =
         std::max(std::log(static_cast<double>(std::max<std::int64_t>(ratio_percent, 101)) / 100),
                  static_cast<double>(deviations) * deviation);
-    // Rounding must not make a size far that lies right at the border.
+    // Rounding must not make a value far that lies right at the border.
     constexpr double rounding = 1e-9;
-    return SizeComparison{.median = std::exp(median),
-                          .lowest = std::exp(median - allowed),
-                          .highest = std::exp(median + allowed),
-                          .is_far = std::abs(logarithm(bytes) - median) > allowed + rounding};
+    return HistoryComparison{.median = std::exp(median),
+                             .lowest = std::exp(median - allowed),
+                             .highest = std::exp(median + allowed),
+                             .is_far = std::abs(logarithm(value) - median) > allowed + rounding};
 }
 
 std::string length_text(double seconds) {

@@ -30,17 +30,18 @@ struct Judgement {
 // One for each rule that is on and each subject that it applies to.
 std::vector<Judgement> judge(const Facts& facts, const RuleBook& rules);
 
-// How far `bytes` lies from what the sizes before let expect.
-struct SizeComparison {
+// How far a size or a length of time lies from what those before let expect.
+struct HistoryComparison {
     double median = 0;
     double lowest = 0, highest = 0; // outside of these it is far
     bool is_far = false;
 };
-// Robust against single sizes that were unusual: by the median and the median absolute deviation of the
-// logarithms. Nothing with fewer than `least` sizes.
-std::optional<SizeComparison> compare_size(std::uint64_t bytes, const std::vector<std::uint64_t>& before,
-                                           std::size_t least, std::int64_t ratio_percent,
-                                           std::int64_t deviations);
+// Robust against single values that were unusual: by the median and the median absolute deviation of the
+// logarithms. Nothing with fewer than `least` values.
+std::optional<HistoryComparison> compare_with_history(std::uint64_t value,
+                                                      const std::vector<std::uint64_t>& before,
+                                                      std::size_t least, std::int64_t ratio_percent,
+                                                      std::int64_t deviations);
 
 // "26 h", "3 d 4 h", "12 min", "45 s": the two largest units of a length of time.
 std::string length_text(double seconds);

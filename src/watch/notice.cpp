@@ -12,10 +12,11 @@ namespace holdfast {
 
 namespace {
 
-constexpr std::array<std::pair<NoticeEvent, std::string_view>, 4> event_names{{
+constexpr std::array<std::pair<NoticeEvent, std::string_view>, 5> event_names{{
     {NoticeEvent::trigger, "trigger"},
     {NoticeEvent::acknowledge, "acknowledge"},
     {NoticeEvent::resolve, "resolve"},
+    {NoticeEvent::success, "success"},
     {NoticeEvent::test, "test"},
 }};
 

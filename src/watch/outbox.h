@@ -16,7 +16,7 @@
 
 namespace holdfast {
 
-enum class NoticeEvent { trigger, acknowledge, resolve, test };
+enum class NoticeEvent { trigger, acknowledge, resolve, success, test };
 std::string_view to_string(NoticeEvent event);
 // Throws Error(usage).
 NoticeEvent notice_event(std::string_view text);
@@ -26,12 +26,12 @@ struct Notice {
     std::string id{};        // stable over all attempts
     std::string dedup_key{}; // the same for all notices of an alert, and for the same rule and subject again
     NoticeEvent event = NoticeEvent::trigger;
-    std::string alert{}; // its id
+    std::string alert{}; // its id; of a success that of the operation
     std::string rule{}, title{}, subject{}, subject_kind{};
     Severity severity = Severity::p3;
     std::string summary{};
     std::string runbook{};
-    Timestamp since{};      // when it began
+    Timestamp since{};      // when it began; of a success the operation
     Timestamp time{};       // of the event
     std::int64_t level = 1; // the step of the chain
     std::string actor{};    // who acknowledged or resolved it; empty: nobody

@@ -26,14 +26,21 @@ bool matches_pattern(std::string_view pattern, std::string_view text) {
     return p == pattern.size();
 }
 
+namespace {
+
+bool any_matches(const std::vector<std::string>& patterns, std::string_view text) {
+    return patterns.empty() || std::ranges::any_of(patterns, [&](const std::string& pattern) {
+               return matches_pattern(pattern, text);
+           });
+}
+
+} // namespace
+
+bool Route::takes_rule(std::string_view rule) const { return any_matches(rules, rule); }
+
 bool Route::takes(std::string_view rule, std::string_view subject, Severity severity) const {
-    const auto any = [](const std::vector<std::string>& patterns, std::string_view text) {
-        return patterns.empty() || std::ranges::any_of(patterns, [&](const std::string& pattern) {
-                   return matches_pattern(pattern, text);
-               });
-    };
-    return (severities.empty() || severities.contains(severity)) && any(rules, rule) &&
-           any(subjects, subject);
+    return (severities.empty() || severities.contains(severity)) && takes_rule(rule) &&
+           any_matches(subjects, subject);
 }
 
 std::vector<std::string> Routing::channels(std::string_view rule, std::string_view subject, Severity severity,

@@ -21,6 +21,8 @@ struct Route {
     std::int64_t step = 1;               // its place in the chain
     bool tells_end = true;               // whether it is told of acknowledgements and ends
 
+    // Of any subject and severity.
+    bool takes_rule(std::string_view rule) const;
     bool takes(std::string_view rule, std::string_view subject, Severity severity) const;
 };
 

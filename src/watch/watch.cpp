@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "watch/metrics/metrics.h"
+#include "watch/success_notice.h"
 
 #include <algorithm>
 #include <thread>
@@ -105,6 +106,7 @@ Judgement Watch::monitor_judgement(const std::string& problem) const {
 void Watch::complete(Facts& facts) {
     add_monitors(facts);
     add_expectations(facts);
+    add_receivers(facts);
     add_growth(facts);
     add_channels(facts);
 }
@@ -145,6 +147,19 @@ void Watch::add_expectations(Facts& facts) {
         const auto [heard, is_new] = first.try_emplace(source.source, facts.at);
         if (is_new) history_.add(source.source, expected_name, {facts.at, 0});
         source.expected_since = heard->second;
+    }
+}
+
+void Watch::add_receivers(Facts& facts) {
+    const std::scoped_lock lock(mutex_);
+    for (SourceFacts& source : facts.sources) {
+        if (!source.receiver) continue;
+        ReceiverFacts& now = *source.receiver;
+        ReceiverFacts& kept = memory_.receivers[source.source];
+        kept.last_seen = std::max(kept.last_seen, now.last_seen);
+        if (!kept.asked_since) kept.asked_since = facts.at;
+        now.last_seen = kept.last_seen;
+        now.asked_since = kept.asked_since;
     }
 }
 
@@ -198,6 +213,10 @@ void Watch::tidy() {
     alerts_.remove_resolved_before(now - settings_.keep_resolved);
     outbox_.remove_ended_before(now - settings_.keep_resolved);
     history_.remove_before(now - keep_measurements);
+}
+
+void Watch::queue_success_of(Database& database, const Operation& operation) {
+    queue_success(database, settings_.channels, alerts_.settings().origin, operation, clock_.now());
 }
 
 std::size_t Watch::deliver(const std::stop_token& stop) {

@@ -58,6 +58,10 @@ class Watch {
     // Instead of round(), when facts could not be gathered.
     void round_failed(const Error& error);
 
+    // Queues notices of `operation`, which has just succeeded, for channels that want to hear of it, within
+    // the transaction that ends it. Throws what the catalog throws.
+    void queue_success_of(Database& database, const Operation& operation);
+
     // Sends what is due, each channel beside the others, and returns when nothing is due any more; how many
     // notices were taken. A channel that fails is left alone for the rest of the call.
     std::size_t deliver(const std::stop_token& stop);
@@ -87,6 +91,7 @@ class Watch {
     void complete(Facts& facts);
     void add_monitors(Facts& facts);
     void add_expectations(Facts& facts);
+    void add_receivers(Facts& facts);
     void add_growth(Facts& facts);
     void add_channels(Facts& facts);
     void keep_pulse(Duration took, const std::string& problem);
@@ -112,6 +117,8 @@ class Watch {
         Duration last_good_round{}; // by the steady clock
         std::string problem{};      // of the last round
         Duration last_tidy{};
+        // Of each source: a server tells only whether a receiver is connected at the moment.
+        std::map<std::string, ReceiverFacts> receivers{};
         bool told_directly = false;
         Duration last_direct{};
     };

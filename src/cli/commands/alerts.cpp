@@ -64,9 +64,10 @@ int rules_at_server(CommandContext& context, const Arguments&) {
 
 // `channels`: how many were to be told; null: nobody was to be.
 json trial_json(const AlertTrial& trial, const json& channels) {
-    return {{"rule", trial.rule},     {"cause", trial.cause},     {"quiet_before", trial.quiet_before},
-            {"fired", trial.fired},   {"summary", trial.summary}, {"reached", trial.reached},
-            {"failed", trial.failed}, {"channels", channels},     {"passed", trial.passed()}};
+    return {{"rule", trial.rule},      {"cause", trial.cause},         {"quiet_before", trial.quiet_before},
+            {"fired", trial.fired},    {"summary", trial.summary},     {"reached", trial.reached},
+            {"failed", trial.failed},  {"not_meant", trial.not_meant}, {"channels", channels},
+            {"passed", trial.passed()}};
 }
 
 void print_trial(const json& trial) {
@@ -82,6 +83,8 @@ void print_trial(const json& trial) {
         flag_in(trial, "fired") ? "fired: " + text_in(trial, "summary") : std::string("did not fire"));
     const std::vector<std::string> reached = texts_in(trial, "reached");
     if (!reached.empty()) say("  told: {}\n", fmt::join(reached, ", "));
+    const std::vector<std::string> not_meant = texts_in(trial, "not_meant");
+    if (!not_meant.empty()) say("  not to be told, by their routes: {}\n", fmt::join(not_meant, ", "));
     for (const auto& [channel, why] : list_in(trial, "failed").items())
         say("  not told: {}: {}\n", channel, plain_text(why));
 }
@@ -161,12 +164,23 @@ int test_channel_at_server(CommandContext& context, const Arguments& arguments) 
 } // namespace
 
 int tell_alert_tests(CommandContext& context, const json& trials) {
-    const bool nobody_told = std::ranges::any_of(trials, [](const json& trial) {
+    const auto none_configured = [](const json& trial) {
         return has(trial, "channels") && number_in(trial, "channels") == 0;
-    });
+    };
+    // What fired and was to be told to somebody, and reaches nobody.
+    const auto reaches_nobody = [](const json& trial) {
+        return has(trial, "channels") && flag_in(trial, "fired") && texts_in(trial, "reached").empty() &&
+               list_in(trial, "failed").empty();
+    };
+    const bool nobody_told =
+        std::ranges::any_of(trials, none_configured) || std::ranges::any_of(trials, reaches_nobody);
     context.print(trials, [&] {
         for (const json& trial : trials) print_trial(trial);
-        if (nobody_told) say("No channel is configured: nobody was told.\n");
+        if (std::ranges::any_of(trials, none_configured)) {
+            say("No channel is configured: nobody was told.\n");
+        } else if (nobody_told) {
+            say("No channel takes every rule that was tried: of those nobody would be told.\n");
+        }
     });
     const auto is_tried = [](const json& trial) { return has(trial, "passed"); };
     const auto has_failed = [&](const json& trial) { return is_tried(trial) && !flag_in(trial, "passed"); };

@@ -261,7 +261,8 @@ void add_retention(CLI::App& app, RunCommand& run) {
     });
     CLI::App* enforce = add("enforce", "Forget what no policy keeps");
     enforce->add_flag("--dry-run", arguments->dry_run, "Say what would be forgotten, and do nothing");
-    enforce->add_flag("--trust-clock", arguments->trust_clock, "Although nothing was backed up for a month");
+    enforce->add_flag("--trust-clock", arguments->trust_clock,
+                      "The clock is right, although nothing was backed up for a month, or it leapt");
     enforce->callback([arguments, enforce, &run] {
         run = [arguments](CommandContext& context) { return run_enforce(context, *arguments); };
         run.at_server = [arguments, enforce](CommandContext& context) {

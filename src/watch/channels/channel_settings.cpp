@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file_descriptor.h"
 #include "base/form.h"
+#include "execution/operation_request.h"
 #include "policy/period.h"
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace holdfast {
 
@@ -66,6 +68,18 @@ Route read_route(Form& form, const std::string& name) {
     route.step = static_cast<std::int64_t>(form.number("step", 1, most_steps).value_or(1));
     route.tells_end = form.flag("tells_end").value_or(true);
     return route;
+}
+
+std::vector<std::string> read_successes(Form& form, ChannelType type) {
+    std::vector<std::string> kinds = form.texts("successes");
+    for (const std::string& kind : kinds) {
+        if (kind != "*" && std::ranges::find(operation_kinds, kind) == operation_kinds.end())
+            form.fail("successes", fmt::format("'{}' is no kind of operation", kind),
+                      fmt::format("* or of {}", fmt::join(operation_kinds, ", ")));
+    }
+    if (!kinds.empty() && type == ChannelType::pagerduty)
+        form.fail("successes", "PagerDuty is for what is wrong", "name them at another channel");
+    return kinds;
 }
 
 std::string read_url(Form& form, const char* key) {
@@ -137,6 +151,15 @@ std::string_view to_string(ChannelType type) {
     return "webhook";
 }
 
+bool ChannelSettings::takes_success(std::string_view kind, std::string_view source) const {
+    const bool takes_kind = std::ranges::any_of(
+        successes, [&](const std::string& wanted) { return matches_pattern(wanted, kind); });
+    return takes_kind &&
+           (route.subjects.empty() || std::ranges::any_of(route.subjects, [&](const std::string& wanted) {
+                return matches_pattern(wanted, source);
+            }));
+}
+
 Secret SecretSource::load(const Environment& environment) const {
     if (!variable.empty()) {
         const auto value = environment(variable);
@@ -173,6 +196,7 @@ ChannelSettings parse_channel(const std::string& name, std::string_view json) {
     settings.name = name;
     settings.type = read_type(form);
     settings.route = read_route(form, name);
+    settings.successes = read_successes(form, settings.type);
     settings.ca_file = form.text("ca_file").value_or("");
     if (const auto timeout =
             form.text_as("timeout", [](const std::string& text) { return Period::parse(text, {}); })) {

@@ -29,6 +29,8 @@ struct ChannelSettings {
     std::string name;
     ChannelType type = ChannelType::webhook;
     Route route;
+    // Kinds of operations of whose success it is told; empty: of none. Of sources those of the route.
+    std::vector<std::string> successes{};
     Duration timeout = std::chrono::seconds(30);
     std::string ca_file{};  // certificates to trust instead of the system's
     std::string endpoint{}; // the URL; of mail "host:port"; empty: the usual one. Of Slack it is secret.
@@ -39,6 +41,9 @@ struct ChannelSettings {
     std::vector<std::string> to{};
     // SNS.
     std::string topic{}, region{}, access_key{}, profile{};
+
+    // Of an operation of that kind; `source` is empty when it is of none.
+    bool takes_success(std::string_view kind, std::string_view source) const;
 };
 
 // Reads the JSON form of [channel.NAME], as docs/alerts.md describes it. Throws Error(usage) whose field() is

@@ -18,10 +18,22 @@ std::string_view word_of(const Notice& notice) {
         return "acknowledged";
     case NoticeEvent::resolve:
         return "resolved";
+    case NoticeEvent::success:
+        return "done";
     case NoticeEvent::test:
         return "test";
     }
     return "";
+}
+
+// Nothing is wrong: it has neither a severity nor a runbook.
+std::string success_text(const Notice& notice) {
+    std::string text = notice.summary + "\n\n";
+    text += fmt::format("Operation: {}\n{:<11}{}\nBegan:     {}\nEnded:     {}\n", notice.alert,
+                        notice.subject_kind + ":", notice.subject, to_rfc3339(notice.since),
+                        to_rfc3339(notice.time));
+    if (!notice.origin.empty()) text += fmt::format("From:      {}\n", notice.origin);
+    return text;
 }
 
 } // namespace
@@ -44,14 +56,18 @@ std::string bounded_utf8(std::string_view text, std::size_t limit_bytes) {
 
 std::string notice_subject(const Notice& notice) {
     const std::string_view word = word_of(notice);
-    std::string subject = fmt::format("[{}{}{}] {}: {}", to_string(notice.severity), word.empty() ? "" : " ",
-                                      word, notice.title, notice.subject);
+    const std::string_view severity =
+        notice.event == NoticeEvent::success ? std::string_view() : to_string(notice.severity);
+    std::string subject =
+        fmt::format("[{}{}{}] {}: {}", severity, severity.empty() || word.empty() ? "" : " ", word,
+                    notice.title, notice.subject);
     std::ranges::replace_if(
         subject, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; }, ' ');
     return bounded_utf8(subject, 200);
 }
 
 std::string notice_text(const Notice& notice) {
+    if (notice.event == NoticeEvent::success) return bounded_utf8(success_text(notice), 20'000);
     std::string text = notice.summary + "\n\n";
     text += fmt::format("Rule:     {}\n{:<10}{}\nSeverity: {} ({})\nSince:    {}\n", notice.rule,
                         notice.subject_kind + ":", notice.subject, to_string(notice.severity),

@@ -35,6 +35,8 @@ void PagerDutyChannel::send(const Notice& notice, std::stop_token stop) {
         return enqueue(notice, "acknowledge", stop);
     case NoticeEvent::resolve:
         return enqueue(notice, "resolve", stop);
+    case NoticeEvent::success:
+        return; // an event there is something that is wrong: nobody is woken for what went well
     case NoticeEvent::test:
         enqueue(notice, "trigger", stop);
         enqueue(notice, "resolve", stop);

@@ -27,7 +27,7 @@ std::string escaped(std::string_view text) {
 }
 
 std::string_view colour_of(const Notice& notice) {
-    if (notice.event == NoticeEvent::resolve) return "#2e7d32";
+    if (notice.event == NoticeEvent::resolve || notice.event == NoticeEvent::success) return "#2e7d32";
     switch (notice.severity) {
     case Severity::p1:
         return "#b71c1c";

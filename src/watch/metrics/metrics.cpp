@@ -125,6 +125,15 @@ void write_repository(Writer& writer, const RepositoryFacts& repository) {
     writer.add("holdfast_repository_bytes", labels, repository.bytes);
     writer.add("holdfast_repository_disk_free_bytes", labels, repository.free_bytes);
     writer.add("holdfast_repository_disk_bytes", labels, repository.capacity_bytes);
+    for (const auto& [kind, operation] : repository.operations) {
+        writer.add("holdfast_repository_operation_last_success_timestamp_seconds",
+                   {{"repository", repository.name}, {"kind", kind}}, operation.last_success);
+        writer.flag("holdfast_repository_operation_last_state",
+                    {{"repository", repository.name},
+                     {"kind", kind},
+                     {"state", std::string(to_string(operation.state))}},
+                    true);
+    }
 }
 
 void write_server(Writer& writer, const ServerFacts& server) {

@@ -20,6 +20,7 @@ using test::http_answer;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::UnorderedElementsAre;
 using testing::UnorderedElementsAreArray;
 
 class AlertSandboxTest : public testing::TestWithParam<std::string_view> {
@@ -31,10 +32,24 @@ class AlertSandboxTest : public testing::TestWithParam<std::string_view> {
         for (const std::string& folder : {scratch.file("."), scratch.file("sandbox")})
             std::filesystem::permissions(folder, std::filesystem::perms(0711));
         settings.directory = scratch.file("sandbox");
-        settings.channels = {
-            parse_channel("hook", fmt::format(R"({{"type": "webhook", "url": "{}/", "secret_file": "{}",
-            "timeout": "5s", "severities": "P4"}})",
-                                              server.endpoint(), scratch.file("secret")))};
+        settings.channels = {channel("hook", R"("sources": "orders")")};
+    }
+    ChannelSettings channel(const std::string& name, const std::string& route) const {
+        return parse_channel(
+            name,
+            fmt::format(R"({{"type": "webhook", "url": "{}/{}", "secret_file": "{}", "timeout": "5s", {}}})",
+                        server.endpoint(), name, scratch.file("secret"), route));
+    }
+    // What arrived, as "channel event".
+    std::vector<std::string> told() const {
+        std::vector<std::string> told;
+        for (const std::string& request : server.requests()) {
+            const auto json = nlohmann::json::parse(request.substr(request.find("\r\n\r\n") + 4));
+            const std::string path = request.substr(request.find('/') + 1);
+            told.push_back(
+                fmt::format("{} {}", path.substr(0, path.find(' ')), json.at("event").get<std::string>()));
+        }
+        return told;
     }
     // What arrived, as "event rule".
     std::vector<std::string> arrived() const {
@@ -85,6 +100,28 @@ TEST_P(AlertTrialTest, SaysWhichChannelWasNotReached) {
     EXPECT_FALSE(trial.passed());
     ASSERT_TRUE(trial.failed.contains("hook"));
     EXPECT_THAT(trial.failed.at("hook"), HasSubstr("500"));
+}
+
+TEST_P(AlertTrialTest, TellsThoseWhomTheRoutesMeanAndNobodyElse) {
+    settings.channels = {channel("all", R"("step": 1)"), channel("critical", R"("severities": "P1")"),
+                         channel("high", R"("severities": ["P1", "P2"], "rules": "backup_*")"),
+                         channel("others", R"("rules": "storage_*")"),
+                         channel("later", R"("step": 3, "tells_end": false)")};
+    const AlertTrial trial = try_alert(*find_rule("backup_old"), settings, silent_logger(), {});
+    EXPECT_TRUE(trial.passed());
+    EXPECT_THAT(trial.reached, ElementsAre("all", "high", "later"));
+    EXPECT_THAT(trial.not_meant, ElementsAre("critical", "others"));
+    EXPECT_THAT(told(), UnorderedElementsAre("all trigger", "high trigger", "later trigger", "all resolve",
+                                             "high resolve"));
+}
+
+TEST_P(AlertTrialTest, ARuleThatReachesNobodyIsToldToReachNobody) {
+    settings.channels = {channel("others", R"("rules": "storage_*")")};
+    const AlertTrial trial = try_alert(*find_rule("backup_old"), settings, silent_logger(), {});
+    EXPECT_TRUE(trial.fired);
+    EXPECT_THAT(trial.reached, IsEmpty());
+    EXPECT_THAT(trial.not_meant, ElementsAre("others"));
+    EXPECT_THAT(told(), IsEmpty());
 }
 
 TEST(AlertCauses, AreKnownOfEveryRule) {

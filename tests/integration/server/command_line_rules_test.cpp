@@ -3,6 +3,7 @@
 #include "integration/server/command_line_at_server.h"
 #include "support/scripted_server.h"
 
+#include <algorithm>
 #include <sstream>
 
 #include <gmock/gmock.h>
@@ -199,7 +200,8 @@ TEST_F(RulesAtServer, TriesRulesOfAlerts) {
     ScriptedServer receiver(
         [](const std::string&) { return Answer{http_answer("200 OK"), Answer::Then::keep_open}; });
     std::ofstream(scratch.file("secret")) << "key";
-    serve(fmt::format("[channel.hook]\ntype = \"webhook\"\nurl = \"{}/\"\nsecret_file = \"{}\"\n",
+    serve(fmt::format("[channel.hook]\ntype = \"webhook\"\nurl = \"{}/\"\nsecret_file = \"{}\"\n"
+                      "successes = [\"alert-test\"]\n",
                       receiver.endpoint(), scratch.file("secret")));
     const auto metric = [&](const std::string& name) {
         const std::string text = curl({address + "/metrics"});
@@ -216,6 +218,12 @@ TEST_F(RulesAtServer, TriesRulesOfAlerts) {
     wait_until(*server_, [&] { return !metric("holdfast_alert_self_test_passed").empty(); });
     EXPECT_THAT(metric("holdfast_alert_self_test_passed"), HasSubstr("} 1"));
     EXPECT_NE(metric("holdfast_alert_self_test_timestamp_seconds"), "");
+    // That an operation succeeded is told who asked for that.
+    wait_until(*server_, [&] {
+        return std::ranges::any_of(receiver.requests(), [](const std::string& request) {
+            return request.find("\"alert-test_succeeded\"") != std::string::npos;
+        });
+    });
     EXPECT_THAT(failure_at_server({"alerts", "test", "nonsense"}, 2), HasSubstr("there is no rule"));
     EXPECT_THAT(failure_at_server({"alerts", "test"}, 2), HasSubstr("no rule is named"));
     EXPECT_THAT(failure_at_server({"alerts", "test", "--all", "--directory", "/tmp"}, 2),

@@ -16,18 +16,19 @@ using testing::UnorderedElementsAre;
 using testing::UnorderedElementsAreArray;
 
 constexpr const char* keep_one = "[policy.short.retention]\nlast = 1\n";
-// Tells programs another time of the day than the kernel does: not how much of it passes, nor what files say.
+// Tells programs another time of the day than the kernel does: not how much of it passes, nor, unless they
+// are to leap along, what files say.
 constexpr const char* fake_clock = HOLDFAST_FAKE_CLOCK;
 
 class ServeClock : public Serve {
   protected:
-    std::unique_ptr<RunningProgram> serve_with_moving_clock() {
+    std::unique_ptr<RunningProgram> serve_with_moving_clock(bool files_leap_along = false) {
         move_clock("+0");
         options.environment["LD_PRELOAD"] = fake_clock;
         options.environment["FAKETIME_TIMESTAMP_FILE"] = scratch.file("clock");
         options.environment["FAKETIME_CACHE_DURATION"] = "1";
         options.environment["DONT_FAKE_MONOTONIC"] = "1";
-        options.environment["NO_FAKE_STAT"] = "1";
+        if (!files_leap_along) options.environment["NO_FAKE_STAT"] = "1";
         // Where the program has this sanitizer, that it is not loaded first.
         options.environment["ASAN_OPTIONS"] = "verify_asan_link_order=0";
         auto server = start({"serve"});
@@ -52,9 +53,16 @@ class ServeClock : public Serve {
         for (const Json& snapshot : json({"snapshots"})) ids.push_back(snapshot["id"]);
         return ids;
     }
+    // Whether somebody has looked at the clock, and remembers it.
+    bool clock_is_known() const {
+        for (const auto& cache : std::filesystem::directory_iterator(scratch.file("home/.cache/holdfast")))
+            if (std::filesystem::exists(cache.path() / "clock")) return true;
+        return false;
+    }
     // Asks for the rules to be applied, and returns what came of it, or of its first attempt.
-    Operation enforce(RunningProgram& server) {
-        const auto id = beside().operations.add({.kind = "retention", .requested_by = "anna"});
+    Operation enforce(RunningProgram& server, const std::string& request = "{}") {
+        const auto id =
+            beside().operations.add({.kind = "retention", .request = request, .requested_by = "anna"});
         Operation now;
         wait_until(server, [&] {
             now = beside().operations.find(id.value()).value();
@@ -87,6 +95,26 @@ TEST_F(ServeClock, ThatRunsAwayDeletesNothing) {
     EXPECT_THAT(snapshots_left(), UnorderedElementsAre(made.back()));
     // What was refused is tried again by the right clock, and is not kept waiting by the wrong one.
     wait_until_all_over(*server, 3);
+    server->signal(SIGTERM);
+    EXPECT_EQ(server->finish().exit_code, 0);
+}
+
+// As in a folder on the machine whose clock it is.
+TEST_F(ServeClock, ThatLeapsTogetherWithItsStoreDeletesNothingUntilSomebodySaysItIsRight) {
+    configure("");
+    std::vector<std::string> made;
+    for (std::uint64_t i = 0; i < 3; ++i) made.push_back(back_up_something(i));
+    configure(std::string("[policy.short]\nsources = [\"home\"]\n") + keep_one);
+    const auto server = serve_with_moving_clock(true);
+    wait_until(*server, [&] { return clock_is_known(); });
+    move_clock("+20d");
+    const Operation refused = enforce(*server);
+    EXPECT_NE(refused.state, OperationState::succeeded);
+    EXPECT_THAT(refused.error.value_or(""), HasSubstr("leapt forward by 20.0 days"));
+    EXPECT_THAT(snapshots_left(), UnorderedElementsAreArray(made));
+    const Operation done = enforce(*server, R"({"trust_clock": true})");
+    EXPECT_EQ(done.state, OperationState::succeeded) << done.error.value_or("");
+    EXPECT_THAT(snapshots_left(), UnorderedElementsAre(made.back()));
     server->signal(SIGTERM);
     EXPECT_EQ(server->finish().exit_code, 0);
 }

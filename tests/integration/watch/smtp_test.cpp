@@ -45,6 +45,26 @@ std::unique_ptr<Channel> channel(const std::string& server, const std::string& m
                         system_clock(), environment);
 }
 
+TEST(SmtpTest, ASuccessIsToldWithoutASeverity) {
+    const test::SmtpServer server;
+    Notice good = notice();
+    good.event = NoticeEvent::success;
+    good.rule = "backup_succeeded";
+    good.title = "Backup succeeded";
+    good.subject = "orders";
+    good.severity = Severity::p4;
+    good.summary = "The backup of orders is done; it took 2 min.";
+    channel(server.address(), R"("tls": "none", "to": "anna@example.org", "successes": "backup")")
+        ->send(good, {});
+    const auto mails = server.mails();
+    ASSERT_THAT(mails, SizeIs(1));
+    EXPECT_EQ(mails[0].header("Subject"), "[done] Backup succeeded: orders");
+    EXPECT_THAT(mails[0].text(), HasSubstr("it took 2 min."));
+    EXPECT_THAT(mails[0].text(), HasSubstr("Operation: 0001\r\n"));
+    EXPECT_THAT(mails[0].text(), Not(HasSubstr("Severity")));
+    EXPECT_THAT(mails[0].text(), Not(HasSubstr("do something")));
+}
+
 TEST(SmtpTest, MailArrivesAsItWasMeant) {
     const test::SmtpServer server;
     channel(server.address(), R"("tls": "none", "to": ["anna@example.org", "bert@example.org"])")

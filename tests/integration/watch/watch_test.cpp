@@ -97,6 +97,70 @@ TEST_P(WatchTest, TellsWhatIsWrongAndWhenItIsOver) {
     EXPECT_THAT(open(), IsEmpty());
 }
 
+TEST_P(WatchTest, TellsOfSuccessesOnceThoseWhoWantToHearOfThem) {
+    settings.channels = {channel("hook", R"(, "successes": "backup", "sources": "orders", "step": 3)"),
+                         channel("second")};
+    make();
+    Operations operations(*catalog, clock, random);
+    const auto succeed = [&](const char* kind, const char* source) {
+        operations.add({.kind = kind, .source = source, .run_after = clock.now()});
+        const auto claimed = operations.claim("server-1", hours(1), {});
+        ASSERT_TRUE(claimed);
+        clock.advance(minutes(2));
+        const auto end = [&] {
+            return operations.finish(*claimed, OperationState::succeeded, "{}", {}, [&](Database& database) {
+                watch->queue_success_of(database, *claimed);
+            });
+        };
+        EXPECT_TRUE(end());
+        EXPECT_FALSE(end()) << "it is over";
+    };
+    succeed("verify", "orders");
+    succeed("backup", "invoices");
+    EXPECT_EQ(watch->deliver({}), 0u);
+    bool answers = false;
+    respond = [&](const std::string&) {
+        return Answer{http_answer(answers ? "200 OK" : "503 Later"), Answer::Then::keep_open};
+    };
+    succeed("backup", "orders");
+    succeed("backup", "orders");
+    EXPECT_EQ(watch->deliver({}), 0u);
+    answers = true;
+    clock.advance(minutes(1));
+    EXPECT_EQ(watch->deliver({}), 2u) << "one that was refused holds up no other";
+    EXPECT_EQ(watch->deliver({}), 0u);
+    const auto requests = server.requests();
+    ASSERT_GE(requests.size(), 2U);
+    const std::string& last = requests.back();
+    const auto told = nlohmann::json::parse(last.substr(last.find("\r\n\r\n") + 4));
+    EXPECT_EQ(told.at("event"), "success");
+    EXPECT_EQ(told.at("rule"), "backup_succeeded");
+    EXPECT_EQ(told.at("subject"), "orders");
+    EXPECT_THAT(told.at("text").get<std::string>(), HasSubstr("The backup of orders is done; it took "));
+    EXPECT_THAT(arrived("second"), IsEmpty());
+    EXPECT_THAT(open(), IsEmpty());
+}
+
+// What asks a server for its slot learns whether a receiver is connected now, and not when one was.
+TEST_P(WatchTest, AReceiverThatIsAwayForAMomentIsNotMissed) {
+    const auto look = [&](bool connected) {
+        clock.advance(minutes(1));
+        Facts now = facts(false);
+        now.sources[0].receiver = ReceiverFacts{.name = "orders"};
+        if (connected) now.sources[0].receiver->last_seen = clock.now();
+        EXPECT_TRUE(watch->round(now));
+        return open();
+    };
+    EXPECT_THAT(look(true), IsEmpty());
+    for (int i = 0; i < 5; ++i) EXPECT_THAT(look(false), IsEmpty()) << i;
+    EXPECT_THAT(look(true), IsEmpty());
+    for (int i = 0; i < 7; ++i) EXPECT_THAT(look(false), IsEmpty()) << i;
+    const auto alerts = look(false);
+    ASSERT_THAT(alerts, SizeIs(1));
+    EXPECT_EQ(alerts[0].rule, "receiver_down");
+    EXPECT_THAT(alerts[0].summary, HasSubstr("was seen 8 min ago"));
+}
+
 TEST_P(WatchTest, ACrashBetweenFiringAndSendingLosesNothing) {
     EXPECT_TRUE(round(true));
     watch.reset();

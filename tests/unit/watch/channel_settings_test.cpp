@@ -22,6 +22,7 @@ TEST(ChannelSettingsTest, AreRead) {
     EXPECT_EQ(mail.secret.file, "/etc/holdfast/mail");
     EXPECT_EQ(mail.timeout, std::chrono::seconds(10));
     EXPECT_EQ(mail.route.step, 2);
+    EXPECT_FALSE(mail.takes_success("backup", "orders")) << "unless it asks for it";
     EXPECT_FALSE(mail.route.tells_end);
     EXPECT_TRUE(mail.route.takes("backup_old", "orders", Severity::p2));
     EXPECT_FALSE(mail.route.takes("backup_old", "orders", Severity::p3));
@@ -31,6 +32,17 @@ TEST(ChannelSettingsTest, AreRead) {
               "eu-west-3");
     EXPECT_TRUE(
         parse_channel("x", R"({"type": "slack", "url_env": "SLACK"})").route.takes("a", "b", Severity::p4));
+}
+
+TEST(ChannelSettingsTest, TakeSuccessesOfKindsAndSources) {
+    const std::string begin = R"({"type": "slack", "url_env": "SLACK", )";
+    const auto some = parse_channel("x", begin + R"("successes": ["backup", "verify"], "sources": "ord*"})");
+    EXPECT_TRUE(some.takes_success("backup", "orders"));
+    EXPECT_TRUE(some.takes_success("verify", "orders"));
+    EXPECT_FALSE(some.takes_success("restore", "orders"));
+    EXPECT_FALSE(some.takes_success("backup", "invoices"));
+    EXPECT_FALSE(some.takes_success("backup", ""));
+    EXPECT_TRUE(parse_channel("x", begin + R"("successes": "*"})").takes_success("retention", ""));
 }
 
 void expect_refused(const char* json, const char* field, const char* name = "x") {
@@ -44,6 +56,9 @@ void expect_refused(const char* json, const char* field, const char* name = "x")
 
 TEST(ChannelSettingsTest, AreReadStrictly) {
     expect_refused("{}", "channel.x.type");
+    expect_refused(R"({"type": "slack", "url_file": "a", "successes": ["backups"]})", "channel.x.successes");
+    expect_refused(R"({"type": "pagerduty", "routing_key_file": "a", "successes": "backup"})",
+                   "channel.x.successes");
     expect_refused(R"({"type": "pigeon"})", "channel.x.type");
     expect_refused(R"({"type": "slack"})", "channel.x.url_file");
     expect_refused(R"({"type": "slack", "url_file": "a", "url_env": "b"})", "channel.x.url_env");

@@ -24,6 +24,7 @@ BackupFacts backup(Duration age, std::uint64_t bytes = gib, bool good = true, st
     facts.bytes = bytes;
     facts.good = good;
     facts.type = std::move(type);
+    facts.took = minutes(10);
     return facts;
 }
 
@@ -45,6 +46,7 @@ SourceFacts healthy() {
     OperationFacts last;
     last.state = OperationState::succeeded;
     source.operations["backup"] = last;
+    source.operations["verify"] = last;
     return source;
 }
 
@@ -55,6 +57,9 @@ RepositoryFacts roomy() {
     repository.free_bytes = 500 * gib;
     repository.capacity_bytes = 1000 * gib;
     for (int day = 7; day >= 1; --day) repository.history.push_back({now - days(day), 99 * gib});
+    OperationFacts last;
+    last.state = OperationState::succeeded;
+    repository.operations = {{"retention", last}, {"prune", last}};
     return repository;
 }
 
@@ -189,6 +194,50 @@ const Case cases[] = {
     {"Incomplete", "backup_incomplete", Verdict::breach,
      [](Facts& f) { f.sources[0].operations["backup"] = ended(OperationState::incomplete); }, "",
      Severity::p3},
+    {"ThreeTimesAsLongIsNotFar", "duration_anomaly", Verdict::clear,
+     [](Facts& f) { f.sources[0].backups.back().took = minutes(30); }},
+    {"LongerIs", "duration_anomaly", Verdict::breach,
+     [](Facts& f) { f.sources[0].backups.back().took = minutes(31); }, "took 31 min", Severity::p3},
+    {"ShorterByLittleIsNotFar", "duration_anomaly", Verdict::clear,
+     [](Facts& f) { f.sources[0].backups.back().took = seconds(10); }},
+    {"ShorterByMuchIs", "duration_anomaly", Verdict::breach,
+     [](Facts& f) {
+         for (BackupFacts& backup : f.sources[0].backups) backup.took = hours(5);
+         f.sources[0].backups.back().took = minutes(30);
+     },
+     "took 30 min", Severity::p3},
+    {"TooFewDurations", "duration_anomaly", Verdict::clear,
+     [](Facts& f) {
+         for (BackupFacts& backup : f.sources[0].backups) backup.took.reset();
+         f.sources[0].backups.back().took = hours(5);
+     },
+     "too few"},
+    {"DurationNotKnown", "duration_anomaly", Verdict::unknown,
+     [](Facts& f) { f.sources[0].backups.back().took.reset(); }},
+    {"VerificationThatCannotLook", "verification_failing", Verdict::breach,
+     [](Facts& f) {
+         f.sources[0].operations["verify"] = {
+             .state = OperationState::failed, .error_code = "unavailable", .error = "no answer"};
+     },
+     "could not be carried out: no answer", Severity::p3},
+    {"VerificationThatFound", "verification_failing", Verdict::clear,
+     [](Facts& f) {
+         f.sources[0].operations["verify"] = {.state = OperationState::failed, .error_code = "failed"};
+     }},
+    {"VerificationUnderWay", "verification_failing", Verdict::unknown,
+     [](Facts& f) { f.sources[0].operations["verify"].state = OperationState::running; }},
+    {"RetentionFails", "retention_failing", Verdict::breach,
+     [](Facts& f) {
+         f.repositories[0].operations["retention"] = {.state = OperationState::failed, .error = "denied"};
+     },
+     "the last retention failed: denied", Severity::p3},
+    {"RetentionLeftSomethingOut", "retention_failing", Verdict::clear,
+     [](Facts& f) { f.repositories[0].operations["retention"].state = OperationState::incomplete; }},
+    {"PruneFails", "prune_failing", Verdict::breach,
+     [](Facts& f) { f.repositories[0].operations["prune"].state = OperationState::failed; },
+     "the last prune failed", Severity::p3},
+    {"PruneNeverRan", "prune_failing", Verdict::unknown,
+     [](Facts& f) { f.repositories[0].operations.erase("prune"); }},
     {"Floor", "size_anomaly", Verdict::breach,
      [](Facts& f) { f.sources[0].objectives.smallest_bytes = gib + 1; }, "less than the 1.0 GiB",
      Severity::p2},
@@ -237,6 +286,11 @@ const Case cases[] = {
      [](Facts& f) { f.sources[0].receiver->last_seen = now - seconds(301); }, "5 min 1 s", Severity::p2},
     {"ReceiverNeverSeen", "receiver_down", Verdict::breach,
      [](Facts& f) { f.sources[0].receiver->last_seen.reset(); }, "never", Severity::p2},
+    {"ReceiverNotSeenInALongLook", "receiver_down", Verdict::breach,
+     [](Facts& f) { f.sources[0].receiver = ReceiverFacts{.name = "r", .asked_since = now - seconds(301)}; },
+     "never", Severity::p2},
+    {"ReceiverNotSeenInAGlance", "receiver_down", Verdict::clear,
+     [](Facts& f) { f.sources[0].receiver = ReceiverFacts{.name = "r", .asked_since = now - seconds(299)}; }},
     {"WindowShort", "window_short", Verdict::breach,
      [](Facts& f) { f.sources[0].objectives.window = Period{0, 40 * 86'400}; }, "30 d", Severity::p2},
     {"WindowLongEnough", "window_short", Verdict::clear,
@@ -307,6 +361,14 @@ const Case cases[] = {
      Severity::p2},
     {"ClockNearly", "clock_off", Verdict::between,
      [](Facts& f) { f.servers[0].store_clock_offset_seconds = 31; }},
+    {"ClockLeapt", "clock_off", Verdict::breach, [](Facts& f) { f.servers[0].clock_doubt = "it has leapt"; },
+     "it has leapt", Severity::p2},
+    {"ClockBelievedAndNotCompared", "clock_off", Verdict::clear,
+     [](Facts& f) {
+         f.servers[0].store_clock_offset_seconds.reset();
+         f.servers[0].database_clock_offset_seconds.reset();
+         f.servers[0].clock_doubt = "";
+     }},
     {"ClockNotCompared", "clock_off", Verdict::unknown,
      [](Facts& f) {
          f.servers[0].store_clock_offset_seconds.reset();

@@ -61,6 +61,7 @@ Facts everything() {
     repository.bytes = 1;
     repository.free_bytes = 2;
     repository.capacity_bytes = 3;
+    repository.operations["retention"] = operation;
     facts.repositories = {repository};
     ServerFacts server;
     server.name = "server-1";
