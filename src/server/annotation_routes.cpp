@@ -204,10 +204,11 @@ Response change_tags(Call& call, const SnapshotServices& services) {
             return tags;
         }
         json made =
-            in_trail(call, "snapshot.tag", snapshot, {{"set", change.set}, {"removed", change.remove}}, [&] {
-                set_tags(repository, snapshot, change.set, change.remove);
-                return tags_json(snapshot, standing_now(repository, snapshot));
-            });
+            in_trail(call, "snapshot.tag", snapshot,
+                     {{"before", standing.tags}, {"set", change.set}, {"removed", change.remove}}, [&] {
+                         set_tags(repository, snapshot, change.set, change.remove);
+                         return tags_json(snapshot, standing_now(repository, snapshot));
+                     });
         learn_what_is_said(services.observer, repository, snapshot);
         return made;
     });

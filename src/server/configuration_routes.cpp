@@ -127,7 +127,9 @@ Response apply(Call& call, const PolicyServices& services) {
     const json change = change_json(services.in_effect, declaration);
     // The file is not read by who demanded alone.
     if (!change["keeps_less"].empty()) call.require_demanded(services.in_effect.judged_by(declaration));
-    call.in_trail("configuration.apply", "holdfast.toml", json_text(change),
+    json details = change;
+    details["policies"] = json::parse(services.in_effect.changes_json(declaration));
+    call.in_trail("configuration.apply", "holdfast.toml", json_text(details),
                   [&] { write_applied_policies(services.settings.state_directory, declaration.policies); });
     return call.change([&](Database&) { return answer(change); });
 }

@@ -74,8 +74,12 @@ Response decide(Call& call, Router& router, const RouteServices& services, bool 
                         fmt::format("the approval {} does not wait for this decision any more", approval.id));
         }
         ours = true;
+        const Json request = read_back(approval.request);
         call.audit(database, approved ? "approval.approve" : "approval.reject", approval.id,
-                   json_text(Json{{"action", approval.action}}));
+                   json_text(Json{{"action", approval.action},
+                                  {"requested_by", name_of(services, approval.requested_by)},
+                                  {"method", request.at("method")},
+                                  {"path", request.at("path")}}));
         return json_response(
             200, json_text(Json{{"approval", approval.id}, {"state", approved ? "approved" : "rejected"}}));
     });

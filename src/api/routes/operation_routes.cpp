@@ -82,7 +82,10 @@ Response cancel(Call& call, const RouteServices& services) {
         if (!services.operations.cancel(database, operation.id)) {
             throw Error(ErrorCode::fenced, fmt::format("the operation {} is over already", operation.id));
         }
-        call.audit(database, "operation.cancel", operation.id);
+        call.audit(database, "operation.cancel", operation.id,
+                   json_text(Json{{"kind", operation.kind},
+                                  {"source", operation.source ? Json(*operation.source) : Json()},
+                                  {"requested_by", operation.requested_by}}));
         Response response =
             json_response(202, json_text(Json{{"operation", operation.id}, {"cancel_requested", true}}));
         response.headers.set("Location", "/v1/operations/" + operation.id);
