@@ -119,7 +119,7 @@ std::optional<api::Demand> demand_of_applying(const Call& call, const PolicyServ
 // As `holdfast apply` on this machine: the server's next round takes the file up.
 Response apply(Call& call, const PolicyServices& services) {
     call.expect_parameters({});
-    call.form().expect_no_more();
+    call.expect_no_body();
     const ServerDeclaration declaration = services.declare_again();
     if (const auto problem = call.unless_seen(etag_of(declaration)))
         return api::problem_response(*problem, call.request().path, {});

@@ -54,7 +54,10 @@ Policy parse_body(const std::string& name, const std::string& body) {
 Asked asked_by(const Call& call) {
     const auto& parameters = call.path_parameters();
     if (const auto name = parameters.find("name"); name != parameters.end()) {
-        if (call.request().method == "DELETE") return {name->second, std::nullopt};
+        if (call.request().method == "DELETE") {
+            call.expect_no_body();
+            return {name->second, std::nullopt};
+        }
         return {name->second, parse_body(name->second, call.request().body)};
     }
     Form form = call.form(); // whose form it has

@@ -155,8 +155,9 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
              look_soon();
          }});
     add_backup_listing_routes(api_.router(), observer_);
-    add_alert_routes(api_.router(),
-                     {.watch = [this] { return watch(); }, .operations = operations_, .audit = audit_});
+    add_alert_routes(
+        api_.router(),
+        {.watch = [this] { return watch(); }, .operations = operations_, .audit = audit_, .clock = clock_});
     add_checklist_routes(api_.router(), checklists_, checklist_keeper_, clock_);
     const PolicyServices policies{.book = book_,
                                   .in_effect = policies_,

@@ -62,6 +62,7 @@ Response list(Call& call, const RouteServices& services) {
 
 Response decide(Call& call, Router& router, const RouteServices& services, bool approved) {
     call.expect_parameters({});
+    call.expect_no_body();
     const Approval approval = found(services, call.path_parameter("id"));
     if (approval.requested_by == call.identity().token.id && approved) {
         return problem_response(problem_of(403, "it takes another person than the one who asks for it"),

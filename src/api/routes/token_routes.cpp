@@ -78,6 +78,7 @@ Response create(Call& call, const RouteServices& services) {
 
 Response revoke(Call& call, const RouteServices& services) {
     call.expect_parameters({});
+    call.expect_no_body();
     const Token token = found(services, call.path_parameter("id"));
     Response response = call.change([&](Database& database) {
         if (services.tokens.revoke(database, token.id))

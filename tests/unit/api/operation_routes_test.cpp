@@ -111,6 +111,15 @@ TEST_F(OperationRoutes, AreNotAtAHundredPercentUntilTheyAreDone) {
     EXPECT_EQ(json_of(ask("GET", "/v1/operations/" + id))["percent"], 100.0);
 }
 
+TEST_F(OperationRoutes, NothingInABodyIsWithoutEffect) {
+    const std::string id = *operations.add(work("verify"));
+    const Response refused = ask("POST", "/v1/operations/" + id + "/cancel", R"({"force": true})");
+    EXPECT_EQ(refused.status, 400);
+    EXPECT_EQ(json_of(refused)["errors"][0]["field"], "force");
+    EXPECT_EQ(ask("POST", "/v1/backups", R"({"source": "db", "sort": "full"})").status, 400);
+    EXPECT_EQ(ask("POST", "/v1/operations/" + id + "/cancel", "{}").status, 202);
+}
+
 TEST_F(OperationRoutes, TheTrailSaysWhatWasCancelled) {
     const std::string id = *operations.add(work("verify", "somebody"));
     EXPECT_EQ(ask("POST", "/v1/operations/" + id + "/cancel").status, 202);

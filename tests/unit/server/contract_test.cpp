@@ -43,8 +43,9 @@ class Contract : public ApiTest {
         add_policy_routes(server->router(), policies);
         add_schedule_routes(server->router(), policies);
         add_configuration_routes(server->router(), policies);
-        add_alert_routes(server->router(),
-                         {.watch = [this] { return watch; }, .operations = *operations, .audit = *audit});
+        add_alert_routes(
+            server->router(),
+            {.watch = [this] { return watch; }, .operations = *operations, .audit = *audit, .clock = clock});
         keeper =
             std::make_unique<ChecklistKeeper>(ChecklistServices{.book = checklists,
                                                                 .catalog = catalog,
