@@ -149,11 +149,12 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
                        }}}}) {
     watch_ = make_watch(environment_.declaration);
     add_repository_routes(api_.router(), observer_, desk_);
-    add_snapshot_routes(
-        api_.router(),
-        {.observer = observer_, .desk = desk_, .fates = fates_, .api = api_.services(), .changed = [this] {
-             look_soon();
-         }});
+    add_snapshot_routes(api_.router(), {.observer = observer_,
+                                        .desk = desk_,
+                                        .fates = fates_,
+                                        .api = api_.services(),
+                                        .declared = [this] { return declaration().policies; },
+                                        .changed = [this] { look_soon(); }});
     add_backup_listing_routes(api_.router(), observer_);
     add_alert_routes(
         api_.router(),

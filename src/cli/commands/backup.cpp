@@ -11,6 +11,7 @@
 #include "service/backup_documents.h"
 #include "service/retention.h"
 #include "service/snapshot_json.h"
+#include "service/stated_policies.h"
 
 #include <algorithm>
 #include <array>
@@ -66,17 +67,6 @@ std::optional<LockSettings> lock_settings(const Arguments& arguments,
                         .mode = mode == "compliance" ? RetentionMode::compliance : RetentionMode::governance};
 }
 
-// Policies that were made by API are in the repository; for whoever cannot read them all, any class may be
-// one of theirs.
-void require_class(CommandContext& context, const std::string& repository, const std::string& name) {
-    const std::vector<Policy>& declared = context.configuration().policies;
-    if (known_classes(declared).contains(name)) return;
-    const OpenRepository open = context.open(repository);
-    const StatementList list = list_statements(open.repository->context());
-    if (list.unreadable > 0) return;
-    require_known_class(name, known_classes(policies_in_force(declared, stated_policies(list).policies)));
-}
-
 // What is said for a backup of any kind.
 BackupRunSettings run_settings(CommandContext& context, const Arguments& arguments,
                                const Configuration::Backup& configured) {
@@ -93,8 +83,6 @@ BackupRunSettings run_settings(CommandContext& context, const Arguments& argumen
         run.tags[expires_tag] = to_rfc3339(std::chrono::floor<std::chrono::seconds>(end));
     }
     require_sensible_tags(run.tags);
-    if (const auto named = run.tags.find(class_tag); named != run.tags.end())
-        require_class(context, arguments.repository, named->second);
     if (arguments.compression_level != 0)
         run.pipeline.level = LevelSettings::fixed(arguments.compression_level);
     run.lock = lock_settings(arguments, configured);
@@ -219,6 +207,7 @@ int run_backup(CommandContext& context, const CLI::App& command, const Arguments
                                  run_settings(context, arguments, settings));
     const DocumentsBackup what = make_request(context, arguments, settings, source);
     const OpenRepository open = context.open(arguments.repository);
+    require_class_in_force(*open.repository, context.configuration().policies, what.run.tags);
     Progress progress;
     DocumentsBackupResult result;
     {

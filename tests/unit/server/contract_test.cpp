@@ -21,10 +21,12 @@ class Contract : public ApiTest {
     void SetUp() override {
         ApiTest::SetUp();
         add_repository_routes(server->router(), observer, desk);
-        add_snapshot_routes(
-            server->router(),
-            {.observer = observer, .desk = desk, .fates = fates, .api = server->services(), .changed = [] {
-             }});
+        add_snapshot_routes(server->router(), {.observer = observer,
+                                               .desk = desk,
+                                               .fates = fates,
+                                               .api = server->services(),
+                                               .declared = [] { return std::vector<Policy>(); },
+                                               .changed = [] {}});
         add_backup_listing_routes(server->router(), observer);
         watch =
             std::make_shared<Watch>(catalog, clock, random, silent_logger(), WatchSettings{.server = "test"});
