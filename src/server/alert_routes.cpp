@@ -112,9 +112,13 @@ Response end_silence(Call& call, const AlertServices& services) {
     call.expect_parameters({});
     call.expect_no_body();
     const std::string& id = call.path_parameter("id");
-    if (!services.watch()->alerts().end_silence(id, call.actor()))
+    const auto watch = services.watch();
+    const std::vector<Silence> silences = watch->alerts().silences();
+    const auto ended = std::ranges::find(silences, id, &Silence::id);
+    if (!watch->alerts().end_silence(id, call.actor()))
         throw Error(ErrorCode::not_found, fmt::format("there is no silence '{}' that is not over", id));
-    services.audit.append(call.actor(), "alerts.silence.end", id);
+    services.audit.append(call.actor(), "alerts.silence.end", id,
+                          ended == silences.end() ? "{}" : silence_json(*ended));
     return answer(json_text(json{{"id", id}, {"ended", true}}));
 }
 
