@@ -55,6 +55,8 @@ class Call {
 
     // The body as a form. Throws Error(usage) when it is no JSON object; an absent body is an empty object.
     Form form() const;
+    // Throws Error(usage) about a body that is no empty object: nothing that a client says is without effect.
+    void expect_no_body() const { form().expect_no_more(); }
     // A number of the query. Throws Error(usage) with its name as field when it is none between `least` and
     // `most`.
     std::optional<std::uint64_t> number(std::string_view name, std::uint64_t least, std::uint64_t most) const;

@@ -34,16 +34,22 @@ double share_of(const OperationProgress& progress) {
     return total == 0 ? 0 : static_cast<double>(done) / static_cast<double>(total);
 }
 
+// Below 100 until it is done: what is read may still be on its way to the store, and totals are often those
+// of the time before.
 Json percent_of(const Operation& operation) {
-    if (operation.state == OperationState::succeeded) return 100.0;
+    constexpr double most = 99.9;
+    if (operation.state == OperationState::succeeded || operation.state == OperationState::incomplete)
+        return 100.0;
     const OperationProgress& progress = operation.progress;
     if (progress.total_bytes == 0 && progress.total_items == 0) return {};
-    return std::floor(share_of(progress) * 1000) / 10;
+    return std::min(most, std::floor(share_of(progress) * 1000) / 10);
 }
 
 Json estimate_of(const Operation& operation, Timestamp now) {
     const double share = share_of(operation.progress);
-    if (operation.state != OperationState::running || !operation.started || share <= 0) return {};
+    // With all of it read nothing is known of how long the rest takes.
+    if (operation.state != OperationState::running || !operation.started || share <= 0 || share >= 1)
+        return {};
     const double elapsed = std::chrono::duration<double>(now - *operation.started).count();
     const double left = std::clamp(elapsed * (1 - share) / share, 0.0, 1e9);
     return {{"ends", to_rfc3339(now + std::chrono::seconds(static_cast<std::int64_t>(left)))},

@@ -74,6 +74,18 @@ std::optional<Problem> wrong_format(const Request& request, const Route& route) 
     return std::nullopt;
 }
 
+// What was asked for, for the trail.
+Json request_json(const Request& request) {
+    Json query = Json::object();
+    for (const auto& [name, value] : request.query) query[name] = value;
+    Json body = request.body.empty() ? Json() : Json::parse(request.body, nullptr, false);
+    if (body.is_discarded()) body = Json();
+    return {{"method", request.method},
+            {"path", request.path},
+            {"query", std::move(query)},
+            {"request", std::move(body)}};
+}
+
 // What the approval is of besides the request; empty: nothing.
 std::string digest_of(const std::string& judged_by) {
     return judged_by.empty() ? "" : sha256_hex(as_bytes(judged_by));
@@ -318,8 +330,9 @@ Response Router::ask_for_approval(const Route& route, const Demand& demanded, Ca
     return call.change([&](Database& database) {
         const Approval approval = approvals_.add(
             database, demanded.action, text_of(request, demanded.judged_by), call.identity().token.id);
-        call.audit(database, "approval.request", approval.id,
-                   json_text(Json{{"action", demanded.action}, {"path", request.path}}));
+        Json asked = request_json(request);
+        asked["action"] = demanded.action;
+        call.audit(database, "approval.request", approval.id, json_text(asked));
         Response response = json_response(202, json_text(Json{{"approval", approval.id},
                                                               {"state", "pending"},
                                                               {"action", demanded.action},

@@ -18,6 +18,7 @@ constexpr auto quiet_time = std::chrono::seconds(2);
 constexpr auto redraw_interval = std::chrono::milliseconds(200);
 constexpr auto line_interval = std::chrono::seconds(10);
 constexpr auto json_interval = std::chrono::milliseconds(500);
+constexpr double most_shown = 0.995; // 99%
 
 std::size_t terminal_columns(int fd) {
     winsize size{};
@@ -97,11 +98,13 @@ std::string render_progress(std::string_view phase, std::uint64_t done_bytes, st
                             std::size_t columns) {
     std::string text(phase);
     if (total_bytes > 0) {
-        const double part = std::min(1.0, static_cast<double>(done_bytes) / static_cast<double>(total_bytes));
+        // What is read is not stored yet, and what is shown is not over.
+        const double part =
+            std::min(most_shown, static_cast<double>(done_bytes) / static_cast<double>(total_bytes));
         constexpr std::size_t width = 20;
         const auto filled = static_cast<std::size_t>(part * width);
         text += fmt::format("  [{}{}] {:3.0f}%", std::string(filled, '='), std::string(width - filled, ' '),
-                            part * 100);
+                            std::floor(part * 100));
     }
     text += fmt::format("  {}", format_bytes(done_bytes));
     if (total_bytes > 0) text += fmt::format(" of {}", format_bytes(total_bytes));

@@ -72,7 +72,7 @@ class ProgressDisplay {
 };
 
 // The bar's text without its colours and carriage return, for a terminal of `columns`: pure, so that it can
-// be tested.
+// be tested. It is never full: what counts as done may still be on its way to the store.
 std::string render_progress(std::string_view phase, std::uint64_t done_bytes, std::uint64_t total_bytes,
                             std::uint64_t done_items, std::uint64_t total_items, double rate_bytes_per_second,
                             std::size_t columns);

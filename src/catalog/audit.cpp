@@ -1,6 +1,7 @@
 #include "catalog/audit.h"
 
 #include "base/error.h"
+#include "base/secret_text.h"
 #include "base/sha256.h"
 
 #include <map>
@@ -57,8 +58,9 @@ AuditEntry Audit::append(Database& database, const std::string& actor, const std
                      .time = clock_.now(),
                      .actor = actor,
                      .action = action,
-                     .object = object,
-                     .details = details,
+                     // Auditors read it, and nothing in it is ever changed.
+                     .object = without_secrets(object),
+                     .details = json_without_secrets(details),
                      .digest = {}};
     entry.digest = audit_digest(entry, last.empty() ? no_digest : last.front().text(1));
     database.query("INSERT INTO audit (number, time, actor, action, object, details, digest) "

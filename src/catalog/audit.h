@@ -40,7 +40,8 @@ struct AuditCheck {
     std::vector<std::string> problems; // the first twenty
 };
 
-// Only ever added to. Thread-safe; several servers write one chain.
+// Only ever added to. Thread-safe; several servers write one chain. What looks like a secret in an object or
+// in details does not get in, whoever adds it (base/secret_text.h).
 class Audit {
   public:
     Audit(Catalog& catalog, Clock& clock) : catalog_(catalog), clock_(clock) {}

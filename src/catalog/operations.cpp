@@ -179,16 +179,19 @@ std::optional<Operation> Operations::claim(const std::string& owner, Duration le
                                            const OperationLimits& limits) {
     std::optional<Operation> claimed;
     catalog_.transaction([&](Database& database) {
+        claimed.reset();
         // One claim at a time, so that the limits hold.
         database.lock(CatalogLock::operation_claim);
         const Timestamp now = this->now(database);
         const Timestamp too_late = now + longest_catalog_wait;
         // What a lost server was to stop is over.
-        database.query(
-            "UPDATE operations SET state = 'cancelled', ended = $1, owner = NULL, lease_until = NULL "
-            "WHERE state = 'running' AND cancel_requested = 1 AND "
-            "(lease_until <= $1 OR (lease_until > $2 AND owner <> $3))",
+        const auto over = database.query(
+            fmt::format("UPDATE operations SET state = 'cancelled', ended = $1, owner = NULL, "
+                        "lease_until = NULL WHERE state = 'running' AND cancel_requested = 1 AND "
+                        "(lease_until <= $1 OR (lease_until > $2 AND owner <> $3)) RETURNING {}{}",
+                        columns, without_result),
             {sql(now), sql(too_late), sql(owner)});
+        for (const SqlRow& row : over) tell_ended(database, operation_of(row));
         const std::int64_t running =
             single_number(database.query("SELECT count(*) FROM operations WHERE state = 'running' AND "
                                          "lease_until > $1 AND (lease_until <= $2 OR owner = $3)",
@@ -210,7 +213,9 @@ std::optional<Operation> Operations::claim(const std::string& owner, Duration le
                 "o.run_after, o.id LIMIT 1) RETURNING {}{}",
                 columns, with_result),
             {sql(owner), sql(now + lease), sql(now), sql(limits.of_a_source), sql(too_late)});
-        if (!rows.empty()) claimed = operation_of(rows.front());
+        if (rows.empty()) return;
+        claimed = operation_of(rows.front());
+        if (hooks_.begun) hooks_.begun(database, *claimed);
     });
     return claimed;
 }
@@ -238,34 +243,49 @@ bool Operations::finish(const Operation& claimed, OperationState state,
                         const std::function<void(Database&)>& also) {
     bool ours = false;
     catalog_.transaction([&](Database& database) {
+        const Timestamp ended = now(database);
         ours =
             !database
                  .query("UPDATE operations SET state = $4, ended = $5, result = $6, error = $7, "
                         "owner = NULL, lease_until = NULL "
                         "WHERE id = $1 AND owner = $2 AND attempts = $3 AND state = 'running' RETURNING id",
                         {sql(claimed.id), sql(claimed.owner), sql(claimed.attempts), sql(to_string(state)),
-                         sql(now(database)), sql(result), sql(error)})
+                         sql(ended), sql(result), sql(error)})
                  .empty();
-        if (ours) also(database);
+        if (!ours) return;
+        also(database);
+        Operation over = claimed;
+        over.state = state;
+        over.ended = ended;
+        over.result = result;
+        over.error = error;
+        tell_ended(database, over);
     });
     return ours;
 }
 
 bool Operations::put_back(const Operation& claimed, Why why, Timestamp run_after, const std::string& error) {
     const std::int64_t failed = why == Why::failed ? 1 : 0;
-    const auto rows = catalog_.with([&](Database& database) {
-        return database.query(
-            "UPDATE operations SET "
-            "state = CASE WHEN cancel_requested = 1 THEN 'cancelled' ELSE 'queued' END, "
-            "ended = CASE WHEN cancel_requested = 1 THEN $4 ELSE ended END, run_after = $5, error = $6, "
-            "owner = NULL, lease_until = NULL, failures = failures + CAST($7 AS BIGINT), "
-            "interruptions = interruptions + 1 - CAST($7 AS BIGINT), "
-            "losses = losses * (1 - CAST($7 AS BIGINT)) "
-            "WHERE id = $1 AND owner = $2 AND attempts = $3 AND state = 'running' RETURNING id",
+    bool ours = false;
+    catalog_.transaction([&](Database& database) {
+        const auto rows = database.query(
+            fmt::format(
+                "UPDATE operations SET "
+                "state = CASE WHEN cancel_requested = 1 THEN 'cancelled' ELSE 'queued' END, "
+                "ended = CASE WHEN cancel_requested = 1 THEN $4 ELSE ended END, run_after = $5, error = $6, "
+                "owner = NULL, lease_until = NULL, failures = failures + CAST($7 AS BIGINT), "
+                "interruptions = interruptions + 1 - CAST($7 AS BIGINT), "
+                "losses = losses * (1 - CAST($7 AS BIGINT)) "
+                "WHERE id = $1 AND owner = $2 AND attempts = $3 AND state = 'running' RETURNING {}{}",
+                columns, without_result),
             {sql(claimed.id), sql(claimed.owner), sql(claimed.attempts), sql(now(database)),
              sql(translated(database, run_after)), sql(error), sql(failed)});
+        ours = !rows.empty();
+        if (!ours) return;
+        const Operation now_so = operation_of(rows.front());
+        if (is_over(now_so.state)) tell_ended(database, now_so);
     });
-    return !rows.empty();
+    return ours;
 }
 
 bool Operations::cancel(const std::string& id) {

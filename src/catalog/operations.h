@@ -88,13 +88,22 @@ struct OperationLimits {
     std::int64_t of_a_source = 1;
 };
 
+// What is done in the transaction in which an operation is begun, or is over: it is there with that, or
+// neither is. Called again when the transaction has to be tried again.
+struct OperationHooks {
+    std::function<void(Database&, const Operation&)> begun{}; // as it was claimed
+    // As it is from then on, with the result and the error that were just told. Not called of one that was
+    // cancelled before anybody had begun it.
+    std::function<void(Database&, const Operation&)> ended{};
+};
+
 // Thread-safe. Any number of servers may use one catalog, whatever their clocks say: an operation is carried
 // out by at most one of them at a time, as long as it renews its lease. All throws what the catalog throws.
 // The arguments must outlive it.
 class Operations {
   public:
-    Operations(Catalog& catalog, Clock& clock, Random& random)
-        : catalog_(catalog), clock_(clock), random_(random) {}
+    Operations(Catalog& catalog, Clock& clock, Random& random, OperationHooks hooks = {})
+        : catalog_(catalog), clock_(clock), random_(random), hooks_(std::move(hooks)) {}
 
     // Asks for work, and returns its id. With a plan and a nominal time it is asked for once, whoever asks
     // how often: nothing is returned when it was before.
@@ -154,10 +163,14 @@ class Operations {
     Timestamp now(Database& database) { return database.time().value_or(clock_.now()); }
     // A time by this server's clock, as it is by now().
     Timestamp translated(Database& database, Timestamp time);
+    void tell_ended(Database& database, const Operation& operation) const {
+        if (hooks_.ended) hooks_.ended(database, operation);
+    }
 
     Catalog& catalog_;
     Clock& clock_;
     Random& random_;
+    OperationHooks hooks_;
 };
 
 } // namespace holdfast

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/json_text.h"
+#include "server/alert_feed.h"
 #include "watch/alert_report.h"
 
 #include <algorithm>
@@ -108,14 +109,22 @@ Response make_silence(Call& call, const AlertServices& services) {
 }
 
 Response end_silence(Call& call, const AlertServices& services) {
+    call.expect_parameters({});
+    call.expect_no_body();
     const std::string& id = call.path_parameter("id");
-    if (!services.watch()->alerts().end_silence(id, call.actor()))
+    const auto watch = services.watch();
+    const std::vector<Silence> silences = watch->alerts().silences();
+    const auto ended = std::ranges::find(silences, id, &Silence::id);
+    if (!watch->alerts().end_silence(id, call.actor()))
         throw Error(ErrorCode::not_found, fmt::format("there is no silence '{}' that is not over", id));
-    services.audit.append(call.actor(), "alerts.silence.end", id);
+    services.audit.append(call.actor(), "alerts.silence.end", id,
+                          ended == silences.end() ? "{}" : silence_json(*ended));
     return answer(json_text(json{{"id", id}, {"ended", true}}));
 }
 
 Response test_channel(Call& call, const AlertServices& services) {
+    call.expect_parameters({});
+    call.expect_no_body();
     const std::string& name = call.path_parameter("name");
     services.watch()->send_test(name, {});
     services.audit.append(call.actor(), "channel.test", name);
@@ -163,6 +172,13 @@ void add_alert_routes(api::Router& router, const AlertServices& services) {
         return say(call, services, &Alerts::resolve, "alert.resolve");
     };
     add("GET", "/v1/alerts", "listAlerts", Permission::read, list);
+    const auto feed = std::make_shared<AlertFeed>(services.watch, services.clock, services.feed_interval);
+    router.add({.method = "GET",
+                .path = "/v1/alerts/events",
+                .name = "streamAlerts",
+                .permission = Permission::read,
+                .produces = "text/event-stream",
+                .handle = [feed](Call& call) { return api::answer_with_events(call, *feed); }});
     add("GET", "/v1/alerts/{id}", "getAlert", Permission::read, [services](Call& call) {
         call.expect_parameters({});
         return one_alert(services.watch()->alerts(), call.path_parameter("id"));
@@ -194,7 +210,8 @@ void add_alert_routes(api::Router& router, const AlertServices& services) {
                 .name = "metrics",
                 .permission = Permission::read_metrics,
                 .produces = "text/plain",
-                .handle = [services](Call&) {
+                .handle = [services](Call& call) {
+                    call.expect_parameters({});
                     return Response{.content_type = "text/plain; version=0.0.4; charset=utf-8",
                                     .body = services.watch()->metrics()};
                 }});

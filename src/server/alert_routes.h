@@ -13,6 +13,8 @@ struct AlertServices {
     std::function<std::shared_ptr<Watch>()> watch; // the one of now
     Operations& operations;
     Audit& audit;
+    Clock& clock;
+    Duration feed_interval = std::chrono::seconds(1); // how often those who listen have the catalog looked at
 };
 
 // What it refers to must outlive the router.

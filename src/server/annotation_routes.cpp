@@ -4,6 +4,7 @@
 #include "base/json_text.h"
 #include "server/own_deeds.h"
 #include "service/snapshot_json.h"
+#include "service/stated_policies.h"
 
 #include <algorithm>
 
@@ -189,12 +190,30 @@ TagChange tag_change(const Call& call) {
     return change;
 }
 
+// A misspelt class would be kept by the rules for all, and nobody would know.
+void require_class(Repository& repository, const SnapshotServices& services, const TagChange& change) {
+    try {
+        require_class_in_force(repository, services.declared(), change.set);
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::usage) throw;
+        throw Error(error).with_field("set.class");
+    }
+}
+
+// Nobody is asked to approve of what cannot be done.
+api::Request exact_change(const Call& call, const SnapshotServices& services) {
+    const TagChange change = tag_change(call);
+    services.desk.with([&](Repository& repository) { require_class(repository, services, change); });
+    return with_whole_id(call, services.observer);
+}
+
 Response change_tags(Call& call, const SnapshotServices& services) {
     call.expect_parameters({});
     const TagChange change = tag_change(call);
     const Snapshot snapshot = asked_for(call, services);
     std::optional<api::Problem> refused;
     const json now = services.desk.with([&](Repository& repository) {
+        require_class(repository, services, change);
         const Standing standing = standing_now(repository, snapshot);
         json tags = tags_json(snapshot, standing);
         refused = call.unless_match(api::etag_of(json_text(tags)));
@@ -204,10 +223,11 @@ Response change_tags(Call& call, const SnapshotServices& services) {
             return tags;
         }
         json made =
-            in_trail(call, "snapshot.tag", snapshot, {{"set", change.set}, {"removed", change.remove}}, [&] {
-                set_tags(repository, snapshot, change.set, change.remove);
-                return tags_json(snapshot, standing_now(repository, snapshot));
-            });
+            in_trail(call, "snapshot.tag", snapshot,
+                     {{"before", standing.tags}, {"set", change.set}, {"removed", change.remove}}, [&] {
+                         set_tags(repository, snapshot, change.set, change.remove);
+                         return tags_json(snapshot, standing_now(repository, snapshot));
+                     });
         learn_what_is_said(services.observer, repository, snapshot);
         return made;
     });
@@ -249,7 +269,7 @@ void add_annotation_routes(api::Router& router, const SnapshotServices& services
         if (!tag_change(call).decides()) return std::nullopt;
         return api::Demand{Permission::remove, "backups.delete"};
     };
-    change.exactly = [services](const Call& call) { return with_whole_id(call, services.observer); };
+    change.exactly = [services](const Call& call) { return exact_change(call, services); };
     router.add(std::move(change));
 }
 

@@ -38,6 +38,13 @@ std::string type_of(const Snapshot& snapshot) {
     return incremental ? "incremental" : "full";
 }
 
+json backup_json(const AnnotatedSnapshot& one) {
+    json value = to_json(one);
+    value["status"] = status_of(one.snapshot);
+    value["type"] = type_of(one.snapshot);
+    return value;
+}
+
 // A parameter that is one of `words`, if it is there.
 std::optional<std::string> choice(const Call& call, std::string_view name,
                                   std::initializer_list<std::string_view> words) {
@@ -60,12 +67,7 @@ Response list_backups(Call& call, const Snapshots& snapshots, const std::string&
         if (!is_kind(one, kind) || (status && status_of(one.snapshot) != *status) ||
             (type && type_of(one.snapshot) != *type))
             continue;
-        if (total >= offset && items.size() < limit) {
-            json item = to_json(one);
-            item["status"] = status_of(one.snapshot);
-            item["type"] = type_of(one.snapshot);
-            items.push_back(std::move(item));
-        }
+        if (total >= offset && items.size() < limit) items.push_back(backup_json(one));
         ++total;
     }
     return answer({{"backups", std::move(items)}, {"total", total}, {"limit", limit}, {"offset", offset}});
@@ -206,7 +208,7 @@ void add_backup_listing_routes(api::Router& router, const RepositoryObserver& ob
                          throw Error(ErrorCode::not_found,
                                      fmt::format("snapshot '{}' is of kind {}", found.snapshot.id.hex(),
                                                  found.snapshot.kind));
-                     return answer(to_json(found));
+                     return answer(backup_json(found));
                  });
         add_read(router, observer, base + of.statistics, of.statistics_name,
                  [kind](Call& call, const RepositoryView& view) {

@@ -119,7 +119,7 @@ std::optional<api::Demand> demand_of_applying(const Call& call, const PolicyServ
 // As `holdfast apply` on this machine: the server's next round takes the file up.
 Response apply(Call& call, const PolicyServices& services) {
     call.expect_parameters({});
-    call.form().expect_no_more();
+    call.expect_no_body();
     const ServerDeclaration declaration = services.declare_again();
     if (const auto problem = call.unless_seen(etag_of(declaration)))
         return api::problem_response(*problem, call.request().path, {});
@@ -127,7 +127,9 @@ Response apply(Call& call, const PolicyServices& services) {
     const json change = change_json(services.in_effect, declaration);
     // The file is not read by who demanded alone.
     if (!change["keeps_less"].empty()) call.require_demanded(services.in_effect.judged_by(declaration));
-    call.in_trail("configuration.apply", "holdfast.toml", json_text(change),
+    json details = change;
+    details["policies"] = json::parse(services.in_effect.changes_json(declaration));
+    call.in_trail("configuration.apply", "holdfast.toml", json_text(details),
                   [&] { write_applied_policies(services.settings.state_directory, declaration.policies); });
     return call.change([&](Database&) { return answer(change); });
 }

@@ -1,13 +1,58 @@
 #include "server/policies_in_effect.h"
 
 #include "base/error.h"
+#include "base/json_text.h"
+#include "policy/policy_form.h"
+
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
 
 namespace holdfast {
 
+std::string policy_changes_json(const std::vector<Policy>& before, const std::vector<Policy>& after) {
+    using Json = nlohmann::ordered_json;
+    const auto said = [](const std::vector<Policy>& policies, const std::string& name) {
+        const auto found = std::ranges::find(policies, name, &Policy::name);
+        return found == policies.end() ? Json() : Json::parse(policy_json(*found));
+    };
+    Json changes = Json::array();
+    for (const PolicyChange& change : policy_changes(before, after))
+        changes.push_back({{"name", change.name},
+                           {"change", to_string(change.kind)},
+                           {"before", said(before, change.name)},
+                           {"after", said(after, change.name)}});
+    return json_text(changes);
+}
+
 PoliciesInEffect::PoliciesInEffect(PolicyBook& book, const RepositoryObserver& observer,
                                    const std::string& state_directory, const std::vector<Policy>& declared,
-                                   Clock& clock, Logger& logger)
-    : book_(book), observer_(observer), applied_(state_directory, declared), clock_(clock), logger_(logger) {}
+                                   Clock& clock, Logger& logger,
+                                   std::function<void(const std::string& changes)> taken)
+    : book_(book),
+      observer_(observer),
+      applied_(state_directory, declared),
+      clock_(clock),
+      logger_(logger),
+      taken_(std::move(taken)) {}
+
+void PoliciesInEffect::tell(const std::vector<Policy>& before) const {
+    const std::vector<Policy> now = applied_.policies();
+    if (!policy_changes(before, now).empty()) taken_(policy_changes_json(before, now));
+}
+
+bool PoliciesInEffect::applied_by_others() {
+    const std::vector<Policy> before = applied_.policies();
+    if (!applied_.look_again()) return false;
+    tell(before);
+    return true;
+}
+
+void PoliciesInEffect::accept(const ServerDeclaration& declaration) {
+    const std::vector<Policy> before = applied_.policies();
+    applied_.apply(declaration.policies);
+    tell(before);
+}
 
 std::string PoliciesInEffect::why_retention_waits() const {
     const std::string waits = applied_.waits();
@@ -31,7 +76,7 @@ bool PoliciesInEffect::settle(const ServerDeclaration& declaration) {
     if (!applied_.waits().empty() && observer_.view()) {
         const std::vector<std::string> losses = losses_of(declaration);
         if (losses.empty()) {
-            applied_.apply(declaration.policies);
+            accept(declaration);
         } else {
             applied_.wait(losses);
         }

@@ -12,10 +12,16 @@
 #include "watch/channels/channel.h"
 #include "watch/rule.h"
 
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace holdfast {
+
+// As JSON for the trail: the name of each policy that is another, what it said before, and what it says
+// after.
+std::string policy_changes_json(const std::vector<Policy>& before, const std::vector<Policy>& after);
 
 // What is declared, and may be declared anew while the server runs.
 struct ServerDeclaration {
@@ -31,13 +37,17 @@ struct ServerDeclaration {
 // Thread-safe but for settle() and accept(), which one thread calls. The arguments outlive it.
 class PoliciesInEffect {
   public:
-    PoliciesInEffect(PolicyBook& book, const RepositoryObserver& observer, const std::string& state_directory,
-                     const std::vector<Policy>& declared, Clock& clock, Logger& logger);
+    // `taken` is called with policy_changes_json() when other policies of the file have taken effect than
+    // before, by the thread that makes them.
+    PoliciesInEffect(
+        PolicyBook& book, const RepositoryObserver& observer, const std::string& state_directory,
+        const std::vector<Policy>& declared, Clock& clock, Logger& logger,
+        std::function<void(const std::string& changes)> taken = [](const std::string&) {});
 
     // Why nothing may be forgotten now; empty: it may.
     std::string why_retention_waits() const;
     // Whether somebody else has applied something since.
-    bool applied_by_others() { return applied_.look_again(); }
+    bool applied_by_others();
     // Throws Error(usage) when policies contradict each other about a source of `declaration`.
     void require_clear(const ServerDeclaration& declaration) const;
     // The same, and when `declaration` keeps less than what is in effect: what was not applied is not taken
@@ -55,17 +65,24 @@ class PoliciesInEffect {
     // What that hangs on: all policies before and after.
     std::string judged_by(const ServerDeclaration& declaration) const;
     // It is in effect from now on.
-    void accept(const ServerDeclaration& declaration) { applied_.apply(declaration.policies); }
+    void accept(const ServerDeclaration& declaration);
+    // As JSON, what it would change of the policies in effect.
+    std::string changes_json(const ServerDeclaration& declaration) const {
+        return policy_changes_json(applied_.policies(), declaration.policies);
+    }
     // Looks again at what the server was started with, if that is not in effect yet. Returns whether
     // retention may go on, or has to wait, from now on.
     bool settle(const ServerDeclaration& declaration);
 
   private:
+    void tell(const std::vector<Policy>& before) const;
+
     PolicyBook& book_;
     const RepositoryObserver& observer_;
     AppliedPolicies applied_;
     Clock& clock_;
     Logger& logger_;
+    std::function<void(const std::string& changes)> taken_;
     std::string told_; // why retention waits, as it was logged last
 };
 

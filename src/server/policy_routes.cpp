@@ -54,7 +54,10 @@ Policy parse_body(const std::string& name, const std::string& body) {
 Asked asked_by(const Call& call) {
     const auto& parameters = call.path_parameters();
     if (const auto name = parameters.find("name"); name != parameters.end()) {
-        if (call.request().method == "DELETE") return {name->second, std::nullopt};
+        if (call.request().method == "DELETE") {
+            call.expect_no_body();
+            return {name->second, std::nullopt};
+        }
         return {name->second, parse_body(name->second, call.request().body)};
     }
     Form form = call.form(); // whose form it has
@@ -110,9 +113,11 @@ Judgement judge(const PolicyServices& services, const Asked& asked) {
 }
 
 // Which of two policies a source has must be clear; and what the file declares is changed there alone, so
-// what its policies cover, by a pattern too, is not taken from them.
+// what its policies cover, by a pattern too, is not taken from them. What a policy had before the file came
+// to cover it as well is not taken: the one that names a source goes before a pattern.
 void require_clear(const PolicyServices& services, const Asked& asked) {
-    const std::vector<Policy> policies = in_force_with(services, asked), declared = services.declared();
+    const std::vector<Policy> policies = in_force_with(services, asked), declared = services.declared(),
+                              before = services.book.in_force(declared);
     std::vector<std::string> sources = source_names(services);
     if (asked.policy)
         std::ranges::copy_if(asked.policy->sources, std::back_inserter(sources),
@@ -122,6 +127,8 @@ void require_clear(const PolicyServices& services, const Asked& asked) {
             const Policy* policy = policy_for(policies, source);
             const Policy* of_file = policy_for(declared, source);
             if (policy == nullptr || of_file == nullptr || policy->name != asked.name) continue;
+            const Policy* had = clear_policy_for(before, source);
+            if (had != nullptr && had->name == asked.name) continue;
             throw Error(
                 ErrorCode::fenced,
                 fmt::format("the policy '{}' would take the source '{}' from '{}', which is declared in "

@@ -6,6 +6,7 @@
 #include "server/broken_chains.h"
 #include "server/checklist_routes.h"
 #include "server/gather_facts.h"
+#include "server/operation_trail.h"
 #include "server/policy_routes.h"
 #include "server/prepare_operation.h"
 #include "server/repository_routes.h"
@@ -95,7 +96,8 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
       lasting_(logger, clock),
       lock_(lock_state(environment_.settings.state_directory)),
       catalog_(environment_.settings.catalog_url(), logger),
-      operations_(catalog_, clock, random),
+      operations_(catalog_, clock, random,
+                  operations_in_trail(audit_, environment_.settings.restore_directory)),
       audit_(catalog_, clock),
       deletions_(audit_, lasting_),
       heads_(audit_, clock, lasting_),
@@ -103,7 +105,7 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
       book_(catalog_, environment_.open_repository),
       observer_(environment_.open_repository, clock),
       policies_(book_, observer_, environment_.settings.state_directory, environment_.declaration.policies,
-                clock, logger),
+                clock, logger, [this](const std::string& changes) { enter_policies(changes); }),
       desk_(environment_.open_repository, environment_.program, clock),
       new_snapshots_(observer_, desk_, logger),
       fates_(answering_.get_token()),
@@ -148,14 +150,16 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
                        }}}}) {
     watch_ = make_watch(environment_.declaration);
     add_repository_routes(api_.router(), observer_, desk_);
-    add_snapshot_routes(
-        api_.router(),
-        {.observer = observer_, .desk = desk_, .fates = fates_, .api = api_.services(), .changed = [this] {
-             look_soon();
-         }});
+    add_snapshot_routes(api_.router(), {.observer = observer_,
+                                        .desk = desk_,
+                                        .fates = fates_,
+                                        .api = api_.services(),
+                                        .declared = [this] { return declaration().policies; },
+                                        .changed = [this] { look_soon(); }});
     add_backup_listing_routes(api_.router(), observer_);
-    add_alert_routes(api_.router(),
-                     {.watch = [this] { return watch(); }, .operations = operations_, .audit = audit_});
+    add_alert_routes(
+        api_.router(),
+        {.watch = [this] { return watch(); }, .operations = operations_, .audit = audit_, .clock = clock_});
     add_checklist_routes(api_.router(), checklists_, checklist_keeper_, clock_);
     const PolicyServices policies{.book = book_,
                                   .in_effect = policies_,
@@ -281,6 +285,17 @@ std::shared_ptr<Watch> Server::make_watch(const ServerDeclaration& declaration) 
 std::shared_ptr<Watch> Server::watch() const {
     const std::scoped_lock lock(mutex_);
     return watch_;
+}
+
+// Whoever has edited the file and had it applied from a command line is not known.
+void Server::enter_policies(const std::string& changes) {
+    try {
+        audit_.append("server", "configuration.in_effect", "holdfast.toml",
+                      fmt::format("{{\"policies\":{}}}", changes));
+    } catch (const Error& error) {
+        logger_.error("policies that took effect are not in the audit trail",
+                      {{"reason", error.message()}, {"changes", changes}});
+    }
 }
 
 void Server::want_plan() {

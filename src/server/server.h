@@ -67,6 +67,7 @@ class Server {
   private:
     void round();
     void plan_anew();
+    void enter_policies(const std::string& changes);
     void want_plan();
     bool take_replan();
     void declare_again();

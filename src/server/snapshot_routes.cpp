@@ -111,6 +111,7 @@ void require_may_go(const RepositoryView& view, const AnnotatedSnapshot& asked, 
 
 Response forget(Call& call, const SnapshotServices& services) {
     call.expect_parameters({"even_the_last"});
+    call.expect_no_body();
     const std::string last = call.request().parameter("even_the_last").value_or("false");
     if (last != "true" && last != "false")
         throw Error(ErrorCode::usage, "even_the_last must be true or false").with_field("even_the_last");

@@ -15,6 +15,7 @@ struct SnapshotServices {
     RepositoryDesk& desk;
     SnapshotFates& fates;
     const api::RouteServices& api;
+    std::function<std::vector<Policy>()> declared; // policies of the file
     // Called when something was said in the repository, so that it is looked at again soon.
     std::function<void()> changed;
 };

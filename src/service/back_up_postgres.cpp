@@ -34,6 +34,18 @@ double seconds_since(Clock& clock, Duration started) {
     return std::chrono::duration<double>(clock.steady() - started).count();
 }
 
+// When everything was read last, by the tag that is handed on; nothing where it says nothing that makes
+// sense, as one that somebody wrote himself may.
+std::optional<Timestamp> read_whole_at(const Snapshot& snapshot) {
+    const auto tag = snapshot.tags.find(std::string(read_whole_tag));
+    if (tag == snapshot.tags.end()) return std::nullopt;
+    try {
+        return from_rfc3339(tag->second);
+    } catch (const Error&) {
+        return std::nullopt;
+    }
+}
+
 class ClusterBackup {
   public:
     ClusterBackup(Repository& repository, const PostgresBackup& what, Progress& progress,
@@ -274,9 +286,8 @@ class ClusterBackup {
 
     // When everything was read is handed on from snapshot to snapshot.
     bool read_whole_lately() {
-        const auto tag = parent_->tags.find(std::string(read_whole_tag));
-        if (tag == parent_->tags.end()) return false;
-        return clock_.now() - from_rfc3339(tag->second) < longest_unread;
+        const auto read = read_whole_at(*parent_);
+        return read && clock_.now() - *read < longest_unread;
     }
 
     // Sees to it that the archive has `range`: an archiver that works gets a moment for whole segments, then
@@ -373,7 +384,7 @@ class ClusterBackup {
         run.set_log({archive_->id(), {result_.log.timeline, result_.log.begin.value, result_.log.end.value}});
         const bool whole = result_.capture.totals.failed == 0 && result_.capture.pages.bad_pages == 0;
         const std::string read_whole =
-            result_.incremental ? parent_->tags.at(std::string(read_whole_tag)) : to_rfc3339(clock_.now());
+            to_rfc3339(result_.incremental ? read_whole_at(*parent_).value() : clock_.now());
         run.add_tag(std::string(read_whole_tag), read_whole);
         run.add_tag(std::string(checksums_tag), checksums_word());
         result_.report = run.commit(root, result_.capture.totals,
@@ -414,8 +425,8 @@ PostgresBackupResult back_up_postgres(Repository& repository, const PostgresBack
 }
 
 bool was_incremental(const Snapshot& snapshot) {
-    const auto read_whole = snapshot.tags.find(std::string(read_whole_tag));
-    return read_whole != snapshot.tags.end() && from_rfc3339(read_whole->second) < snapshot.time;
+    const auto read = read_whole_at(snapshot);
+    return read && *read < snapshot.time;
 }
 
 } // namespace holdfast

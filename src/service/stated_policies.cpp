@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "policy/policy_form.h"
 #include "service/annotate.h"
+#include "service/retention.h"
 
 #include <algorithm>
 
@@ -39,6 +40,16 @@ std::vector<Policy> policies_in_force(const std::vector<Policy>& declared,
         if (std::ranges::find(declared, one.policy.name, &Policy::name) == declared.end())
             policies.push_back(one.policy);
     return policies;
+}
+
+void require_class_in_force(Repository& repository, const std::vector<Policy>& declared,
+                            const std::map<std::string, std::string>& tags) {
+    const auto named = tags.find(class_tag);
+    if (named == tags.end() || known_classes(declared).contains(named->second)) return;
+    const StatementList list = list_statements(repository.context());
+    if (list.unreadable > 0) return;
+    require_known_class(named->second,
+                        known_classes(policies_in_force(declared, stated_policies(list).policies)));
 }
 
 StatementId state_policy(Repository& repository, const StatementList& list, const std::string& name,

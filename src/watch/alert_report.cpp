@@ -48,7 +48,21 @@ Json brief_json(const Alert& alert) {
             {"next_escalation", time_json(alert.next_level)}};
 }
 
+Json json_of(const Silence& silence) {
+    return {{"id", silence.id},
+            {"rule", silence.rule},
+            {"subject", silence.subject},
+            {"owner", silence.owner},
+            {"reason", silence.reason},
+            {"begins", to_rfc3339(silence.begins)},
+            {"ends", to_rfc3339(silence.ends)},
+            {"ended_by", value_json(silence.ended_by)}};
+}
+
 } // namespace
+
+std::string brief_alert_json(const Alert& alert) { return json_text(brief_json(alert)); }
+std::string silence_json(const Silence& silence) { return json_text(json_of(silence)); }
 
 std::string alert_json(const Alert& alert, const std::vector<AlertEvent>& events) {
     Json json = brief_json(alert);
@@ -79,15 +93,7 @@ std::string alerts_json(const std::vector<Alert>& alerts, const std::map<Severit
 
 std::string silences_json(const std::vector<Silence>& silences) {
     Json json = Json::array();
-    for (const Silence& silence : silences)
-        json.push_back({{"id", silence.id},
-                        {"rule", silence.rule},
-                        {"subject", silence.subject},
-                        {"owner", silence.owner},
-                        {"reason", silence.reason},
-                        {"begins", to_rfc3339(silence.begins)},
-                        {"ends", to_rfc3339(silence.ends)},
-                        {"ended_by", value_json(silence.ended_by)}});
+    for (const Silence& silence : silences) json.push_back(json_of(silence));
     return json_text(json);
 }
 

@@ -62,6 +62,7 @@ Response list(Call& call, const RouteServices& services) {
 
 Response decide(Call& call, Router& router, const RouteServices& services, bool approved) {
     call.expect_parameters({});
+    call.expect_no_body();
     const Approval approval = found(services, call.path_parameter("id"));
     if (approval.requested_by == call.identity().token.id && approved) {
         return problem_response(problem_of(403, "it takes another person than the one who asks for it"),
@@ -74,8 +75,12 @@ Response decide(Call& call, Router& router, const RouteServices& services, bool 
                         fmt::format("the approval {} does not wait for this decision any more", approval.id));
         }
         ours = true;
+        const Json request = read_back(approval.request);
         call.audit(database, approved ? "approval.approve" : "approval.reject", approval.id,
-                   json_text(Json{{"action", approval.action}}));
+                   json_text(Json{{"action", approval.action},
+                                  {"requested_by", name_of(services, approval.requested_by)},
+                                  {"method", request.at("method")},
+                                  {"path", request.at("path")}}));
         return json_response(
             200, json_text(Json{{"approval", approval.id}, {"state", approved ? "approved" : "rejected"}}));
     });

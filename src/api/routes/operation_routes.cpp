@@ -72,6 +72,7 @@ Response log(Call& call, const RouteServices& services) {
 
 Response cancel(Call& call, const RouteServices& services) {
     call.expect_parameters({});
+    call.expect_no_body();
     const Operation operation = found(services, call.path_parameter("id"));
     const auto& roles = call.identity().token.roles;
     if (!allows(roles, Permission::back_up) && operation.requested_by != call.actor()) {
@@ -82,7 +83,10 @@ Response cancel(Call& call, const RouteServices& services) {
         if (!services.operations.cancel(database, operation.id)) {
             throw Error(ErrorCode::fenced, fmt::format("the operation {} is over already", operation.id));
         }
-        call.audit(database, "operation.cancel", operation.id);
+        call.audit(database, "operation.cancel", operation.id,
+                   json_text(Json{{"kind", operation.kind},
+                                  {"source", operation.source ? Json(*operation.source) : Json()},
+                                  {"requested_by", operation.requested_by}}));
         Response response =
             json_response(202, json_text(Json{{"operation", operation.id}, {"cancel_requested", true}}));
         response.headers.set("Location", "/v1/operations/" + operation.id);
@@ -103,13 +107,7 @@ void add_operation_routes(Router& router, const RouteServices& services) {
                 .name = "streamOperations",
                 .permission = Permission::read,
                 .produces = "text/event-stream",
-                .handle = [&services](Call& call) {
-                    call.expect_parameters({});
-                    const auto last = call.request().headers.find("Last-Event-ID");
-                    Response response;
-                    response.events = services.feed->listen(std::string(last.value_or("")));
-                    return response;
-                }});
+                .handle = [&services](Call& call) { return answer_with_events(call, *services.feed); }});
     router.add({.method = "GET",
                 .path = "/v1/operations/{id}",
                 .name = "getOperation",

@@ -65,7 +65,8 @@ Response create(Call& call, const RouteServices& services) {
         call.audit(database, "token.create", issued.token.name,
                    json_text(Json{{"id", issued.token.id},
                                   {"roles", json_of(issued.token, services.clock.now())["roles"]},
-                                  {"expires", time_of(issued.token.expires)}}));
+                                  {"expires", time_of(issued.token.expires)},
+                                  {"second_factor", issued.token.has_second_factor}}));
         Json json = json_of(issued.token, services.clock.now());
         json["token"] = issued.secret;
         json["authenticator"] = issued.authenticator ? Json(*issued.authenticator) : Json();
@@ -77,10 +78,13 @@ Response create(Call& call, const RouteServices& services) {
 
 Response revoke(Call& call, const RouteServices& services) {
     call.expect_parameters({});
+    call.expect_no_body();
     const Token token = found(services, call.path_parameter("id"));
     Response response = call.change([&](Database& database) {
         if (services.tokens.revoke(database, token.id))
-            call.audit(database, "token.revoke", token.name, json_text(Json{{"id", token.id}}));
+            call.audit(
+                database, "token.revoke", token.name,
+                json_text(Json{{"id", token.id}, {"roles", json_of(token, services.clock.now())["roles"]}}));
         return Response{.status = 204};
     });
     services.access.forget();

@@ -24,6 +24,7 @@ Response queue_operation(Call& call, const RouteServices& services, const Operat
         call.audit(database, "operation.request", *id,
                    json_text(Json{{"kind", request.kind},
                                   {"source", request.source ? Json(*request.source) : Json()},
+                                  {"request", Json::parse(request.request)},
                                   {"path", call.request().path}}));
         Response response = json_response(
             202, json_text(Json{{"operation", *id}, {"kind", request.kind}, {"state", "queued"}}));

@@ -12,6 +12,7 @@
 #include "service/backup_documents.h"
 #include "service/retention.h"
 #include "service/snapshot_json.h"
+#include "service/stated_policies.h"
 
 #include <algorithm>
 #include <array>
@@ -67,20 +68,9 @@ std::optional<LockSettings> lock_settings(const Arguments& arguments,
                         .mode = mode == "compliance" ? RetentionMode::compliance : RetentionMode::governance};
 }
 
-// Policies that were made by API are in the repository; for whoever cannot read them all, any class may be
-// one of theirs.
-void require_class(CommandContext& context, const std::string& repository, const std::string& name) {
-    const std::vector<Policy>& declared = context.configuration().policies;
-    if (known_classes(declared).contains(name)) return;
-    const OpenRepository open = context.open(repository);
-    const StatementList list = list_statements(open.repository->context());
-    if (list.unreadable > 0) return;
-    require_known_class(name, known_classes(policies_in_force(declared, stated_policies(list).policies)));
-}
-
 // What is said for a backup of any kind.
 BackupRunSettings run_settings(CommandContext& context, const Arguments& arguments,
-                               const Configuration::Backup& configured, const std::string& repository) {
+                               const Configuration::Backup& configured) {
     BackupRunSettings run;
     run.hurry = context.signals().hurry_token();
     run.host = arguments.host.empty() ? host_name() : arguments.host;
@@ -94,8 +84,6 @@ BackupRunSettings run_settings(CommandContext& context, const Arguments& argumen
         run.tags[expires_tag] = to_rfc3339(std::chrono::floor<std::chrono::seconds>(end));
     }
     require_sensible_tags(run.tags);
-    if (const auto named = run.tags.find(class_tag); named != run.tags.end())
-        require_class(context, repository, named->second);
     if (arguments.compression_level != 0)
         run.pipeline.level = LevelSettings::fixed(arguments.compression_level);
     run.lock = lock_settings(arguments, configured);
@@ -106,11 +94,10 @@ BackupRunSettings run_settings(CommandContext& context, const Arguments& argumen
 
 // Of what the arguments name, or of a `source` of the configuration.
 DocumentsBackup make_request(CommandContext& context, const Arguments& arguments,
-                             const Configuration::Backup& settings, const SourceConfiguration* source,
-                             const std::string& repository) {
+                             const Configuration::Backup& settings, const SourceConfiguration* source) {
     const DocumentsSelection& configured = source == nullptr ? settings.documents : source->documents;
     DocumentsBackup what;
-    what.run = run_settings(context, arguments, settings, repository);
+    what.run = run_settings(context, arguments, settings);
     what.run.source = source != nullptr          ? source->name
                       : arguments.source.empty() ? settings.source
                                                  : arguments.source;
@@ -231,11 +218,12 @@ int run_backup(CommandContext& context, const CLI::App& command, const Arguments
     if (source != nullptr && source->kind != kind_of_documents) {
         require_one_repository(*source, repositories);
         return run_source_backup(context, source->name, repositories.front(), arguments.of_source,
-                                 run_settings(context, arguments, settings, repositories.front()));
+                                 run_settings(context, arguments, settings));
     }
+    const DocumentsBackup what = make_request(context, arguments, settings, source);
     const BackUpInto back_up = [&](const std::string& repository) {
-        const DocumentsBackup what = make_request(context, arguments, settings, source, repository);
         const OpenRepository open = context.open(repository);
+        require_class_in_force(*open.repository, context.configuration().policies, what.run.tags);
         Progress progress;
         const ProgressDisplay display(progress, stderr, context.progress_style());
         return result_json(back_up_documents(*open.repository, what, progress, context.stop()));

@@ -7,6 +7,7 @@
 #include "cli/option_rules.h"
 #include "service/back_up_postgres.h"
 #include "service/snapshot_json.h"
+#include "service/stated_policies.h"
 
 #include <fmt/format.h>
 
@@ -115,6 +116,7 @@ int run_source_backup(CommandContext& context, const std::string& name, const st
     what.bytes_per_second = !options.limit_read.empty() ? parse_size(options.limit_read, "--limit-read")
                                                         : std::uint64_t{source.rate_limit_mib} << 20;
     const OpenRepository open = context.open(repository);
+    require_class_in_force(*open.repository, context.configuration().policies, what.run.tags);
     Progress progress;
     PostgresBackupResult result;
     {

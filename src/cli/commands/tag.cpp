@@ -1,10 +1,12 @@
 #include "base/error.h"
 #include "cli/at_server.h"
 #include "cli/commands/repository_option.h"
+#include "cli/configuration.h"
 #include "cli/fields.h"
 #include "cli/pair_option.h"
 #include "cli/say.h"
 #include "service/annotate.h"
+#include "service/stated_policies.h"
 
 #include <fmt/format.h>
 
@@ -42,6 +44,7 @@ int run_tag(CommandContext& context, const Arguments& arguments) {
     const Change change = change_of(arguments);
     const OpenRepository open = context.open(arguments.repository);
     const Snapshot snapshot = open.repository->find_snapshot(arguments.snapshot, "");
+    require_class_in_force(*open.repository, context.configuration().policies, change.set);
     set_tags(*open.repository, snapshot, change.set, change.removed);
     return tell_change(context, snapshot.id.hex(), change);
 }

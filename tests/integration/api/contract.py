@@ -9,12 +9,13 @@ KNOWN is a file of JSON: "values", by the name of a parameter, that the server k
 that must be answered as it should be at least once.
 
 Then every operation is asked for, as it should be and in many ways it should not be, and each answer
-must be one that the contract names, of the type and form that it says, and no failure of the server. The requests follow
+must be one that the contract names, of the type and form that it says and with no other members, and no failure of the server. The requests follow
 from SEED alone. Prints what is wrong; exit code 1 when something is.
 """
 import http.client
 import json
 import random
+import re
 import ssl
 import sys
 import urllib.parse
@@ -27,6 +28,10 @@ METHODS = {"get", "put", "post", "delete", "patch"}
 REQUESTS_PER_OPERATION = 40
 ODD_TEXTS = ["", "a", "\u00e4\u20ac\U0001F600", "%", "../..", "a/b", "'; DROP TABLE tokens; --", "x" * 3000, "\x00", "\n", "null", "-1",
              "99999999999999999999", "1e3", "true", "\u202e", "{}", "0", "hf_" + "0" * 64, "2026-11-20T12:00:00Z", "9999-99-99"]
+
+
+# Of these some fit each pattern of the contract.
+FITTING_TEXTS = ["30d", "12mo", "5%", "structure", "all", "files", "0/16B6C50", "7", "check", "0123456789abcdef"]
 
 
 def wrong(where, what):
@@ -48,7 +53,12 @@ class Server:
                 self.connection.request(method, target, body=body, headers=headers)
                 answer = self.connection.getresponse()
                 if answer.getheader("Content-Type") == "text/event-stream":
-                    text = answer.fp.readline() + answer.fp.readline()
+                    text = b""
+                    while b"\n\n" not in text:
+                        line = answer.fp.readline()
+                        if not line:
+                            break
+                        text += line
                     self.connection.close()
                     self.connection = None
                     return answer.status, answer.headers, text
@@ -67,12 +77,30 @@ class Server:
 class Contract:
     def __init__(self, text):
         self.document = yaml.safe_load(text)
-        self.resolver = jsonschema.RefResolver("", self.document)
 
     def find(self, thing):
         while "$ref" in thing:
-            thing = self.resolver.resolve(thing["$ref"])[1]
+            place = self.document
+            for name in thing["$ref"].removeprefix("#/").split("/"):
+                place = place[name]
+            thing = place
         return thing
+
+    def whole(self, schema):
+        """A schema with all that it is made of."""
+        schema = self.find(schema)
+        parts = [self.whole(part) for part in schema.get("allOf", [])]
+        if not parts:
+            return schema
+        merged = {"type": "object", "properties": dict(schema.get("properties", {})), "required": list(schema.get("required", []))}
+        for part in parts:
+            merged["properties"].update(part.get("properties", {}))
+            merged["required"] += part.get("required", [])
+        return merged
+
+    def errors(self, schema, value):
+        # With the components at its root references of the schema are found, whatever the version of the validator.
+        return jsonschema.Draft202012Validator({"components": self.document["components"], **schema}).iter_errors(value)
 
     def operations(self):
         for path, item in self.document["paths"].items():
@@ -96,9 +124,36 @@ class Contract:
             wrong(where, f"{status} is of the type {kind!r}, not {list(content)}")
             return
         if kind.endswith("json"):
-            validator = jsonschema.Draft202012Validator(content[kind]["schema"], resolver=self.resolver)
-            for error in validator.iter_errors(json.loads(body)):
+            for error in self.errors(content[kind]["schema"], json.loads(body)):
                 wrong(where, f"{status}: {list(error.absolute_path)}: {error.message[:300]}")
+        elif kind == "text/event-stream":
+            self.check_events(where, content[kind]["x-events"], body)
+
+    def check_events(self, where, known, body):
+        event = dict(line.split(": ", 1) for line in body.decode().split("\n\n")[0].split("\n"))
+        if event.get("event") not in known:
+            wrong(where, f"the contract knows no event {event.get('event')!r}")
+            return
+        for error in self.errors(known[event["event"]], json.loads(event["data"])):
+            wrong(where, f"{event['event']}: {list(error.absolute_path)}: {error.message[:300]}")
+
+
+def check_closed(thing, path):
+    """Each object says which members it has: an answer that has others is found out."""
+    if isinstance(thing, list):
+        for part in thing:
+            check_closed(part, path)
+    if not isinstance(thing, dict):
+        return
+    # Parts of others, which close themselves.
+    is_part = path[-1].endswith("Members") or "allOf" in path[-1:]
+    if thing.get("type") == "object" and "additionalProperties" not in thing and not is_part:
+        wrong("/".join(path), "is an object of any members")
+    if "allOf" in thing and thing.get("unevaluatedProperties") is not False:
+        wrong("/".join(path), "is an object of any members")
+    for name, part in thing.items():
+        if name not in ("example", "default"):
+            check_closed(part, path + [str(name)])
 
 
 def check_routes(contract, file):
@@ -115,7 +170,7 @@ def is_there(server, method, path):
 
 def some_value(rng, schema, contract, depth=0):
     """Something that fits a schema, more or less."""
-    schema = contract.find(schema)
+    schema = contract.whole(schema)
     if rng.random() < 0.15:
         return rng.choice([None, True, 0, -1, 1.5, [], {}, [[]], {"a": {"b": []}}] + ODD_TEXTS)
     if "enum" in schema:
@@ -133,12 +188,17 @@ def some_value(rng, schema, contract, depth=0):
     if kind == "string":
         if schema.get("format") == "date-time":
             return rng.choice(["2126-11-20T12:00:00Z", "2020-01-01T00:00:00+02:00", "tomorrow"])
+        fitting = [text for text in FITTING_TEXTS if re.search(schema["pattern"], text)] if "pattern" in schema else []
+        if fitting:
+            return rng.choice(fitting)
         return rng.choice(["name%d" % rng.randrange(10**9), "db"] + ODD_TEXTS)
     return {"integer": rng.choice([0, 1, 10, 1000, 1001, -5, 2**70]), "boolean": rng.random() < 0.5, "null": None,
             "number": rng.random()}[kind]
 
 
 def text_of(value):
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return ",".join(value)  # as parameters of the form "a,b" are written
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -175,6 +235,7 @@ def main():
     if not whole:
         check_routes(contract, sys.argv[5])
     known = json.load(open(sys.argv[5], encoding="utf-8")) if whole and len(sys.argv) > 5 else {"values": {}, "reached": []}
+    check_closed(contract.document["components"]["schemas"], ["schemas"])
     rng = random.Random(seed)
     statuses, reached = {}, set()
     for method, path, operation, parameters in contract.operations():

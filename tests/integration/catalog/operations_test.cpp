@@ -43,6 +43,44 @@ class OperationsTest : public test::CatalogTest {
 };
 HOLDFAST_BOTH_DATABASES(OperationsTest);
 
+// However one ends, somebody is told in the same transaction, once.
+TEST_P(OperationsTest, TellOfTheirBeginningAndTheirEnd) {
+    std::vector<std::string> told;
+    bool refuses = false;
+    const auto tell = [&](const char* what) {
+        return [&told, &refuses, what](Database&, const Operation& operation) {
+            if (refuses) throw Error(ErrorCode::io, "not now");
+            told.push_back(fmt::format("{} {} {}", what, *operation.source, to_string(operation.state)));
+        };
+    };
+    Operations watched(*catalog, clock, random, {.begun = tell("begun"), .ended = tell("ended")});
+    const auto begin = [&](const std::string& source) {
+        add(source);
+        return watched.claim("server-1", minutes(1), {}).value();
+    };
+    watched.finish(begin("done"), OperationState::succeeded, "{}", std::nullopt);
+    const Operation again = begin("again");
+    watched.put_back(again, Operations::Why::failed, now(), "{}");
+    watched.finish(watched.claim("server-1", minutes(1), {}).value(), OperationState::failed, std::nullopt,
+                   "{}");
+    const Operation stopped = begin("stopped");
+    EXPECT_TRUE(watched.cancel(stopped.id));
+    watched.put_back(stopped, Operations::Why::interrupted, now(), "{}");
+    const Operation lost = begin("lost");
+    EXPECT_TRUE(watched.cancel(lost.id));
+    let_pass(minutes(2));
+    EXPECT_FALSE(watched.claim("server-2", minutes(1), {}));
+    EXPECT_FALSE(watched.finish(lost, OperationState::succeeded, "{}", std::nullopt));
+    EXPECT_THAT(told, ElementsAre("begun done running", "ended done succeeded", "begun again running",
+                                  "begun again running", "ended again failed", "begun stopped running",
+                                  "ended stopped cancelled", "begun lost running", "ended lost cancelled"));
+    // What cannot be told of does not happen.
+    const std::string id = add("untold");
+    refuses = true;
+    test::expect_error(ErrorCode::io, [&] { watched.claim("server-1", minutes(1), {}); });
+    EXPECT_EQ(watched.find(id)->state, OperationState::queued);
+}
+
 TEST_P(OperationsTest, GoThroughTheirLife) {
     const std::string id = add("orders");
     Operation operation = operations.find(id).value();

@@ -49,6 +49,9 @@ TEST_F(RetentionCommands, ABackupOfNoKnownClassIsNotMade) {
     json(configured({"backup", "--source", "home", source(), "--class", "audits"},
                     "[policy.home]\nsources = \"home\"\n[policy.home.retention.class.audits]\nlast = 1\n"));
     EXPECT_EQ(left().size(), 1u);
+    // Nor is one given to a backup that there is.
+    EXPECT_THAT(failure({"tag", left()[0], "class=forensics"}, 2), HasSubstr("did you mean 'forensic'?"));
+    json({"tag", left()[0], "class=forensic"});
 }
 
 TEST_F(RetentionCommands, EnforceForgetsAndHoldsStay) {

@@ -79,7 +79,8 @@ TEST_F(ServePolicies, AreMadeChangedAndDeletedByApi) {
     EXPECT_EQ(ask("PUT", "/v1/policies/other", body(4), {"If-Match: *"}).status, 404);
     // What the file declares it alone changes.
     for (const char* method : {"PUT", "DELETE"}) {
-        const Answer refused = ask(method, "/v1/policies/declared", body(4), {"If-Match: *"});
+        const std::string said = method == std::string("PUT") ? body(4) : "";
+        const Answer refused = ask(method, "/v1/policies/declared", said, {"If-Match: *"});
         EXPECT_EQ(refused.status, 409);
         EXPECT_EQ(refused.body["type"], "urn:holdfast:problem:declared-in-file");
     }
@@ -97,6 +98,11 @@ TEST_F(ServePolicies, AreMadeChangedAndDeletedByApi) {
     const Json trail = got("/v1/audit")["items"];
     for (const Json& entry : trail)
         if (entry["action"].get<std::string>().starts_with("policy.")) actions.push_back(entry["action"]);
+    const auto shortened =
+        std::ranges::find(trail, "policy.change", [](const Json& one) { return one["action"]; });
+    ASSERT_NE(shortened, trail.end());
+    EXPECT_EQ((*shortened)["details"]["before"]["retention"], keeps(3));
+    EXPECT_EQ((*shortened)["details"]["after"]["retention"], keeps(4));
     EXPECT_THAT(actions, testing::UnorderedElementsAre("policy.create", "policy.change", "policy.delete"));
     const Json viewer = ask("POST", "/v1/tokens", R"({"name":"v","roles":["viewer"]})").body;
     token = viewer["token"];
@@ -372,6 +378,20 @@ TEST_F(ServePolicies, TheFileIsAppliedThroughTheServer) {
     EXPECT_EQ(ask("POST", asked.location + "/approve", "{}").body["answer"]["status"], 200);
     wait_until(*server, [&] { return in_effect() == keeps(2); });
     EXPECT_EQ(got("/v1/configuration/changes")["policies"].size(), 0U);
+    // Who shortened it, from what to what; and that it took effect.
+    token = anna;
+    std::vector<Json> said;
+    const Json trail = got("/v1/audit")["items"];
+    for (const Json& entry : trail)
+        if (entry["object"] == "holdfast.toml")
+            said.push_back({entry["actor"], entry["action"],
+                            entry["details"]["policies"][0]["before"]["retention"],
+                            entry["details"]["policies"][0]["after"]["retention"]});
+    EXPECT_THAT(said, testing::UnorderedElementsAre(
+                          Json{"first-administrator", "configuration.apply", keeps(5), keeps(7)},
+                          Json{"server", "configuration.in_effect", keeps(5), keeps(7)},
+                          Json{"first-administrator", "configuration.apply", keeps(7), keeps(2)},
+                          Json{"server", "configuration.in_effect", keeps(7), keeps(2)}));
 }
 
 } // namespace

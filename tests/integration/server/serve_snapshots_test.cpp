@@ -157,6 +157,12 @@ TEST_F(ServeSnapshots, TagsAreChangedByWhoHasSeenThem) {
     EXPECT_EQ(ask("PATCH", path, R"({"remove":["class"]})", any).status, 403);
     token = administrator;
     EXPECT_EQ(ask("PATCH", path, R"({"set":{"class":"forensic"}})", any).status, 200);
+    // A class that no policy knows would be kept by the rules for all.
+    const Answer misspelt = ask("PATCH", path, R"({"set":{"class":"forensics"}})", any);
+    EXPECT_EQ(misspelt.status, 400);
+    EXPECT_EQ(misspelt.body["errors"][0]["field"], "set.class");
+    EXPECT_THAT(misspelt.body["hint"].get<std::string>(), HasSubstr("pre-maintenance"));
+    EXPECT_EQ(got(path)["tags"]["class"], "forensic");
 }
 
 TEST_F(ServeSnapshots, TellsUntilWhenTheyLiveAndWhy) {

@@ -47,6 +47,7 @@ class ApiTest : public testing::Test {
         OperationRequest request;
         request.kind = what.kind;
         request.source = source;
+        request.request = what.body;
         return request;
     }
 

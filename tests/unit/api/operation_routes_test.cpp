@@ -38,6 +38,8 @@ TEST_F(OperationRoutes, WorkIsQueuedAndFollowed) {
     const auto trail = json_of(ask("GET", "/v1/audit"))["items"];
     EXPECT_EQ(trail.back()["action"], "operation.request");
     EXPECT_EQ(trail.back()["object"], operation["id"]);
+    EXPECT_EQ(trail.back()["details"], nlohmann::json::parse(R"({"kind": "backup", "source": "db",
+        "request": {"source": "db"}, "path": "/v1/backup-recovery/database/backup/full"})"));
     EXPECT_EQ(ask("POST", "/v1/backup-recovery/verification/verify/snap%201").status, 202);
     EXPECT_EQ(asked.implied.at("snapshot"), "snap 1");
     EXPECT_EQ(ask("POST", "/v1/backup-recovery/disaster-recovery/failover").status, 501);
@@ -86,6 +88,45 @@ TEST_F(OperationRoutes, AreCancelledByWhoMay) {
     EXPECT_EQ(ask("POST", "/v1/operations/" + id + "/cancel").status, 409);
     const std::string own = *operations.add(work("restore", "rita"));
     EXPECT_EQ(ask("POST", "/v1/operations/" + own + "/cancel", {}, {}, restorer).status, 202);
+}
+
+TEST_F(OperationRoutes, AreNotAtAHundredPercentUntilTheyAreDone) {
+    const std::string id = *operations.add(work("backup"));
+    const auto claimed = operations.claim("server", std::chrono::minutes(1), {});
+    const auto at = [&](std::uint64_t done) {
+        operations.renew(*claimed, std::chrono::minutes(1),
+                         {.phase = "reading", .done_bytes = done, .total_bytes = 1000});
+        return json_of(ask("GET", "/v1/operations/" + id));
+    };
+    clock.advance(std::chrono::seconds(10));
+    EXPECT_EQ(at(500)["percent"], 50.0);
+    EXPECT_EQ(at(500)["estimate"]["seconds_left"], 10);
+    // All is read, or more than was expected, and packs are still under way to the store.
+    for (const std::uint64_t done : {1000U, 2000U}) {
+        const auto told = at(done);
+        EXPECT_EQ(told["percent"], 99.9);
+        EXPECT_TRUE(told["estimate"].is_null()) << told;
+    }
+    operations.finish(*claimed, OperationState::succeeded, std::nullopt, std::nullopt);
+    EXPECT_EQ(json_of(ask("GET", "/v1/operations/" + id))["percent"], 100.0);
+}
+
+TEST_F(OperationRoutes, NothingInABodyIsWithoutEffect) {
+    const std::string id = *operations.add(work("verify"));
+    const Response refused = ask("POST", "/v1/operations/" + id + "/cancel", R"({"force": true})");
+    EXPECT_EQ(refused.status, 400);
+    EXPECT_EQ(json_of(refused)["errors"][0]["field"], "force");
+    EXPECT_EQ(ask("POST", "/v1/backups", R"({"source": "db", "sort": "full"})").status, 400);
+    EXPECT_EQ(ask("POST", "/v1/operations/" + id + "/cancel", "{}").status, 202);
+}
+
+TEST_F(OperationRoutes, TheTrailSaysWhatWasCancelled) {
+    const std::string id = *operations.add(work("verify", "somebody"));
+    EXPECT_EQ(ask("POST", "/v1/operations/" + id + "/cancel").status, 202);
+    const auto entry = json_of(ask("GET", "/v1/audit"))["items"].back();
+    EXPECT_EQ(entry["action"], "operation.cancel");
+    EXPECT_EQ(entry["details"],
+              nlohmann::json::parse(R"({"kind": "verify", "source": null, "requested_by": "somebody"})"));
 }
 
 TEST_F(OperationRoutes, AnIdempotencyKeyIsDoneOnce) {

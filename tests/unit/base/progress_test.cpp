@@ -64,7 +64,9 @@ TEST(RenderProgress, ShowsNoBarWhileTheWholeIsNotKnown) {
 
 TEST(RenderProgress, MoreThanExpectedIsAFullBarWithNoTimeLeft) {
     EXPECT_EQ(render_progress("reading", 300, 200, 0, 0, 100, 200),
-              "reading  [====================] 100%  300 B of 200 B  100 B/s");
+              "reading  [=================== ]  99%  300 B of 200 B  100 B/s");
+    EXPECT_EQ(render_progress("committing", 200, 200, 0, 0, 0, 200),
+              "committing  [=================== ]  99%  200 B of 200 B");
 }
 
 TEST(RenderProgress, NeverFillsTheLastColumn) {

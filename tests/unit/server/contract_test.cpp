@@ -21,10 +21,12 @@ class Contract : public ApiTest {
     void SetUp() override {
         ApiTest::SetUp();
         add_repository_routes(server->router(), observer, desk);
-        add_snapshot_routes(
-            server->router(),
-            {.observer = observer, .desk = desk, .fates = fates, .api = server->services(), .changed = [] {
-             }});
+        add_snapshot_routes(server->router(), {.observer = observer,
+                                               .desk = desk,
+                                               .fates = fates,
+                                               .api = server->services(),
+                                               .declared = [] { return std::vector<Policy>(); },
+                                               .changed = [] {}});
         add_backup_listing_routes(server->router(), observer);
         watch =
             std::make_shared<Watch>(catalog, clock, random, silent_logger(), WatchSettings{.server = "test"});
@@ -43,8 +45,9 @@ class Contract : public ApiTest {
         add_policy_routes(server->router(), policies);
         add_schedule_routes(server->router(), policies);
         add_configuration_routes(server->router(), policies);
-        add_alert_routes(server->router(),
-                         {.watch = [this] { return watch; }, .operations = *operations, .audit = *audit});
+        add_alert_routes(
+            server->router(),
+            {.watch = [this] { return watch; }, .operations = *operations, .audit = *audit, .clock = clock});
         keeper =
             std::make_unique<ChecklistKeeper>(ChecklistServices{.book = checklists,
                                                                 .catalog = catalog,

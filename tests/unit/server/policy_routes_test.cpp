@@ -144,6 +144,20 @@ TEST_F(PolicyRoutes, NothingIsTakenFromAPolicyOfTheFile) {
     EXPECT_EQ(ask("POST", "/v1/policies", named("rest", PolicyWorld::keeping(9, "h*"))).status, 201);
 }
 
+// The file has come to cover everything since; what a policy names is its own all the same.
+TEST_F(PolicyRoutes, WhatAPolicyHasBesideAPatternOfTheFileItKeeps) {
+    world.set(book, "mine", PolicyWorld::keeping(5));
+    declared = {PolicyWorld::policy("all", PolicyWorld::keeping(3, "*"))};
+    world.back_up("home");
+    look();
+    const auto seen = [&] { return etag("/v1/policies/mine"); };
+    EXPECT_EQ(put("mine", PolicyWorld::keeping(9), seen()), 200);
+    EXPECT_EQ(put("mine", R"({"sources":["home","uploads"],"retention":{"last":9}})", seen()), 409);
+    EXPECT_EQ(json::parse(ask("GET", "/v1/policies/mine").body)["policy"]["retention"]["last"], 9);
+    // Taken away it leaves the source to the file, which keeps less.
+    EXPECT_EQ(ask("DELETE", "/v1/policies/mine", "", {{"If-Match", seen()}}).status, 202);
+}
+
 TEST_F(PolicyRoutes, OneRequestIsDoneOnceThoughItIsSentAgainMeanwhile) {
     look();
     const std::string body = named("mine", PolicyWorld::keeping(5));

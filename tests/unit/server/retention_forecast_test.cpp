@@ -15,10 +15,12 @@ class RetentionForecast : public ApiTest {
   protected:
     void SetUp() override {
         ApiTest::SetUp();
-        add_snapshot_routes(
-            server->router(),
-            {.observer = observer, .desk = desk, .fates = fates, .api = server->services(), .changed = [] {
-             }});
+        add_snapshot_routes(server->router(), {.observer = observer,
+                                               .desk = desk,
+                                               .fates = fates,
+                                               .api = server->services(),
+                                               .declared = [] { return std::vector<Policy>(); },
+                                               .changed = [] {}});
         for (const char* source : {"home", "gone", "home", "home"}) world.back_up(source);
         look();
     }

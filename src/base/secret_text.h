@@ -1,0 +1,18 @@
+// Secrets in text that others wrote: taken out before it is kept where many read it.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace holdfast {
+
+// The text without tokens of ours (hf_…), passwords in URLs and connection strings, and values of what is
+// named like a secret ("sslpassword=…", "client_secret = '…'"); "(left out)" stands in their places. Rather
+// too much than too little is taken.
+std::string without_secrets(std::string_view text);
+
+// The same of all texts of a JSON value, and of the whole value of members that are named like a secret. What
+// has none comes back byte for byte, and what is no JSON as without_secrets() of it.
+std::string json_without_secrets(std::string_view json);
+
+} // namespace holdfast

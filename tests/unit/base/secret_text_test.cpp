@@ -1,0 +1,46 @@
+#include "base/secret_text.h"
+
+#include <string>
+
+#include <gmock/gmock.h>
+
+namespace holdfast {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+TEST(SecretText, LosesTokensAndPasswords) {
+    const std::string token = "hf_" + std::string(32, 'a') + std::string(32, '0');
+    EXPECT_EQ(without_secrets("shown " + token + ", twice"), "shown hf_(left out), twice");
+    EXPECT_EQ(without_secrets("postgresql://anna:geheim@db:5432/orders?x=1"),
+              "postgresql://anna:(left out)@db:5432/orders?x=1");
+    // Nobody escapes what he types in haste.
+    EXPECT_THAT(without_secrets("postgresql://anna:ge/h@e:im@db/orders"), Not(HasSubstr("im@")));
+    EXPECT_EQ(without_secrets("host=db password=geheim user=anna"), "host=db password=(left out) user=anna");
+    EXPECT_EQ(without_secrets(R"(password = 'ge \' heim' user=anna)"), "password =(left out) user=anna");
+    EXPECT_THAT(without_secrets("postgresql://db/orders?user=anna&password=geheim"),
+                Not(HasSubstr("geheim")));
+    EXPECT_EQ(without_secrets("PGPASSWORD=geheim"), "PGPASSWORD=(left out)");
+    EXPECT_EQ(without_secrets("password='never ends"), "password=(left out)");
+}
+
+TEST(SecretText, LeavesTheRestAsItIs) {
+    for (const char* text : {"", "hf_", "hf_0123", "a=b c=d", "https://localhost:7420/v1/tokens", "=", "://",
+                             "s3://bucket/prefix", "password", "the 16/B374D848 of 2026-11-20T12:00:00Z"})
+        EXPECT_EQ(without_secrets(text), text);
+}
+
+TEST(SecretText, OfJsonIsTakenOutWhereverItStands) {
+    EXPECT_EQ(json_without_secrets(R"({"b":1,"tags":{"db_password":"x","dsn":"host=a password=y"},"a":[]})"),
+              R"_({"b":1,"tags":{"db_password":"(left out)","dsn":"host=a password=(left out)"},"a":[]})_");
+    EXPECT_EQ(json_without_secrets(R"({"token":{"value":["x"]},"second_factor_secret":true})"),
+              R"_({"token":"(left out)","second_factor_secret":true})_");
+    // What has none keeps its bytes, of which digests are made.
+    const std::string spaced = R"({ "b" : 1.50, "a" : [ null ] })";
+    EXPECT_EQ(json_without_secrets(spaced), spaced);
+    EXPECT_EQ(json_without_secrets("password=x, no JSON"), "password=(left out) no JSON");
+}
+
+} // namespace
+} // namespace holdfast
