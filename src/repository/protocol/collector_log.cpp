@@ -114,9 +114,10 @@ void Collection::drop_logs() {
                                 drop_all = is_to_drop(*archive);
                             }
                             const auto begin = log_begins_.find(id->archive);
-                            if (drop_all) {
+                            const bool named = needed_logs_.contains(id->archive);
+                            if (drop_all || (!named && !context_.steps.leave_unnamed_logs)) {
                                 unneeded.push_back(slice);
-                            } else if (!needed_logs_.contains(id->archive)) {
+                            } else if (!named) {
                                 report_.logs_without_snapshot[id->archive] += slice.size_bytes;
                             } else if (id->range.begin < id->range.end && begin != log_begins_.end()) {
                                 sieve.add(slice, begin->second);
