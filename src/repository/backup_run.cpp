@@ -30,73 +30,82 @@ Timestamp end_of_lock(Timestamp now, Duration keep) {
 }
 
 // What a holder may not commit would be stored, and then be passed over by every reader.
-RunContext begin_run(Repository& repository, const BackupRunSettings& settings) {
-    if (settings.lock) require_object_lock(repository);
-    if (!role_may_write(repository.keys().role(), ObjectKind::commit)) {
+RunContext begin_run(const RepositoryContext& repository) {
+    if (!role_may_write(repository.keys.role(), ObjectKind::commit)) {
         throw Error(ErrorCode::access_denied,
-                    fmt::format("a key of role '{}' may not back up", to_string(repository.keys().role())),
+                    fmt::format("a key of role '{}' may not back up", to_string(repository.keys.role())),
                     "use a key of role full or write");
     }
-    return repository.keys().begin_run(repository.random());
+    return repository.keys.begin_run(repository.random);
+}
+
+BackupRunSettings possible(const Repository& repository, BackupRunSettings settings) {
+    if (settings.lock) require_object_lock(repository);
+    return settings;
 }
 
 } // namespace
 
 BackupRun::BackupRun(Repository& repository, BackupRunSettings settings, std::stop_token stop)
-    : repository_(repository),
+    : BackupRun(repository.context(), repository.directories(), repository.logger(),
+                possible(repository, std::move(settings)), std::move(stop)) {}
+
+BackupRun::BackupRun(const RepositoryContext& context, const LocalDirectories& directories, Logger& logger,
+                     BackupRunSettings settings, std::stop_token stop)
+    : repository_(context),
+      logger_(logger),
       settings_(std::move(settings)),
-      started_(repository.clock().now()),
+      started_(repository_.clock.now()),
       asked_(std::move(stop), AskToEnd{&ending_}),
       stop_(ending_.get_token(), settings_.stop_grace, system_clock()),
       hurry_(settings_.hurry, settings_.hurry_grace, system_clock()),
       hurried_(hurry_.token(), CutShort{&stop_}),
       stop_leaving_(stop_.token(), settings_.leave_grace, system_clock()),
-      store_(repository.store(), stop_.token()),
-      context_(repository.context().through(store_)),
-      packs_(store_, repository.keys()),
+      store_(repository_.store, stop_.token()),
+      context_(repository_.through(store_)),
+      packs_(store_, repository_.keys),
       nodes_(packs_),
-      run_(begin_run(repository, settings_)),
+      run_(begin_run(repository_)),
       session_(WriterSession::begin(context_, run_, "backup of " + settings_.source, settings_.beat_interval,
                                     {.timeout = {}, .stop = stop_leaving_.token()})),
       guard_(*this) {
-    const Secret domain_key = repository.keys().identity_key();
+    const Secret domain_key = repository_.keys.identity_key();
     known_ = std::make_unique<IndexedBlobs>(
-        IndexedBlobs::Parts{repository.context(), run_, *session_, packs_, repository.logger(),
-                            repository.keys().domain(), repository.directories().cache + "/index",
-                            repository.directories().temporary, stop_.token(), settings_.segment_interval});
+        IndexedBlobs::Parts{repository_, run_, *session_, packs_, logger_, repository_.keys.domain(),
+                            directories.cache + "/index", directories.temporary, stop_.token(),
+                            settings_.segment_interval});
     PackPipelineSettings pipeline = settings_.pipeline;
     if (settings_.lock)
         pipeline.retention = Retention{settings_.lock->mode, end_of_lock(started_, settings_.lock->keep)};
     pipeline.stored = [this](const PackId& pack) { known_->pack_stored(pack); };
     pipeline_ =
-        std::make_unique<PackPipeline>(repository.store(), run_, repository.clock(), pipeline, stop_.token());
+        std::make_unique<PackPipeline>(repository_.store, run_, repository_.clock, pipeline, stop_.token());
     writer_ =
         std::make_unique<ContentWriter>(*pipeline_, *known_, domain_key.view(), settings_.retention_class);
     files_ = std::make_unique<FileContentWriter>(
         *writer_, nodes_, packs_, domain_key.view(),
         [this](const FrameAddress& frame) { return may_refer(frame); }, settings_.content);
     choose_previous();
-    last_checkpoint_ = repository.clock().steady();
+    last_checkpoint_ = repository_.clock.steady();
 }
 
 BackupRun::~BackupRun() = default;
 
 void BackupRun::choose_previous() {
-    const std::string& domain = repository_.keys().domain();
+    const std::string& domain = repository_.keys.domain();
     for (const std::string& problem : session_->snapshots().problems) {
-        repository_.logger().warning("snapshot passed over", {{"reason", problem}});
+        logger_.warning("snapshot passed over", {{"reason", problem}});
     }
     for (const Snapshot& snapshot : session_->snapshots().snapshots) {
         if (snapshot.source != settings_.source || snapshot.domain != domain) continue;
         if (!parent_ || newer(snapshot, *parent_)) parent_ = snapshot;
     }
     if (!parent_ && session_->snapshots().unreadable > 0) {
-        repository_.logger().warning(
-            "no earlier snapshot can be read here",
-            {{"source", settings_.source},
-             {"effect", "everything is read"},
-             {"reason", "this is the first backup of the source, or the local cache of this "
-                        "write-only key was lost"}});
+        logger_.warning("no earlier snapshot can be read here",
+                        {{"source", settings_.source},
+                         {"effect", "everything is read"},
+                         {"reason", "this is the first backup of the source, or the local cache of this "
+                                    "write-only key was lost"}});
     }
     if (settings_.ignore_previous) return;
     for (const Snapshot& checkpoint : session_->checkpoints(settings_.source)) {
@@ -113,7 +122,7 @@ bool BackupRun::may_take_over(const FileContent& content) {
     if (const auto* extents = std::get_if<Extents>(&content))
         return std::ranges::all_of(*extents, [&](const Extent& extent) { return may_refer(extent.frame); });
     const auto* groups = std::get_if<SegmentGroups>(&content);
-    const bool must_read = settings_.lock && !repository_.keys().reads_structure();
+    const bool must_read = settings_.lock && !repository_.keys.reads_structure();
     return groups == nullptr || std::ranges::all_of(*groups, [&](const NodeRef& group) {
                return must_read ? stays_readable(group) : session_->may_refer(group.location.frame);
            });
@@ -134,7 +143,7 @@ bool BackupRun::stays_readable(const NodeRef& group) {
 }
 
 bool BackupRun::checkpoint_due() {
-    return known_->segment_due() || repository_.clock().steady() - last_checkpoint_ >=
+    return known_->segment_due() || repository_.clock.steady() - last_checkpoint_ >=
                                         std::max(settings_.checkpoint_interval, checkpoint_pause_);
 }
 
@@ -152,11 +161,11 @@ void BackupRun::require_wanted() const {
 
 // Where the store is so slow that a checkpoint takes long, most of the time still goes into the backup.
 void BackupRun::save_checkpoint(const NodeRef& root) {
-    const Duration began = repository_.clock().steady();
+    const Duration began = repository_.clock.steady();
     flush();
     session_->checkpoint(describe(root, {}, SnapshotState::unfinished));
     ++checkpoints_;
-    last_checkpoint_ = repository_.clock().steady();
+    last_checkpoint_ = repository_.clock.steady();
     if (settings_.checkpoint_interval > Duration::zero()) checkpoint_pause_ = 4 * (last_checkpoint_ - began);
 }
 
@@ -165,7 +174,7 @@ void BackupRun::end_early(const NodeRef& root) {
     try {
         save_checkpoint(root);
     } catch (const Error& error) {
-        repository_.logger().warning("no last checkpoint", {{"reason", error.message()}});
+        logger_.warning("no last checkpoint", {{"reason", error.message()}});
     }
     leave();
 }
@@ -177,8 +186,8 @@ void BackupRun::leave() noexcept {
     try {
         session_->leave({.timeout = {}, .stop = stop_leaving_.token()});
     } catch (const Error& error) {
-        repository_.logger().warning("a collection may wait for this run, which has ended",
-                                     {{"run", run_.id().hex()}, {"reason", error.message()}});
+        logger_.warning("a collection may wait for this run, which has ended",
+                        {{"run", run_.id().hex()}, {"reason", error.message()}});
     } catch (...) {
         // What no error of ours is ends this run another way: a killed process in a test, no memory.
     }
@@ -188,7 +197,7 @@ void BackupRun::leave() noexcept {
 std::optional<LockReport> BackupRun::lock_before_commit(const NodeRef& root) {
     if (!settings_.lock) return std::nullopt;
     const Retention retention{settings_.lock->mode,
-                              end_of_lock(repository_.clock().now(), settings_.lock->keep)};
+                              end_of_lock(repository_.clock.now(), settings_.lock->keep)};
     LockReport report = lock_tree(repository_, nodes_, root, retention, stop_.token());
     if (log_) report.log_slices = lock_log(repository_, *log_, retention, stop_.token());
     return report;
@@ -197,7 +206,7 @@ std::optional<LockReport> BackupRun::lock_before_commit(const NodeRef& root) {
 BackupRunReport BackupRun::commit(const NodeRef& root, SnapshotTotals totals, SnapshotState state) {
     BackupRunReport report;
     try {
-        flush();
+        if (repository_.steps.packs_before_commit) flush();
         require_wanted();
         const PackPipelineTotals packs = pipeline_->totals();
         totals.stored_bytes = packs.stored_bytes + known_->stored_bytes();
@@ -215,12 +224,13 @@ BackupRunReport BackupRun::commit(const NodeRef& root, SnapshotTotals totals, Sn
     const StopGrace grace(ending_.get_token(), settings_.commit_grace, system_clock());
     const CallOptions call{.timeout = {}, .stop = grace.token()};
     put_commit(report.snapshot, call);
+    if (!repository_.steps.packs_before_commit) flush();
     if (report.lock) {
         in_context(
             fmt::format("snapshot {} is stored, but its commit is not locked", report.snapshot.id.hex()),
             [&] {
-                repository_.store().retain(commit_name(run_.id()), {settings_.lock->mode, report.lock->until},
-                                           call);
+                repository_.store.retain(commit_name(run_.id()), {settings_.lock->mode, report.lock->until},
+                                         call);
             });
     }
     report.stored_bytes = totals.stored_bytes;
@@ -230,7 +240,7 @@ BackupRunReport BackupRun::commit(const NodeRef& root, SnapshotTotals totals, Sn
 }
 
 void BackupRun::put_commit(const Snapshot& snapshot, const CallOptions& call) {
-    left_or_committing_ = true;
+    left_or_committing_ = repository_.steps.keep_tried_intent;
     try {
         session_->commit(snapshot, call);
     } catch (const Error& error) {
@@ -257,10 +267,10 @@ Snapshot BackupRun::describe(const NodeRef& root, const SnapshotTotals& totals, 
     snapshot.sequence = next_sequence();
     if (parent_) snapshot.parent = parent_->id;
     snapshot.host = settings_.host;
-    snapshot.domain = repository_.keys().domain();
+    snapshot.domain = repository_.keys.domain();
     snapshot.paths = settings_.paths;
     snapshot.time = started_;
-    snapshot.end = repository_.clock().now();
+    snapshot.end = repository_.clock.now();
     snapshot.root = root;
     snapshot.tags = settings_.tags;
     snapshot.state = state;

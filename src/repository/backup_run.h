@@ -66,8 +66,14 @@ struct BackupRunReport {
 class BackupRun {
   public:
     BackupRun(Repository& repository, BackupRunSettings settings, std::stop_token stop);
+    // The same of what it needs of a repository, all of which must outlive it. To lock, the store must be
+    // able to.
+    BackupRun(const RepositoryContext& context, const LocalDirectories& directories, Logger& logger,
+              BackupRunSettings settings, std::stop_token stop);
     ~BackupRun();
 
+    // What the snapshot will be called.
+    const RunId& id() const { return run_.id(); }
     // The newest snapshot of the source in this domain.
     const std::optional<Snapshot>& parent() const { return parent_; }
     // The roots of trees to compare with: a checkpoint first, if there is one that is newer than the parent.
@@ -91,6 +97,8 @@ class BackupRun {
     // Whether enough time has passed (four times what the last one took, at least, unless the interval is
     // zero), or so much is new that it should be made findable.
     bool checkpoint_due();
+    // A sign of life, for runs whose beat interval is zero.
+    void beat() { session_->beat(); }
     void save_checkpoint(const NodeRef& root);
     // Ends the run without a snapshot: saves what there is for the next one to go on from, and takes the
     // intent back. What hinders it is logged; a run whose intent stays counts as killed. Only commit()'s
@@ -136,7 +144,8 @@ class BackupRun {
     std::optional<LockReport> lock_before_commit(const NodeRef& root);
     void put_commit(const Snapshot& snapshot, const CallOptions& call);
 
-    Repository& repository_;
+    const RepositoryContext repository_; // stopped by nothing
+    Logger& logger_;
     BackupRunSettings settings_;
     Timestamp started_;
     std::stop_source ending_; // a stop was requested, or the run ends itself

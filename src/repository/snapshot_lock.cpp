@@ -21,7 +21,6 @@ namespace holdfast {
 
 namespace {
 
-constexpr unsigned requests_at_once = 8;
 // Each follows a verdict that was carried out meanwhile. A prune decides once.
 constexpr unsigned most_rounds = 16;
 // A listing may be older than the verdict that explains it; the next one is not.
@@ -34,12 +33,13 @@ constexpr std::string_view governed_hint =
 // Locks names, several at once.
 class Locker {
   public:
-    Locker(Store& store, const Retention& retention) : store_(store), retention_(retention) {}
+    Locker(Store& store, const Retention& retention, unsigned requests_at_once)
+        : store_(store), retention_(retention), requests_at_once_(requests_at_once) {}
 
     // Returns when all were tried: those that are locked. The others are gone.
     std::set<std::string> lock_all(const std::vector<std::string>& names, const std::stop_token& stop) {
         for_each_at_once(
-            names, requests_at_once, stop,
+            names, requests_at_once_, stop,
             [this](const std::string& name, const std::stop_token& token) { lock(name, token); });
         return std::move(locked_);
     }
@@ -70,6 +70,7 @@ class Locker {
 
     Store& store_;
     const Retention retention_;
+    const unsigned requests_at_once_;
     std::mutex mutex_;
     std::set<std::string> locked_;
 };
@@ -87,10 +88,10 @@ void require_object_lock(const Repository& repository) {
 // A prune may carry out its verdict meanwhile: what it moves is to be locked where it goes. A pack is locked
 // first and the verdicts are read afterwards, a prune puts its verdict first and asks for locks afterwards,
 // so that one of the two sees the other. It ends when a look finds nothing that is not locked.
-LockReport lock_tree(Repository& repository, NodeReader& nodes, const NodeRef& root,
+LockReport lock_tree(const RepositoryContext& repository, NodeReader& nodes, const NodeRef& root,
                      const Retention& retention, std::stop_token stop) {
-    StoppableStore store(repository.store(), stop);
-    const RepositoryContext context = repository.context().through(store);
+    StoppableStore store(repository.store, stop);
+    const RepositoryContext context = repository.through(store);
     ReachabilityScanner scanner(nodes);
     try {
         scanner.add_tree(root);
@@ -125,8 +126,9 @@ LockReport lock_tree(Repository& repository, NodeReader& nodes, const NodeRef& r
         }
         std::vector<std::string> unlocked;
         std::ranges::set_difference(wanted, locked, std::back_inserter(unlocked));
-        locked.merge(Locker(store, retention).lock_all(unlocked, stop));
+        locked.merge(Locker(store, retention, context.requests_at_once).lock_all(unlocked, stop));
         wanted.clear(); // what is gone is not looked for any longer
+        if (!context.steps.look_behind_locks) break;
     }
     const auto packs = std::ranges::count_if(
         locked, [](const std::string& name) { return PackId::from_name(name).has_value(); });
@@ -135,10 +137,10 @@ LockReport lock_tree(Repository& repository, NodeReader& nodes, const NodeRef& r
 
 // What a listing names may be gone before it is locked, when a longer slice has come: that is in the next
 // one.
-std::uint64_t lock_log(Repository& repository, const SnapshotLog& log, const Retention& retention,
-                       std::stop_token stop) {
-    StoppableStore store(repository.store(), stop);
-    const LogReader reader(repository.context());
+std::uint64_t lock_log(const RepositoryContext& repository, const SnapshotLog& log,
+                       const Retention& retention, std::stop_token stop) {
+    StoppableStore store(repository.store, stop);
+    const LogReader reader(repository);
     ProvenPaths proven(reader);
     std::set<std::string> locked;
     for (unsigned round = 0; round < most_rounds; ++round) {
@@ -157,7 +159,7 @@ std::uint64_t lock_log(Repository& repository, const SnapshotLog& log, const Ret
         for (const PathStep& step : path) want(step.slice);
         for (const LogSliceId& slice : list_branch_slices(store, log.archive, log.range.branch)) want(slice);
         if (wanted.empty()) return locked.size();
-        locked.merge(Locker(store, retention).lock_all(wanted, stop));
+        locked.merge(Locker(store, retention, repository.requests_at_once).lock_all(wanted, stop));
     }
     throw Error(ErrorCode::unavailable, "slices of the log go while they are being locked",
                 "back up again when no 'holdfast prune' is running");

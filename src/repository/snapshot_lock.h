@@ -34,13 +34,13 @@ void require_object_lock(const Repository& repository);
 // pack, several at once. Everything must be in the store, and held there by an open run. What a holder who
 // reads only his own packs cannot look into is locked whole, and taken for complete. Throws Error(corrupt)
 // when something is missing, and what `nodes` throws, which is to end with `stop`.
-LockReport lock_tree(Repository& repository, NodeReader& nodes, const NodeRef& root,
+LockReport lock_tree(const RepositoryContext& repository, NodeReader& nodes, const NodeRef& root,
                      const Retention& retention, std::stop_token stop);
 
 // Locks, until `retention` ends at least, the slices that have the log without which a snapshot is not whole,
 // and what is said of its branch. Returns how many. A prune may delete pieces beside it of which a longer
 // slice has all: then that one is locked. Throws Error(corrupt) when the archive has not all of the log.
-std::uint64_t lock_log(Repository& repository, const SnapshotLog& log, const Retention& retention,
-                       std::stop_token stop);
+std::uint64_t lock_log(const RepositoryContext& repository, const SnapshotLog& log,
+                       const Retention& retention, std::stop_token stop);
 
 } // namespace holdfast

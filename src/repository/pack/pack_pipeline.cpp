@@ -31,6 +31,19 @@ struct PackPipeline::SealedFrame {
     Bytes stored;
 };
 
+// Of one thread: compresses and encrypts.
+class PackPipeline::FrameSealer {
+  public:
+    FrameSealer(const RunContext& run, LevelChooser& chooser, Clock& clock)
+        : run_(run), compressor_(chooser, clock) {}
+    SealedFrame seal(Job& job);
+
+  private:
+    const RunContext& run_;
+    AdaptiveCompressor compressor_;
+    std::optional<std::pair<PackId, Aead>> key_; // of the pack of the last frame
+};
+
 // A pack from its first reserved frame until it is in the store.
 struct PackPipeline::OpenPack {
     PackId id;
@@ -53,6 +66,10 @@ PackPipeline::PackPipeline(Store& store, const RunContext& run, Clock& clock,
       finished_(settings.pack_bytes),
       chooser_(settings.level),
       threads_(std::move(stop)) {
+    if (!settings_.threads) {
+        own_sealer_ = std::make_unique<FrameSealer>(run_, chooser_, clock_);
+        return;
+    }
     for (unsigned i = 0; i < std::max(1u, settings_.workers); ++i) {
         threads_.start([this](std::stop_token token) { compress_frames(token); });
     }
@@ -109,10 +126,13 @@ void PackPipeline::submit(const FrameAddress& address, Bytes raw, std::vector<Bl
     }
     const std::size_t size = raw.size();
     Job job{pack, address.frame, std::move(raw), std::move(blobs), effort};
-    if (!jobs_.push(std::move(job), size, threads_.stop_token())) {
+    const std::stop_token stop = threads_.stop_token();
+    const bool stopped = settings_.threads ? !jobs_.push(std::move(job), size, stop) : stop.stop_requested();
+    if (stopped) {
         threads_.rethrow_if_failed();
         throw Error(ErrorCode::cancelled, "stopped before it was done");
     }
+    if (!settings_.threads) compress_at_once(std::move(job));
 }
 
 void PackPipeline::end_pack(const std::shared_ptr<OpenPack>& pack) {
@@ -122,7 +142,21 @@ void PackPipeline::end_pack(const std::shared_ptr<OpenPack>& pack) {
         pack->ended = true;
         complete = pack->missing == 0;
     }
-    if (complete) finished_.push(pack, settings_.pack_bytes, threads_.stop_token());
+    if (complete) hand_over(pack, threads_.stop_token());
+}
+
+// An error of the calling thread stops all, as that of another does.
+void PackPipeline::hand_over(const std::shared_ptr<OpenPack>& pack, const std::stop_token& stop) {
+    if (settings_.threads) {
+        finished_.push(pack, settings_.pack_bytes, stop);
+        return;
+    }
+    try {
+        store_pack(*pack, stop);
+    } catch (...) {
+        threads_.fail(std::current_exception());
+        throw;
+    }
 }
 
 void PackPipeline::flush() {
@@ -145,29 +179,39 @@ PackPipelineTotals PackPipeline::totals() const {
     return totals;
 }
 
-void PackPipeline::compress_frames(std::stop_token stop) {
-    AdaptiveCompressor compressor(chooser_, clock_);
-    std::optional<std::pair<PackId, Aead>> key; // of the pack of the last frame
-    while (std::optional<Job> job = jobs_.pop(stop)) {
-        SealedFrame frame;
-        frame.record.number = job->number;
-        frame.record.raw_length = static_cast<std::uint32_t>(job->raw.size());
-        frame.record.blobs = std::move(job->blobs);
-        const CompressedFrame compressed = compressor.compress(job->raw, job->effort);
-        frame.record.codec = compressed.codec;
+PackPipeline::SealedFrame PackPipeline::FrameSealer::seal(Job& job) {
+    SealedFrame frame;
+    frame.record.number = job.number;
+    frame.record.raw_length = static_cast<std::uint32_t>(job.raw.size());
+    frame.record.blobs = std::move(job.blobs);
+    const CompressedFrame compressed = compressor_.compress(job.raw, job.effort);
+    frame.record.codec = compressed.codec;
 
-        const PackId& id = job->pack->id;
-        if (!key || key->first != id) {
-            const Secret& secret = id.kind == metadata_pack ? run_.structure_secret() : run_.content_secret();
-            key.emplace(id, frame_key(secret.view(), id));
-        }
-        frame.stored = key->second.seal(
-            job->number, frame_associated_data(id, job->number, frame.record.raw_length, frame.record.codec),
-            compressed.bytes);
-        frame.record.stored_length = static_cast<std::uint32_t>(frame.stored.size());
+    const PackId& id = job.pack->id;
+    if (!key_ || key_->first != id) {
+        const Secret& secret = id.kind == metadata_pack ? run_.structure_secret() : run_.content_secret();
+        key_.emplace(id, frame_key(secret.view(), id));
+    }
+    frame.stored = key_->second.seal(
+        job.number, frame_associated_data(id, job.number, frame.record.raw_length, frame.record.codec),
+        compressed.bytes);
+    frame.record.stored_length = static_cast<std::uint32_t>(frame.stored.size());
+    return frame;
+}
+
+void PackPipeline::compress_frames(std::stop_token stop) {
+    FrameSealer sealer(run_, chooser_, clock_);
+    while (std::optional<Job> job = jobs_.pop(stop)) {
+        SealedFrame frame = sealer.seal(*job);
         keep_spare(std::move(job->raw));
         deliver(job->pack, job->number, std::move(frame), stop);
     }
+}
+
+void PackPipeline::compress_at_once(Job job) {
+    SealedFrame frame = own_sealer_->seal(job);
+    keep_spare(std::move(job.raw));
+    deliver(job.pack, job.number, std::move(frame), threads_.stop_token());
 }
 
 void PackPipeline::keep_spare(Bytes buffer) {
@@ -197,7 +241,7 @@ void PackPipeline::deliver(const std::shared_ptr<OpenPack>& pack, std::uint32_t 
     }
     if (!complete) return;
     const Duration started = clock_.steady();
-    finished_.push(pack, settings_.pack_bytes, stop);
+    hand_over(pack, stop);
     chooser_.waited(clock_.steady() - started, Duration::zero());
 }
 
@@ -207,12 +251,16 @@ void PackPipeline::upload_packs(std::stop_token stop) {
         const std::optional<std::shared_ptr<OpenPack>> pack = finished_.pop(stop);
         if (!pack) return;
         chooser_.waited(Duration::zero(), clock_.steady() - waiting_since);
-        put_pack(**pack, stop);
-        if (settings_.stored) settings_.stored((*pack)->id);
-        const std::scoped_lock lock(mutex_);
-        --packs_under_way_;
-        put_.notify_all();
+        store_pack(**pack, stop);
     }
+}
+
+void PackPipeline::store_pack(OpenPack& pack, const std::stop_token& stop) {
+    put_pack(pack, stop);
+    if (settings_.stored) settings_.stored(pack.id);
+    const std::scoped_lock lock(mutex_);
+    --packs_under_way_;
+    put_.notify_all();
 }
 
 void PackPipeline::put_pack(OpenPack& pack, const std::stop_token& stop) {

@@ -24,6 +24,8 @@ struct PackPipelineSettings {
     unsigned workers = worker_count();
     unsigned uploads = 2; // packs under way at once; each is held in memory
     std::size_t waiting_frame_bytes = 8u << 20;
+    // Without threads the calling thread does it all, one thing after the other, before its call returns.
+    bool threads = true;
     // Chosen by measurement, between these. Below 3 a local disk would always pull it, for a tenth more
     // space.
     LevelSettings level{.lowest = 3, .highest = 12, .start = 3};
@@ -40,9 +42,9 @@ struct PackPipelineTotals {
     CompressionReport compression;
 };
 
-// One thread reserves, submits and flushes; the rest happens behind. An error of any stage stops all and
-// comes out of the next call; a stop ends the puts that are under way, too. The store, the run and the clock
-// must outlive it.
+// One thread reserves, submits and flushes; the rest happens behind, on threads unless there are to be none.
+// An error of any stage stops all and comes out of the next call; a stop ends the puts that are under way,
+// too. The store, the run and the clock must outlive it.
 class PackPipeline {
   public:
     PackPipeline(Store& store, const RunContext& run, Clock& clock, const PackPipelineSettings& settings,
@@ -69,12 +71,16 @@ class PackPipeline {
     struct Job;
     struct OpenPack;
     struct SealedFrame;
+    class FrameSealer;
     void compress_frames(std::stop_token stop);
+    void compress_at_once(Job job);
     void upload_packs(std::stop_token stop);
     void deliver(const std::shared_ptr<OpenPack>& pack, std::uint32_t number, SealedFrame frame,
                  std::stop_token stop);
     void keep_spare(Bytes buffer);
     void end_pack(const std::shared_ptr<OpenPack>& pack);
+    void hand_over(const std::shared_ptr<OpenPack>& pack, const std::stop_token& stop);
+    void store_pack(OpenPack& pack, const std::stop_token& stop);
     void put_pack(OpenPack& pack, const std::stop_token& stop);
     std::shared_ptr<OpenPack> open_pack(std::uint8_t kind, std::uint8_t cls);
 
@@ -97,7 +103,8 @@ class PackPipeline {
     std::uint64_t packs_under_way_ = 0;
     PackPipelineTotals totals_;
     LevelChooser chooser_;
-    TaskGroup threads_; // last: joined before the rest goes
+    std::unique_ptr<FrameSealer> own_sealer_; // of the calling thread, when there are no others
+    TaskGroup threads_;                       // last: joined before the rest goes
 };
 
 } // namespace holdfast

@@ -91,6 +91,7 @@ void Collection::take_steps() {
     take_inventory();
     choose_rewrites();
     condemn();
+    if (!context_.steps.logs_behind_verdict) drop_logs();
     if (!writes) return drop_logs();
 
     progress_.set_phase("waiting for writers");

@@ -32,10 +32,12 @@ bool remove_unless_locked(Store& store, const std::string& name) {
 // Earlier verdicts are united in this one, so that a later collection can remove them. Moves that lead
 // nowhere any more, because all that was moved has died, become the death of their whole pack.
 void Collection::put_verdict() {
-    verdict_.released = standing_.released();
-    raise_floors(verdict_.released, condemned_.released);
-    verdict_.earlier = decided_before_;
-    verdict_.earlier_moves = moves_before_;
+    verdict_.released = condemned_.released;
+    if (context_.steps.unite_verdicts) {
+        raise_floors(verdict_.released, standing_.released());
+        verdict_.earlier = decided_before_;
+        verdict_.earlier_moves = moves_before_;
+    }
     for (const auto& [collector, earlier] : standing_.verdicts) {
         if (earlier.abandoned) continue;
         verdict_.united.insert(collector);
@@ -103,7 +105,7 @@ bool Collection::is_locked(const std::string& name, const std::stop_token& stop)
 
 std::set<std::string> Collection::locked_of(const std::vector<std::string>& names) {
     std::set<std::string> locked;
-    if (!context_.store.capabilities().object_lock) return locked;
+    if (!context_.store.capabilities().object_lock || !context_.steps.ask_for_locks) return locked;
     std::mutex mutex;
     for_each_at_once(names, settings_.requests_at_once, stop_,
                      [&](const std::string& name, const std::stop_token& stop) {
@@ -195,6 +197,7 @@ void Collection::drop_moved(const Verdict& verdict) {
 // ones stay for good: their names are what stops a collector that slept.
 void Collection::drop_old_verdicts() {
     std::set<RunId> old;
+    if (!context_.steps.drop_verdicts_late) old = verdict_.united;
     for (const auto& [collector, verdict] : standing_.verdicts) {
         old.insert(verdict.united.begin(), verdict.united.end());
         if (!context_.steps.keep_verdicts) old.insert(collector);
@@ -213,6 +216,10 @@ void Collection::drop_old_verdicts() {
 void Collection::drop_ended_runs() {
     const std::vector<ListedRun> runs = beat_and_list_runs();
     const std::set<RunId> ended = ended_writers();
+    if (!context_.steps.keep_fences) {
+        for (const std::string& run : report_.fenced)
+            remove_unless_locked(context_.store, commit_name(*id_from_hex<16>(run)));
+    }
     for (const ListedRun& run : runs) {
         if (!is_ours(run.run) && !ended.contains(run.run) && !standing_.has_ended(run.run)) continue;
         for (const std::string& name : run.names) remove_unless_locked(context_.store, name);

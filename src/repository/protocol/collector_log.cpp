@@ -132,9 +132,10 @@ void Collection::drop_logs() {
                                 archive = id->archive;
                                 drop_all = is_to_drop(*archive);
                             }
-                            if (drop_all) {
+                            const bool named = needed_logs_.contains(id->archive);
+                            if (drop_all || (!named && !context_.steps.leave_unnamed_logs)) {
                                 unneeded.push_back(slice);
-                            } else if (!needed_logs_.contains(id->archive)) {
+                            } else if (!named) {
                                 report_.logs_without_snapshot[id->archive] += slice.size_bytes;
                             } else if (!is_needed(*id)) {
                                 unneeded.push_back(slice);

@@ -62,8 +62,9 @@ bool Collection::end_other_collectors() {
 // collection that is not in the list has ended before, and its verdict is seen, or it began after us, and
 // sees us. One that ends between the two has to be looked at again.
 Collection::OpenCollectors Collection::open_collectors() {
+    if (!context_.steps.intents_before_verdicts) standing_ = read_verdicts(context_);
     const std::vector<ListedRun> runs = beat_and_list_runs();
-    standing_ = read_verdicts(context_);
+    if (context_.steps.intents_before_verdicts) standing_ = read_verdicts(context_);
     if (!standing_.damaged.empty()) {
         throw Error(
             ErrorCode::corrupt, standing_.problems.front(),
@@ -79,7 +80,7 @@ Collection::OpenCollectors Collection::open_collectors() {
         seen.insert(run.run);
         if (is_ours(run.run) || ended.contains(run.run) || standing_.has_ended(run.run)) continue;
         const Claim claim = claim_of(run);
-        if (claim == Claim::gone) return {.runs = {}, .ended = run.run};
+        if (claim == Claim::gone && context_.steps.look_again) return {.runs = {}, .ended = run.run};
         if (claim == Claim::collector) open.runs.push_back(run);
     }
     for (const auto& [collector, _] : standing_.condemned) {
@@ -96,11 +97,16 @@ void Collection::abandon(const RunId& collector) {
     const std::string name = verdict_name(collector);
     Verdict verdict;
     verdict.abandoned = true;
-    put_deciding(context_, name, sign_object(ObjectKind::verdict, name, encode_verdict(verdict), *own_run_));
+    const Bytes object = sign_object(ObjectKind::verdict, name, encode_verdict(verdict), *own_run_);
+    if (context_.steps.abandon_if_absent) {
+        put_deciding(context_, name, object);
+    } else {
+        put_object(context_, name, object);
+    }
 }
 
 void Collection::finish_decided() {
-    if (settings_.dry_run) return;
+    if (settings_.dry_run || !context_.steps.finish_decided) return;
     for (const auto& [collector, _] : standing_.condemned) {
         const auto verdict = standing_.verdicts.find(collector);
         if (verdict != standing_.verdicts.end() && !verdict->second.abandoned) {

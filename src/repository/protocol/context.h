@@ -11,27 +11,51 @@ namespace holdfast {
 
 class ObjectCache;
 
-// The steps of section 10 of docs/format.md that the table there gives reasons for. All are always taken. The
-// simulation of the protocol leaves out one at a time, to show that then something is lost; nothing else may.
+// The steps of sections 10 and 11 of docs/format.md that the tables there give reasons for. All are always
+// taken. The simulation of the protocol leaves out one at a time, to show that then something is lost;
+// nothing else may.
 struct ProtocolSteps {
-    bool intent = true;                 // W1
-    bool read_condemned = true;         // W2
-    bool list_packs = true;             // W3
-    bool packs_before_commit = true;    // W4
-    bool commit_if_absent = true;       // W5
-    bool end_other_collectors = true;   // C1
-    bool condemn_before_intents = true; // C3 before C4
-    bool wait_for_writers = true;       // C4
-    bool mark_again = true;             // C5
-    bool verdict_if_absent = true;      // C7
-    bool moved_before_delete = true;    // C8
-    bool keep_forgets = true;
-    bool keep_verdicts = true;
+    // Of writers.
+    bool intent = true;                    // W1
+    bool keep_first_beat = true;           // W1
+    bool read_condemned = true;            // W2
+    bool read_verdicts = true;             // W2
+    bool condemned_before_verdicts = true; // W2
+    bool intent_before_lists = true;       // W3: the list of snapshots
+    bool list_packs = true;                // W3
+    bool compare_checkpoints = true;       // before anything is taken from one
+    bool packs_before_commit = true;       // W4
+    bool commit_if_absent = true;          // W5
+    bool compare_taken = true;             // W5, C7: whose object lies under a name that decides
+    bool keep_tried_intent = true;         // W5: a run whose commit was tried keeps its intents
+    bool look_behind_locks = true;         // of a locked snapshot
+    // Of collectors.
+    bool collector_intent = true;        // C1
+    bool intents_before_verdicts = true; // C1
+    bool look_again = true;              // C1
+    bool end_other_collectors = true;    // C1
+    bool abandon_if_absent = true;       // C1
+    bool finish_decided = true;          // C1
     bool distrust_returned_packs = true; // C2
+    bool ask_for_locks = true;           // before C3 and in C8
+    bool condemn_before_intents = true;  // C3 before C4
+    bool wait_for_writers = true;        // C4
+    bool fence = true;                   // C4
+    bool fence_if_absent = true;         // C4
+    bool mark_again = true;              // C5
+    bool verdict_if_absent = true;       // C7
+    bool unite_verdicts = true;          // C7
+    bool moved_before_delete = true;     // C8
+    bool drop_verdicts_late = true;      // C9
+    bool keep_forgets = true;            // C9
+    bool keep_fences = true;             // C9
+    bool keep_verdicts = true;           // C9
     // Of section 11, for logs.
     bool heed_log_begins = true;   // a backup begins where no collection deletes
     bool log_before_commit = true; // W4
     bool keep_log_marks = true;    // C5: what the first mark needs stays needed
+    bool logs_behind_verdict = true;
+    bool leave_unnamed_logs = true; // archives of which C2 found no snapshot
 };
 
 // All must outlive who uses it. The clock decides when patience ends and when a checkpoint is old, nothing

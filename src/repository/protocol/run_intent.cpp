@@ -50,7 +50,7 @@ RunIntent::RunIntent(const RepositoryContext& context, const RunContext& run, Ru
 RunIntent::~RunIntent() = default;
 
 void RunIntent::beat() {
-    if (!context_.steps.intent && role_ == RunRole::writer) return;
+    if (role_ == RunRole::writer ? !context_.steps.intent : !context_.steps.collector_intent) return;
     const std::scoped_lock lock(mutex_);
     const std::string name = intent_name(run_.id(), next_beat_);
     const Bytes body = encode_intent({role_, what_, context_.clock.now()});
@@ -61,7 +61,8 @@ void RunIntent::beat() {
 
 // What fails here costs a name more in the store.
 void RunIntent::remove_outdated_beat() {
-    if (!removes_ || next_beat_ < kept_beats + 2) return;
+    const std::uint32_t first_kept = context_.steps.keep_first_beat ? 1 : 0;
+    if (!removes_ || next_beat_ < kept_beats + 1 + first_kept) return;
     try {
         context_.store.remove(intent_name(run_.id(), next_beat_ - 1 - kept_beats),
                               {.timeout = removal_timeout, .stop = {}});

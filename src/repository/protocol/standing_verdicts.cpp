@@ -72,10 +72,14 @@ bool StandingVerdicts::has_ended(const RunId& collector) const {
 
 StandingVerdicts read_verdicts(const RepositoryContext& context) {
     StandingVerdicts standing;
+    const auto read_decided = [&] {
+        read_all(context, verdicts_prefix, NameKind::verdict, ObjectKind::verdict, decode_verdict,
+                 standing.verdicts, standing);
+    };
+    if (!context.steps.condemned_before_verdicts) read_decided();
     read_all(context, condemned_prefix, NameKind::condemned, ObjectKind::condemned, decode_condemned_list,
              standing.condemned, standing);
-    read_all(context, verdicts_prefix, NameKind::verdict, ObjectKind::verdict, decode_verdict,
-             standing.verdicts, standing);
+    if (context.steps.condemned_before_verdicts) read_decided();
     return standing;
 }
 

@@ -45,20 +45,22 @@ struct WriterSession::State {
 void WriterSession::State::read_condemned() {
     if (!context.steps.read_condemned) return;
     StandingVerdicts standing = read_verdicts(context);
-    released = standing.released();
     for (const auto& [_, list] : standing.condemned) {
         condemned.merge(list.doomed);
         raise_floors(released, list.released);
     }
-    decided = standing.decided();
-    moves = standing.moves();
+    if (context.steps.read_verdicts) {
+        raise_floors(released, standing.released());
+        decided = standing.decided();
+        moves = standing.moves();
+    }
     problems = std::move(standing.problems);
     refer_to_nothing = !standing.damaged.empty();
 }
 
 // moved/ after packs/: what was said to have moved before its pack went is then seen when the pack is not.
 void WriterSession::State::list() {
-    snapshots = list_snapshots(context);
+    if (context.steps.intent_before_lists) snapshots = list_snapshots(context);
     if (!context.steps.list_packs) return;
     context.store.list(std::string(packs_prefix), "",
                        [&](const ObjectInfo& info) {
@@ -134,6 +136,7 @@ std::unique_ptr<WriterSession> WriterSession::begin(const RepositoryContext& con
     auto session = std::make_unique<WriterSession>(std::make_unique<State>(context, run));
     State& state = *session->state_;
     try {
+        if (!context.steps.intent_before_lists) state.snapshots = list_snapshots(context);
         state.intent = std::make_unique<RunIntent>(context, run, RunRole::writer, what, beat_interval);
         state.read_condemned();
         state.list();
@@ -180,6 +183,7 @@ std::vector<Snapshot> WriterSession::checkpoints(const std::string& source) cons
 }
 
 bool WriterSession::may_build_on(const Snapshot& checkpoint, NodeReader& nodes) const {
+    if (!state_->context.steps.compare_checkpoints) return true;
     ReachabilityScanner scanner(nodes);
     try {
         scanner.add_tree(checkpoint.root);
@@ -212,7 +216,8 @@ void WriterSession::checkpoint(const Snapshot& snapshot) {
 // A commit that may be on its way must keep its intent: it refers to what no checkpoint does. The newest beat
 // goes first, so that a run that is cut off here looks silent for as long as it can.
 void WriterSession::leave(const CallOptions& call) {
-    if (state_->commit_tried) throw Error(ErrorCode::internal, "a run left after it tried to commit");
+    if (state_->commit_tried && state_->context.steps.keep_tried_intent)
+        throw Error(ErrorCode::internal, "a run left after it tried to commit");
     state_->intent.reset(); // no more beats
     const std::string prefix = fmt::format("{}{}-", intents_prefix, state_->run.id().hex());
     for (const std::string& name : list_names(state_->context.store, prefix, call) | std::views::reverse)

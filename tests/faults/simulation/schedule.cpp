@@ -34,7 +34,8 @@ class Schedule {
         scheduler_.run_actors();
         check_snapshots(world_, "when all actors had ended");
         scheduler_.run_planned();
-        world_.objects.locked.clear();
+        world_.objects.locks.clear();
+        world_.locked.clear();
         end_calmly();
     }
 
@@ -42,21 +43,21 @@ class Schedule {
     std::uint64_t random(std::uint64_t limit) { return scheduler_.random().below(limit); }
     Duration random_start() { return scheduler_.uniform_duration(length_of_schedule); }
 
-    // Few directories and few contents, so that everything is shared and dies often.
+    // Few documents and few contents, so that everything is shared and dies often.
     Dataset random_dataset() {
         Dataset dataset;
-        for (const char* name : {"a", "b", "c"}) {
-            Directory& directory = dataset[name];
-            directory["1"] = random_content();
-            if (scheduler_.chance(500)) directory["2"] = random_content();
+        for (const char* name : {"a", "b", "large"}) {
+            Members& members = dataset[name];
+            members["1"] = random_content();
+            if (scheduler_.chance(500)) members["2"] = random_content();
         }
         return dataset;
     }
     Content random_content() { return static_cast<Content>(random(8)); }
 
     void change(Dataset& dataset) {
-        for (auto& [_, directory] : dataset) {
-            if (scheduler_.chance(350)) directory["1"] = random_content();
+        for (auto& [_, members] : dataset) {
+            if (scheduler_.chance(350)) members["1"] = random_content();
         }
     }
 
@@ -82,7 +83,13 @@ class Schedule {
         nastiness_.pause_deciding = random(400);
         nastiness_.longest_pause = patience * 4;
         nastiness_.longest_delay = length_of_schedule;
+        locking_ = scheduler_.chance(200);
+        world_.objects.hides_locked = scheduler_.chance(500);
     }
+
+    // The first two have snapshots from the beginning.
+    std::string random_source() { return fmt::format("source {}", scheduler_.chance(100) ? 2 : random(2)); }
+    bool chooses_lock() { return locking_ && scheduler_.chance(300); }
 
     Duration random_skew() {
         return scheduler_.chance(500) ? Duration::zero()
@@ -95,14 +102,14 @@ class Schedule {
     void add_writer(std::uint64_t number) {
         const std::string name = fmt::format("writer {}", number);
         // Two writers of one source at times.
-        const std::string source = fmt::format("source {}", random(2));
+        const std::string source = random_source();
         const std::uint64_t backups = 1 + random(3);
         scheduler_.add(name, random_start(), [this, name, source, backups] {
             const Participant self(world_, name, *world_.keys.writers, nastiness_, random_skew(),
-                                   random_death(80));
+                                   random_death(150));
             Dataset dataset = random_dataset();
             for (std::uint64_t i = 0; i < backups; ++i) {
-                back_up(world_, self, source, dataset);
+                back_up(world_, self, source, dataset, {.lag = Lag::any, .lock = chooses_lock()});
                 change(dataset);
                 scheduler_.yield(scheduler_.random_duration(hours(3)));
             }
@@ -125,7 +132,7 @@ class Schedule {
     // Backups that begin as early in the log as they may, often while somebody collects, and what they have
     // listed is forgotten meanwhile.
     void add_standby() {
-        const std::string source = fmt::format("source {}", random(2));
+        const std::string source = random_source();
         scheduler_.add("standby", random_start() / 2, [this, source] {
             const Participant self(world_, "standby", *world_.keys.writers, nastiness_, random_skew(), -1);
             const Dataset dataset = random_dataset();
@@ -133,7 +140,7 @@ class Schedule {
                 if (scheduler_.chance(600)) await_collection();
                 scheduler_.at(scheduler_.now() + scheduler_.uniform_duration(minutes(60)),
                               [this, source] { forget_oldest(world_, source); });
-                back_up(world_, self, source, dataset, Lag::as_far_as_it_may);
+                back_up(world_, self, source, dataset, {.lag = Lag::as_far_as_it_may, .lock = false});
             }
         });
     }
@@ -194,7 +201,7 @@ class Schedule {
         auto at = world_.objects.by_name.lower_bound("packs/");
         for (std::uint64_t skip = random(6); skip > 0 && at != world_.objects.by_name.end(); --skip) ++at;
         if (at != world_.objects.by_name.end() && at->first.starts_with("packs/"))
-            world_.objects.locked.insert(at->first);
+            world_.objects.locks[at->first] = Timestamp::max();
     }
 
     // Full collections with nothing in their way: what counts is kept, and all else goes. The first may have
@@ -212,9 +219,22 @@ class Schedule {
     World& world_;
     Scheduler& scheduler_;
     Nastiness nastiness_;
+    bool locking_ = false;
 };
 
 } // namespace
+
+void ScheduleResult::add(const ScheduleResult& other) {
+    operations += other.operations;
+    commits += other.commits;
+    collections += other.collections;
+    fenced += other.fenced;
+    left += other.left;
+    resumed += other.resumed;
+    reused += other.reused;
+    locks += other.locks;
+    dropped_slices += other.dropped_slices;
+}
 
 ScheduleResult run_schedule(const Keys& keys, std::uint64_t seed, const ProtocolSteps& steps,
                             const std::function<void(const std::string&)>& trace) {
@@ -232,9 +252,10 @@ ScheduleResult run_schedule(const Keys& keys, std::uint64_t seed, const Protocol
     result.commits = world.commits;
     result.collections = world.collections;
     result.fenced = world.fenced;
-    result.left = world.left.size();
+    result.left = world.left;
     result.resumed = world.resumed;
     result.reused = world.reused;
+    result.locks = world.locks;
     result.dropped_slices = world.dropped_slices;
     return result;
 }

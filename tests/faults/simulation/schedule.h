@@ -16,7 +16,9 @@ struct ScheduleResult {
     // Either.
     std::optional<std::string> violation() const { return lost ? lost : left_over; }
     std::uint64_t operations = 0, commits = 0, collections = 0, fenced = 0, left = 0, resumed = 0, reused = 0,
-                  dropped_slices = 0;
+                  locks = 0, dropped_slices = 0;
+    // Adds the numbers.
+    void add(const ScheduleResult& other);
 };
 
 // Runs the schedule of `seed` with the steps given. `trace` gets a line for everything that happens.

@@ -45,6 +45,7 @@ void Scheduler::yield(Duration duration) {
         now_ += duration;
         return;
     }
+    if (stopping_) throw ActorKilled{}; // while it unwinds
     Actor& actor = *current_;
     actor.wake = now_ + duration;
     handed_back_.release();

@@ -40,10 +40,12 @@ void Connection::trace(std::string_view how, std::string_view what) const {
 }
 
 Connection::Fate Connection::begin(const std::string& what, bool deciding) {
-    if (operations_++ == dies_at_) {
-        trace("is killed before", what);
+    // What unwinds behind its death has no effect any more.
+    if (dies_at_ >= 0 && operations_ >= dies_at_) {
+        if (operations_++ == dies_at_) trace("is killed before", what);
         throw ActorKilled{};
     }
+    ++operations_;
     ++objects_.operations;
     Duration wait = scheduler_.random_duration(std::chrono::milliseconds(50));
     if (scheduler_.chance(deciding ? nastiness_.pause_deciding : nastiness_.pause)) {
@@ -69,8 +71,8 @@ void Connection::end() {
     }
 }
 
-void Connection::read(const std::string& what) {
-    const Fate fate = begin(what, false);
+void Connection::read(const std::string& what, bool deciding) {
+    const Fate fate = begin(what, deciding);
     if (fate == Fate::lost_request || fate == Fate::lost_answer) throw lost();
 }
 
@@ -81,21 +83,28 @@ void Connection::later(std::function<void()> body) {
 }
 
 PutResult Connection::land_put(const std::string& name, const std::shared_ptr<const Bytes>& bytes,
-                               bool if_absent, std::string_view how) {
-    if (if_absent && objects_.by_name.contains(name)) {
+                               const PutOptions& put_options, std::string_view how) {
+    if (put_options.only_if_absent && objects_.by_name.contains(name)) {
         trace(how, "put, taken: " + name);
         return PutResult::already_there;
     }
     trace(how, "put " + name);
-    objects_.by_name[name] = {bytes, start_of_time() + scheduler_.now()};
+    objects_.by_name[name] = {bytes, time()};
+    if (put_options.retention) land_lock(name, *put_options.retention, how);
     return PutResult::stored;
 }
 
+void Connection::land_lock(const std::string& name, const Retention& retention, std::string_view how) {
+    if (!objects_.by_name.contains(name)) throw Error(ErrorCode::not_found, "there is no " + name);
+    trace(how, "lock " + name);
+    Timestamp& until = objects_.locks[name];
+    until = std::max(until, retention.until);
+}
+
 void Connection::land_remove(const std::string& name, std::string_view how) {
-    if (objects_.locked.contains(name)) {
-        throw Error(ErrorCode::access_denied, name + " is locked");
-    }
-    trace(how, "remove " + name);
+    const bool locked = objects_.is_locked(name, time());
+    if (locked && !objects_.hides_locked) throw Error(ErrorCode::access_denied, name + " is locked");
+    trace(how, (locked ? "hide " : "remove ") + name);
     objects_.by_name.erase(name);
 }
 
@@ -103,16 +112,17 @@ PutResult Connection::put(const std::string& name, std::span<const ByteView> par
                           const PutOptions& put_options, const CallOptions&) {
     auto bytes = std::make_shared<Bytes>();
     for (const ByteView part : parts) bytes->insert(bytes->end(), part.begin(), part.end());
-    const bool if_absent = put_options.only_if_absent;
-    const bool deciding =
-        name.starts_with("commits/") || name.starts_with("condemned/") || name.starts_with("verdicts/");
+    const bool first_beat = name.starts_with("intents/") && name.ends_with("-00000000");
+    const bool deciding = first_beat || name.starts_with("commits/") || name.starts_with("condemned/") ||
+                          name.starts_with("verdicts/");
     const Fate fate = begin("put " + name, deciding);
+    if (name.starts_with("commits/")) objects_.commits_tried.insert(name);
     if (fate == Fate::lost_request) throw lost();
     if (fate == Fate::delayed || fate == Fate::repeated) {
-        later([this, name, bytes, if_absent] { land_put(name, bytes, if_absent, "(late)"); });
+        later([this, name, bytes, put_options] { land_put(name, bytes, put_options, "(late)"); });
         if (fate == Fate::delayed) throw lost();
     }
-    const PutResult result = land_put(name, bytes, if_absent, "");
+    const PutResult result = land_put(name, bytes, put_options, "");
     if (fate == Fate::lost_answer) throw lost();
     end();
     return result;
@@ -123,7 +133,7 @@ void Connection::remove(const std::string& name, const CallOptions&) {
     if (fate == Fate::lost_request) throw lost();
     if (fate == Fate::delayed || fate == Fate::repeated) {
         later([this, name] {
-            if (!objects_.locked.contains(name)) land_remove(name, "(late)");
+            if (objects_.hides_locked || !objects_.is_locked(name, time())) land_remove(name, "(late)");
         });
         if (fate == Fate::delayed) throw lost();
     }
@@ -132,12 +142,26 @@ void Connection::remove(const std::string& name, const CallOptions&) {
     end();
 }
 
-// What is locked is so for as long as anybody looks.
+void Connection::retain(const std::string& name, const Retention& retention, const CallOptions&) {
+    const Fate fate = begin("lock " + name, false);
+    if (fate == Fate::lost_request) throw lost();
+    if (fate == Fate::delayed || fate == Fate::repeated) {
+        later([this, name, retention] {
+            if (objects_.by_name.contains(name)) land_lock(name, retention, "(late)");
+        });
+        if (fate == Fate::delayed) throw lost();
+    }
+    land_lock(name, retention, "");
+    if (fate == Fate::lost_answer) throw lost();
+    end();
+}
+
 std::optional<Retention> Connection::retention(const std::string& name, const CallOptions&) {
     read("retention " + name);
     if (!objects_.by_name.contains(name)) throw Error(ErrorCode::not_found, "there is no " + name);
     std::optional<Retention> lock;
-    if (objects_.locked.contains(name)) lock = Retention{.until = Timestamp::max()};
+    const auto found = objects_.locks.find(name);
+    if (found != objects_.locks.end()) lock = Retention{.until = found->second};
     end();
     return lock;
 }
@@ -168,14 +192,20 @@ std::optional<ObjectInfo> Connection::head(const std::string& name, const CallOp
 void Connection::list(const std::string& prefix, const std::string& after,
                       const std::function<bool(const ObjectInfo&)>& visit, const CallOptions&) {
     std::string last = std::max(prefix, after);
+    std::set<std::string> there;
+    for (auto at = objects_.by_name.lower_bound(last); at != objects_.by_name.end(); ++at) {
+        if (!at->first.starts_with(prefix)) break;
+        there.insert(at->first);
+    }
+    const bool shows_newcomers = scheduler_.chance(500);
     for (;;) {
-        read("list " + prefix);
+        read("list " + prefix, prefix == "intents/");
         std::vector<ObjectInfo> page;
         auto at = last == prefix && after < prefix ? objects_.by_name.lower_bound(last)
                                                    : objects_.by_name.upper_bound(last);
         for (; at != objects_.by_name.end() && at->first.starts_with(prefix) && page.size() < listing_page;
              ++at) {
-            page.push_back(info_of(at->first, at->second));
+            if (shows_newcomers || there.contains(at->first)) page.push_back(info_of(at->first, at->second));
         }
         trace("", fmt::format("list {} ({} behind '{}')", prefix, page.size(), last));
         for (const ObjectInfo& info : page) {

@@ -3,7 +3,8 @@
 // The objects are shared; each actor has its own connection. On a connection, answers get lost, operations
 // that were answered with an error land later, operations that succeeded land a second time, the actor is
 // killed or sleeps for hours before or after an operation happens, and listings come in pages between which
-// everything may change. A put that is to happen only if the name is free looks at the moment when it lands.
+// everything may change; what comes while one is under way it may show or not. A put that is to happen only
+// if the name is free looks at the moment when it lands.
 #pragma once
 
 #include "faults/simulation/scheduler.h"
@@ -36,7 +37,16 @@ struct StoredObject {
 // What lies in the store. Not thread-safe: one actor runs at a time.
 struct Objects {
     std::map<std::string, StoredObject> by_name;
-    std::set<std::string> locked;
+    // Until when nobody can remove them.
+    std::map<std::string, Timestamp> locks;
+    // As stores with versions do: a delete of what is locked is not refused, and nobody finds it any more.
+    bool hides_locked = false;
+    // Of every run whose commit was sent off, whatever became of it.
+    std::set<std::string> commits_tried;
+    bool is_locked(const std::string& name, Timestamp now) const {
+        const auto lock = locks.find(name);
+        return lock != locks.end() && lock->second > now;
+    }
     std::uint64_t operations = 0;
     // Tells every operation as it lands; for --steps.
     std::function<void(const std::string&)> trace;
@@ -44,7 +54,8 @@ struct Objects {
 
 class Connection final : public Store {
   public:
-    // Dies at operation number `dies_at`, counted from 0; never when it is negative.
+    // Dies at operation number `dies_at`, counted from 0, and is dead from then on; never when it is
+    // negative.
     Connection(Objects& objects, Scheduler& scheduler, std::string actor, Nastiness nastiness,
                std::int64_t dies_at)
         : objects_(objects),
@@ -63,15 +74,18 @@ class Connection final : public Store {
     void list(const std::string& prefix, const std::string& after,
               const std::function<bool(const ObjectInfo&)>& visit, const CallOptions& options) override;
     void remove(const std::string& name, const CallOptions& options) override;
+    void retain(const std::string& name, const Retention& retention, const CallOptions& options) override;
     std::optional<Retention> retention(const std::string& name, const CallOptions& options) override;
 
   private:
     enum class Fate { normal, lost_request, lost_answer, delayed, repeated };
     Fate begin(const std::string& what, bool deciding);
-    void read(const std::string& what);
+    void read(const std::string& what, bool deciding = false);
     void end();
-    PutResult land_put(const std::string& name, const std::shared_ptr<const Bytes>& bytes, bool if_absent,
-                       std::string_view how);
+    PutResult land_put(const std::string& name, const std::shared_ptr<const Bytes>& bytes,
+                       const PutOptions& put_options, std::string_view how);
+    void land_lock(const std::string& name, const Retention& retention, std::string_view how);
+    Timestamp time() const { return start_of_time() + scheduler_.now(); }
     void land_remove(const std::string& name, std::string_view how);
     void later(std::function<void()> body);
     void trace(std::string_view how, std::string_view what) const;

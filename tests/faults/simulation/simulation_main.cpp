@@ -6,6 +6,7 @@
 //
 // --mutations leaves out one step of the protocol after the other and expects that then something is lost.
 #include "base/error.h"
+#include "base/task_group.h"
 #include "faults/simulation/schedule.h"
 
 #include <array>
@@ -13,6 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -31,23 +33,43 @@ struct Step {
 // The rows of the tables in sections 10 and 11 of docs/format.md.
 constexpr std::array steps{
     Step{"intent", &ProtocolSteps::intent},
+    Step{"keep-first-beat", &ProtocolSteps::keep_first_beat},
     Step{"read-condemned", &ProtocolSteps::read_condemned},
+    Step{"read-verdicts", &ProtocolSteps::read_verdicts},
+    Step{"condemned-before-verdicts", &ProtocolSteps::condemned_before_verdicts},
+    Step{"intent-before-lists", &ProtocolSteps::intent_before_lists},
     Step{"list-packs", &ProtocolSteps::list_packs},
+    Step{"compare-checkpoints", &ProtocolSteps::compare_checkpoints},
     Step{"packs-before-commit", &ProtocolSteps::packs_before_commit},
     Step{"commit-if-absent", &ProtocolSteps::commit_if_absent},
+    Step{"compare-taken", &ProtocolSteps::compare_taken},
+    Step{"keep-tried-intent", &ProtocolSteps::keep_tried_intent},
+    Step{"look-behind-locks", &ProtocolSteps::look_behind_locks},
+    Step{"collector-intent", &ProtocolSteps::collector_intent},
+    Step{"intents-before-verdicts", &ProtocolSteps::intents_before_verdicts},
+    Step{"look-again", &ProtocolSteps::look_again},
     Step{"end-other-collectors", &ProtocolSteps::end_other_collectors},
+    Step{"abandon-if-absent", &ProtocolSteps::abandon_if_absent},
+    Step{"finish-decided", &ProtocolSteps::finish_decided},
     Step{"distrust-returned-packs", &ProtocolSteps::distrust_returned_packs},
+    Step{"ask-for-locks", &ProtocolSteps::ask_for_locks},
     Step{"condemn-before-intents", &ProtocolSteps::condemn_before_intents},
     Step{"wait-for-writers", &ProtocolSteps::wait_for_writers},
+    Step{"fence", &ProtocolSteps::fence},
+    Step{"fence-if-absent", &ProtocolSteps::fence_if_absent},
     Step{"mark-again", &ProtocolSteps::mark_again},
     Step{"verdict-if-absent", &ProtocolSteps::verdict_if_absent},
+    Step{"unite-verdicts", &ProtocolSteps::unite_verdicts},
     Step{"moved-before-delete", &ProtocolSteps::moved_before_delete},
+    Step{"drop-verdicts-late", &ProtocolSteps::drop_verdicts_late},
     Step{"keep-forgets", &ProtocolSteps::keep_forgets},
+    Step{"keep-fences", &ProtocolSteps::keep_fences},
     Step{"keep-verdicts", &ProtocolSteps::keep_verdicts},
-    // Of section 11.
     Step{"heed-log-begins", &ProtocolSteps::heed_log_begins},
     Step{"log-before-commit", &ProtocolSteps::log_before_commit},
     Step{"keep-log-marks", &ProtocolSteps::keep_log_marks},
+    Step{"logs-behind-verdict", &ProtocolSteps::logs_behind_verdict},
+    Step{"leave-unnamed-logs", &ProtocolSteps::leave_unnamed_logs},
 };
 
 struct Options {
@@ -119,35 +141,77 @@ int show(const Keys& keys, const Options& options, const ProtocolSteps& chosen) 
     return result.violation() ? 1 : 0;
 }
 
-int run_many(const Keys& keys, const Options& options, const ProtocolSteps& chosen) {
-    ScheduleResult all;
-    const auto started = std::chrono::steady_clock::now();
-    for (std::uint64_t seed = options.first_seed; seed < options.first_seed + options.schedules; ++seed) {
-        const ScheduleResult result = run_schedule(keys, seed, chosen);
-        if (result.violation()) {
-            std::cout << fmt::format("seed {}: {}\nsee it with: {}\n", seed, *result.violation(),
-                                     replay(seed, options.without));
-            return 1;
+struct Failure {
+    std::uint64_t seed = 0;
+    std::string what;
+};
+
+// Schedules one behind the other, on as many threads as there are processors: they share nothing but keys.
+class Series {
+  public:
+    Series(const Keys& keys, const Options& options, const ProtocolSteps& chosen, bool only_losses)
+        : keys_(keys),
+          chosen_(chosen),
+          only_losses_(only_losses),
+          next_(options.first_seed),
+          end_(options.first_seed + options.schedules) {}
+
+    // Until one fails. Of several that do, the one with the least seed.
+    std::optional<Failure> run() {
+        TaskGroup threads;
+        for (unsigned i = 0; i < worker_count(); ++i) {
+            threads.start([this](const std::stop_token&) { work(); });
         }
-        all.operations += result.operations;
-        all.commits += result.commits;
-        all.collections += result.collections;
-        all.fenced += result.fenced;
-        all.left += result.left;
-        all.resumed += result.resumed;
-        all.reused += result.reused;
-        all.dropped_slices += result.dropped_slices;
+        threads.wait();
+        return failure_;
+    }
+    const ScheduleResult& sum() const { return sum_; }
+
+  private:
+    void work() {
+        while (const std::optional<std::uint64_t> seed = take()) {
+            const ScheduleResult result = run_schedule(keys_, *seed, chosen_);
+            const std::scoped_lock lock(mutex_);
+            sum_.add(result);
+            const std::optional<std::string> what = only_losses_ ? result.lost : result.violation();
+            if (what && (!failure_ || *seed < failure_->seed)) failure_ = Failure{*seed, *what};
+        }
+    }
+    std::optional<std::uint64_t> take() {
+        const std::scoped_lock lock(mutex_);
+        if (failure_ || next_ == end_) return std::nullopt;
+        return next_++;
+    }
+
+    const Keys& keys_;
+    const ProtocolSteps& chosen_;
+    const bool only_losses_;
+    std::mutex mutex_; // everything below
+    std::uint64_t next_;
+    const std::uint64_t end_;
+    ScheduleResult sum_;
+    std::optional<Failure> failure_;
+};
+
+int run_many(const Keys& keys, const Options& options, const ProtocolSteps& chosen) {
+    const auto started = std::chrono::steady_clock::now();
+    Series series(keys, options, chosen, false);
+    if (const std::optional<Failure> failure = series.run()) {
+        std::cout << fmt::format("seed {}: {}\nsee it with: {}\n", failure->seed, failure->what,
+                                 replay(failure->seed, options.without));
+        return 1;
     }
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+    const ScheduleResult& all = series.sum();
     std::cout << fmt::format(
-        "{} schedules in {:.1f} s: {} operations, {} commits, {} collections, {} fences, {} backups "
-        "that left, {} that went on from a checkpoint, {} frames reused, {} slices of logs deleted; nothing "
-        "was lost\n",
+        "{} schedules in {:.1f} s: {} operations, {} commits, {} collections, {} fences, "
+        "{} backups that left, {} that went on from a checkpoint, {} that locked, {} "
+        "documents taken over, {} slices of logs deleted; nothing was lost\n",
         options.schedules, seconds, all.operations, all.commits, all.collections, all.fenced, all.left,
-        all.resumed, all.reused, all.dropped_slices);
+        all.resumed, all.locks, all.reused, all.dropped_slices);
     // A simulation in which nothing happens proves nothing.
     const bool lively = all.commits > 0 && all.collections > 0 && all.fenced > 0 && all.left > 0 &&
-                        all.resumed > 0 && all.reused > 0 && all.dropped_slices > 0;
+                        all.resumed > 0 && all.reused > 0 && all.locks > 0 && all.dropped_slices > 0;
     if (options.schedules >= 500 && !lively) {
         std::cout << "but hardly anything happened in them\n";
         return 1;
@@ -159,13 +223,8 @@ int run_mutations(const Keys& keys, const Options& options) {
     int survivors = 0;
     for (const Step& step : steps) {
         const ProtocolSteps mutated = *steps_without(step.name);
-        std::optional<std::string> lost;
-        std::uint64_t seed = options.first_seed;
-        for (; seed < options.first_seed + options.schedules && !lost; ++seed) {
-            lost = run_schedule(keys, seed, mutated).lost;
-        }
-        if (lost) {
-            std::cout << fmt::format("without {}: seed {}: {}\n", step.name, seed - 1, *lost);
+        if (const std::optional<Failure> failure = Series(keys, options, mutated, true).run()) {
+            std::cout << fmt::format("without {}: seed {}: {}\n", step.name, failure->seed, failure->what);
         } else {
             ++survivors;
             std::cout << fmt::format(

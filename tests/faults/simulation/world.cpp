@@ -56,6 +56,15 @@ Keys::Keys() {
 World::World(const Keys& all_keys, std::uint64_t seed, const ProtocolSteps& protocol_steps)
     : keys(all_keys), steps(protocol_steps), scheduler(seed) {}
 
+void TracingLogger::log(LogLevel, std::string_view event, std::initializer_list<LogField> fields) {
+    if (!world_.objects.trace) return;
+    std::string line = fmt::format("logs: {}", event);
+    for (const auto& [name, value] : fields) {
+        if (const auto* text = std::get_if<std::string>(&value)) line += fmt::format(", {}: {}", name, *text);
+    }
+    world_.trace(actor_, line);
+}
+
 void World::trace(const std::string& actor, const std::string& what) {
     if (!objects.trace) return;
     objects.trace(fmt::format("{:>10.3f} s  {:<12} -- {}",
@@ -65,6 +74,7 @@ void World::trace(const std::string& actor, const std::string& what) {
 Participant::Participant(World& world, const std::string& name, const Unlocked& holder,
                          const Nastiness& nastiness, Duration skew, std::int64_t dies_at)
     : name_(name),
+      logger_(world, name),
       clock_(world.scheduler, skew),
       random_(world.scheduler.random().u64()),
       store_(std::make_shared<RetryStore>(world.connections.emplace_back(std::make_shared<Connection>(
@@ -154,7 +164,7 @@ void lose_unneeded_pack(World& world) {
     // A commit of a writer that died may still land.
     for (const auto& [run, _] : world.intended) {
         if (!world.objects.by_name.contains(commit_name(run)) && !world.forgotten.contains(run) &&
-            !world.left.contains(run)) {
+            world.objects.commits_tried.contains(commit_name(run))) {
             return;
         }
     }
@@ -178,13 +188,41 @@ void lose_unneeded_pack(World& world) {
     for (const std::string& name : list_names(self.context().store, packs_prefix)) {
         const auto pack = PackId::from_name(name);
         // What a collector made it may be about to need.
-        if (pack && world.intended.contains(pack->run) && !needed.contains(*pack)) unneeded.push_back(name);
+        if (pack && world.intended.contains(pack->run) && !needed.contains(*pack) &&
+            !world.objects.locks.contains(name)) {
+            unneeded.push_back(name);
+        }
     }
     if (unneeded.empty()) return;
     const std::string& lost = unneeded[world.scheduler.random().below(unneeded.size())];
     world.trace("accident", "loses " + lost);
     world.objects.by_name.erase(lost);
 }
+
+namespace {
+
+// What is wrong with the tree of a snapshot.
+std::optional<std::string> fault_of(World& world, const Participant& self, const RunId& run,
+                                    const NodeRef& root) {
+    PackReader packs(self.context().store, self.context().keys);
+    NodeReader nodes(packs);
+    try {
+        if (read_dataset(nodes, packs, root) == world.intended[run]) return std::nullopt;
+        return fmt::format("{} is not what was backed up", run.hex());
+    } catch (const Error& error) {
+        return fmt::format("{} cannot be read: {}", run.hex(), error.message());
+    }
+}
+
+void check_locked(World& world, const Participant& self, const std::string& when) {
+    for (const auto& [run, locked] : world.locked) {
+        if (locked.until <= start_of_time() + world.scheduler.now()) continue;
+        if (const auto fault = fault_of(world, self, run, locked.root))
+            world.lose(fmt::format("{}: locked snapshot {}", when, *fault));
+    }
+}
+
+} // namespace
 
 void check_snapshots(World& world, const std::string& when) {
     const Participant self = observer(world);
@@ -193,18 +231,16 @@ void check_snapshots(World& world, const std::string& when) {
     std::set<RunId> there;
     for (const Snapshot& snapshot : list.snapshots) {
         there.insert(snapshot.id);
-        PackReader packs(self.context().store, self.context().keys);
-        NodeReader nodes(packs);
+        if (const auto fault = fault_of(world, self, snapshot.id, snapshot.root))
+            world.lose(fmt::format("{}: snapshot {}", when, *fault));
         try {
-            if (read_tree(nodes, packs, snapshot.root) != world.intended[snapshot.id]) {
-                world.lose(fmt::format("{}: snapshot {} is not what was backed up", when, snapshot.id.hex()));
-            }
             check_log(world, self, snapshot, when);
         } catch (const Error& error) {
-            world.lose(
-                fmt::format("{}: snapshot {} cannot be read: {}", when, snapshot.id.hex(), error.message()));
+            world.lose(fmt::format("{}: the log of snapshot {} cannot be read: {}", when, snapshot.id.hex(),
+                                   error.message()));
         }
     }
+    check_locked(world, self, when);
     for (const RunId& run : world.acknowledged) {
         if (!there.contains(run) && !world.forgotten.contains(run)) {
             world.lose(fmt::format("{}: snapshot {} was acknowledged and is gone", when, run.hex()));

@@ -2,13 +2,14 @@
 // not.
 #pragma once
 
+#include "faults/simulation/simulated_documents.h"
 #include "faults/simulation/simulated_store.h"
 #include "repository/compression.h"
 #include "repository/key_slots.h"
 #include "repository/log/log_writer.h"
 #include "repository/protocol/collector.h"
 #include "repository/protocol/snapshot.h"
-#include "support/tiny_backup.h"
+#include "support/scratch_directory.h"
 
 #include <map>
 #include <memory>
@@ -19,18 +20,11 @@
 
 namespace holdfast::simulation {
 
-using namespace tiny;
-
 // Made once for all schedules: keys cost much more than a schedule.
 struct Keys {
     Keys();
     std::unique_ptr<Unlocked> writers;    // role full
     std::unique_ptr<Unlocked> collectors; // role prune: no content key
-};
-
-// Where a cached index says that something is. Nothing is ever taken out: that it may be wrong is the point.
-struct CachedIndex {
-    std::map<BlobId, std::vector<FrameAddress>> places;
 };
 
 // The log of a source, as its server knows it. What stands at a position follows from the position.
@@ -47,7 +41,8 @@ struct World {
     const ProtocolSteps steps;
     Scheduler scheduler;
     Objects objects;
-    CachedIndex index;
+    // Of one machine, on which all writers run: its cache of index segments.
+    test::ScratchDirectory scratch;
     // Operations of actors that are gone may still be under way on their connections.
     std::vector<std::shared_ptr<Connection>> connections;
 
@@ -59,10 +54,16 @@ struct World {
     std::map<RunId, Dataset> intended;
     std::set<RunId> acknowledged; // whose commit was answered with success
     std::set<RunId> forgotten;    // that somebody tried to forget
-    std::set<RunId> left;         // that ended without ever trying to commit
+    // Of snapshots that were locked: their trees, which nothing may touch until then, be they forgotten.
+    struct Locked {
+        NodeRef root;
+        Timestamp until{};
+    };
+    std::map<RunId, Locked> locked;
     // Writers between their listing and their end: while there are any, nothing is lost by accident.
     unsigned writers_at_work = 0;
-    std::uint64_t commits = 0, collections = 0, fenced = 0, resumed = 0, reused = 0, dropped_slices = 0;
+    std::uint64_t commits = 0, collections = 0, fenced = 0, left = 0, resumed = 0, reused = 0, locks = 0,
+                  dropped_slices = 0;
     // What was lost first, and what was left over at the end; nothing when all is well.
     std::optional<std::string> lost;
     std::optional<std::string> left_over;
@@ -72,6 +73,17 @@ struct World {
     void trace(const std::string& actor, const std::string& what);
 };
 
+// Shows what the production code logs.
+class TracingLogger final : public Logger {
+  public:
+    TracingLogger(World& world, std::string actor) : world_(world), actor_(std::move(actor)) {}
+    void log(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) override;
+
+  private:
+    World& world_;
+    const std::string actor_;
+};
+
 // One actor's connection, clock and keys.
 class Participant {
   public:
@@ -79,9 +91,11 @@ class Participant {
                 Duration skew, std::int64_t dies_at);
     const RepositoryContext& context() const { return context_; }
     const std::string& name() const { return name_; }
+    Logger& logger() const { return logger_; }
 
   private:
     std::string name_;
+    mutable TracingLogger logger_;
     ActorClock clock_;
     SeededRandom random_;
     std::shared_ptr<Store> store_;
@@ -92,11 +106,15 @@ class Participant {
 // far behind as it may, and takes its time.
 enum class Lag { any, as_far_as_it_may };
 
-// One backup of `source`, whose documents are `dataset`, through the production WriterSession. Returns false
-// when the run was fenced, was stopped or gave up: then it leaves, mostly, as programs do that are not
-// killed.
+struct BackupPlan {
+    Lag lag = Lag::any;
+    bool lock = false; // for longer than a schedule lasts
+};
+
+// One backup of `source`, whose documents are `dataset`, by the production BackupRun. Returns false when the
+// run was fenced, was stopped or gave up.
 bool back_up(World& world, const Participant& writer, const std::string& source, const Dataset& dataset,
-             Lag lag = Lag::any);
+             const BackupPlan& plan = {});
 
 // The archive of a source's log.
 ArchiveId archive_of(const World& world, const std::string& source);
@@ -122,7 +140,8 @@ bool somebody_collects(const World& world);
 void lose_unneeded_pack(World& world);
 
 // Whether every snapshot that counts can be read to its last byte and says what its writer meant, every
-// acknowledged one is there, and the log that makes each whole and carries it forward is, too.
+// acknowledged one is there, the log that makes each whole and carries it forward is, too, and what is locked
+// can be read, be it forgotten.
 void check_snapshots(World& world, const std::string& when);
 // The last of these.
 void check_log(World& world, const Participant& self, const Snapshot& snapshot, const std::string& when);
