@@ -27,17 +27,18 @@ class ServeDamage : public ServeApi, public testing::WithParamInterface<std::str
             });
         }
     }
-    // The page at the root of what is asked for each second.
-    std::streamoff root_of_operations() {
-        return beside().catalog.with([](Database& database) {
-            return database.query("SELECT rootpage FROM sqlite_master WHERE name = 'operations'")
-                .front()
-                .number(0);
+    // Where the first page of a table begins.
+    std::streamoff begin_of(const std::string& table) {
+        return beside().catalog.with([&](Database& database) {
+            const auto rows =
+                database.query("SELECT rootpage FROM sqlite_master WHERE name = $1", {sql(table)});
+            return (single_number(rows) - 1) * page_size;
         });
     }
-    void damage() {
+    // As the parameter says: cuts all off but the first page, overwrites everything, or the one page.
+    void damage(const std::string& table) {
         write_log_back();
-        const std::streamoff root = (root_of_operations() - 1) * page_size;
+        const std::streamoff begin = begin_of(table);
         beside_.reset();
         const auto size = static_cast<std::streamoff>(fs::file_size(file()));
         if (GetParam() == "truncated") {
@@ -46,7 +47,7 @@ class ServeDamage : public ServeApi, public testing::WithParamInterface<std::str
         }
         const bool all = GetParam() == "rubbish";
         std::fstream disk(file(), std::ios::binary | std::ios::in | std::ios::out);
-        disk.seekp(all ? 0 : root);
+        disk.seekp(all ? 0 : begin);
         for (std::streamoff left = all ? size : page_size; left > 0; --left) disk.put('\x5A');
     }
     std::vector<std::string> kept() const {
@@ -90,7 +91,7 @@ TEST_P(ServeDamage, ANewOneIsMadeTheOldOneKeptAndNothingHeldIsForgotten) {
     server->signal(SIGTERM);
     ASSERT_EQ(server->finish().exit_code, 0);
 
-    damage();
+    damage("policies"); // which are read when it begins
     server = start({"serve"});
     know_server_behind_damage();
     // Nothing is known but what the repository tells.
@@ -107,7 +108,7 @@ TEST_P(ServeDamage, FoundWhileItRunsItBeginsAnew) {
     serve();
     wait_until_all_over(*server, 1);
     const std::string before = token;
-    damage();
+    damage("operations");
     // Until somebody looks where it is damaged.
     wait_until(*server, [&] {
         run_program({"/usr/bin/curl", "--silent", "--insecure", "--max-time", "5", "--request", "POST",
