@@ -90,6 +90,8 @@ class ApiServer::Inside {
         warn_of_the_end();
         HttpServerSettings http = settings_.http;
         http.takes_long = [this](const Request& request) { return router_.takes_long(request); };
+        // Who hears nothing takes the server for dead, and ends it: a catalog that hangs is no reason.
+        http.waits_for_nothing = [](const Request& request) { return request.path == "/healthz"; };
         server_ = std::make_unique<HttpServer>(
             std::move(http), identity_, [this](const Request& request) { return router_.answer(request); },
             [this](int status, const std::string& reason) { return router_.refuse(status, reason); }, clock_,

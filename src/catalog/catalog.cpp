@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "catalog/migrations.h"
+#include "catalog/sqlite_database.h"
 
 #include <cerrno>
 
@@ -34,6 +35,7 @@ bool Catalog::gone() const {
     if (!file_) return false;
     struct stat status{};
     const auto file = sqlite_file(url_);
+    if (SqliteDatabase::is_known_as_damaged(*file)) return true;
     if (::stat(file->c_str(), &status) != 0) return errno == ENOENT || errno == ENOTDIR;
     return FileIdentity{status.st_dev, status.st_ino} != *file_;
 }
@@ -41,7 +43,7 @@ bool Catalog::gone() const {
 std::unique_ptr<Database> Catalog::take() {
     // A session that was opened before would write to a file that nobody finds again.
     if (gone())
-        throw Error(ErrorCode::unavailable, "the file of the catalog was taken away",
+        throw Error(ErrorCode::unavailable, "the file of the catalog was taken away, or is damaged",
                     "start the server again: it makes a new one");
     {
         const std::scoped_lock lock(mutex_);

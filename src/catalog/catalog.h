@@ -22,8 +22,8 @@ class Catalog {
     // that. Throws what open_database() throws, and Error(incompatible) when a newer version has been here.
     Catalog(std::string url, Logger& logger);
 
-    // Whether its file was taken away since it was opened, or is another one now; never so of a database
-    // server. Then nothing can be done with it but opening it anew.
+    // Whether its file was taken away since it was opened, is another one now, or was found damaged; never so
+    // of a database server. Then nothing can be done with it but opening it anew.
     bool gone() const;
 
     // Runs `body` with a session of its own, outside of any transaction. A session that failed because the

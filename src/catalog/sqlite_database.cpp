@@ -3,6 +3,10 @@
 #include "base/error.h"
 #include "base/file_descriptor.h"
 
+#include <atomic>
+#include <mutex>
+#include <set>
+
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -15,6 +19,24 @@ namespace {
 
 constexpr int busy_wait_milliseconds = 10'000;
 
+// Whichever session finds it, all others are on the same file.
+struct DamagedFiles {
+    std::atomic<bool> any{false}; // which spares the lock where there is none
+    std::mutex mutex;
+    std::set<std::string> files;
+};
+DamagedFiles& damaged_files() {
+    static DamagedFiles damaged;
+    return damaged;
+}
+
+void note_damage(const std::string& file) {
+    DamagedFiles& damaged = damaged_files();
+    const std::scoped_lock lock(damaged.mutex);
+    damaged.files.insert(file);
+    damaged.any = true;
+}
+
 Error error_of(const SQLite::Exception& error, const std::string& file) {
     const std::string message = fmt::format("the catalog {}: {}", file, error.what());
     switch (error.getErrorCode()) {
@@ -25,10 +47,10 @@ Error error_of(const SQLite::Exception& error, const std::string& file) {
         return Error(ErrorCode::no_space, message, "make room on its disk", true);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-        return Error(
-            ErrorCode::corrupt, message,
-            "stop the server and move the file away: a new one is made, and what matters is read from the "
-            "repository again");
+        note_damage(file);
+        return Error(ErrorCode::corrupt, message,
+                     "start the server again: it keeps the file aside and makes a new one, and what matters "
+                     "is read from the repository");
     case SQLITE_READONLY:
     case SQLITE_PERM:
         return Error(ErrorCode::access_denied, message);
@@ -139,6 +161,20 @@ void SqliteDatabase::execute(std::string_view statements) {
 }
 
 bool SqliteDatabase::alive() { return sqlite3_get_autocommit(database_->getHandle()) != 0; }
+
+bool SqliteDatabase::is_known_as_damaged(const std::string& file) {
+    DamagedFiles& damaged = damaged_files();
+    if (!damaged.any) return false;
+    const std::scoped_lock lock(damaged.mutex);
+    return damaged.files.contains(file);
+}
+
+void SqliteDatabase::forget_damage(const std::string& file) {
+    DamagedFiles& damaged = damaged_files();
+    const std::scoped_lock lock(damaged.mutex);
+    damaged.files.erase(file);
+    damaged.any = !damaged.files.empty();
+}
 
 void SqliteDatabase::begin() { execute("BEGIN IMMEDIATE"); }
 

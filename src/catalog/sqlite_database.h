@@ -28,6 +28,11 @@ class SqliteDatabase final : public Database {
     // Not when a transaction could not be ended.
     bool alive() override;
 
+    // Whether a session of this process has found this file damaged. Thread-safe.
+    static bool is_known_as_damaged(const std::string& file);
+    // It is another file from now on.
+    static void forget_damage(const std::string& file);
+
   private:
     void begin() override;
     static void bind(SQLite::Statement& statement, int index, const SqlValue& value);

@@ -1,6 +1,7 @@
 #include "server/server.h"
 
 #include "base/error.h"
+#include "catalog/sqlite_database.h"
 #include "server/alert_routes.h"
 #include "server/backup_recovery_listings.h"
 #include "server/broken_chains.h"
@@ -76,6 +77,15 @@ api::ApiSettings api_settings(const ServerSettings& settings) {
     for (const auto& [action, protection] : settings.protection)
         api.protection[action] = api::protection_of(protection);
     return api;
+}
+
+Error lost_catalog(const std::string& url) {
+    constexpr const char* hint =
+        "start the server again: it makes a new one, and what matters is read from the repository";
+    const auto file = sqlite_file(url);
+    if (file && SqliteDatabase::is_known_as_damaged(*file))
+        return {ErrorCode::corrupt, "the catalog was found damaged while the server used it", hint};
+    return {ErrorCode::unavailable, "the catalog was taken away while the server used it", hint};
 }
 
 // Snapshots are listed newest first.
@@ -219,10 +229,7 @@ void Server::run(const std::function<void(std::uint16_t port)>& ready, const std
         answering_.request_stop();
         api_.stop(answers_grace);
     }
-    if (catalog_gone)
-        throw Error(
-            ErrorCode::unavailable, "the catalog was taken away while the server used it",
-            "start the server again: it makes a new one, and what matters is read from the repository");
+    if (catalog_gone) throw lost_catalog(environment_.settings.catalog_url());
     try {
         watch()->leave();
     } catch (const Error& error) {

@@ -61,7 +61,7 @@ class Server {
 
     // Listens, calls `ready` with the port, and works until `stop`; what is under way is then put back, for
     // whoever comes next. Throws Error(usage) or Error(unavailable) when it cannot listen, and
-    // Error(unavailable) when the file of the catalog was taken away.
+    // Error(unavailable) when the file of the catalog was taken away, Error(corrupt) when it is damaged.
     void run(const std::function<void(std::uint16_t port)>& ready, const std::stop_token& stop);
 
   private:

@@ -141,6 +141,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
         Request request = parser_.take(peer_);
         head_only_ = request.method == "HEAD";
         enter(false, Duration::zero());
+        if (host_.waits_for_nothing && host_.waits_for_nothing(request)) return respond(answer_of(request));
         HandlerPool& pool = host_.takes_long && host_.takes_long(request) ? *host_.slow_pool : *host_.pool;
         auto work = [self = shared_from_this(), asked = std::move(request)] {
             Response response = self->answer_of(asked);

@@ -44,6 +44,8 @@ struct ConnectionHost {
     // Whether the answer may take long, and is made on a thread of the slow pool; on a thread that moves
     // bytes. Empty: none does.
     std::function<bool(const Request&)> takes_long;
+    // Whether the answer waits for nothing, and is made at once, on that thread itself. Empty: none does.
+    std::function<bool(const Request&)> waits_for_nothing;
     // The answer to what was no request, or could not be taken on: a status and why.
     std::function<Response(int status, const std::string& reason)> refuse;
     Clock* clock = nullptr;

@@ -114,6 +114,7 @@ class HttpServer::Inside {
         host_.clock = &clock;
         host_.logger = &logger;
         host_.takes_long = settings_.takes_long;
+        host_.waits_for_nothing = settings_.waits_for_nothing;
         host_.pool = &pool_;
         host_.slow_pool = &slow_pool_;
         listen();

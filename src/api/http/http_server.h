@@ -24,6 +24,8 @@ struct HttpServerSettings {
     // Requests whose answers may take long have threads of their own, so that those that do not never wait
     // for them. Called for each request, on a thread that moves bytes; empty: none does.
     std::function<bool(const Request&)> takes_long{};
+    // Those whose answers wait for nothing are answered by that thread itself: also while all others hang.
+    std::function<bool(const Request&)> waits_for_nothing{};
     unsigned slow_threads = 4;
     std::size_t most_waiting_slow_requests = 128;
 };

@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "base/file_descriptor.h"
+#include "catalog/damaged_file.h"
 #include "cli/commands/program_words.h"
 #include "cli/commands/repository_option.h"
 #include "cli/commands/server_option.h"
@@ -53,7 +54,12 @@ void show_token(const IssuedToken& token, const std::string& state_directory) {
     std::fflush(stdout);
 }
 
-int run_serve(CommandContext& context, const std::string& repository) {
+StandardErrorLogger logger_of(const GlobalOptions& options) {
+    return {options.quiet ? LogLevel::warning : LogLevel::info,
+            options.log_format == "json" ? LogFormat::json : LogFormat::text};
+}
+
+int serve(CommandContext& context, const std::string& repository) {
     const std::string& file = context.configuration().file;
     if (file.empty())
         throw Error(ErrorCode::usage, "there is no configuration file, and so nothing to serve",
@@ -62,8 +68,7 @@ int run_serve(CommandContext& context, const std::string& repository) {
     const Configuration& configuration = declared.configuration;
     std::atomic<bool> reload = false;
     const HangupAction on_hangup(context.signals(), [&] { reload = true; });
-    StandardErrorLogger logger(context.options().quiet ? LogLevel::warning : LogLevel::info,
-                               context.options().log_format == "json" ? LogFormat::json : LogFormat::text);
+    StandardErrorLogger logger = logger_of(context.options());
     const RepositoryAccess access = context.access(repository);
     const ServerSettings settings = server_settings(configuration);
     const std::string accepted = settings.state_directory + "/holdfast.toml";
@@ -107,6 +112,24 @@ int run_serve(CommandContext& context, const std::string& repository) {
         context.stop());
     logger.info("stopped");
     return exit_done;
+}
+
+// Once more with a new catalog where the one that there was is damaged; the second time it is something else
+// than the file.
+int run_serve(CommandContext& context, const std::string& repository) {
+    try {
+        return serve(context, repository);
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::corrupt) throw;
+        const auto aside =
+            set_aside_when_damaged(server_settings(context.configuration()).catalog_url(), system_clock());
+        if (!aside) throw;
+        StandardErrorLogger logger = logger_of(context.options());
+        logger.error("the catalog is damaged: the server begins anew with an empty one, and what matters is "
+                     "read from the repository",
+                     {{"reason", error.message()}, {"kept_as", *aside}});
+    }
+    return serve(context, repository);
 }
 
 } // namespace

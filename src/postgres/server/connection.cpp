@@ -201,10 +201,15 @@ std::vector<Connection::Result> Connection::run(std::string_view sql, const Para
                                                 const std::stop_token& stop) {
     send(sql, parameters);
     const StopWake wake(stop);
+    // The server keeps the limit, unless it hangs.
+    const bool limited = settings_.statement_timeout > Duration{};
     try {
-        return take_results(wake, {});
+        return take_results(wake, limited ? in(settings_.statement_timeout + cancel_patience) : Deadline());
+    } catch (const ServerError&) {
+        throw;
     } catch (const Error& error) {
         if (error.code() == ErrorCode::cancelled) cancel();
+        if (error.code() == ErrorCode::timed_out) connection_.reset();
         throw;
     }
 }

@@ -29,7 +29,7 @@ struct ConnectionSettings {
     std::string application_name{};
     // A limit for each attempt to connect, to each host.
     Duration connect_timeout = std::chrono::seconds(15);
-    // A limit for each statement, kept by the server; 0: none. Not on replication connections.
+    // A limit for each statement, also where the server hangs; 0: none. Not on replication connections.
     Duration statement_timeout{};
     // Only pg_catalog is searched for names, so that nothing a user made can pose as a function of
     // PostgreSQL.

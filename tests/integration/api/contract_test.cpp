@@ -1,5 +1,5 @@
-#include "integration/api/tls_client.h"
 #include "support/run_program.h"
+#include "support/tls_client.h"
 #include "unit/api/api_fixture.h"
 
 #include <fstream>

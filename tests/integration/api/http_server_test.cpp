@@ -1,8 +1,8 @@
 #include "api/http/http_server.h"
 #include "api/problem.h"
-#include "integration/api/tls_client.h"
 #include "support/error_matchers.h"
 #include "support/scratch_directory.h"
+#include "support/tls_client.h"
 
 #include <cstring>
 #include <filesystem>
@@ -108,6 +108,32 @@ TEST_F(Http, WhatTakesLongHoldsUpNothingElse) {
     for (int i = 0; i < 20; ++i) EXPECT_EQ(fourth.get("/quick").status, 200);
     open_gate();
     for (TlsClient* const client : {&first, &second, &third}) EXPECT_EQ(client->receive()->status, 200);
+}
+
+TEST_F(Http, WhatWaitsForNothingIsAnsweredWhileAllHandlersHang) {
+    HttpServerSettings settings;
+    settings.io_threads = 1;
+    settings.waits_for_nothing = [](const Request& request) { return request.path == "/alive"; };
+    settings.handler_threads = 1;
+    settings.most_waiting_requests = 1;
+    start(
+        [&](const Request& request) {
+            if (request.path != "/alive") gate.wait();
+            return echo(request);
+        },
+        settings);
+    TlsClient hanging(port), waiting(port), client(port);
+    hanging.send(get);
+    waiting.send(get);
+    ASSERT_TRUE(eventually([&] { return server->counts().requests == 2; }));
+    std::string many;
+    for (int i = 0; i < 50; ++i) many += "GET /alive HTTP/1.1\r\nHost: h\r\n\r\n";
+    client.send(many);
+    for (int i = 0; i < 50; ++i) EXPECT_EQ(client.receive()->status, 200);
+    EXPECT_EQ(client.get("/").status, 503);
+    open_gate();
+    EXPECT_EQ(hanging.receive()->status, 200);
+    EXPECT_EQ(waiting.receive()->status, 200);
 }
 
 TEST_F(Http, LetsAClientThatAsksSendItsBody) {

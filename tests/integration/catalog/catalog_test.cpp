@@ -1,5 +1,6 @@
 #include "catalog/audit.h"
 #include "catalog/catalog.h"
+#include "catalog/damaged_file.h"
 #include "catalog/migrations.h"
 #include "integration/catalog/catalog_fixture.h"
 #include "support/error_matchers.h"
@@ -278,6 +279,37 @@ TEST(SqliteCatalog, ADamagedFileIsTold) {
         "catalog.db");
     expect_error(ErrorCode::not_found,
                  [&] { Catalog("sqlite:" + scratch.file("nowhere/catalog.db"), silent_logger()); });
+}
+
+TEST(SqliteCatalog, ADamagedFileMakesRoomAndAWholeOneDoesNot) {
+    const test::ScratchDirectory scratch;
+    const std::string file = scratch.file("catalog.db"), url = "sqlite:" + file;
+    FakeClock clock{from_rfc3339("2026-11-20T12:00:00Z")};
+    EXPECT_FALSE(set_aside_when_damaged(url, clock));
+    EXPECT_FALSE(std::filesystem::exists(file));
+    {
+        Catalog catalog(url, silent_logger());
+        Audit(catalog, clock).append("anna", "test", "something", "{}");
+    }
+    EXPECT_FALSE(set_aside_when_damaged(url, clock));
+    {
+        Catalog catalog(url, silent_logger());
+        EXPECT_FALSE(catalog.gone());
+        std::fstream disk(file, std::ios::binary | std::ios::in | std::ios::out);
+        disk.seekp(4096); // behind its first page
+        for (auto left = std::filesystem::file_size(file) - 4096; left > 0; --left) disk.put('\x5A');
+        disk.close();
+        expect_error(ErrorCode::corrupt, [&] { Audit(catalog, clock).head(); }, "catalog.db");
+        EXPECT_TRUE(catalog.gone());
+    }
+    const auto aside = set_aside_when_damaged(url, clock);
+    ASSERT_TRUE(aside);
+    EXPECT_EQ(*aside, file + ".damaged-2026-11-20T12:00:00Z");
+    EXPECT_GT(std::filesystem::file_size(*aside), 4096U);
+    for (const char* suffix : {"", "-wal", "-shm"}) EXPECT_FALSE(std::filesystem::exists(file + suffix));
+    Catalog anew(url, silent_logger());
+    EXPECT_FALSE(anew.gone());
+    EXPECT_EQ(Audit(anew, clock).head().number, 0);
 }
 
 // Of PostgreSQL alone.

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <mutex>
 #include <thread>
 
@@ -223,4 +224,23 @@ TEST(ConnectionStrings, AServerThatDoesNotAnswerIsGivenUp) {
     expect_error(ErrorCode::cancelled,
                  [&] { Connection({.conninfo = server.conninfo()}, stop.get_token()); });
     ASSERT_EQ(::kill(server.process(), SIGCONT), 0);
+}
+
+// One whose machine stands still neither answers nor hangs up, and keeps no limit either.
+TEST(Connection, AServerThatHangsIsGivenUp) {
+    PostgresServer server;
+    Connection connection({.conninfo = server.conninfo(), .statement_timeout = 1s});
+    const int backend = connection.backend_pid();
+    ::kill(backend, SIGSTOP);
+    const auto error = error_of([&] { connection.query("SELECT 1"); });
+    ::kill(backend, SIGCONT);
+    ASSERT_TRUE(error);
+    EXPECT_EQ(error->code(), ErrorCode::timed_out) << error->message();
+    EXPECT_TRUE(error->retryable());
+    EXPECT_FALSE(connection.connected());
+    EXPECT_TRUE(error_of([&] { connection.query("SELECT 1"); }));
+    // What the server itself gives up costs no connection.
+    Connection slow({.conninfo = server.conninfo(), .statement_timeout = 100ms});
+    EXPECT_EQ(error_of([&] { slow.query("SELECT pg_sleep(60)"); })->code(), ErrorCode::timed_out);
+    EXPECT_EQ(slow.query_value("SELECT 1"), "1");
 }

@@ -21,14 +21,15 @@ class ServeApi : public Serve {
   protected:
     void serve() {
         server = start({"serve"});
-        wait_until(*server, [&] { return server->error_so_far().find(" port=") != std::string::npos; });
-        const std::string log = server->error_so_far();
-        address = "https://127.0.0.1:" + std::to_string(std::stoi(log.substr(log.find(" port=") + 6)));
-        const std::string file = scratch.file("state/first-token");
-        if (std::filesystem::exists(file)) {
-            token = content_of(file);
-            token.pop_back();
-            std::filesystem::remove(file);
+        know_server();
+    }
+    // Where it listens, by its log from there on, and the token that it shows.
+    void know_server(std::size_t from = 0) {
+        port = port_of(*server, from);
+        address = fmt::format("https://127.0.0.1:{}", port);
+        if (const std::string first = first_token("state"); !first.empty()) {
+            token = first;
+            std::filesystem::remove(scratch.file("state/first-token"));
         }
         // The repository is looked at beside everything else.
         wait_until(*server, [&] { return ask("GET", "/readyz").status == 200; });
@@ -102,6 +103,7 @@ class ServeApi : public Serve {
     }
 
     std::unique_ptr<RunningProgram> server;
+    std::uint16_t port = 0;
     std::string address, token;
 };
 

@@ -1,9 +1,8 @@
 // The clock of the server's machine leaps while it runs, and comes back.
+#include "integration/server/moving_clock.h"
 #include "integration/server/serve_fixture.h"
 
 #include <csignal>
-#include <filesystem>
-#include <fstream>
 
 #include <gmock/gmock.h>
 
@@ -16,33 +15,9 @@ using testing::UnorderedElementsAre;
 using testing::UnorderedElementsAreArray;
 
 constexpr const char* keep_one = "[policy.short.retention]\nlast = 1\n";
-// Tells programs another time of the day than the kernel does: not how much of it passes, nor, unless they
-// are to leap along, what files say.
-constexpr const char* fake_clock = HOLDFAST_FAKE_CLOCK;
 
 class ServeClock : public Serve {
   protected:
-    std::unique_ptr<RunningProgram> serve_with_moving_clock(bool files_leap_along = false) {
-        move_clock("+0");
-        options.environment["LD_PRELOAD"] = fake_clock;
-        options.environment["FAKETIME_TIMESTAMP_FILE"] = scratch.file("clock");
-        options.environment["FAKETIME_CACHE_DURATION"] = "1";
-        options.environment["DONT_FAKE_MONOTONIC"] = "1";
-        if (!files_leap_along) options.environment["NO_FAKE_STAT"] = "1";
-        // Where the program has this sanitizer, that it is not loaded first.
-        options.environment["ASAN_OPTIONS"] = "verify_asan_link_order=0";
-        auto server = start({"serve"});
-        for (const char* name : {"LD_PRELOAD", "FAKETIME_TIMESTAMP_FILE", "FAKETIME_CACHE_DURATION",
-                                 "DONT_FAKE_MONOTONIC", "NO_FAKE_STAT", "ASAN_OPTIONS"})
-            options.environment.erase(name);
-        return server;
-    }
-    void move_clock(const std::string& by) {
-        std::ofstream(scratch.file("clock.new")) << by << "\n";
-        std::filesystem::rename(scratch.file("clock.new"), scratch.file("clock"));
-        // So long programs go by what they have read last.
-        std::this_thread::sleep_for(std::chrono::milliseconds(1500));
-    }
     std::string back_up_something(std::uint64_t seed) {
         write_random("a", 1'000'000, seed);
         settle();
@@ -70,6 +45,8 @@ class ServeClock : public Serve {
         });
         return now;
     }
+
+    MovingClock clock{scratch.file("clock"), options};
 };
 
 TEST_F(ServeClock, ThatRunsAwayDeletesNothing) {
@@ -77,19 +54,19 @@ TEST_F(ServeClock, ThatRunsAwayDeletesNothing) {
     std::vector<std::string> made;
     for (std::uint64_t i = 0; i < 3; ++i) made.push_back(back_up_something(i));
     configure(std::string("[policy.short]\nsources = [\"home\"]\n") + keep_one);
-    const auto server = serve_with_moving_clock();
+    const auto server = clock.start([&] { return start({"serve"}); });
     operations(*server);
 
-    move_clock("+20d"); // by which no backup is missing yet: that it is another time than the store's tells
+    clock.move("+20d"); // by which no backup is missing yet: that it is another time than the store's tells
     Operation refused = enforce(*server);
     EXPECT_GE(refused.failures + (refused.state == OperationState::failed ? 1 : 0), 1);
     EXPECT_THAT(refused.error.value_or(""), HasSubstr("the clock of this machine shows"));
-    move_clock("-20d");
+    clock.move("-20d");
     refused = enforce(*server);
     EXPECT_NE(refused.state, OperationState::succeeded);
     EXPECT_THAT(snapshots_left(), UnorderedElementsAreArray(made));
 
-    move_clock("+0");
+    clock.move("+0");
     const Operation done = enforce(*server);
     EXPECT_EQ(done.state, OperationState::succeeded) << done.error.value_or("");
     EXPECT_THAT(snapshots_left(), UnorderedElementsAre(made.back()));
@@ -105,9 +82,9 @@ TEST_F(ServeClock, ThatLeapsTogetherWithItsStoreDeletesNothingUntilSomebodySaysI
     std::vector<std::string> made;
     for (std::uint64_t i = 0; i < 3; ++i) made.push_back(back_up_something(i));
     configure(std::string("[policy.short]\nsources = [\"home\"]\n") + keep_one);
-    const auto server = serve_with_moving_clock(true);
+    const auto server = clock.start([&] { return start({"serve"}); }, true);
     wait_until(*server, [&] { return clock_is_known(); });
-    move_clock("+20d");
+    clock.move("+20d");
     const Operation refused = enforce(*server);
     EXPECT_NE(refused.state, OperationState::succeeded);
     EXPECT_THAT(refused.error.value_or(""), HasSubstr("leapt forward by 20.0 days"));
@@ -124,12 +101,12 @@ TEST_F(ServeClock, BackupsOfAWrongTimeLetNothingGoAndHoldNothingUp) {
     configure("[policy.short]\nsources = [\"home\"]\n"
               "[[policy.short.backup]]\nname = \"often\"\nevery = \"1d\"\n" +
               std::string(keep_one));
-    const auto server = serve_with_moving_clock();
+    const auto server = clock.start([&] { return start({"serve"}); });
     wait_until_all_over(*server, 1);
     ASSERT_EQ(snapshots_left().size(), 1U);
-    move_clock("+20d");
+    clock.move("+20d");
     wait_until(*server, [&] { return snapshots_left().size() == 2; });
-    move_clock("+0");
+    clock.move("+0");
     beside().operations.add({.kind = "backup", .source = "home", .requested_by = "anna"});
     wait_until(*server, [&] { return snapshots_left().size() == 3; });
     const std::vector<std::string> made = snapshots_left();

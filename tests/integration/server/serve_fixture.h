@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -51,6 +52,28 @@ class Serve : public HoldfastUser {
         }
         EXPECT_TRUE(done());
     }
+    // Waits until its log, from there on, says so, and returns where.
+    std::size_t said(RunningProgram& server, const std::string& text, std::size_t from = 0) {
+        std::size_t at = std::string::npos;
+        wait_until(server, [&] {
+            at = server.error_so_far().find(text, from);
+            return at != std::string::npos;
+        });
+        return at;
+    }
+    // Where it listens, once it does.
+    std::uint16_t port_of(RunningProgram& server, std::size_t from = 0) {
+        const std::string before = " port=";
+        const std::size_t at = said(server, before, from);
+        if (at == std::string::npos) return 0;
+        return static_cast<std::uint16_t>(std::stoi(server.error_so_far().substr(at + before.size())));
+    }
+    // What the first start left in its state directory.
+    std::string first_token(const std::string& state) {
+        std::string token = content_of(scratch.file(state + "/first-token"));
+        if (!token.empty()) token.pop_back();
+        return token;
+    }
     // What the server writes beside us.
     struct Beside {
         explicit Beside(const std::string& state)
@@ -75,6 +98,29 @@ class Serve : public HoldfastUser {
             return all.size() >= count &&
                    std::ranges::all_of(all, [](const Operation& one) { return is_over(one.state); });
         });
+    }
+
+    // What the catalog calls over is done, and the repository has of each once what was begun, and nothing
+    // else.
+    void expect_done_once(Operations& operations) {
+        std::map<std::string, std::string> made; // snapshots by operation
+        const nlohmann::json snapshots = json({"snapshots"});
+        for (const auto& snapshot : snapshots) {
+            const std::string operation = snapshot["tags"].value("operation", "");
+            EXPECT_TRUE(made.emplace(operation, snapshot["id"]).second) << "done twice: " << snapshot;
+        }
+        for (const Operation& one : operations.list({.kind = "backup", .limit = 10'000})) {
+            const auto snapshot = made.extract(one.id);
+            if (!is_over(one.state)) {
+                EXPECT_TRUE(snapshot.empty() || one.attempts > 0) << "done before it was begun";
+                continue;
+            }
+            const Operation operation = operations.find(one.id).value();
+            EXPECT_EQ(operation.state, OperationState::succeeded) << operation.error.value_or("");
+            ASSERT_FALSE(snapshot.empty()) << "said to be done: " << one.id;
+            EXPECT_EQ(nlohmann::json::parse(operation.result.value())["id"], snapshot.mapped());
+        }
+        EXPECT_TRUE(made.empty()) << "nobody asked for " << made.begin()->first;
     }
 
     // Whether a program carries the backup of this id out.

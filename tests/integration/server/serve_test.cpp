@@ -81,6 +81,48 @@ TEST_F(Serve, ReadsItsConfigurationAgainAndGoesByWhatMadeSense) {
     EXPECT_EQ(server->finish().exit_code, 0);
 }
 
+// What is under way goes on as it was begun, whatever is read meanwhile.
+TEST_F(Serve, ReadsItsConfigurationAgainWhileItWorks) {
+    for (unsigned i = 0; i < 4; ++i) write_random(fmt::format("{}", i), 10 * megabyte, i);
+    std::filesystem::create_directory(scratch.file("other"));
+    std::ofstream(scratch.file("other/a")) << "content";
+    const std::string other =
+        fmt::format("[source.other]\nkind = \"documents\"\npaths = [\"{}\"]\n", scratch.file("other"));
+    configure(nightly("home"), "limit_upload = \"5M\"\n");
+    const auto server = start({"serve"});
+    const auto reload = [&](const std::string& answer) {
+        const std::size_t before = server->error_so_far().size();
+        server->signal(SIGHUP);
+        const std::size_t at = said(*server, answer, before);
+        return server->error_so_far().substr(at);
+    };
+    wait_until(*server, [&] { return repository_bytes() > 5 * megabyte; });
+    // Neither what cannot be read nor one that has no place for what is under way takes it away.
+    std::ofstream(scratch.file("holdfast.toml"), std::ios::app) << "\n[source.home\n";
+    EXPECT_THAT(reload("configuration not read again"), HasSubstr("holdfast.toml"));
+    std::ofstream(scratch.file("holdfast.toml"))
+        << fmt::format("[server]\nlisten = \"127.0.0.1:0\"\nstate_directory = \"{}\"\n"
+                       "retention = \"never\"\n{}{}",
+                       scratch.file("state"), other, nightly("other"));
+    reload("configuration read again");
+    wait_until(*server, [&] { return operations(*server).size() == 2; });
+    ASSERT_EQ(operations(*server).back().state, OperationState::running);
+    // It holds for what begins from now on.
+    beside().operations.add({.kind = "backup", .source = "home", .requested_by = "anna"});
+    wait_until_all_over(*server, 3);
+    const auto all = operations(*server);
+    ASSERT_EQ(all.size(), 3U);
+    EXPECT_EQ(all[2].source, "home");
+    EXPECT_EQ(all[2].attempts, 1);
+    EXPECT_EQ(all[1].source, "other");
+    for (const std::size_t i : {1U, 2U})
+        EXPECT_EQ(all[i].state, OperationState::succeeded) << all[i].error.value_or("");
+    EXPECT_EQ(all[0].state, OperationState::failed);
+    EXPECT_THAT(all[0].error.value_or(""), HasSubstr("there is no source 'home'"));
+    EXPECT_EQ(json({"snapshots"}).size(), 2U);
+    expect_restore_equals_source();
+}
+
 TEST_F(Serve, PutsBackWhatIsUnderWayWhenItIsStopped) {
     for (unsigned i = 0; i < 30; ++i) write_random(fmt::format("{}", i), 10 * megabyte, i);
     configure(nightly("home"), "limit_upload = \"10M\"\n");

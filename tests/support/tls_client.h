@@ -18,7 +18,7 @@ namespace holdfast::test {
 // A connected socket that says nothing by itself. Throws std::runtime_error.
 FileDescriptor connect_to(std::uint16_t port);
 
-struct Answer {
+struct TlsAnswer {
     int status = 0;
     std::string head, body;
 };
@@ -35,12 +35,12 @@ class TlsClient {
     // False when the server has closed.
     bool send(std::string_view bytes);
     // One answer by its Content-Length; nothing when the server closed before it was whole.
-    std::optional<Answer> receive(bool without_body = false);
+    std::optional<TlsAnswer> receive(bool without_body = false);
     // Bytes until `text` has come, or the server closed: then without it.
     std::string receive_until(std::string_view text);
     // Whether the server closes now, without another byte.
     bool is_closed();
-    Answer get(const std::string& target, const std::string& token = {});
+    TlsAnswer get(const std::string& target, const std::string& token = {});
     // SHA-256 of the server's certificate.
     std::string fingerprint() const;
 
