@@ -1,6 +1,7 @@
 #include "server/server.h"
 
 #include "base/error.h"
+#include "base/secret_text.h"
 #include "catalog/sqlite_database.h"
 #include "server/alert_routes.h"
 #include "server/backup_recovery_listings.h"
@@ -301,7 +302,7 @@ void Server::enter_policies(const std::string& changes) {
                       fmt::format("{{\"policies\":{}}}", changes));
     } catch (const Error& error) {
         logger_.error("policies that took effect are not in the audit trail",
-                      {{"reason", error.message()}, {"changes", changes}});
+                      {{"reason", error.message()}, {"changes", json_without_secrets(changes)}});
     }
 }
 
