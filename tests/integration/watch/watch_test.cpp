@@ -237,9 +237,9 @@ TEST_P(WatchTest, AServerThatStoppedIsMissedUnlessItLeft) {
 
 TEST_P(WatchTest, ARoundThatFailsIsAnAlert) {
     EXPECT_TRUE(round(false));
-    watch->round_failed(Error(ErrorCode::unavailable, "the repository hangs"));
+    watch->round_failed(Error(ErrorCode::unavailable, "the repository hangs: api_key=geheim"));
     ASSERT_THAT(open(), SizeIs(1));
-    EXPECT_THAT(open()[0].summary, HasSubstr("the repository hangs"));
+    EXPECT_THAT(open()[0].summary, HasSubstr("the repository hangs: api_key=(left out)"));
     watch->deliver({});
     EXPECT_THAT(arrived(), ElementsAre("trigger monitor_failing"));
     EXPECT_TRUE(round(false));
