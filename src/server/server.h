@@ -117,12 +117,13 @@ class Server {
     ProgramExecutor executor_;
     OperationRunner runner_;
     api::ApiServer api_;
-    mutable std::mutex mutex_; // of the declaration, its watch, what wakes the observer, and when log was pruned
+    mutable std::mutex
+        mutex_; // of the declaration, its watch, what wakes the observer, and when log was pruned
     std::shared_ptr<Watch> watch_;
     std::condition_variable_any changed_;
     bool look_again_ = false, judge_again_ = false;
     std::optional<Timestamp> log_pruned_; // when a prune was last queued for the windows of policies
-    std::string look_problem_; // why the last look failed; empty: it did not
+    std::string look_problem_;            // why the last look failed; empty: it did not
     std::optional<NewestSnapshots> newest_;
     std::shared_ptr<const RepositoryView> planned_by_;
     bool replan_ = true;

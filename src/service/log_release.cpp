@@ -146,8 +146,8 @@ std::set<ArchiveId> disputed_archives(const std::vector<Snapshot>& snapshots) {
 // By which policy log goes: of one that is declared and stated under the same name, that with the longer
 // window. Whatever holdfast.toml lies where somebody types is less certain than what was stated.
 Policy longer_window(Policy policy, const std::vector<StatedPolicy>& stated, Timestamp now) {
-    const auto found = std::ranges::find(stated, policy.name,
-                                         [](const StatedPolicy& one) { return one.policy.name; });
+    const auto found =
+        std::ranges::find(stated, policy.name, [](const StatedPolicy& one) { return one.policy.name; });
     if (found == stated.end() || !policy.retention.window) return policy;
     const RetentionPolicy& other = found->policy.retention;
     const auto last = [&](const RetentionPolicy& of) { return of.window->after(now, of.zone); };
@@ -214,8 +214,11 @@ std::vector<ReleasedLog> released_logs(const SourceSnapshots& source, const Poli
             const Lsn position =
                 position_of(look_at(*log, timeline, policy.retention, now), need, unit->second);
             if (!position) continue;
-            released.push_back({source.source, policy.name, policy.retention.window->text(),
-                                {log->archive, timeline}, position.value,
+            released.push_back({source.source,
+                                policy.name,
+                                policy.retention.window->text(),
+                                {log->archive, timeline},
+                                position.value,
                                 need == nullptr ? std::nullopt : std::optional(need->from)});
         }
     }
@@ -234,8 +237,7 @@ LogRelease log_release(Repository& repository, const std::vector<Policy>& declar
     const std::vector<Snapshot> snapshots = list_snapshots(repository.context()).snapshots;
     release.units = units_of(repository, snapshots);
     if (settings.keep_log || release.units.empty()) return release;
-    const std::vector<StatedPolicy> stated =
-        stated_policies(list_statements(repository.context())).policies;
+    const std::vector<StatedPolicy> stated = stated_policies(list_statements(repository.context())).policies;
     if (std::ranges::none_of(policies_in_force(declared, stated),
                              [](const Policy& policy) { return policy.retention.window.has_value(); }))
         return release;

@@ -74,8 +74,8 @@ std::string why_log_stays(const RecoverySource& log, const RecoveryWindow& windo
         return fmt::format("the history file of timeline {} is missing",
                            window.missing_histories.front().timeline);
     if (!window.forks.empty()) return describe(window.forks.front());
-    const auto stop = std::ranges::find_if(
-        window.gaps, [](const postgres::RecoveryGap& gap) { return !gap.why.empty(); });
+    const auto stop =
+        std::ranges::find_if(window.gaps, [](const postgres::RecoveryGap& gap) { return !gap.why.empty(); });
     if (stop != window.gaps.end()) return stop->why;
     if (log.part) return {};
     const std::string overlap = overlap_in(log);

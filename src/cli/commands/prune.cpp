@@ -55,12 +55,9 @@ nlohmann::json logs_json(const CollectorReport& report) {
 nlohmann::json released_json(const std::vector<ReleasedLog>& logs) {
     nlohmann::json released = nlohmann::json::array();
     for (const ReleasedLog& log : logs) {
-        nlohmann::json one = {{"source", log.source},
-                              {"policy", log.policy},
-                              {"window", log.window},
-                              {"archive", log.log.archive.hex()},
-                              {"timeline", log.log.branch},
-                              {"position", postgres::Lsn{log.position}.str()}};
+        nlohmann::json one = {{"source", log.source},       {"policy", log.policy},
+                              {"window", log.window},       {"archive", log.log.archive.hex()},
+                              {"timeline", log.log.branch}, {"position", postgres::Lsn{log.position}.str()}};
         if (log.from) one["from"] = to_rfc3339(*log.from);
         released.push_back(std::move(one));
     }

@@ -87,7 +87,8 @@ void Collection::release_logs() {
     }
 }
 
-// On any branch, by snapshots and by slices whose writers count. `floor` if it is not above that by the first.
+// On any branch, by snapshots and by slices whose writers count. `floor` if it is not above that by the
+// first.
 std::uint64_t Collection::at_most_end_of_log(const ArchiveId& archive, std::uint64_t floor) {
     const auto own = own_logs_.find(archive);
     const std::uint64_t known = own == own_logs_.end() ? 0 : own->second.rbegin()->second;

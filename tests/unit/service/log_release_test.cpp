@@ -10,8 +10,8 @@ namespace holdfast {
 namespace {
 
 using postgres::TimelineHistory;
-using testing::IsEmpty;
 using testing::HasSubstr;
+using testing::IsEmpty;
 using testing::Pair;
 using testing::SizeIs;
 using testing::UnorderedElementsAre;
