@@ -51,9 +51,11 @@ struct ProtocolSteps {
     bool keep_fences = true;             // C9
     bool keep_verdicts = true;           // C9
     // Of section 11, for logs.
-    bool heed_log_begins = true;   // a backup begins where no collection deletes
-    bool log_before_commit = true; // W4
-    bool keep_log_marks = true;    // C5: what the first mark needs stays needed
+    bool heed_log_begins = true;       // a backup begins where no collection deletes
+    bool read_condemned_floors = true; // W2
+    bool read_decided_floors = true;   // W2
+    bool log_before_commit = true;     // W4
+    bool keep_log_marks = true;        // C5: what the first mark needs stays needed
     bool logs_behind_verdict = true;
     bool leave_unnamed_logs = true; // archives of which C2 found no snapshot
 };

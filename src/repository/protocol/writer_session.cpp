@@ -47,10 +47,10 @@ void WriterSession::State::read_condemned() {
     StandingVerdicts standing = read_verdicts(context);
     for (const auto& [_, list] : standing.condemned) {
         condemned.merge(list.doomed);
-        raise_floors(released, list.released);
+        if (context.steps.read_condemned_floors) raise_floors(released, list.released);
     }
     if (context.steps.read_verdicts) {
-        raise_floors(released, standing.released());
+        if (context.steps.read_decided_floors) raise_floors(released, standing.released());
         decided = standing.decided();
         moves = standing.moves();
     }

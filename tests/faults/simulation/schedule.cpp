@@ -2,6 +2,8 @@
 
 #include "base/error.h"
 
+#include <array>
+
 #include <fmt/format.h>
 
 namespace holdfast::simulation {
@@ -13,6 +15,21 @@ using std::chrono::minutes;
 
 constexpr Duration patience = hours(1);
 constexpr Duration length_of_schedule = hours(8);
+
+// One of them in each schedule: what happens between two steps needs somebody to be slow there.
+constexpr std::array slow_places{"",
+                                 "list condemned/",
+                                 "list verdicts/",
+                                 "list commits/",
+                                 "list packs/",
+                                 "list logs/",
+                                 "get intents/",
+                                 "get verdicts/",
+                                 "put packs/",
+                                 "put moved/",
+                                 "remove packs/",
+                                 "remove condemned/",
+                                 "remove verdicts/"};
 
 class Schedule {
   public:
@@ -81,6 +98,7 @@ class Schedule {
         nastiness_.repeated = scheduler_.chance(200) ? 300 : random(2 * calm + 1);
         nastiness_.pause = random(25);
         nastiness_.pause_deciding = random(400);
+        nastiness_.slow_place = slow_places[random(slow_places.size())];
         nastiness_.longest_pause = patience * 4;
         nastiness_.longest_delay = length_of_schedule;
         locking_ = scheduler_.chance(200);
@@ -145,8 +163,14 @@ class Schedule {
         });
     }
 
+    // Until something is condemned, or at times until it is no longer: then it has been decided, and goes.
     void await_collection() {
-        for (int look = 0; look < 40 && !somebody_collects(world_); ++look) scheduler_.yield(minutes(5));
+        const auto await = [this](bool wanted) {
+            for (int look = 0; look < 40 && somebody_collects(world_) != wanted; ++look)
+                scheduler_.yield(minutes(5));
+        };
+        await(true);
+        if (scheduler_.chance(400)) await(false);
     }
 
     void add_receiver(std::uint64_t number) {

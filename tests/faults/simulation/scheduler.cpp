@@ -1,5 +1,7 @@
 #include "faults/simulation/scheduler.h"
 
+#include <algorithm>
+
 namespace holdfast::simulation {
 
 Timestamp start_of_time() { return Timestamp(std::chrono::hours(24 * 365 * 55)); }
@@ -65,7 +67,7 @@ Scheduler::Actor* Scheduler::choose() {
     if (first == nullptr || !ready.empty())
         return ready.empty() ? nullptr : ready[random_.below(ready.size())];
     if (!planned_.empty() && planned_.begin()->first < first->wake) {
-        now_ = planned_.begin()->first;
+        now_ = std::max(now_, planned_.begin()->first); // what was planned may take time of its own
         run_due();
         return choose();
     }

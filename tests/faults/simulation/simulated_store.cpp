@@ -48,7 +48,8 @@ Connection::Fate Connection::begin(const std::string& what, bool deciding) {
     ++operations_;
     ++objects_.operations;
     Duration wait = scheduler_.random_duration(std::chrono::milliseconds(50));
-    if (scheduler_.chance(deciding ? nastiness_.pause_deciding : nastiness_.pause)) {
+    const bool slow = !nastiness_.slow_place.empty() && what.starts_with(nastiness_.slow_place);
+    if (scheduler_.chance(deciding || slow ? nastiness_.pause_deciding : nastiness_.pause)) {
         wait = scheduler_.random_duration(nastiness_.longest_pause);
         trace(fmt::format("sleeps {:.0f} s before", std::chrono::duration<double>(wait).count()), what);
     }

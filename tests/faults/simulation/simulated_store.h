@@ -24,7 +24,8 @@ struct Nastiness {
     std::uint64_t delayed = 0;        // fails, happens later
     std::uint64_t repeated = 0;       // happens, and happens again later
     std::uint64_t pause = 0;          // a sleep of up to `longest_pause` before it happens, or after
-    std::uint64_t pause_deciding = 0; // the same, before operations that decide
+    std::uint64_t pause_deciding = 0; // the same, before operations that decide, and at the slow place
+    std::string slow_place;           // "list verdicts/": operations that begin so; none when empty
     Duration longest_pause{};
     Duration longest_delay{};
 };

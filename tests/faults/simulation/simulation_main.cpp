@@ -66,6 +66,8 @@ constexpr std::array steps{
     Step{"keep-fences", &ProtocolSteps::keep_fences},
     Step{"keep-verdicts", &ProtocolSteps::keep_verdicts},
     Step{"heed-log-begins", &ProtocolSteps::heed_log_begins},
+    Step{"read-condemned-floors", &ProtocolSteps::read_condemned_floors},
+    Step{"read-decided-floors", &ProtocolSteps::read_decided_floors},
     Step{"log-before-commit", &ProtocolSteps::log_before_commit},
     Step{"keep-log-marks", &ProtocolSteps::keep_log_marks},
     Step{"logs-behind-verdict", &ProtocolSteps::logs_behind_verdict},
