@@ -2,7 +2,6 @@
 
 #include "base/error.h"
 #include "postgres/recovery/recovery_source.h"
-#include "service/clock_check.h"
 
 #include <algorithm>
 #include <map>
@@ -108,12 +107,10 @@ LogRelease log_release(Repository& repository, const std::vector<Policy>& declar
                              [](const Policy& policy) { return policy.retention.window.has_value(); }))
         return release_of;
     const RetentionView view = view_retention(repository, declared, std::nullopt);
-    Timestamp newest{};
-    for (const SourceSnapshots& source : view.sources)
-        for (const RetentionSubject& subject : source.subjects) newest = std::max(newest, subject.time);
+    if (!view.witness) return release_of;
     try {
         require_all_statements(view.statements);
-        require_believable_clock(repository, newest, false);
+        require_believable_clock(repository, *view.witness, view.statements, {});
     } catch (const Error& error) {
         if (error.code() == ErrorCode::cancelled || error.retryable()) throw;
         release_of.problems.push_back(

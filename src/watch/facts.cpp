@@ -74,7 +74,7 @@ std::map<std::string, OperationFacts> repository_operation_facts(Operations& ope
         filter.kind = kind;
         filter.limit = most_looked_at;
         for (const Operation& operation : operations.list(filter))
-            if (!is_trial(operation)) take_note(operation, facts);
+            if (!operation.source && !is_trial(operation)) take_note(operation, facts);
     }
     return facts;
 }

@@ -69,13 +69,15 @@ TEST_F(GatherFacts, WorkOnARepositoryIsNoSources) {
     ended("prune", std::nullopt, OperationState::failed);
     ended("verify", "orders", OperationState::succeeded);
     ended("retention", std::nullopt, OperationState::failed, "{}", R"({"dry_run": true})");
+    ended("retention", "orders", OperationState::failed);
     const Facts now = facts();
     const auto& work = now.repositories.at(0).operations;
     ASSERT_EQ(work.size(), 2U);
     EXPECT_EQ(work.at("retention").state, OperationState::succeeded);
     EXPECT_EQ(work.at("prune").state, OperationState::failed);
     EXPECT_EQ(work.at("prune").error, "no");
-    EXPECT_EQ(now.sources.at(0).operations.size(), 1U);
+    EXPECT_EQ(now.sources.at(0).operations.at("retention").state, OperationState::failed)
+        << "of one source alone";
 }
 
 TEST_F(GatherFacts, AClockInDoubtBlocksRetentionAndIsTheServers) {
@@ -83,6 +85,9 @@ TEST_F(GatherFacts, AClockInDoubtBlocksRetentionAndIsTheServers) {
     view->measurements.sources.resize(1);
     view->measurements.sources[0].facts.source = "orders";
     EXPECT_EQ(facts().servers.at(0).clock_doubt, "");
+    EXPECT_FALSE(facts().servers.at(0).clock_compared);
+    view->clock_compared = true;
+    EXPECT_TRUE(facts().servers.at(0).clock_compared);
     view->clock_doubt = "it leapt";
     EXPECT_EQ(facts().servers.at(0).clock_doubt, "it leapt");
     EXPECT_EQ(facts().sources.at(0).retention_blocked, "it leapt");
