@@ -57,15 +57,14 @@ bool try_to_state(Repository& repository, const std::function<void()>& state) {
 ClockDoubt told_to_others(Repository& repository, ClockMemory& memory, ClockDoubt doubt) {
     // Listed after the memory was read: what was stated by then is there, unless it was ended.
     const StatementList list = list_statements(repository.context());
-    const auto stated = stated_clock_doubts(repository, list);
     if (!doubt.stated.empty()) {
-        if (stands(stated, doubt.stated)) return doubt;
+        if (!is_ended(repository, list, doubt.stated)) return doubt;
         memory.believe();
         memory.remember_stated({});
         return {};
     }
     const std::string name = clock_doubt_name(repository);
-    if (stands(stated, name) ||
+    if (stands(stated_clock_doubts(repository, list), name) ||
         try_to_state(repository, [&] { state_clock_doubt(repository, list, name, doubt.why); }))
         memory.remember_stated(name);
     return doubt;

@@ -45,9 +45,8 @@ void put_mark(Repository& repository, const StatementList& list, const std::stri
     put_statement(repository.context(), std::move(statement));
 }
 
-} // namespace
-
-std::vector<StatedClockDoubt> stated_clock_doubts(Repository& repository, const StatementList& list) {
+// Of each name the one that counts.
+std::map<std::string, const Statement*> last_marks(Repository& repository, const StatementList& list) {
     std::map<std::string, const Statement*> last;
     for (const Statement& statement : list.statements) {
         if (statement.type != StatementType::mark || statement.source != clock_source ||
@@ -58,10 +57,24 @@ std::vector<StatedClockDoubt> stated_clock_doubts(Repository& repository, const 
         if (known == nullptr || std::tie(known->time, known->id) < std::tie(statement.time, statement.id))
             known = &statement;
     }
+    return last;
+}
+
+} // namespace
+
+std::vector<StatedClockDoubt> stated_clock_doubts(Repository& repository, const StatementList& list) {
     std::vector<StatedClockDoubt> standing;
-    for (const auto& [name, statement] : last)
+    for (const auto& [name, statement] : last_marks(repository, list))
         if (statement->value) standing.push_back(doubt_of(*statement));
     return standing;
+}
+
+bool is_ended(Repository& repository, const StatementList& list, const std::string& name) {
+    // What cannot be read may have stated it again.
+    if (!list.damaged.empty() || list.unreadable > 0) return false;
+    const auto last = last_marks(repository, list);
+    const auto found = last.find(name);
+    return found != last.end() && !found->second->value;
 }
 
 std::string clock_doubt_name(Repository& repository) {

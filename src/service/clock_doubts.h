@@ -22,6 +22,8 @@ struct StatedClockDoubt {
 };
 // That stand. One may be about the clock of this machine when that shows its time, or a later one.
 std::vector<StatedClockDoubt> stated_clock_doubts(Repository& repository, const StatementList& list);
+// Whether somebody has said that what was stated under this name is over.
+bool is_ended(Repository& repository, const StatementList& list, const std::string& name);
 
 // Under which name a doubt of this start of the machine is stated.
 std::string clock_doubt_name(Repository& repository);

@@ -293,6 +293,24 @@ TEST_F(ClockLeaps, AreSeenByAllWhoUseTheRepository) {
     EXPECT_EQ(enforce().forgotten(), 2u);
 }
 
+TEST_F(ClockLeaps, AreNotOverForThatTheirStatementCannotBeRead) {
+    back_up_daily("documents", 3);
+    look();
+    leap(days(20));
+    look();
+    const std::string name = store->list_all(std::string(statements_prefix)).front().name;
+    Bytes bytes = *store->get(name, {}, {});
+    bytes[bytes.size() / 2] ^= 1;
+    store->corrupt(name, bytes);
+    ASSERT_THAT(stated(), IsEmpty());
+    EXPECT_TRUE(look().leapt);
+    expect_error(ErrorCode::corrupt, [&] { enforce(); });
+    store->remove(name, {});
+    ASSERT_THAT(stated(), IsEmpty());
+    EXPECT_TRUE(look().leapt);
+    expect_refused();
+}
+
 TEST_F(ClockLeaps, AreOverForAllOnceTheClockIsSetBack) {
     back_up_daily("documents", 3);
     look();
