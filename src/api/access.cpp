@@ -82,6 +82,11 @@ std::optional<Token> Access::look_up(const std::string& secret) {
     }
 }
 
+void Access::remember(const std::string& secret, const Token& token) {
+    const std::scoped_lock lock(mutex_);
+    known_.put(secret, {.token = token, .at = clock_.steady()}, 1);
+}
+
 Problem Access::refuse(const Request& request, std::string detail) {
     if (const auto wait = failure_rates_.take(address_group(request.peer)))
         return too_many(*wait, "too many requests without a good token from this address");
@@ -109,8 +114,7 @@ std::expected<Identity, Problem> Access::identify(const Request& request) {
         }
         token = look_up(*secret);
         if (!token) return std::unexpected(refuse(request, "the token is not known"));
-        const std::scoped_lock lock(mutex_);
-        known_.put(*secret, {.token = *token, .at = clock_.steady()}, 1);
+        remember(*secret, *token);
     }
     if (token->revoked) return std::unexpected(refuse(request, "the token has been revoked"));
     if (!token->is_valid(clock_.now())) return std::unexpected(refuse(request, "the token has expired"));
@@ -128,6 +132,20 @@ std::expected<void, Problem> Access::permit(const Identity& identity, Permission
                                                   identity.token.name, to_string(permission)));
     problem.hint = fmt::format("it takes one of the roles {}", names);
     return std::unexpected(std::move(problem));
+}
+
+std::optional<bool> Access::still_lets(const Identity& identity, Permission permission) {
+    bool known_well = false;
+    std::optional<Token> token = remembered(identity.secret, known_well);
+    if (!token) {
+        // A catalog that hangs must not hold up as many threads as there are streams.
+        const std::unique_lock lock(asking_again_, std::try_to_lock);
+        if (!lock.owns_lock()) return std::nullopt;
+        token = look_up(identity.secret);
+        if (!token) return false;
+        remember(identity.secret, *token);
+    }
+    return token->is_valid(clock_.now()) && allows(token->roles, permission);
 }
 
 std::expected<void, Problem> Access::check_code(const Identity& identity, std::string_view code) {

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <expected>
 #include <mutex>
+#include <optional>
 #include <string>
 
 namespace holdfast::api {
@@ -41,6 +42,9 @@ class Access {
     // is not let in.
     std::expected<Identity, Problem> identify(const Request& request);
     static std::expected<void, Problem> permit(const Identity& identity, Permission permission);
+    // Whether who was let in before still would be, and may do this; that is no request of his, and counted
+    // as none. Nothing when another thread is just finding that out. Throws what the catalog throws.
+    std::optional<bool> still_lets(const Identity& identity, Permission permission);
     // Whether `code` is the one of the identity's authenticator now.
     std::expected<void, Problem> check_code(const Identity& identity, std::string_view code);
     // What was looked up is looked up again: after a change made by this server.
@@ -54,6 +58,7 @@ class Access {
     // What is remembered of a token, while that can be believed; `known_well`: whether it was ever good.
     std::optional<Token> remembered(const std::string& secret, bool& known_well);
     std::optional<Token> look_up(const std::string& secret);
+    void remember(const std::string& secret, const Token& token);
     Problem refuse(const Request& request, std::string detail);
 
     const AccessSettings settings_;
@@ -65,6 +70,7 @@ class Access {
     // While the catalog does not answer one thread at a time waits for it, not all that there are.
     std::atomic<bool> catalog_failed_{false};
     std::mutex trial_;
+    std::mutex asking_again_; // held by the one thread that looks up for still_lets()
 };
 
 // What an address is counted under: itself, or of IPv6 the /64 that it is in, which one client has for

@@ -287,7 +287,13 @@ Response Router::routed(const Request& request, const std::string& request_id, s
     if (const auto wrong = wrong_format(request, route)) return problem(*wrong);
     if (!route.handle) return problem(problem_of(501, "this does not exist yet"));
     Call call(request, std::move(identity), found->parameters, services_);
-    return handled(route, call);
+    Response response = handled(route, call);
+    if (response.events && route.permission) {
+        auto guarded = streams_.guard(call.identity(), *route.permission, std::move(response.events));
+        if (!guarded) return problem(guarded.error());
+        response.events = std::move(*guarded);
+    }
+    return response;
 }
 
 Response Router::handled(const Route& route, Call& call) {

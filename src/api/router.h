@@ -4,6 +4,7 @@
 #include "api/access.h"
 #include "api/call.h"
 #include "api/permission.h"
+#include "api/token_streams.h"
 #include "catalog/approvals.h"
 
 #include <functional>
@@ -106,6 +107,7 @@ class Router {
     Access& access_;
     Approvals& approvals_;
     CallServices services_;
+    TokenStreams streams_{access_};
     std::vector<Path> paths_; // those that say more first
 };
 

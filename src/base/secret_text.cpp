@@ -17,19 +17,38 @@ using Json = nlohmann::ordered_json;
 constexpr std::string_view left_out = "(left out)";
 constexpr std::string_view token_head = "hf_";
 constexpr std::size_t token_digits = 64;
-// A name that ends with one of these is that of a secret, whatever stands in front of it.
-constexpr std::array<std::string_view, 7> secret_names{"password", "passwd",      "passphrase", "secret",
-                                                       "token",    "private_key", "access_key"};
+// A name that ends with one of these is that of a secret, whatever stands in front of it; without the case of
+// letters, and without '_' and '-' ("api_key", "Api-Key", "apiKey").
+constexpr std::array<std::string_view, 16> secret_names{
+    "password", "passwd",     "passphrase",  "passcode",     "pwd",       "secret",
+    "token",    "credential", "credentials", "privatekey",   "accesskey", "secretkey",
+    "apikey",   "accountkey", "routingkey",  "authorization"};
+// Of signed URLs: so short a name must be the whole of it.
+constexpr std::array<std::string_view, 2> signature_names{"sig", "x-amz-signature"};
 
 bool is_space(char letter) { return std::isspace(static_cast<unsigned char>(letter)) != 0; }
 bool is_hex(char letter) { return std::isxdigit(static_cast<unsigned char>(letter)) != 0; }
 
-bool names_a_secret(std::string_view name) {
-    std::string lower(name);
-    std::ranges::transform(lower, lower.begin(), [](unsigned char letter) {
-        return letter == '-' ? '_' : static_cast<char>(std::tolower(letter));
-    });
-    return std::ranges::any_of(secret_names, [&](std::string_view known) { return lower.ends_with(known); });
+bool is_name_letter(char letter) {
+    return std::isalnum(static_cast<unsigned char>(letter)) != 0 || letter == '_' || letter == '-';
+}
+
+// The name at the end of `text`, in lower case, without dashes in front of it.
+std::string name_at_end(std::string_view text) {
+    std::size_t begin = text.size();
+    while (begin > 0 && is_name_letter(text[begin - 1])) --begin;
+    while (begin < text.size() && text[begin] == '-') ++begin;
+    std::string name(text.substr(begin));
+    std::ranges::transform(name, name.begin(),
+                           [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
+    return name;
+}
+
+bool names_a_secret(std::string_view text) {
+    std::string name = name_at_end(text);
+    if (std::ranges::find(signature_names, name) != signature_names.end()) return true;
+    std::erase_if(name, [](char letter) { return letter == '_' || letter == '-'; });
+    return std::ranges::any_of(secret_names, [&](std::string_view known) { return name.ends_with(known); });
 }
 
 std::string without_tokens(std::string_view text) {
@@ -84,21 +103,77 @@ std::size_t value_length(std::string_view text) {
     return text.size();
 }
 
-// "name=value", with spaces around the sign as connection strings may have them.
+std::size_t spaces_length(std::string_view text) {
+    return static_cast<std::size_t>(std::ranges::find_if_not(text, is_space) - text.begin());
+}
+
+// Of what stands behind a header's name all of the line is secret: a scheme, and what it takes.
+std::size_t secret_length(std::string_view name, std::string_view text) {
+    if (text.starts_with(left_out)) return 0;
+    return name.ends_with("authorization") ? std::min(text.find('\n'), text.size()) : value_length(text);
+}
+
+// "name=value" and "name: value", with spaces around the sign as connection strings may have them, and with
+// the quotes that JSON has around names.
 std::string without_named_values(std::string_view text) {
     std::string out;
     while (!text.empty()) {
-        const std::size_t sign = text.find('=');
+        const std::size_t sign = text.find_first_of("=:");
         if (sign == std::string_view::npos) return out.append(text);
         std::string_view name = text.substr(0, sign);
-        while (!name.empty() && is_space(name.back())) name.remove_suffix(1);
+        while (!name.empty() && (is_space(name.back()) || name.back() == '"' || name.back() == '\\'))
+            name.remove_suffix(1);
         out += text.substr(0, sign + 1);
         text.remove_prefix(sign + 1);
         if (!names_a_secret(name)) continue;
-        std::size_t spaces = 0;
-        while (spaces < text.size() && is_space(text[spaces])) ++spaces;
+        const std::size_t spaces = spaces_length(text);
+        const std::size_t length = secret_length(name_at_end(name), text.substr(spaces));
+        if (length == 0) continue;
         out += left_out;
-        text.remove_prefix(spaces + value_length(text.substr(spaces)));
+        text.remove_prefix(spaces + length);
+    }
+    return out;
+}
+
+// "--password value", as command lines have it.
+std::string without_option_values(std::string_view text) {
+    constexpr std::string_view mark = "--";
+    std::string out;
+    while (!text.empty()) {
+        const std::size_t head = text.find(mark);
+        if (head == std::string_view::npos) return out.append(text);
+        std::size_t end = head + mark.size();
+        while (end < text.size() && is_name_letter(text[end])) ++end;
+        const bool is_secret = names_a_secret(text.substr(0, end));
+        out += text.substr(0, end);
+        text.remove_prefix(end);
+        const std::size_t spaces = spaces_length(text);
+        const std::string_view value = text.substr(spaces);
+        if (!is_secret || spaces == 0 || value.empty() || value.starts_with(left_out)) continue;
+        out += " ";
+        out += left_out;
+        text.remove_prefix(spaces + value_length(value));
+    }
+    return out;
+}
+
+// "Bearer value", wherever it stands (RFC 6750, section 2.1).
+std::string without_bearers(std::string_view text) {
+    constexpr std::string_view scheme = "bearer";
+    std::string out;
+    while (!text.empty()) {
+        const auto found = std::ranges::search(text, scheme, [](char ours, char theirs) {
+            return std::tolower(static_cast<unsigned char>(ours)) == theirs;
+        });
+        const auto end = static_cast<std::size_t>(found.end() - text.begin());
+        out += text.substr(0, end);
+        text.remove_prefix(end);
+        const std::size_t spaces = spaces_length(text);
+        const std::string_view value = text.substr(spaces);
+        if (spaces == 0 || value.empty() || value.starts_with(left_out)) continue;
+        out += " ";
+        out += left_out;
+        text.remove_prefix(spaces + value_length(value));
     }
     return out;
 }
@@ -131,7 +206,8 @@ bool clean(Json& value) {
 } // namespace
 
 std::string without_secrets(std::string_view text) {
-    return without_named_values(without_url_passwords(without_tokens(text)));
+    return without_named_values(
+        without_option_values(without_bearers(without_url_passwords(without_tokens(text)))));
 }
 
 std::string json_without_secrets(std::string_view json) {

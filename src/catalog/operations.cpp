@@ -179,7 +179,6 @@ std::optional<Operation> Operations::claim(const std::string& owner, Duration le
                                            const OperationLimits& limits) {
     std::optional<Operation> claimed;
     catalog_.transaction([&](Database& database) {
-        claimed.reset();
         // One claim at a time, so that the limits hold.
         database.lock(CatalogLock::operation_claim);
         const Timestamp now = this->now(database);
@@ -197,6 +196,8 @@ std::optional<Operation> Operations::claim(const std::string& owner, Duration le
                                          "lease_until > $1 AND (lease_until <= $2 OR owner = $3)",
                                          {sql(now), sql(too_late), sql(owner)}));
         if (running >= limits.at_once) return;
+        // What another transaction is ending or stopping right now is not waited for: that one may wait for
+        // what tell_ended() has taken, and what comes of it is not to be run.
         const auto rows = database.query(
             fmt::format(
                 "UPDATE operations SET state = 'running', owner = $1, lease_until = $2, "
@@ -210,8 +211,8 @@ std::optional<Operation> Operations::claim(const std::string& owner, Duration le
                 "AND (o.source = '' OR (SELECT count(*) FROM operations r WHERE r.state = 'running' AND "
                 "r.lease_until > $3 AND (r.lease_until <= $5 OR r.owner = $1) AND r.source = o.source) < $4) "
                 "ORDER BY CASE WHEN o.kind = 'restore' THEN 0 WHEN o.plan IS NULL THEN 1 ELSE 2 END, "
-                "o.run_after, o.id LIMIT 1) RETURNING {}{}",
-                columns, with_result),
+                "o.run_after, o.id LIMIT 1{}) RETURNING {}{}",
+                database.skip_locked(), columns, with_result),
             {sql(owner), sql(now + lease), sql(now), sql(limits.of_a_source), sql(too_late)});
         if (rows.empty()) return;
         claimed = operation_of(rows.front());

@@ -89,7 +89,7 @@ struct OperationLimits {
 };
 
 // What is done in the transaction in which an operation is begun, or is over: it is there with that, or
-// neither is. Called again when the transaction has to be tried again.
+// neither is.
 struct OperationHooks {
     std::function<void(Database&, const Operation&)> begun{}; // as it was claimed
     // As it is from then on, with the result and the error that were just told. Not called of one that was

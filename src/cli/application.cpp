@@ -88,7 +88,7 @@ struct FailureCodes {
 
 int report(const Error& error, bool json, const FailureCodes& codes) {
     if (json) {
-        const nlohmann::json value = {{"error", error_json(error)}};
+        const nlohmann::json value = {{"error", error_as_json(error)}};
         fmt::print("{}\n", value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
     }
     say_error(error);

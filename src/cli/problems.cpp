@@ -17,7 +17,7 @@ Error as_error(const std::exception& exception) {
                  "please report it with the command you typed");
 }
 
-nlohmann::json error_json(const Error& error) {
+nlohmann::json error_as_json(const Error& error) {
     return {{"code", to_string(error.code())},
             {"message", error.message()},
             {"hint", error.hint()},

@@ -12,7 +12,7 @@ namespace holdfast {
 // What a user is told of any exception.
 Error as_error(const std::exception& exception);
 // {"code", "message", "hint", "retryable"}.
-nlohmann::json error_json(const Error& error);
+nlohmann::json error_as_json(const Error& error);
 // On standard error, for people.
 void say_error(const Error& error);
 

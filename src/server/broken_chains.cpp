@@ -12,6 +12,13 @@ namespace holdfast {
 
 namespace {
 
+// A log is stored by several hands: what looks missing may still be on its way.
+constexpr Duration must_stand_for = std::chrono::minutes(3);
+// From one new base of a source to the next: twice as long each time, as often as there were some lately.
+constexpr Duration shortest_pause = std::chrono::hours(2), longest_pause = std::chrono::days(1),
+                   lately = std::chrono::days(2);
+constexpr std::size_t most_looked_at = 1'000;
+
 using postgres::RecoverableRange;
 using postgres::RecoveryGap;
 using postgres::RecoveryWindow;
@@ -35,11 +42,28 @@ std::string reason_of(const RecoveryGap& gap) {
                        gap.timeline);
 }
 
+// Also of a clock that has been set back meanwhile.
+bool is_within(Timestamp one, Timestamp other, Duration distance) {
+    return std::max(one, other) - std::min(one, other) < distance;
+}
+
+// `backups` are those of one source, newest first, and over.
+bool is_too_soon(const std::vector<Operation>& backups, Timestamp now) {
+    Duration pause{};
+    const Operation* last = nullptr;
+    for (const Operation& one : backups) {
+        if (one.plan != new_base_plan || !is_within(one.created, now, lately)) continue;
+        if (last == nullptr) last = &one;
+        pause = pause == Duration{} ? shortest_pause : std::min(pause * 2, longest_pause);
+    }
+    return last != nullptr && is_within(last->ended.value_or(last->created), now, pause);
+}
+
 } // namespace
 
-std::vector<OperationRequest> new_bases(const ProtectionStatus& seen, const std::vector<Policy>& policies,
-                                        const std::vector<MeasuredSource>& sources, Timestamp now) {
-    std::vector<OperationRequest> wanted;
+std::vector<NewBase> new_bases(const ProtectionStatus& seen, const std::vector<Policy>& policies,
+                               const std::vector<MeasuredSource>& sources) {
+    std::vector<NewBase> wanted;
     for (const MeasuredSource& source : sources) {
         if (source.kind != postgres::snapshot_kind) continue;
         const Policy* policy = clear_policy_for(policies, source.name);
@@ -49,31 +73,66 @@ std::vector<OperationRequest> new_bases(const ProtectionStatus& seen, const std:
         if (measured == seen.sources.end() || !measured->window) continue;
         const RecoveryGap* gap = open_gap(*measured->window);
         if (gap == nullptr) continue;
-        wanted.push_back({.kind = "backup",
-                          .source = source.name,
-                          .request = backup_request(policy->backups.front(), source.kind),
-                          .requested_by = reason_of(*gap),
-                          .plan = new_base_plan,
-                          .nominal = *gap->after,
-                          .run_after = now});
+        const std::string reason = reason_of(*gap);
+        BackupPlan plan = policy->backups.front();
+        plan.tags.try_emplace("reason", reason);
+        wanted.push_back({.source = source.name,
+                          .timeline = gap->timeline,
+                          .end = gap->begin,
+                          .reason = reason,
+                          .request = backup_request(plan, source.kind)});
     }
     return wanted;
 }
 
-std::size_t ask_for_new_bases(Operations& operations, const std::vector<OperationRequest>& wanted,
-                              Logger& logger) {
+std::size_t ChainMender::mend(const std::vector<NewBase>& wanted) {
+    std::erase_if(standing_, [&](const auto& one) {
+        return std::ranges::find(wanted, one.first, &NewBase::source) == wanted.end();
+    });
     std::size_t asked = 0;
-    for (const OperationRequest& request : wanted) {
+    for (const NewBase& base : wanted) {
         const OperationFilter under_way{.kind = "backup",
-                                        .source = request.source,
+                                        .source = base.source,
                                         .states = {OperationState::queued, OperationState::running},
                                         .limit = 1};
-        if (!operations.list(under_way).empty() || !operations.add(request)) continue;
-        logger.warning("a snapshot is taken, because the log does not lead on",
-                       {{"source", *request.source}, {"reason", request.requested_by}});
-        ++asked;
+        if (!operations_.list(under_way).empty()) {
+            // Where it ends, the look at hand may be older than its snapshot.
+            standing_.erase(base.source);
+            continue;
+        }
+        const auto backups =
+            operations_.list({.kind = "backup", .source = base.source, .limit = most_looked_at});
+        const Duration since = stands_since(base, backups.empty() ? std::string() : backups.front().id);
+        const Timestamp now = clock_.now();
+        if (clock_.steady() - since < must_stand_for || is_too_soon(backups, now)) continue;
+        if (ask(base, now)) ++asked;
     }
     return asked;
+}
+
+Duration ChainMender::stands_since(const NewBase& base, const std::string& last_backup) {
+    Standing now{base.timeline, base.end, last_backup, clock_.steady()};
+    const auto [known, first] = standing_.try_emplace(base.source, now);
+    Standing& before = known->second;
+    if (!first &&
+        (before.timeline != now.timeline || before.end != now.end || before.last_backup != now.last_backup))
+        before = std::move(now);
+    return before.since;
+}
+
+// Servers that share a catalog see the same, and the hour makes one of what they ask for.
+bool ChainMender::ask(const NewBase& base, Timestamp now) {
+    const auto id = operations_.add({.kind = "backup",
+                                     .source = base.source,
+                                     .request = base.request,
+                                     .requested_by = fmt::format("plan {}", new_base_plan),
+                                     .plan = new_base_plan,
+                                     .nominal = std::chrono::floor<std::chrono::hours>(now),
+                                     .run_after = now});
+    if (!id) return false;
+    logger_.warning("a snapshot is taken, because the log does not lead on",
+                    {{"source", base.source}, {"reason", base.reason}});
+    return true;
 }
 
 } // namespace holdfast

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "service/audit_heads.h"
+#include "watch/trial.h"
 
 #include <nlohmann/json.hpp>
 
@@ -89,12 +90,7 @@ void ChecklistKeeper::look_at_trail(const RepositoryView& view, Timestamp period
 }
 
 bool counts_for_checklists(const Operation& operation) {
-    if (operation.kind != "retention") return true;
-    const auto request = nlohmann::json::parse(operation.request, nullptr, false);
-    if (operation.source || !request.is_object()) return false;
-    // A null is as good as absent.
-    const auto trial = request.find("dry_run");
-    return trial == request.end() || trial->is_null() || *trial == false;
+    return operation.kind != "retention" || (!operation.source && !is_trial(operation));
 }
 
 std::map<std::string, Timestamp> ChecklistKeeper::last_successes() {

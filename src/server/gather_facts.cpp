@@ -6,6 +6,9 @@ namespace holdfast {
 
 namespace {
 
+// So many of a source are looked through, each minute.
+constexpr std::size_t most_restores = 50;
+
 // How far this clock is ahead of the catalog's, in seconds; the answer took as long there as back.
 std::optional<double> catalog_clock_offset(Catalog& catalog, Clock& clock) {
     const Timestamp asked = clock.now();
@@ -14,12 +17,16 @@ std::optional<double> catalog_clock_offset(Catalog& catalog, Clock& clock) {
     return std::chrono::duration<double>(asked + (clock.now() - asked) / 2 - *there).count();
 }
 
-// What the last restore took, where it started a server.
-std::optional<double> last_recovery(Operations& operations, const SourceFacts& source) {
-    const auto restores = source.operations.find("restore");
-    if (restores == source.operations.end() || restores->second.last_success_id.empty()) return std::nullopt;
-    const auto last = operations.find(restores->second.last_success_id);
-    return last && last->result ? recovery_seconds_of(*last->result) : std::nullopt;
+// What the last restore took that started a server: those since say nothing of that.
+std::optional<double> last_recovery(Operations& operations, const std::string& source) {
+    const OperationFilter restores{
+        .kind = "restore", .source = source, .states = {OperationState::succeeded}, .limit = most_restores};
+    for (const Operation& listed : operations.list(restores)) {
+        const auto restore = operations.find(listed.id);
+        if (!restore || !restore->result) continue;
+        if (const auto seconds = recovery_seconds_of(*restore->result)) return seconds;
+    }
+    return std::nullopt;
 }
 
 } // namespace
@@ -45,7 +52,7 @@ Facts gather_facts(const KnownToServer& known) {
         if (source.retention_blocked.empty() && known.view)
             source.retention_blocked = known.view->clock_doubt;
         source.operations = operation_facts(known.operations, source.source);
-        source.recovery_seconds = last_recovery(known.operations, source);
+        source.recovery_seconds = last_recovery(known.operations, source.source);
     }
     facts.repositories.front().operations = repository_operation_facts(known.operations);
     facts.operations = known.operations.counts();

@@ -4,7 +4,6 @@
 #include "catalog/sqlite_database.h"
 #include "server/alert_routes.h"
 #include "server/backup_recovery_listings.h"
-#include "server/broken_chains.h"
 #include "server/checklist_routes.h"
 #include "server/gather_facts.h"
 #include "server/operation_trail.h"
@@ -111,11 +110,13 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
       audit_(catalog_, clock),
       deletions_(audit_, lasting_),
       heads_(audit_, clock, lasting_),
+      mender_(operations_, clock, logger),
+      policy_trail_(audit_, clock, lasting_),
       owner_(owner_name(random)),
       book_(catalog_, environment_.open_repository),
       observer_(environment_.open_repository, clock),
       policies_(book_, observer_, environment_.settings.state_directory, environment_.declaration.policies,
-                clock, logger, [this](const std::string& changes) { enter_policies(changes); }),
+                clock, logger, [this](const std::string& changes) { policy_trail_.took_effect(changes); }),
       desk_(environment_.open_repository, environment_.program, clock),
       new_snapshots_(observer_, desk_, logger),
       fates_(answering_.get_token()),
@@ -230,6 +231,7 @@ void Server::run(const std::function<void(std::uint16_t port)>& ready, const std
         api_.stop(answers_grace);
     }
     if (catalog_gone) throw lost_catalog(environment_.settings.catalog_url());
+    policy_trail_.catch_up();
     try {
         watch()->leave();
     } catch (const Error& error) {
@@ -238,6 +240,7 @@ void Server::run(const std::function<void(std::uint16_t port)>& ready, const std
 }
 
 void Server::round() {
+    policy_trail_.catch_up();
     if (environment_.wants_reload() || policies_.applied_by_others()) declare_again();
     if (const auto view = observer_.view(); view && view != planned_by_) {
         NewestSnapshots newest = newest_of(*view);
@@ -292,17 +295,6 @@ std::shared_ptr<Watch> Server::make_watch(const ServerDeclaration& declaration) 
 std::shared_ptr<Watch> Server::watch() const {
     const std::scoped_lock lock(mutex_);
     return watch_;
-}
-
-// Whoever has edited the file and had it applied from a command line is not known.
-void Server::enter_policies(const std::string& changes) {
-    try {
-        audit_.append("server", "configuration.in_effect", "holdfast.toml",
-                      fmt::format("{{\"policies\":{}}}", changes));
-    } catch (const Error& error) {
-        logger_.error("policies that took effect are not in the audit trail",
-                      {{"reason", error.message()}, {"changes", changes}});
-    }
 }
 
 void Server::want_plan() {
@@ -382,8 +374,8 @@ void Server::mend_chains() {
     try {
         const ServerDeclaration declared = declaration();
         const auto wanted = new_bases(observer_.require_view()->measurements,
-                                      book_.in_force(declared.policies), declared.sources, clock_.now());
-        if (ask_for_new_bases(operations_, wanted, logger_) > 0) runner_.wake();
+                                      book_.in_force(declared.policies), declared.sources);
+        if (mender_.mend(wanted) > 0) runner_.wake();
     } catch (const Error& error) {
         lasting_.warning("no snapshot could be asked for behind a gap of the log",
                          {{"reason", error.message()}});

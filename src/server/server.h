@@ -13,11 +13,13 @@
 #include "execution/plan_runner.h"
 #include "execution/program_executor.h"
 #include "server/audit_head_keeper.h"
+#include "server/broken_chains.h"
 #include "server/checklist_keeper.h"
 #include "server/deletion_trail.h"
 #include "server/own_deeds.h"
 #include "server/planned_operations.h"
 #include "server/policies_in_effect.h"
+#include "server/policy_trail.h"
 #include "server/repository_desk.h"
 #include "server/repository_view.h"
 #include "server/snapshot_fates.h"
@@ -67,7 +69,6 @@ class Server {
   private:
     void round();
     void plan_anew();
-    void enter_policies(const std::string& changes);
     void want_plan();
     bool take_replan();
     void declare_again();
@@ -102,6 +103,8 @@ class Server {
     Audit audit_;
     DeletionTrail deletions_; // of the thread that observes
     AuditHeadKeeper heads_;   // as well
+    ChainMender mender_;      // as well
+    PolicyTrail policy_trail_;
     const std::string owner_; // of operations, leases and rounds: this process alone
     PolicyBook book_;
     RepositoryObserver observer_;

@@ -41,6 +41,13 @@ void need(Needed& needed, const TimelineHistory& history, Lsn begin) {
     add(history.timeline());
 }
 
+// Servers fetch whole segments. 0 when no slice says how long these are.
+std::uint64_t segment_bytes_of(const RecoverySource& log) {
+    for (const LogSliceId& slice : log.slices)
+        if (const std::uint64_t bytes = log.details(slice).segment_bytes; bytes != 0) return bytes;
+    return 0;
+}
+
 // Where the stretch `number` begins to be needed. One that no good snapshot begins is needed as a whole.
 Lsn begin_of(const SourceSnapshots& source, std::size_t number, const std::optional<std::size_t>& anchor) {
     if (anchor) return Lsn{source.snapshots[*anchor].snapshot.log->range.begin};
@@ -88,11 +95,13 @@ LogFloors released_logs(const SourceSnapshots& source, const RetentionPolicy& po
         need(logs[stretch.log], stretch.log->history_of(stretch.timeline), begin_of(source, number, anchor));
     }
     for (const auto& [log, needed] : logs) {
-        if (has_missing_history(*log)) continue;
+        const std::uint64_t segment_bytes = segment_bytes_of(*log);
+        if (has_missing_history(*log) || segment_bytes == 0) continue;
         for (const TimelineId timeline : log->timelines()) {
             const auto from = needed.find(timeline);
-            const auto floor = from != needed.end() ? std::optional(from->second)
-                                                    : end_of_unneeded(*log, timeline, policy, now);
+            const auto floor = from != needed.end()
+                                   ? std::optional(Lsn{from->second.value / segment_bytes * segment_bytes})
+                                   : end_of_unneeded(*log, timeline, policy, now);
             if (floor && *floor) floors.emplace(LogBranchName{log->archive, timeline}, floor->value);
         }
     }
@@ -121,6 +130,10 @@ LogRelease log_release(Repository& repository, const std::vector<Policy>& declar
         if (source.policy == nullptr || !source.policy->retention.window || source.stretches.empty())
             continue;
         if (source.blocked.empty()) {
+            for (const SourceSnapshots::Stretch& stretch : source.stretches) {
+                if (const std::uint64_t bytes = segment_bytes_of(*stretch.log); bytes != 0)
+                    release_of.units.emplace(stretch.log->archive, bytes);
+            }
             raise_floors(release_of.floors,
                          released_logs(source, source.policy->retention, repository.clock().now()));
         } else {

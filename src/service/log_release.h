@@ -6,6 +6,7 @@
 #include "repository/repository.h"
 #include "service/retention.h"
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,8 @@ namespace holdfast {
 LogFloors released_logs(const SourceSnapshots& source, const RetentionPolicy& policy, Timestamp now);
 
 struct LogRelease {
-    LogFloors floors; // for CollectorSettings::released_logs
+    LogFloors floors;                         // for CollectorSettings::released_logs
+    std::map<ArchiveId, std::uint64_t> units; // for its log_units: the segments of each
     // Why the log of some sources stays as a whole, though their policies have a window.
     std::vector<std::string> problems;
 };

@@ -1,5 +1,5 @@
-// Which packs hold what snapshots of a class store: apart from all others, so that they go as a whole when
-// the snapshots go, and can be kept where the others are not.
+// Which packs hold what snapshots of a class store anew. What is stored already they refer to, in packs of
+// whichever class.
 #pragma once
 
 #include <cstdint>

@@ -150,7 +150,9 @@ void Verification::find_missing_snapshots() {
         known.insert(verdict.snapshots.begin(), verdict.snapshots.end());
     for (const auto& [snapshot, why] : spoken_of) {
         if (!known.insert(snapshot).second || is_accounted_for(snapshot)) continue;
-        miss(commit_name(snapshot), "it is gone although nobody forgot it; " + why);
+        findings_.damage(commit_name(snapshot), "it is gone although nobody forgot it; " + why,
+                         fmt::format("{}; if there is none, or it never was, 'holdfast forget --lost {}'",
+                                     restore_hint, snapshot.hex()));
     }
 }
 

@@ -1,5 +1,7 @@
 #include "watch/facts.h"
 
+#include "watch/trial.h"
+
 #include <ranges>
 
 #include <nlohmann/json.hpp>
@@ -14,13 +16,6 @@ constexpr std::size_t most_looked_at = 200;
 std::string member(const nlohmann::json& json, const char* key) {
     const auto at = json.is_object() ? json.find(key) : json.end();
     return json.is_object() && at != json.end() && at->is_string() ? at->get<std::string>() : std::string();
-}
-
-// Whether it only says what it would do.
-bool is_trial(const Operation& operation) {
-    const auto request = nlohmann::json::parse(operation.request, nullptr, false);
-    const auto trial = request.is_object() ? request.find("dry_run") : request.end();
-    return request.is_object() && trial != request.end() && *trial == true;
 }
 
 // Of operations that come newest first.
@@ -73,6 +68,7 @@ std::map<std::string, OperationFacts> repository_operation_facts(Operations& ope
         OperationFilter filter;
         filter.kind = kind;
         filter.limit = most_looked_at;
+        // What was done about one source alone says nothing of the others.
         for (const Operation& operation : operations.list(filter))
             if (!operation.source && !is_trial(operation)) take_note(operation, facts);
     }

@@ -1,6 +1,7 @@
 // The parts of judge(), one for each kind of subject. Internal to it.
 #pragma once
 
+#include "base/secret_text.h"
 #include "watch/judgement.h"
 
 #include <utility>
@@ -27,6 +28,8 @@ class Bench {
         judgement.severity = worse_ ? std::min(usual, *worse_) : usual;
         worse_.reset();
         judgement.rule = &rule;
+        // It may have words of somebody's error, and is told to many.
+        judgement.summary = without_secrets(judgement.summary);
         judgement.subject = subject;
         judgements_.push_back(std::move(judgement));
     }

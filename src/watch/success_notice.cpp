@@ -2,6 +2,7 @@
 
 #include "watch/judgement.h"
 #include "watch/outbox.h"
+#include "watch/trial.h"
 
 #include <algorithm>
 
@@ -22,6 +23,7 @@ std::string title_of(std::string_view kind) {
 
 void queue_success(Database& database, const std::vector<ChannelSettings>& channels, std::string_view origin,
                    const Operation& operation, Timestamp now) {
+    if (is_trial(operation)) return;
     const std::string subject = operation.source.value_or("");
     const std::string rule = operation.kind + "_succeeded";
     // By the clock that operations go by.

@@ -1,6 +1,7 @@
 #include "watch/watch.h"
 
 #include "base/error.h"
+#include "base/secret_text.h"
 #include "watch/metrics/metrics.h"
 #include "watch/success_notice.h"
 
@@ -83,13 +84,14 @@ bool Watch::round(Facts facts) {
 
 void Watch::round_failed(const Error& error) {
     logger_.error("monitor failed", {{"reason", error.message()}});
+    const std::string problem = without_secrets(error.message());
     {
         const std::scoped_lock lock(mutex_);
-        memory_.problem = error.message();
+        memory_.problem = problem;
     }
     try {
-        keep_pulse({}, error.message());
-        alerts_.apply({monitor_judgement(error.message())}, false);
+        keep_pulse({}, problem);
+        alerts_.apply({monitor_judgement(problem)}, false);
     } catch (const std::exception& second) {
         // check_pulse() tells of it without the catalog.
         logger_.error("monitor cannot tell", {{"reason", std::string(second.what())}});

@@ -43,6 +43,19 @@ Json json_of(const Approval& approval, const RouteServices& services) {
             {"answer", approval.answer ? read_back(*approval.answer) : Json()}};
 }
 
+// What was asked for, as approval.request has it in the trail.
+Json asked_in(const Approval& approval) {
+    const Json request = read_back(approval.request);
+    Json query = Json::object();
+    for (const Json& pair : request.at("query")) query[pair.at(0).get<std::string>()] = pair.at(1);
+    Json body = Json::parse(request.at("body").get_ref<const std::string&>(), nullptr, false);
+    return {{"method", request.at("method")},
+            {"path", request.at("path")},
+            {"query", std::move(query)},
+            {"request", body.is_discarded() ? Json() : std::move(body)},
+            {"action", approval.action}};
+}
+
 Approval found(const RouteServices& services, const std::string& id) {
     if (auto approval = services.approvals.find(id)) return std::move(*approval);
     throw Error(ErrorCode::not_found, fmt::format("there is no approval {}", id));
@@ -75,12 +88,10 @@ Response decide(Call& call, Router& router, const RouteServices& services, bool 
                         fmt::format("the approval {} does not wait for this decision any more", approval.id));
         }
         ours = true;
-        const Json request = read_back(approval.request);
+        Json details = asked_in(approval);
+        details["requested_by"] = name_of(services, approval.requested_by);
         call.audit(database, approved ? "approval.approve" : "approval.reject", approval.id,
-                   json_text(Json{{"action", approval.action},
-                                  {"requested_by", name_of(services, approval.requested_by)},
-                                  {"method", request.at("method")},
-                                  {"path", request.at("path")}}));
+                   json_text(details));
         return json_response(
             200, json_text(Json{{"approval", approval.id}, {"state", approved ? "approved" : "rejected"}}));
     });

@@ -42,7 +42,7 @@ nlohmann::json back_up_into_one(CommandContext& context, const std::string& url,
         tell_result(context, url, one["result"]);
     } catch (const std::exception& exception) {
         const Error error = as_error(exception);
-        one["error"] = error_json(error);
+        one["error"] = error_as_json(error);
         one["exit_code"] = error.code() == ErrorCode::usage ? exit_usage : exit_failed;
         say_error(error.with_context(url));
     }

@@ -21,6 +21,7 @@ struct Arguments {
     std::string repository;
     std::vector<std::string> snapshots;
     bool even_the_last = false;
+    bool lost = false;
 };
 
 // `before` were forgotten before, and are as forgotten now.
@@ -63,7 +64,32 @@ std::set<RunId> forgotten_before(CommandContext& context, Repository& repository
     return forgotten;
 }
 
+// Those of which only others speak; each by its whole id, because there is nothing that a beginning of one
+// could be compared with.
+int forget_lost(CommandContext& context, const Arguments& arguments) {
+    std::vector<RunId> lost;
+    for (const std::string& name : arguments.snapshots) {
+        const auto id = id_from_hex<RunId::size()>(name);
+        if (!id)
+            throw Error(ErrorCode::usage, fmt::format("'{}' is not the whole id of a snapshot", name),
+                        "'holdfast verify' names what is gone as commits/ and its id");
+        lost.push_back(*id);
+    }
+    const OpenRepository open = context.open(arguments.repository);
+    const std::set<RunId> before = forgotten_before(context, *open.repository, arguments.snapshots);
+    json report = {{"forgotten", json::array()}};
+    for (const RunId& id : lost) {
+        if (!before.contains(id)) forget_lost_snapshot(open.repository->context(), id);
+        report["forgotten"].push_back(id.hex());
+    }
+    context.report(report, [&] {
+        for (const RunId& id : lost) say("{} is not missed any more\n", id.hex());
+    });
+    return exit_done;
+}
+
 int run_forget(CommandContext& context, const Arguments& arguments) {
+    if (arguments.lost) return forget_lost(context, arguments);
     const OpenRepository open = context.open(arguments.repository);
     const std::set<RunId> before = forgotten_before(context, *open.repository, arguments.snapshots);
     // All are looked up, and all are judged, before the first is forgotten.
@@ -95,6 +121,9 @@ std::optional<RunId> forgotten_before(ApiClient& api, const std::string& name) {
 
 // Each is an operation of its own: one that is refused leaves those before it forgotten, and they are told.
 int forget_at_server(CommandContext& context, const Arguments& arguments) {
+    if (arguments.lost)
+        throw Error(ErrorCode::usage, "--lost is not done at a server",
+                    "do it where the repository is opened");
     ApiClient& api = context.api();
     std::vector<json> chosen, forgotten;
     std::set<RunId> before;
@@ -138,6 +167,9 @@ void add_forget(CLI::App& app, RunCommand& run) {
     add_repository_option(*command, arguments->repository);
     command->add_option("SNAPSHOT", arguments->snapshots, "Ids, or beginnings of ids")->required();
     command->add_flag("--even-the-last", arguments->even_the_last, "Also the last snapshot of a source");
+    command->add_flag(
+        "--lost", arguments->lost,
+        "Of snapshots that are not there though others speak of them: do not miss them any more");
     command->callback([arguments, &run] {
         run = [arguments](CommandContext& context) { return run_forget(context, *arguments); };
         run.at_server = [arguments](CommandContext& context) {

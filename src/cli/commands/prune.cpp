@@ -88,6 +88,7 @@ int run_prune(CommandContext& context, const Arguments& arguments) {
     settings.pack_bytes = open.repository->config().pack_bytes;
     LogRelease release = log_release(*open.repository, context.configuration().policies);
     settings.released_logs = std::move(release.floors);
+    settings.log_units = std::move(release.units);
     Progress progress;
     CollectorReport report;
     {

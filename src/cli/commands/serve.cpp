@@ -121,8 +121,9 @@ int run_serve(CommandContext& context, const std::string& repository) {
         return serve(context, repository);
     } catch (const Error& error) {
         if (error.code() != ErrorCode::corrupt) throw;
+        const ServerSettings settings = server_settings(context.configuration());
         const auto aside =
-            set_aside_when_damaged(server_settings(context.configuration()).catalog_url(), system_clock());
+            set_aside_when_damaged(settings.catalog_url(), settings.state_directory, system_clock());
         if (!aside) throw;
         StandardErrorLogger logger = logger_of(context.options());
         logger.error("the catalog is damaged: the server begins anew with an empty one, and what matters is "

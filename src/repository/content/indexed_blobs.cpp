@@ -236,8 +236,9 @@ void IndexedBlobs::drop_early_segment() {
     try {
         parts_.context.store.remove(*name, call());
     } catch (const Error& error) {
-        if (error.code() != ErrorCode::access_denied) throw;
-        removes_ = false; // it is a hint like any other
+        // It is a hint like any other.
+        if (error.code() == ErrorCode::cancelled) throw;
+        if (!error.retryable()) removes_ = false;
     }
 }
 

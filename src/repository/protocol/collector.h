@@ -50,6 +50,9 @@ struct CollectorSettings {
     // a snapshot needs for itself stays. Must leave what leads from the snapshots that are to be carried
     // forward.
     LogFloors released_logs{};
+    // Logs that are fetched in pieces that begin at multiples of so many bytes: what a snapshot needs of one
+    // is whole pieces.
+    std::map<ArchiveId, std::uint64_t> log_units{};
 };
 
 struct CollectorReport {

@@ -25,6 +25,12 @@ void need_range(std::map<std::uint64_t, std::uint64_t>& ranges, std::uint64_t be
     ranges.emplace(begin, end);
 }
 
+LogRange in_whole(const LogRange& range, std::uint64_t unit) {
+    const std::uint64_t behind = range.end % unit;
+    return {range.branch, range.begin - range.begin % unit,
+            behind == 0 ? range.end : range.end - behind + unit};
+}
+
 } // namespace
 
 // A collection deletes what lies before all snapshots of an archive that its first mark found: a backup
@@ -33,7 +39,10 @@ void need_range(std::map<std::uint64_t, std::uint64_t>& ranges, std::uint64_t be
 // then, a backup may be under way that began anywhere.
 void Collection::need_log_of(const Snapshot& snapshot) {
     if (!snapshot.log) return;
-    const auto& [archive, range] = *snapshot.log;
+    const ArchiveId& archive = snapshot.log->archive;
+    const auto unit = settings_.log_units.find(archive);
+    const LogRange range =
+        unit == settings_.log_units.end() ? snapshot.log->range : in_whole(snapshot.log->range, unit->second);
     needed_logs_.insert(archive);
     need_range(own_logs_[archive], range.begin, range.end);
     const auto known = log_begins_.find(archive);

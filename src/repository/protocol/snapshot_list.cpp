@@ -46,6 +46,22 @@ std::set<RunId> runs_of(const std::vector<ObjectInfo>& commits) {
     return runs;
 }
 
+void require_may_forget(const RepositoryContext& context) {
+    if (!role_may_write(context.keys.role(), ObjectKind::forget)) {
+        throw Error(ErrorCode::access_denied, "this key may not forget snapshots",
+                    "use a key of role full or prune");
+    }
+}
+
+void require_no_hold(const Snapshot& snapshot, const std::vector<Statement>& statements) {
+    const Standing standing = standing_of(snapshot, statements);
+    if (!standing.holds.empty()) {
+        throw Error(ErrorCode::usage,
+                    fmt::format("{} is held: {}", snapshot.id.hex(), standing.holds.front().name),
+                    "release the hold first");
+    }
+}
+
 // Throws when `id`, one of those that are to be forgotten together, may not be.
 void require_forgettable(const SnapshotList& list, const std::vector<Statement>& statements,
                          const std::set<RunId>& together, const RunId& id, bool even_the_last) {
@@ -67,11 +83,7 @@ void require_forgettable(const SnapshotList& list, const std::vector<Statement>&
         throw Error(ErrorCode::usage, fmt::format("{} is the last snapshot of its source", id.hex()),
                     "add --even-the-last, if that is meant");
     }
-    const Standing standing = standing_of(*found, statements);
-    if (!standing.holds.empty()) {
-        throw Error(ErrorCode::usage, fmt::format("{} is held: {}", id.hex(), standing.holds.front().name),
-                    "release the hold first");
-    }
+    require_no_hold(*found, statements);
 }
 
 void put_forget(const RepositoryContext& context, const RunId& id) {
@@ -246,10 +258,7 @@ std::vector<Snapshot> list_checkpoints(const RepositoryContext& context, const s
 }
 
 void forget_snapshots(const RepositoryContext& context, const std::set<RunId>& ids, bool even_the_last) {
-    if (!role_may_write(context.keys.role(), ObjectKind::forget)) {
-        throw Error(ErrorCode::access_denied, "this key may not forget snapshots",
-                    "use a key of role full or prune");
-    }
+    require_may_forget(context);
     const SnapshotList list = list_snapshots(context);
     const StatementList statements = list_statements(context);
     require_all_statements(statements);
@@ -259,6 +268,25 @@ void forget_snapshots(const RepositoryContext& context, const std::set<RunId>& i
 
 void forget_snapshot(const RepositoryContext& context, const RunId& id, bool even_the_last) {
     forget_snapshots(context, {id}, even_the_last);
+}
+
+void forget_lost_snapshot(const RepositoryContext& context, const RunId& id) {
+    require_may_forget(context);
+    if (!list_names(context.store, commit_name(id)).empty()) {
+        throw Error(ErrorCode::usage, fmt::format("{} is not lost: its commit is there", id.hex()),
+                    "'holdfast forget' without --lost forgets it");
+    }
+    const std::string beats = intent_name(id, 0);
+    if (!list_names(context.store, beats.substr(0, beats.rfind('-') + 1)).empty()) {
+        throw Error(ErrorCode::usage, fmt::format("{} is a run that has not ended", id.hex()),
+                    "wait until it has; 'holdfast prune' ends one that is silent");
+    }
+    const StatementList statements = list_statements(context);
+    require_all_statements(statements);
+    Snapshot lost;
+    lost.id = id;
+    require_no_hold(lost, statements.statements);
+    put_forget(context, id);
 }
 
 } // namespace holdfast

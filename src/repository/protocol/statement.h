@@ -52,7 +52,8 @@ Bytes encode_statement(const Statement& statement);
 Statement decode_statement(ByteView json, const StatementId& id);
 
 // All statements, by slot and number. What is damaged, signed by nobody trusted, missing from a slot's chain
-// or not known to this program is left out and named in `problems`.
+// or not known to this program is left out and named in `problems`, each of which begins with the name of the
+// object and a colon.
 //
 // The release of a hold and a policy count only from who may forget snapshots: else a key that can only read
 // could undo what keeps them.

@@ -285,13 +285,13 @@ TEST(SqliteCatalog, ADamagedFileMakesRoomAndAWholeOneDoesNot) {
     const test::ScratchDirectory scratch;
     const std::string file = scratch.file("catalog.db"), url = "sqlite:" + file;
     FakeClock clock{from_rfc3339("2026-11-20T12:00:00Z")};
-    EXPECT_FALSE(set_aside_when_damaged(url, clock));
+    EXPECT_FALSE(set_aside_when_damaged(url, scratch.path().string(), clock));
     EXPECT_FALSE(std::filesystem::exists(file));
     {
         Catalog catalog(url, silent_logger());
         Audit(catalog, clock).append("anna", "test", "something", "{}");
     }
-    EXPECT_FALSE(set_aside_when_damaged(url, clock));
+    EXPECT_FALSE(set_aside_when_damaged(url, scratch.path().string(), clock));
     {
         Catalog catalog(url, silent_logger());
         EXPECT_FALSE(catalog.gone());
@@ -302,7 +302,7 @@ TEST(SqliteCatalog, ADamagedFileMakesRoomAndAWholeOneDoesNot) {
         expect_error(ErrorCode::corrupt, [&] { Audit(catalog, clock).head(); }, "catalog.db");
         EXPECT_TRUE(catalog.gone());
     }
-    const auto aside = set_aside_when_damaged(url, clock);
+    const auto aside = set_aside_when_damaged(url, scratch.path().string(), clock);
     ASSERT_TRUE(aside);
     EXPECT_EQ(*aside, file + ".damaged-2026-11-20T12:00:00Z");
     EXPECT_GT(std::filesystem::file_size(*aside), 4096U);
@@ -310,6 +310,29 @@ TEST(SqliteCatalog, ADamagedFileMakesRoomAndAWholeOneDoesNot) {
     Catalog anew(url, silent_logger());
     EXPECT_FALSE(anew.gone());
     EXPECT_EQ(Audit(anew, clock).head().number, 0);
+}
+
+// A name that was mistyped names somebody's letters.
+TEST(SqliteCatalog, AFileThatIsNoCatalogIsLeftToWhoOwnsItButInOurOwnDirectory) {
+    const test::ScratchDirectory scratch;
+    const std::string file = scratch.file("letters"), url = "sqlite:" + file;
+    FakeClock clock{from_rfc3339("2026-11-20T12:00:00Z")};
+    std::ofstream(file) << std::string(8192, 'x');
+    std::filesystem::create_directory(scratch.file("own"));
+    EXPECT_FALSE(set_aside_when_damaged(url, scratch.file("own"), clock));
+    EXPECT_TRUE(std::filesystem::exists(file));
+    // In a folder below it as little.
+    EXPECT_FALSE(set_aside_when_damaged(url, scratch.path().parent_path().string(), clock));
+    // What begins as ours do was one.
+    std::fstream(file, std::ios::binary | std::ios::in | std::ios::out)
+        << std::string("SQLite format 3\0", 16);
+    EXPECT_EQ(set_aside_when_damaged(url, scratch.file("own"), clock),
+              file + ".damaged-2026-11-20T12:00:00Z");
+    std::ofstream(file) << std::string(8192, 'x');
+    clock.advance(std::chrono::seconds(1));
+    EXPECT_EQ(set_aside_when_damaged(url, scratch.path().string() + "/", clock),
+              file + ".damaged-2026-11-20T12:00:01Z");
+    EXPECT_FALSE(std::filesystem::exists(file));
 }
 
 // Of PostgreSQL alone.

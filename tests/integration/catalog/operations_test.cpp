@@ -1,9 +1,11 @@
+#include "catalog/audit.h"
 #include "catalog/kept_policies.h"
 #include "catalog/operations.h"
 #include "integration/catalog/catalog_fixture.h"
 #include "support/error_matchers.h"
 
 #include <atomic>
+#include <future>
 #include <set>
 #include <thread>
 
@@ -511,6 +513,35 @@ TEST_P(SharedOperationsTest, AClockThatIsWrongHoldsNothingForEver) {
             EXPECT_TRUE(heir->finish(*taken, OperationState::succeeded, "{}", std::nullopt));
         }
     }
+}
+
+// Who ends one has its row, and then wants to write into the trail; who takes the next ones up may be writing
+// there, and neither waits for the other.
+TEST_P(SharedOperationsTest, WhatIsJustBeingEndedIsNeitherWaitedForNorTakenUp) {
+    Audit audit(*catalog, clock);
+    const auto enter = [&](Database& database, const Operation& operation) {
+        audit.append(database, "server", "operation.end", operation.id, "{}");
+    };
+    Operations entered(*catalog, clock, random, {.ended = enter});
+    add("a");
+    add("b");
+    const Operation stopped = claim("lost").value(), late = claim("late").value();
+    EXPECT_TRUE(entered.cancel(stopped.id));
+    let_pass(minutes(2));
+    std::promise<void> has_row, may_go_on;
+    auto ending = std::async(std::launch::async, [&] {
+        return entered.finish(late, OperationState::succeeded, "{}", std::nullopt, [&](Database&) {
+            has_row.set_value();
+            may_go_on.get_future().wait_for(seconds(30));
+        });
+    });
+    has_row.get_future().wait();
+    EXPECT_FALSE(entered.claim("heir", minutes(1), {}));
+    may_go_on.set_value();
+    EXPECT_TRUE(ending.get());
+    EXPECT_EQ(operations.find(stopped.id)->state, OperationState::cancelled);
+    EXPECT_EQ(operations.find(late.id)->state, OperationState::succeeded);
+    EXPECT_EQ(audit.head().number, 2);
 }
 
 TEST_P(SharedOperationsTest, WhatIsAskedForNowIsDoneNowAndWhatIsPutOffIsPutOff) {

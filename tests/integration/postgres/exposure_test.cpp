@@ -122,9 +122,9 @@ TEST_P(ExposureOf, IsABoundWhereTheLogCannotBeRead) {
 TEST_P(ExposureOf, IsFollowedThroughAPromotion) {
     PostgresServer primary({.version = GetParam(), .settings = "autovacuum = off\nwal_keep_size = 1GB\n"});
     source.back_up(primary);
+    const auto standby = PostgresServer::standby_of(primary); // it has all log from here on
     primary.execute("CREATE TABLE t AS SELECT generate_series(1, 1000) AS i");
     source.push(primary);
-    const auto standby = PostgresServer::standby_of(primary);
     move_without_commit(primary);
     standby->catch_up_with(primary);
     for (const Files files : {Files::seen, Files::unseen})

@@ -65,6 +65,13 @@ TEST_F(ServeApi, BacksUpVerifiesAndTellsOfIt) {
     const Json trail = got("/v1/audit")["items"];
     EXPECT_EQ(std::ranges::count(trail, "operation.request", [](const Json& one) { return one["action"]; }),
               2);
+    const auto end = std::ranges::find(trail, "operation.end", [](const Json& one) { return one["action"]; });
+    ASSERT_NE(end, trail.end());
+    EXPECT_EQ((*end)["actor"], "first-administrator");
+    EXPECT_EQ((*end)["object"], backup["id"]);
+    EXPECT_EQ((*end)["details"]["request"], Json::parse(R"({"tags":{"why":"test"}})"));
+    EXPECT_EQ((*end)["details"]["result"]["id"], id);
+    EXPECT_THAT(run({"audit", "export", "--format", "json"}).out, HasSubstr(R"("tags":{"why":"test"})"));
     EXPECT_TRUE(got("/v1/audit/verify")["intact"].get<bool>());
 }
 

@@ -33,13 +33,14 @@ class ServeChains : public ServeApi {
                       [](const Operation& one) { return one.kind != "backup" || one.source != "orders"; });
         return found;
     }
-    void wait_for_backups(std::size_t count) {
-        wait_until(*server, [&] {
+    void wait_for_backups(std::size_t count, int looks = 12'000) {
+        const auto done = [&] {
             const auto found = backups();
             return found.size() >= count && std::ranges::all_of(found, [](const Operation& one) {
                        return one.state == OperationState::succeeded;
                    });
-        });
+        };
+        wait_until(*server, done, looks);
     }
     void receive(const std::vector<std::string>& more = {}) {
         std::vector<std::string> words{"wal",      "receive",          "orders", "--slot",
@@ -93,10 +94,12 @@ TEST_F(ServeChains, WhatASlotLostIsMendedByANewSnapshot) {
     for (int i = 0; i < 3; ++i) lose_log();
     receive({"--create-slot"});
     store_more();
-    wait_for_backups(2);
+    // A gap has to stand for a while.
+    wait_for_backups(2, 40'000);
     const Operation mending = backups().front();
     EXPECT_EQ(mending.plan, "new base");
-    EXPECT_THAT(mending.requested_by, HasSubstr("of timeline 1 is missing"));
+    EXPECT_EQ(mending.requested_by, "plan new base");
+    EXPECT_THAT(mending.request, HasSubstr("of timeline 1 is missing"));
     EXPECT_THAT(server->error_so_far(), HasSubstr("a snapshot is taken, because the log does not lead on"));
     const Json window = json({"window", "orders"}, 3);
     ASSERT_THAT(window["gaps"], SizeIs(1));

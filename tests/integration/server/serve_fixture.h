@@ -43,8 +43,8 @@ class Serve : public HoldfastUser {
     }
 
     template <typename Done>
-    void wait_until(RunningProgram& server, Done&& done) {
-        for (int i = 0; i < 12'000 && !done(); ++i) {
+    void wait_until(RunningProgram& server, Done&& done, int looks = 12'000) {
+        for (int i = 0; i < looks && !done(); ++i) {
             if (server.ended()) {
                 FAIL() << server.finish().error;
             }

@@ -71,10 +71,10 @@ class ServeOutage : public ServeApi {
 // What was under way is nobody's by then, and goes on when the catalog is back.
 TEST_F(ServeOutage, AnHourWithoutItsCatalogIsMadeUpFor) {
     for (unsigned i = 0; i < 12; ++i) write_random(fmt::format("{}", i), 10 * megabyte, i);
-    configure_here(small_source() + mail_channel() +
-                       "[policy.often]\nsources = [\"small\"]\n"
-                       "[[policy.often.backup]]\nname = \"often\"\nevery = \"10min\"\n",
-                   "limit_upload = \"3M\"\n");
+    const std::string declared = small_source() + mail_channel() +
+                                 "[policy.often]\nsources = [\"small\"]\n"
+                                 "[[policy.often.backup]]\nname = \"often\"\nevery = \"10min\"\n";
+    configure_here(declared, "limit_upload = \"3M\"\n");
     clock.start([&] { serve(); });
     EXPECT_EQ(ask("POST", "/v1/backups", R"({"source":"home"})").status, 202);
     Catalog catalog(url, silent_logger());
@@ -95,8 +95,12 @@ TEST_F(ServeOutage, AnHourWithoutItsCatalogIsMadeUpFor) {
     EXPECT_EQ(ready.status, 503);
     EXPECT_EQ(ready.body["checks"]["catalog"], "does not answer");
     EXPECT_EQ(ask("POST", "/v1/backups", R"({"source":"home"})").status, 503);
+    configure_here(declared + "[policy.added]\nsources = [\"elsewhere\"]\n"
+                              "[policy.added.retention]\nlast = 9\n",
+                   "limit_upload = \"3M\"\n");
     server->signal(SIGHUP);
     said(*server, "configuration read again");
+    const std::string read_again = to_rfc3339(system_clock().now() + std::chrono::hours(1));
     // Without the catalog, which knows who was told what, everybody is.
     wait_until(*server, [&] { return has_mail("Monitoring itself fails"); });
     std::this_thread::sleep_until(gone_since + lease + seconds(2));
@@ -121,6 +125,15 @@ TEST_F(ServeOutage, AnHourWithoutItsCatalogIsMadeUpFor) {
     EXPECT_GT(of_small().front().nominal.value(), gone_at + std::chrono::minutes(49));
     EXPECT_EQ(known.list({.source = "home"}).size(), 1U);
     expect_done_once(known);
+    // What took effect meanwhile is told afterwards, once.
+    std::vector<Json> in_effect;
+    const Json trail = got("/v1/audit")["items"];
+    std::ranges::copy_if(trail, std::back_inserter(in_effect),
+                         [](const Json& entry) { return entry["action"] == "configuration.in_effect"; });
+    ASSERT_EQ(in_effect.size(), 1U);
+    EXPECT_EQ(in_effect[0]["details"]["policies"][0]["name"], "added");
+    EXPECT_LE(in_effect[0]["details"]["time"].get<std::string>(), read_again);
+    EXPECT_GT(in_effect[0]["time"].get<std::string>(), in_effect[0]["details"]["time"].get<std::string>());
     expect_restore_equals_source();
     server->signal(SIGTERM);
     EXPECT_EQ(server->finish().exit_code, 0);

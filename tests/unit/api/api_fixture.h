@@ -43,11 +43,12 @@ class ApiTest : public testing::Test {
         Form form = Form::parse(what.body, "");
         const auto source = form.text("source");
         if (source && *source != "db") form.fail("source", "is not known");
+        const auto named = form.text("class");
         form.expect_no_more();
         OperationRequest request;
         request.kind = what.kind;
         request.source = source;
-        request.request = what.body;
+        if (named) request.request = nlohmann::json{{"class", *named}}.dump();
         return request;
     }
 

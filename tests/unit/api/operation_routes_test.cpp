@@ -25,7 +25,8 @@ class OperationRoutes : public test::ApiTest {
 };
 
 TEST_F(OperationRoutes, WorkIsQueuedAndFollowed) {
-    const Response begun = ask("POST", "/v1/backup-recovery/database/backup/full", R"({"source": "db"})");
+    const Response begun =
+        ask("POST", "/v1/backup-recovery/database/backup/full", R"({"source": "db", "class": "manual"})");
     ASSERT_EQ(begun.status, 202) << begun.body;
     EXPECT_EQ(asked.kind, "backup");
     EXPECT_THAT(asked.implied, testing::Contains(testing::Pair("type", "full")));
@@ -39,7 +40,7 @@ TEST_F(OperationRoutes, WorkIsQueuedAndFollowed) {
     EXPECT_EQ(trail.back()["action"], "operation.request");
     EXPECT_EQ(trail.back()["object"], operation["id"]);
     EXPECT_EQ(trail.back()["details"], nlohmann::json::parse(R"({"kind": "backup", "source": "db",
-        "request": {"source": "db"}, "path": "/v1/backup-recovery/database/backup/full"})"));
+        "request": {"class": "manual"}, "path": "/v1/backup-recovery/database/backup/full"})"));
     EXPECT_EQ(ask("POST", "/v1/backup-recovery/verification/verify/snap%201").status, 202);
     EXPECT_EQ(asked.implied.at("snapshot"), "snap 1");
     EXPECT_EQ(ask("POST", "/v1/backup-recovery/disaster-recovery/failover").status, 501);

@@ -151,6 +151,14 @@ class Protected : public test::ApiTest {
             nlohmann::json{{"name", name}, {"roles", {"administrator"}}, {"second_factor", true}}.dump()));
         return {made["token"], made["authenticator"]};
     }
+    // The last of this action in the trail.
+    nlohmann::json entry_of(const std::string& action) {
+        nlohmann::json last;
+        const auto trail = json_of(ask("GET", "/v1/audit"));
+        for (const auto& entry : trail["items"])
+            if (entry["action"] == action) last = entry;
+        return last;
+    }
 };
 
 TEST_F(Protected, ByACodeThatIsGoodOnce) {
@@ -217,6 +225,15 @@ TEST_F(Protected, ByASecondPerson) {
     EXPECT_EQ(seen["state"], "approved");
     EXPECT_EQ(seen["decided_by"], "bert");
     EXPECT_EQ(seen["answer"]["status"], 202);
+    // Who reads the entry alone knows what was approved of.
+    const auto entry = entry_of("approval.approve");
+    EXPECT_EQ(entry["actor"], "bert");
+    EXPECT_EQ(entry["details"], nlohmann::json::parse(R"({
+        "method": "POST", "path": "/v1/retention/runs", "query": {}, "request": {"source": "db"},
+        "action": "backups.delete", "requested_by": "anna"})"));
+    auto asked_for = entry_of("approval.request")["details"];
+    asked_for["requested_by"] = "anna";
+    EXPECT_EQ(entry["details"], asked_for);
 }
 
 TEST_F(Protected, NobodyDecidesTooLateOrForTheRevoked) {
@@ -227,6 +244,8 @@ TEST_F(Protected, NobodyDecidesTooLateOrForTheRevoked) {
     };
     const std::string rejected = pending();
     EXPECT_EQ(ask("POST", rejected + "/reject").status, 200);
+    EXPECT_EQ(entry_of("approval.reject")["details"]["path"], "/v1/prunes");
+    EXPECT_TRUE(entry_of("approval.reject")["details"]["request"].is_null());
     EXPECT_EQ(ask("POST", rejected + "/approve").status, 409);
     const std::string late = pending();
     clock.advance(std::chrono::hours(25));

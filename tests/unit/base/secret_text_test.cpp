@@ -25,9 +25,27 @@ TEST(SecretText, LosesTokensAndPasswords) {
     EXPECT_EQ(without_secrets("password='never ends"), "password=(left out)");
 }
 
+TEST(SecretText, LosesWhatIsNamedLikeASecretHoweverItIsWritten) {
+    for (const std::string name : {"password",    "sslpassword",    "PGPASSWORD",  "passwd",
+                                   "passphrase",  "passcode",       "pwd",         "client_secret",
+                                   "token",       "session-token",  "credential",  "credentials",
+                                   "private_key", "access_key",     "accessKey",   "aws_secret_access_key",
+                                   "secret_key",  "secretKey",      "api_key",     "apikey",
+                                   "X-Api-Key",   "AccountKey",     "routing_key", "Authorization",
+                                   "sig",         "X-Amz-Signature"}) {
+        const std::string text =
+            name + "=geheim\n" + name + ": geheim\n\"" + name + "\": \"geheim\"\n--" + name + " geheim";
+        EXPECT_THAT(without_secrets(text), Not(HasSubstr("geheim"))) << text;
+        EXPECT_EQ(json_without_secrets("{\"" + name + R"(": {"a": ["geheim"]}})"),
+                  "{\"" + name + R"_(":"(left out)"})_");
+    }
+}
+
 TEST(SecretText, LeavesTheRestAsItIs) {
     for (const char* text : {"", "hf_", "hf_0123", "a=b c=d", "https://localhost:7420/v1/tokens", "=", "://",
-                             "s3://bucket/prefix", "password", "the 16/B374D848 of 2026-11-20T12:00:00Z"})
+                             "s3://bucket/prefix", "password", "password:", "--password", "Bearer",
+                             "dedup_key=a", "idempotency_key: b", "design=1", "config: 2",
+                             "password_file = /etc/x", "the 16/B374D848 of 2026-11-20T12:00:00Z"})
         EXPECT_EQ(without_secrets(text), text);
 }
 

@@ -79,6 +79,20 @@ TEST_F(CollectorLogTest, WhatIsReleasedGoesFromTheMiddle) {
     EXPECT_EQ(read_verdicts(writer()).released(), both);
 }
 
+// A server fetches whole segments, and a slice may end between the beginning of one and that of the snapshot.
+TEST_F(CollectorLogTest, WhatASnapshotNeedsIsWholePieces) {
+    write(log, {1, 0, 100});
+    const LogSliceId before = write(log, {1, 100, 140}), own = write(log, {1, 140, 170}),
+                     rest = write(log, {1, 170, 200});
+    write(log, {1, 200, 300});
+    back_up_at(150, 160);
+    back_up_at(390, 400);
+    settings.released_logs = {{{archive, 1}, 300}};
+    settings.log_units = {{archive, 100}};
+    EXPECT_EQ(collect().deleted_log_slices, 2U);
+    EXPECT_THAT(slices(), ElementsAre(before, own, rest));
+}
+
 TEST_F(CollectorLogTest, ADryRunReleasesNothing) {
     back_up_at(100, 130);
     write(log, {1, 150, 200});

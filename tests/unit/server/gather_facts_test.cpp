@@ -54,6 +54,9 @@ TEST_F(GatherFacts, ARecoveryTookAllItsPhases) {
     EXPECT_EQ(recovery(), 94);
     ended("restore", "orders", OperationState::failed);
     EXPECT_EQ(recovery(), 94) << "the last one that succeeded";
+    ended("restore", "orders", OperationState::succeeded, R"({"restore_seconds": 10})");
+    ended("restore", "orders", OperationState::succeeded, "");
+    EXPECT_EQ(recovery(), 94) << "the last one that started a server";
     ended("restore", "others", OperationState::succeeded, R"({"restore_seconds": 1})");
     EXPECT_EQ(recovery(), 94);
 }
@@ -76,8 +79,16 @@ TEST_F(GatherFacts, WorkOnARepositoryIsNoSources) {
     EXPECT_EQ(work.at("retention").state, OperationState::succeeded);
     EXPECT_EQ(work.at("prune").state, OperationState::failed);
     EXPECT_EQ(work.at("prune").error, "no");
-    EXPECT_EQ(now.sources.at(0).operations.at("retention").state, OperationState::failed)
-        << "of one source alone";
+    const auto& of_orders = now.sources.at(0).operations;
+    ASSERT_EQ(of_orders.size(), 2U);
+    EXPECT_EQ(of_orders.at("verify").state, OperationState::succeeded);
+    EXPECT_EQ(of_orders.at("retention").state, OperationState::failed);
+}
+
+TEST_F(GatherFacts, WorkOnOneSourceDoesNotEndWhatFailedForAll) {
+    ended("retention", std::nullopt, OperationState::failed);
+    ended("retention", "orders", OperationState::succeeded);
+    EXPECT_EQ(facts().repositories.at(0).operations.at("retention").state, OperationState::failed);
 }
 
 TEST_F(GatherFacts, AClockInDoubtBlocksRetentionAndIsTheServers) {

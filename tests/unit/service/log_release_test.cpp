@@ -72,6 +72,13 @@ TEST_F(LogReleaseTest, IsWhatLiesBeforeTheSnapshotThatTheWindowBeginsWith) {
     EXPECT_THAT(released(174), UnorderedElementsAre(Pair(1, 112)));
 }
 
+TEST_F(LogReleaseTest, TheSegmentInWhichTheWindowBeginsStaysWhole) {
+    snapshot(16.5, 18, 18);
+    snapshot(48.5, 50, 50);
+    log_to(160);
+    EXPECT_EQ(released_logs(seen(), policy, time(115)).begin()->second, at(48).value);
+}
+
 TEST_F(LogReleaseTest, ADamagedSnapshotBeginsNoWindow) {
     snapshot(16, 18, 18);
     damaged.insert(snapshot(48, 50, 50));

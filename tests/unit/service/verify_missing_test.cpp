@@ -6,6 +6,7 @@
 #include "repository/protocol/writer_session.h"
 #include "service/repair_index.h"
 #include "store/fault_store.h"
+#include "support/error_matchers.h"
 #include "unit/service/verify_fixture.h"
 
 #include <algorithm>
@@ -279,6 +280,24 @@ TEST_F(MissingObjects, CommitsThatAnythingSpeaksOf) {
     const std::vector<RunId> fenced = list_snapshots(files.repository->context()).fenced;
     ASSERT_EQ(fenced.size(), 1U);
     EXPECT_TRUE(verify_without(commit_name(fenced.front())).intact());
+}
+
+TEST_F(MissingObjects, ACommitThatIsGivenUpIsNotMissed) {
+    const RepositoryContext context = files.repository->context();
+    test::expect_error(ErrorCode::usage, [&] { forget_lost_snapshot(context, older.id); }, "is there");
+    files.store->remove(commit_name(older.id), {});
+    EXPECT_THAT(damaged(verify(false)), ElementsAre(commit_name(older.id)));
+    forget_lost_snapshot(context, older.id);
+    EXPECT_THAT(damaged(verify(false)), IsEmpty());
+}
+
+TEST_F(MissingObjects, ARunThatHasNotEndedIsNotGivenUp) {
+    const RunId beating{{7}};
+    files.store->put(intent_name(beating, 3), Bytes{}, PutOptions{}, {});
+    test::expect_error(
+        ErrorCode::usage, [&] { forget_lost_snapshot(files.repository->context(), beating); },
+        "has not ended");
+    EXPECT_THAT(files.names(forget_name(beating)), IsEmpty());
 }
 
 TEST_F(MissingObjects, ACommitThatAnUnfinishedRunFollows) {

@@ -231,6 +231,12 @@ const Case cases[] = {
          f.repositories[0].operations["retention"] = {.state = OperationState::failed, .error = "denied"};
      },
      "the last retention failed: denied", Severity::p3},
+    {"RetentionFailsWithASecret", "retention_failing", Verdict::breach,
+     [](Facts& f) {
+         f.repositories[0].operations["retention"] = {.state = OperationState::failed,
+                                                      .error = "no answer of https://anna:geheim@store/"};
+     },
+     "no answer of https://anna:(left out)@store/", Severity::p3},
     {"RetentionLeftSomethingOut", "retention_failing", Verdict::clear,
      [](Facts& f) { f.repositories[0].operations["retention"].state = OperationState::incomplete; }},
     {"PruneFails", "prune_failing", Verdict::breach,
