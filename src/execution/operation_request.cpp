@@ -270,6 +270,7 @@ class Request {
                         "see what holdfast.toml would do with 'holdfast plan', then 'holdfast apply' it");
         words.flag(dry_run, "--dry-run");
         words.flag(form_.flag("trust_clock").value_or(false), "--trust-clock");
+        words.flag(form_.flag("idle").value_or(false), "--idle");
         return words.take();
     }
 

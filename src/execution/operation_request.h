@@ -43,7 +43,7 @@ struct OperationCommand {
 //              everything)
 //   restore    source; directory; of PostgreSQL: at, lsn, xid, restore_point, exclusive, timeline, snapshot,
 //              databases, start, port; of documents: snapshot, paths
-//   retention  source (absent: all), dry_run, trust_clock
+//   retention  source (absent: all), dry_run, trust_clock, idle
 //   forget     snapshot (its whole id), even_the_last
 //   prune      nothing
 //   alert-test rules or all, channels (false: nobody is told)

@@ -57,6 +57,7 @@ Facts gather_facts(const KnownToServer& known) {
     facts.repositories.front().operations = repository_operation_facts(known.operations);
     facts.operations = known.operations.counts();
     ServerFacts server = known.server;
+    server.clock_compared = known.view && known.view->clock_compared;
     if (known.view) {
         server.store_clock_offset_seconds = known.view->clock_offset_seconds;
         server.clock_doubt = known.view->clock_doubt;

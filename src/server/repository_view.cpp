@@ -45,11 +45,11 @@ void RepositoryObserver::look(const std::vector<Policy>& policies, const Measure
 
 void RepositoryObserver::look_at_clock(RepositoryView& seen) {
     Repository& repository = *repository_->repository;
-    std::optional<Timestamp> newest;
-    for (const AnnotatedSnapshot& one : seen.measurements.snapshots)
-        newest = std::max(newest.value_or(one.snapshot.time), one.snapshot.time);
     try {
-        seen.clock_doubt = clock_doubt(repository, newest);
+        const ClockDoubt doubt =
+            clock_doubt(repository, clock_witness(seen.measurements.snapshots), seen.measurements.statements);
+        // That a machine is new here is nothing to wake anybody for.
+        if (!doubt.is_first) seen.clock_doubt = doubt.why;
     } catch (const Error& error) {
         // Retention asks by itself, and refuses then.
         seen.clock_doubt = "whether the clock is to be believed cannot be found out: " + error.message();
@@ -59,6 +59,7 @@ void RepositoryObserver::look_at_clock(RepositoryView& seen) {
 void RepositoryObserver::publish(RepositoryView seen) {
     seen.measurements.repository.bytes = seldom_.bytes;
     seen.clock_offset_seconds = seldom_.clock_offset_seconds;
+    seen.clock_compared = seldom_.clock_compared;
     const std::scoped_lock lock(learning_);
     for (const News& news : news_) news(seen.measurements);
     set_view(std::move(seen));
@@ -92,6 +93,7 @@ bool RepositoryObserver::look_seldom(const std::stop_token& stop) {
         }
         // Takes a small object, which a store may refuse just now: what was seen before stays.
         seldom_.clock_offset_seconds = clock_offset_seconds(repository);
+        seldom_.clock_compared = true;
     } catch (const Error&) {
         seldom_.due = clock_.steady() + seldom_again;
     }

@@ -14,7 +14,8 @@ struct RepositoryView {
     Timestamp at{};
     ProtectionStatus measurements;
     std::optional<double> clock_offset_seconds{}; // to the store's; see service/clock_check.h
-    std::string clock_doubt{}; // why this machine's is not to be believed; empty: nothing speaks against it
+    bool clock_compared = false;                  // whether the store was asked
+    std::string clock_doubt{}; // why this machine's is not to be believed; empty: nothing to tell of
 };
 
 // Looks at the repository now and then, and gives out what it saw, and what this server has done there since.
@@ -45,6 +46,7 @@ class RepositoryObserver {
         std::optional<Duration> due{};
         std::optional<std::uint64_t> bytes{};
         std::optional<double> clock_offset_seconds{};
+        bool clock_compared = false;
     };
     // At the clock of this machine, as far as it remembers it.
     void look_at_clock(RepositoryView& seen);

@@ -190,8 +190,9 @@ void AlertStage::write_file(const std::string& name, std::size_t bytes) {
     write_file_durably(tree() + "/" + name, content);
 }
 
-void AlertStage::carry_out(const char* kind, std::optional<Duration> limit, const Work& work) {
-    operations_->add({.kind = kind, .source = source, .requested_by = "test of alerts"});
+void AlertStage::carry_out(const char* kind, std::optional<std::string> about, std::optional<Duration> limit,
+                           const Work& work) {
+    operations_->add({.kind = kind, .source = std::move(about), .requested_by = "test of alerts"});
     const auto operation = operations_->claim(source, std::chrono::hours(1), {});
     if (!operation) throw Error(ErrorCode::internal, "the operation of the sandbox was not claimed");
     std::stop_source ending;
@@ -216,7 +217,7 @@ void AlertStage::carry_out(const char* kind, std::optional<Duration> limit, cons
 }
 
 void AlertStage::back_up(std::optional<Duration> limit) {
-    carry_out("backup", limit, [&](const std::stop_token& stop) {
+    carry_out("backup", source, limit, [&](const std::stop_token& stop) {
         Progress progress;
         DocumentsBackup what;
         what.run.source = source;
@@ -231,14 +232,14 @@ void AlertStage::back_up(std::optional<Duration> limit) {
 }
 
 void AlertStage::apply_retention() {
-    carry_out("retention", {}, [&](const std::stop_token& stop) {
+    carry_out("retention", {}, {}, [&](const std::stop_token& stop) {
         enforce_retention(*opened(store_of(0), clock), sandbox_policies(), {}, stop);
         return true;
     });
 }
 
 void AlertStage::prune() {
-    carry_out("prune", {}, [&](const std::stop_token& stop) {
+    carry_out("prune", {}, {}, [&](const std::stop_token& stop) {
         Progress progress;
         collect_garbage(opened(store_of(0), clock)->context(), {}, progress, stop);
         return true;
@@ -246,7 +247,7 @@ void AlertStage::prune() {
 }
 
 void AlertStage::verify_as_planned() {
-    carry_out("verify", {}, [&](const std::stop_token& stop) {
+    carry_out("verify", source, {}, [&](const std::stop_token& stop) {
         Progress progress;
         verify_repository(*opened(store_of(0), clock), {}, progress, stop);
         return true;

@@ -120,7 +120,8 @@ class AlertStage {
     // Returns whether nothing was left out.
     using Work = std::function<bool(const std::stop_token& stop)>;
     // As an operation, whatever comes of it; stopped and ended as timed out after `limit`.
-    void carry_out(const char* kind, std::optional<Duration> limit, const Work& work);
+    void carry_out(const char* kind, std::optional<std::string> about, std::optional<Duration> limit,
+                   const Work& work);
     std::shared_ptr<Store> store_of(std::uint64_t bytes_per_second);
     // As a machine that goes by `time` opens it.
     std::unique_ptr<Repository> opened(std::shared_ptr<Store> store, Clock& time);

@@ -1,9 +1,10 @@
 #include "service/clock_check.h"
 
 #include "base/error.h"
-#include "service/clock_memory.h"
+#include "service/clock_doubts.h"
 
-#include <cmath>
+#include <algorithm>
+#include <functional>
 
 #include <fmt/format.h>
 
@@ -30,30 +31,91 @@ std::optional<Timestamp> time_of_store(Repository& repository) {
     return object->modified;
 }
 
-// A folder goes by the clock of the machine that it is on, mostly this one.
-bool has_clock_of_its_own(const Store& store) { return store.url().starts_with("s3://"); }
+bool stands(const std::vector<StatedClockDoubt>& stated, const std::string& name) {
+    return std::ranges::find(stated, name, &StatedClockDoubt::name) != stated.end();
+}
 
-void require_no_leap(Repository& repository, Timestamp newest, bool trust_clock) {
-    if (trust_clock) return clock_memory(repository).believe();
-    const std::string doubt = clock_doubt(repository, newest);
-    if (doubt.empty()) return;
-    throw Error(
-        ErrorCode::unavailable, doubt,
-        "nothing was deleted; set the clock right (timedatectl, chronyc tracking), or say --trust-clock "
-        "once when it is");
+// May be about the clock of this machine: it shows the time at which it was found, or a later one.
+bool concerns(const StatedClockDoubt& stated, Timestamp now) {
+    return stated.shown <= now + tolerated_clock_difference;
+}
+
+// What is not taken, for whatever reason, is no less so for this machine.
+bool try_to_state(Repository& repository, const std::function<void()>& state) {
+    if (!repository.trust().may_write(repository.keys().slot(), ObjectKind::forget, RunId{})) return false;
+    try {
+        state();
+        return true;
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::cancelled) throw;
+        return false;
+    }
+}
+
+// That the clock of this machine leapt, to all who use the repository; or that somebody has said meanwhile
+// that it is right.
+ClockDoubt told_to_others(Repository& repository, ClockMemory& memory, ClockDoubt doubt) {
+    // Listed after the memory was read: what was stated by then is there, unless it was ended.
+    const StatementList list = list_statements(repository.context());
+    if (!doubt.stated.empty()) {
+        if (!is_ended(repository, list, doubt.stated)) return doubt;
+        memory.believe();
+        memory.remember_stated({});
+        return {};
+    }
+    const std::string name = clock_doubt_name(repository);
+    if (stands(stated_clock_doubts(repository, list), name) ||
+        try_to_state(repository, [&] { state_clock_doubt(repository, list, name, doubt.why); }))
+        memory.remember_stated(name);
+    return doubt;
+}
+
+// The clock was set back.
+void end_stated(Repository& repository, ClockMemory& memory, const std::string& name) {
+    const StatementList list = list_statements(repository.context());
+    if (!stands(stated_clock_doubts(repository, list), name) ||
+        try_to_state(repository, [&] { end_clock_doubt(repository, list, name); }))
+        memory.remember_stated({});
+}
+
+void believe(Repository& repository, const StatementList& list) {
+    clock_memory(repository).believe();
+    for (const StatedClockDoubt& stated : stated_clock_doubts(repository, list))
+        if (concerns(stated, repository.clock().now())) end_clock_doubt(repository, list, stated.name);
 }
 
 } // namespace
 
-std::string clock_doubt(Repository& repository, std::optional<Timestamp> newest) {
+std::optional<ClockWitness> clock_witness(const std::vector<AnnotatedSnapshot>& snapshots) {
+    if (snapshots.empty()) return std::nullopt;
+    constexpr std::size_t looked_at = 30;
+    std::vector<Timestamp> times;
+    for (const AnnotatedSnapshot& one : snapshots) times.push_back(one.snapshot.time);
+    std::ranges::sort(times, std::greater());
+    times.resize(std::min(times.size(), looked_at));
+    ClockWitness witness{.newest = times.front()};
+    // Where backups are made once a week, a week without one is nothing odd.
+    for (std::size_t i = 1; i < times.size(); ++i)
+        witness.tolerated = std::max(witness.tolerated, 2 * (times[i - 1] - times[i]));
+    return witness;
+}
+
+ClockDoubt clock_doubt(Repository& repository, const std::optional<ClockWitness>& witness,
+                       const StatementList& list) {
     ClockMemory memory = clock_memory(repository);
-    std::string doubt = memory.look(newest);
-    if (doubt.empty() || !has_clock_of_its_own(repository.store())) return doubt;
-    const std::optional<double> offset = clock_offset_seconds(repository);
-    const double tolerated = std::chrono::duration<double>(tolerated_clock_difference).count();
-    if (!offset || std::abs(*offset) > tolerated) return doubt;
-    memory.believe();
-    return {};
+    ClockDoubt doubt = memory.look(witness);
+    if (doubt.leapt) {
+        doubt = told_to_others(repository, memory, std::move(doubt));
+        if (!doubt.why.empty()) return doubt;
+        return clock_doubt(repository, witness, list_statements(repository.context()));
+    }
+    if (!doubt.stated.empty()) end_stated(repository, memory, doubt.stated);
+    const auto stated = stated_clock_doubts(repository, list);
+    const auto other = std::ranges::find_if(stated, [&](const StatedClockDoubt& one) {
+        return one.name != doubt.stated && concerns(one, repository.clock().now());
+    });
+    if (other == stated.end()) return doubt;
+    return {.why = other->why, .leapt = true, .is_first = false, .stated = {}};
 }
 
 std::optional<double> clock_offset_seconds(Repository& repository) {
@@ -75,15 +137,16 @@ std::optional<double> clock_offset_seconds(Repository& repository) {
     return std::chrono::duration<double>(ahead).count();
 }
 
-void require_believable_clock(Repository& repository, Timestamp newest, bool trust_clock) {
+void require_believable_clock(Repository& repository, const ClockWitness& witness, const StatementList& list,
+                              ClockTrust trust) {
     const Timestamp now = repository.clock().now();
-    if (!trust_clock && newest < now - tolerated_idle_time) {
+    if (!trust.idle && witness.newest < now - tolerated_idle_time) {
         throw Error(
             ErrorCode::unavailable,
             fmt::format("the clock of this machine shows {}, and the newest snapshot is of {}",
-                        to_rfc3339(now), to_rfc3339(newest)),
+                        to_rfc3339(now), to_rfc3339(witness.newest)),
             "nothing was deleted; see why nothing is backed up, or set the clock right; if both are as they "
-            "should be, say --trust-clock");
+            "should be, say --idle");
     }
     const std::optional<Timestamp> of_store = time_of_store(repository);
     if (of_store &&
@@ -93,7 +156,15 @@ void require_believable_clock(Repository& repository, Timestamp newest, bool tru
                                 repository.store().url(), to_rfc3339(*of_store)),
                     hint);
     }
-    require_no_leap(repository, newest, trust_clock);
+    if (trust.clock) return believe(repository, list);
+    const ClockDoubt doubt = clock_doubt(repository, witness, list);
+    if (doubt.why.empty() || (doubt.is_first && trust.idle)) return;
+    throw Error(ErrorCode::unavailable, doubt.why,
+                doubt.is_first
+                    ? "nothing was deleted; when nothing was to be backed up for so long, say --idle"
+                    : "nothing was deleted; set the clock right (timedatectl, chronyc tracking), or say "
+                      "--trust-clock "
+                      "once when it is");
 }
 
 } // namespace holdfast

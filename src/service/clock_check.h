@@ -2,9 +2,11 @@
 #pragma once
 
 #include "repository/repository.h"
+#include "service/annotate.h"
+#include "service/clock_memory.h"
 
 #include <optional>
-#include <string>
+#include <vector>
 
 namespace holdfast {
 
@@ -18,17 +20,27 @@ inline constexpr Duration tolerated_idle_time = std::chrono::days(31);
 // Nothing when it tells no time, or may not be written to; else throws what the store throws.
 std::optional<double> clock_offset_seconds(Repository& repository);
 
-// Why the clock of `repository` is not to be believed as far as this machine remembers it (clock_memory.h);
-// empty: nothing speaks against it, or a store with a clock of its own agrees with it. `newest` is the time
-// of the newest snapshot; nothing: there is none. Throws the system's errors and, where there is a doubt,
-// what the store throws.
-std::string clock_doubt(Repository& repository, std::optional<Timestamp> newest);
+// What tells how late it must be to a machine that remembers nothing: the newest of all snapshots, and how
+// far apart they usually are; nothing when there is none.
+std::optional<ClockWitness> clock_witness(const std::vector<AnnotatedSnapshot>& snapshots);
+
+// What speaks against the clock of `repository`: what this machine remembers of it (clock_memory.h), and what
+// others have stated (clock_doubts.h), `list` being all statements. That it leapt is stated for others, as is
+// that it was set back, where this key may. Throws the system's errors, and what the store throws.
+ClockDoubt clock_doubt(Repository& repository, const std::optional<ClockWitness>& witness,
+                       const StatementList& list);
+
+struct ClockTrust {
+    bool clock =
+        false;         // the clock is right as it is, although it is in doubt; that is remembered, and stated
+    bool idle = false; // nothing was backed up for long, and that is no fault of the clock
+};
 
 // Throws Error(unavailable) when the clock of `repository` lies too far from that of its store, which is
 // asked by putting a small object and removing it again; a store that tells no time, or has the clock of this
-// machine, finds nothing. And unless `trust_clock`, which is remembered: when `newest`, the time of the
-// newest snapshot, lies so far back that nothing seems to have been backed up for too long, and when this
-// machine remembers that its clock leapt, and no store with a clock of its own agrees with it.
-void require_believable_clock(Repository& repository, Timestamp newest, bool trust_clock);
+// machine, finds nothing. And, unless `trust` says otherwise: when the newest snapshot lies so far back that
+// nothing seems to have been backed up for too long, and when clock_doubt() finds something.
+void require_believable_clock(Repository& repository, const ClockWitness& witness, const StatementList& list,
+                              ClockTrust trust);
 
 } // namespace holdfast

@@ -28,12 +28,18 @@ struct Memory {
     Timestamp seen{}; // what the clock showed last
     Uptime uptime{};  // then
     Duration ahead{}; // what a clock that is believed shows, less the uptime: the same for as long as it runs
-    std::string doubt{};                      // what was found; empty: nothing
-    std::optional<Timestamp> doubted_until{}; // nothing: until somebody says otherwise, or it is over
+    // Of a gap, what was found, and until when it is doubted; empty: nothing. A leap is found anew each time.
+    std::string doubt{};
+    std::optional<Timestamp> doubted_until{};
+    bool is_first = false; // as in ClockDoubt
+    std::string stated{};
+
+    Duration leap() const { return seen.time_since_epoch() - uptime.time - ahead; }
 };
 
 // Far from where differences overflow.
 constexpr std::int64_t most_nanoseconds = (std::int64_t{1} << 62) - 1;
+constexpr Duration most_uptime{std::int64_t{1} << 60};
 
 Duration read_duration(const json& value) {
     const auto nanoseconds = value.get<std::int64_t>();
@@ -51,9 +57,15 @@ std::optional<Memory> read_memory(const std::string& file) {
                       .uptime = {.boot = value.at("boot").get<std::string>(),
                                  .time = read_duration(value.at("uptime"))},
                       .ahead = read_duration(value.at("ahead")),
-                      .doubt = value.at("doubt").get<std::string>()};
+                      .doubt = value.at("doubt").get<std::string>(),
+                      .is_first = value.at("is_first").get<bool>(),
+                      .stated = value.at("stated").get<std::string>()};
         if (const json& until = value.at("doubted_until"); !until.is_null())
             memory.doubted_until = Timestamp(read_duration(until));
+        // What no machine shows; differences of the rest do not overflow.
+        if (memory.seen < Timestamp{} || memory.uptime.time < Duration{} ||
+            memory.uptime.time > most_uptime || memory.ahead < -most_uptime)
+            return std::nullopt;
         return memory;
     } catch (const json::exception&) {
         return std::nullopt;
@@ -66,7 +78,9 @@ void write_memory(const std::string& file, const Memory& memory) {
                {"uptime", memory.uptime.time.count()},
                {"ahead", memory.ahead.count()},
                {"doubt", memory.doubt},
-               {"doubted_until", nullptr}};
+               {"doubted_until", nullptr},
+               {"is_first", memory.is_first},
+               {"stated", memory.stated}};
     if (memory.doubted_until) value["doubted_until"] = memory.doubted_until->time_since_epoch().count();
     write_file_durably(file, as_bytes(json_text(value)));
 }
@@ -92,6 +106,14 @@ std::string hours_text(Duration duration) {
     return hours < 48 ? fmt::format("{:.1f} hours", hours) : fmt::format("{:.1f} days", hours / 24);
 }
 
+// Until its day is over, and as long as the clock goes on from where it was doubted.
+void go_on_doubting(const Memory& before, Memory& now) {
+    if (!before.doubted_until || *before.doubted_until <= now.seen) return;
+    now.doubt = before.doubt;
+    now.doubted_until = before.doubted_until;
+    now.is_first = before.is_first;
+}
+
 // In the same run of the machine: how far the clock has moved beyond the time that has passed.
 void compare_with_uptime(const Memory& before, Memory& now) {
     const Duration leap = now.ahead - before.ahead;
@@ -99,18 +121,12 @@ void compare_with_uptime(const Memory& before, Memory& now) {
     if (before.doubted_until && leap < -tolerated_leap) return;
     // One that falls back keeps more, not less, and often comes back.
     now.ahead = before.ahead;
-    if (leap > tolerated_leap) {
-        now.doubt = fmt::format("the clock of this machine has leapt forward by {} while the machine ran",
-                                hours_text(leap));
-    } else if (before.doubted_until && *before.doubted_until > now.seen) {
-        now.doubt = before.doubt;
-        now.doubted_until = before.doubted_until;
-    }
+    go_on_doubting(before, now);
 }
 
-void doubt_gap(Timestamp last, std::string_view what, Memory& now) {
+void doubt_gap(Timestamp last, Duration tolerated, std::string_view what, Memory& now) {
     last = std::max(last, Timestamp{});
-    if (now.seen - last <= tolerated_gap) return;
+    if (now.seen - last <= tolerated) return;
     now.doubted_until = now.seen + gap_grace;
     now.doubt =
         fmt::format("by the clock of this machine {} have passed since {}; whether that is so, nothing here "
@@ -120,13 +136,26 @@ void doubt_gap(Timestamp last, std::string_view what, Memory& now) {
 }
 
 void compare_over_restart(const Memory& before, Memory& now) {
-    doubt_gap(before.seen, "it was last looked at, and the machine was started again meanwhile", now);
-    if (!now.doubt.empty() || before.doubt.empty()) return;
     const bool set_back = now.seen < before.seen;
-    if (set_back || (before.doubted_until && *before.doubted_until <= now.seen)) return;
-    // A leap is none the less one for the machine having been started again.
-    now.doubt = before.doubt;
-    now.doubted_until = before.doubted_until.value_or(now.seen + gap_grace);
+    // A leap is none the less one for the machine having been started again, however often.
+    if (before.leap() > tolerated_leap && !set_back) {
+        now.ahead -= before.leap();
+        return;
+    }
+    doubt_gap(before.seen, tolerated_gap,
+              "it was last looked at, and the machine was started again meanwhile", now);
+    if (now.doubt.empty() && !set_back) go_on_doubting(before, now);
+}
+
+ClockDoubt doubt_of(const Memory& memory) {
+    if (memory.leap() > tolerated_leap) {
+        return {.why = fmt::format("the clock of this machine has leapt forward by {} while the machine ran",
+                                   hours_text(memory.leap())),
+                .leapt = true,
+                .is_first = false,
+                .stated = memory.stated};
+    }
+    return {.why = memory.doubt, .leapt = false, .is_first = memory.is_first, .stated = memory.stated};
 }
 
 } // namespace
@@ -140,25 +169,38 @@ Uptime uptime_of(const Clock& clock) {
     return uptime;
 }
 
-std::string ClockMemory::look(std::optional<Timestamp> witness) {
+ClockDoubt ClockMemory::look(const std::optional<ClockWitness>& witness) {
     const FileDescriptor lock = lock_memory(file_);
     const std::optional<Memory> before = read_memory(file_);
     Memory now = of_now(clock_);
     if (!before) {
-        if (witness) doubt_gap(*witness, "the newest snapshot", now);
-    } else if (!now.uptime.boot.empty() && now.uptime.boot == before->uptime.boot &&
-               now.uptime.time >= before->uptime.time) {
-        compare_with_uptime(*before, now);
+        now.is_first = true;
+        if (witness) doubt_gap(witness->newest, witness->tolerated, "the newest snapshot", now);
     } else {
-        compare_over_restart(*before, now);
+        now.stated = before->stated;
+        const bool same_run = !now.uptime.boot.empty() && now.uptime.boot == before->uptime.boot &&
+                              now.uptime.time >= before->uptime.time;
+        if (same_run)
+            compare_with_uptime(*before, now);
+        else
+            compare_over_restart(*before, now);
     }
     write_memory(file_, now);
-    return now.doubt;
+    return doubt_of(now);
 }
 
 void ClockMemory::believe() {
     const FileDescriptor lock = lock_memory(file_);
-    write_memory(file_, of_now(clock_));
+    Memory now = of_now(clock_);
+    if (const auto before = read_memory(file_)) now.stated = before->stated;
+    write_memory(file_, now);
+}
+
+void ClockMemory::remember_stated(const std::string& name) {
+    const FileDescriptor lock = lock_memory(file_);
+    Memory memory = read_memory(file_).value_or(of_now(clock_));
+    memory.stated = name;
+    write_memory(file_, memory);
 }
 
 ClockMemory clock_memory(Repository& repository) {

@@ -30,17 +30,32 @@ inline constexpr Duration tolerated_gap = std::chrono::days(3);
 // … for so long.
 inline constexpr Duration gap_grace = std::chrono::hours(24);
 
+// What tells how late it must be where nothing is remembered.
+struct ClockWitness {
+    Timestamp newest{};                 // a time that has certainly been
+    Duration tolerated = tolerated_gap; // how far behind it the clock is believed
+};
+
+struct ClockDoubt {
+    std::string why{};     // the clock is not to be believed; empty: nothing speaks against it
+    bool leapt = false;    // seen exactly, by how long the machine has run
+    bool is_first = false; // only that nothing was remembered here speaks against it
+    std::string stated{};  // see ClockMemory::remember_stated()
+};
+
 // In a file of this machine, which any number of processes may use at once. The clock must outlive it.
 class ClockMemory {
   public:
     ClockMemory(std::string file, const Clock& clock) : file_(std::move(file)), clock_(clock) {}
 
-    // Looks at the clock and remembers what it shows. Returns why it is not to be believed; empty: nothing
-    // speaks against it. `witness` is a time that has certainly been, and counts where nothing is remembered.
-    // What cannot be read in the file counts as nothing. Throws the system's errors.
-    std::string look(std::optional<Timestamp> witness);
+    // Looks at the clock, remembers what it shows, and returns what speaks against it. What cannot be read in
+    // the file counts as nothing. Throws the system's errors.
+    ClockDoubt look(const std::optional<ClockWitness>& witness);
     // From now on the clock is right as it is: somebody says so. Throws the system's errors.
     void believe();
+    // That it leapt was stated under this name, which looks return from now on; empty: no more. Throws the
+    // system's errors.
+    void remember_stated(const std::string& name);
 
   private:
     const std::string file_;

@@ -4,7 +4,6 @@
 #include "postgres/archive/wal_archive.h"
 #include "postgres/recovery/log_chain.h"
 #include "postgres/recovery/recovery_source.h"
-#include "service/clock_check.h"
 
 #include <algorithm>
 #include <map>
@@ -242,16 +241,14 @@ LogRelease log_release(Repository& repository, const std::vector<Policy>& declar
                              [](const Policy& policy) { return policy.retention.window.has_value(); }))
         return release;
     RetentionView view = view_retention(repository, declared, std::nullopt);
-    Timestamp newest{};
-    for (const SourceSnapshots& source : view.sources)
-        for (const RetentionSubject& subject : source.subjects) newest = std::max(newest, subject.time);
     std::erase_if(view.sources, [](const SourceSnapshots& source) {
         return source.policy == nullptr || !source.policy->retention.window || source.stretches.empty();
     });
-    if (view.sources.empty()) return release;
+    if (view.sources.empty() || !view.witness) return release;
     try {
         require_all_statements(view.statements);
-        if (!settings.dry_run) require_believable_clock(repository, newest, settings.trust_clock);
+        if (!settings.dry_run)
+            require_believable_clock(repository, *view.witness, view.statements, settings.trust);
     } catch (const Error& error) {
         if (error.code() == ErrorCode::cancelled || error.retryable()) throw;
         release.problems.push_back(

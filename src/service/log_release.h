@@ -38,7 +38,7 @@ std::vector<ReleasedLog> released_logs(const SourceSnapshots& source, const Poli
 
 struct LogReleaseSettings {
     bool dry_run = false; // asks no clock: nothing is put
-    bool trust_clock = false;
+    ClockTrust trust{};
     bool keep_log = false; // only says how long segments are
 };
 

@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "postgres/recovery/recovery_source.h"
-#include "service/clock_check.h"
+#include "postgres/recovery/recovery_window.h"
 #include "service/log_stretches.h"
 
 #include <algorithm>
@@ -140,6 +140,7 @@ RetentionView view_retention(Repository& repository, const std::vector<Policy>& 
     view.problems = list.problems;
     view.unread = std::move(list.problems);
     view.unreadable = list.unreadable;
+    view.witness = clock_witness(list.snapshots);
     const StatedPolicies stated = stated_policies(view.statements);
     view.policies = policies_in_force(declared, stated.policies);
     for (const std::string& problem : stated.problems) {
@@ -192,10 +193,7 @@ RetentionResult enforce_retention(Repository& repository, const std::vector<Poli
     const Timestamp now = repository.clock().now();
     if (!settings.dry_run && !view.sources.empty()) {
         require_all_statements(view.statements);
-        Timestamp newest{};
-        for (const SourceSnapshots& of : view.sources)
-            for (const RetentionSubject& subject : of.subjects) newest = std::max(newest, subject.time);
-        require_believable_clock(repository, newest, settings.trust_clock);
+        require_believable_clock(repository, view.witness.value(), view.statements, settings.trust);
     }
     for (SourceSnapshots& of : view.sources) {
         if (of.policy == nullptr) {

@@ -4,6 +4,7 @@
 #include "policy/policy.h"
 #include "policy/retention_forecast.h"
 #include "service/annotate.h"
+#include "service/clock_check.h"
 #include "service/stated_policies.h"
 
 #include <cstdint>
@@ -66,6 +67,8 @@ struct RetentionView {
     std::vector<std::string> problems;
     std::vector<std::string> unread; // of these, of snapshots and statements that are not among the others
     std::size_t unreadable = 0;      // commits that this key cannot read
+    // Of all snapshots, whatever is looked at; nothing when there is none.
+    std::optional<ClockWitness> witness;
 };
 
 // Looks at all sources, or at one, and at their log. Policies are those `declared` and those that statements
@@ -105,8 +108,7 @@ Forecast forecast_for(const Policy& policy, const std::string& source,
 struct EnforceSettings {
     std::optional<std::string> source{}; // nothing: all
     bool dry_run = false;                // only says what would be forgotten
-    // The clock is right, although nothing has been backed up for long or it leapt: see clock_check.h.
-    bool trust_clock = false;
+    ClockTrust trust{};
 };
 
 // Forgets what the policies, those declared and those stated, no longer keep. Their data goes with the next

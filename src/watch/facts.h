@@ -102,6 +102,7 @@ struct ServerFacts {
     std::string name{};
     // How far its clock is ahead of the others, in seconds; nothing where it could not be compared.
     std::optional<double> store_clock_offset_seconds{}, database_clock_offset_seconds{};
+    bool clock_compared = true; // whether all of them were asked since it was started
     // Why its clock is not to be believed, by what was remembered of it; empty: nothing speaks against it.
     std::optional<std::string> clock_doubt{};
     std::optional<Timestamp> certificate_end{};

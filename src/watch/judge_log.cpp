@@ -50,10 +50,11 @@ Judgement receiver_down(const Bench& bench, const Rule& rule, const SourceFacts&
     const double limit = static_cast<double>(bench.threshold(rule, "silence"));
     const ReceiverFacts& receiver = *source.receiver;
     if (!receiver.last_seen) {
-        // Who has just begun to look may have come in a moment in which it was not connected.
+        // Who has just begun to look may have come in a moment in which it was not connected, and does not
+        // know for how long it has been gone.
         const double looked =
             receiver.asked_since ? seconds_of(bench.now() - *receiver.asked_since) : limit + 1;
-        return {.verdict = looked > limit ? Verdict::breach : Verdict::clear,
+        return {.verdict = looked > limit ? Verdict::breach : Verdict::unknown,
                 .summary = "the receiver was never seen",
                 .threshold = limit,
                 .since = receiver.asked_since};

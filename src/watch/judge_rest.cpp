@@ -98,14 +98,15 @@ Judgement clock_off(const Bench& bench, const Rule& rule, const ServerFacts& ser
     };
     look(server.store_clock_offset_seconds, "store");
     look(server.database_clock_offset_seconds, "database");
-    if (!worst && !server.clock_doubt) return {.verdict = Verdict::unknown};
+    if (!worst && (!server.clock_doubt || !server.clock_compared)) return {.verdict = Verdict::unknown};
     if (!worst) return {.verdict = Verdict::clear, .summary = "the clock runs as it should"};
     const double limit = static_cast<double>(bench.threshold(rule, "offset"));
     const double clear = std::min(limit, static_cast<double>(bench.threshold(rule, "clear")));
     const double off = std::abs(*worst);
-    return {.verdict = off > limit   ? Verdict::breach
-                       : off > clear ? Verdict::between
-                                     : Verdict::clear,
+    return {.verdict = off > limit              ? Verdict::breach
+                       : off > clear            ? Verdict::between
+                       : !server.clock_compared ? Verdict::unknown
+                                                : Verdict::clear,
             .summary =
                 fmt::format("the clock is {} {} that of the {}; at most {} is allowed", length_text(off),
                             *worst > 0 ? "ahead of" : "behind", whose, length_text(limit)),

@@ -18,6 +18,8 @@ constexpr Duration tidy_every = std::chrono::hours(1);
 constexpr Duration keep_measurements = std::chrono::days(400);
 // Repositories are measured seldom, and grow slowly.
 constexpr Duration growth_spacing = std::chrono::minutes(15);
+// Of a sign of life: by another clock, or made while the rest was looked at.
+constexpr Duration tolerated_ahead = std::chrono::minutes(5);
 constexpr const char* size_name = "repository_bytes";
 constexpr const char* self_test_name = "self_test";
 constexpr const char* expected_name = "expected_since";
@@ -158,8 +160,11 @@ void Watch::add_receivers(Facts& facts) {
         if (!source.receiver) continue;
         ReceiverFacts& now = *source.receiver;
         ReceiverFacts& kept = memory_.receivers[source.source];
+        // What a clock that was ahead has told must not count for as long as it was.
+        if (now.last_seen && *now.last_seen > facts.at + tolerated_ahead) now.last_seen.reset();
         kept.last_seen = std::max(kept.last_seen, now.last_seen);
-        if (!kept.asked_since) kept.asked_since = facts.at;
+        if (kept.last_seen) kept.last_seen = std::min(*kept.last_seen, facts.at);
+        kept.asked_since = std::min(kept.asked_since.value_or(facts.at), facts.at);
         now.last_seen = kept.last_seen;
         now.asked_since = kept.asked_since;
     }

@@ -150,8 +150,9 @@ void add_prune(CLI::App& app, RunCommand& run) {
         ->type_name("LOG");
     command->add_flag("--keep-log", a->log.keep_log,
                       "Let go of no log between snapshots, whatever the windows of policies say");
-    command->add_flag("--trust-clock", a->log.trust_clock,
-                      "Let log go although nothing was backed up for a month, or the clock has leapt");
+    command->add_flag("--trust-clock", a->log.trust.clock,
+                      "The clock is right, although it is in doubt because it leapt: let log go by it");
+    command->add_flag("--idle", a->log.trust.idle, "Let log go although nothing was backed up for a month");
     command->callback([a, command, &run] {
         run = [a](CommandContext& context) { return run_prune(context, *a); };
         run.at_server = [command](CommandContext& context) { return prune_at_server(context, *command); };

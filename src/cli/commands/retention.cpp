@@ -26,6 +26,7 @@ struct Arguments {
     std::string horizon;
     bool dry_run = false;
     bool trust_clock = false;
+    bool idle = false;
 };
 
 std::optional<std::string> chosen(const Arguments& arguments) {
@@ -215,20 +216,23 @@ void print_result(const nlohmann::json& result) {
 
 int run_enforce(CommandContext& context, const Arguments& arguments) {
     const OpenRepository open = context.open(arguments.repository);
-    const RetentionResult result = enforce_retention(
-        *open.repository, context.configuration().policies,
-        {.source = chosen(arguments), .dry_run = arguments.dry_run, .trust_clock = arguments.trust_clock},
-        context.stop());
+    const RetentionResult result =
+        enforce_retention(*open.repository, context.configuration().policies,
+                          {.source = chosen(arguments),
+                           .dry_run = arguments.dry_run,
+                           .trust = {.clock = arguments.trust_clock, .idle = arguments.idle}},
+                          context.stop());
     require_policies(context, result.policies);
     return tell_retention(context, result_json(result, arguments.dry_run));
 }
 
 int enforce_at_server(CommandContext& context, const CLI::App& command, const Arguments& arguments) {
-    refuse_options_but(command, {"--dry-run", "--trust-clock"});
+    refuse_options_but(command, {"--dry-run", "--trust-clock", "--idle"});
     nlohmann::json request = nlohmann::json::object();
     set_unless_empty(request, "source", arguments.source);
     if (arguments.dry_run) request["dry_run"] = true;
     if (arguments.trust_clock) request["trust_clock"] = true;
+    if (arguments.idle) request["idle"] = true;
     return work_at_server(context, "/v1/retention/runs", request, tell_retention);
 }
 
@@ -262,7 +266,8 @@ void add_retention(CLI::App& app, RunCommand& run) {
     CLI::App* enforce = add("enforce", "Forget what no policy keeps");
     enforce->add_flag("--dry-run", arguments->dry_run, "Say what would be forgotten, and do nothing");
     enforce->add_flag("--trust-clock", arguments->trust_clock,
-                      "The clock is right, although nothing was backed up for a month, or it leapt");
+                      "The clock is right as it is, although it is in doubt; ends the doubt, so say it once");
+    enforce->add_flag("--idle", arguments->idle, "Although nothing was backed up for a month");
     enforce->callback([arguments, enforce, &run] {
         run = [arguments](CommandContext& context) { return run_enforce(context, *arguments); };
         run.at_server = [arguments, enforce](CommandContext& context) {

@@ -9,6 +9,7 @@
 #include <map>
 #include <string>
 #include <thread>
+#include <utility>
 
 namespace holdfast::test {
 
@@ -23,6 +24,11 @@ class MovingClock {
     template <typename Start>
     auto start(Start&& start, bool files_leap_along = false) {
         write("+0");
+        return join(std::forward<Start>(start), files_leap_along);
+    }
+    // The same, as late as it is by it.
+    template <typename Start>
+    auto join(Start&& start, bool files_leap_along = false) {
         const Restored restored{options_, options_.environment};
         options_.environment["LD_PRELOAD"] = HOLDFAST_FAKE_CLOCK;
         options_.environment["FAKETIME_TIMESTAMP_FILE"] = file_;

@@ -89,6 +89,17 @@ TEST_F(ServeClock, ThatLeapsTogetherWithItsStoreDeletesNothingUntilSomebodySaysI
     EXPECT_NE(refused.state, OperationState::succeeded);
     EXPECT_THAT(refused.error.value_or(""), HasSubstr("leapt forward by 20.0 days"));
     EXPECT_THAT(snapshots_left(), UnorderedElementsAreArray(made));
+    // Nor does it where nobody has looked at the clock before, and a backup vouches for it.
+    const ProgramRun elsewhere = clock.join(
+        [&] {
+            options.environment["HOLDFAST_CACHE_DIRECTORY"] = scratch.file("another cache");
+            made.push_back(back_up_something(7));
+            return run({"retention", "enforce"});
+        },
+        true);
+    EXPECT_NE(elsewhere.exit_code, 0);
+    EXPECT_THAT(elsewhere.error, HasSubstr("leapt forward by 20.0 days"));
+    EXPECT_THAT(snapshots_left(), UnorderedElementsAreArray(made));
     const Operation done = enforce(*server, R"({"trust_clock": true})");
     EXPECT_EQ(done.state, OperationState::succeeded) << done.error.value_or("");
     EXPECT_THAT(snapshots_left(), UnorderedElementsAre(made.back()));

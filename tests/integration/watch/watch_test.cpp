@@ -71,6 +71,15 @@ class WatchTest : public test::CatalogTest {
         return events;
     }
     std::vector<Alert> open() { return watch->alerts().list({}); }
+    // A minute later; `told` is what it says itself.
+    std::vector<Alert> look_for_receiver(bool connected, std::optional<Timestamp> told = {}) {
+        clock.advance(minutes(1));
+        Facts now = facts(false);
+        now.sources[0].receiver = ReceiverFacts{.name = "orders", .last_seen = told};
+        if (connected) now.sources[0].receiver->last_seen = clock.now();
+        EXPECT_TRUE(watch->round(now));
+        return open();
+    }
 
     std::function<Answer(const std::string&)> respond = [](const std::string&) {
         return Answer{http_answer("200 OK"), Answer::Then::keep_open};
@@ -144,14 +153,7 @@ TEST_P(WatchTest, TellsOfSuccessesOnceThoseWhoWantToHearOfThem) {
 
 // What asks a server for its slot learns whether a receiver is connected now, and not when one was.
 TEST_P(WatchTest, AReceiverThatIsAwayForAMomentIsNotMissed) {
-    const auto look = [&](bool connected) {
-        clock.advance(minutes(1));
-        Facts now = facts(false);
-        now.sources[0].receiver = ReceiverFacts{.name = "orders"};
-        if (connected) now.sources[0].receiver->last_seen = clock.now();
-        EXPECT_TRUE(watch->round(now));
-        return open();
-    };
+    const auto look = [&](bool connected) { return look_for_receiver(connected); };
     EXPECT_THAT(look(true), IsEmpty());
     for (int i = 0; i < 5; ++i) EXPECT_THAT(look(false), IsEmpty()) << i;
     EXPECT_THAT(look(true), IsEmpty());
@@ -160,6 +162,34 @@ TEST_P(WatchTest, AReceiverThatIsAwayForAMomentIsNotMissed) {
     ASSERT_THAT(alerts, SizeIs(1));
     EXPECT_EQ(alerts[0].rule, "receiver_down");
     EXPECT_THAT(alerts[0].summary, HasSubstr("was seen 8 min ago"));
+}
+
+TEST_P(WatchTest, AReceiverThatIsMissedIsSoBehindARestart) {
+    look_for_receiver(true);
+    for (int i = 0; i < 8; ++i) look_for_receiver(false);
+    ASSERT_THAT(open(), SizeIs(1));
+    const std::string id = open()[0].id;
+    make();
+    for (int i = 0; i < 12; ++i) {
+        const auto alerts = look_for_receiver(false);
+        ASSERT_THAT(alerts, SizeIs(1)) << i;
+        EXPECT_EQ(alerts[0].id, id);
+    }
+    for (int i = 0; i < 3; ++i) look_for_receiver(true);
+    EXPECT_THAT(open(), IsEmpty());
+}
+
+TEST_P(WatchTest, AClockThatWasAheadDoesNotHideThatAReceiverIsGone) {
+    const Timestamp right = clock.now();
+    clock.set_time_of_day(right + hours(24 * 20));
+    EXPECT_THAT(look_for_receiver(true), IsEmpty());
+    const Timestamp ahead = clock.now();
+    clock.set_time_of_day(right);
+    for (int i = 0; i < 7; ++i) EXPECT_THAT(look_for_receiver(false), IsEmpty()) << i;
+    // What it has written by the wrong clock itself is no sign of life either.
+    const auto alerts = look_for_receiver(false, ahead);
+    ASSERT_THAT(alerts, SizeIs(1));
+    EXPECT_EQ(alerts[0].rule, "receiver_down");
 }
 
 TEST_P(WatchTest, ACrashBetweenFiringAndSendingLosesNothing) {

@@ -131,6 +131,8 @@ TEST(OperationCommand, OfWhatIsAboutTheRepository) {
                 ElementsAre("retention", "enforce", "--dry-run"));
     EXPECT_THAT(words("retention", "orders", R"({"trust_clock":true})"),
                 ElementsAre("retention", "enforce", "orders", "--trust-clock"));
+    EXPECT_THAT(words("retention", std::nullopt, R"({"idle":true})"),
+                ElementsAre("retention", "enforce", "--idle"));
     // While the file keeps less than what was applied, nothing is forgotten, and one may look.
     OperationWorld waiting = world;
     waiting.retention_waits = "it was changed";

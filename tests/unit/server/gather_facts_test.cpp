@@ -96,6 +96,9 @@ TEST_F(GatherFacts, AClockInDoubtBlocksRetentionAndIsTheServers) {
     view->measurements.sources.resize(1);
     view->measurements.sources[0].facts.source = "orders";
     EXPECT_EQ(facts().servers.at(0).clock_doubt, "");
+    EXPECT_FALSE(facts().servers.at(0).clock_compared);
+    view->clock_compared = true;
+    EXPECT_TRUE(facts().servers.at(0).clock_compared);
     view->clock_doubt = "it leapt";
     EXPECT_EQ(facts().servers.at(0).clock_doubt, "it leapt");
     EXPECT_EQ(facts().sources.at(0).retention_blocked, "it leapt");

@@ -1,12 +1,14 @@
 // What a machine remembers of its clock: a leap while it runs, a gap over a restart, and who says otherwise.
 
-#include "service/clock_memory.h"
+#include "service/clock_check.h"
+#include "service/clock_doubts.h"
 #include "support/error_matchers.h"
 #include "unit/service/retention_fixture.h"
 
 #include <optional>
 #include <thread>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 namespace holdfast {
@@ -24,8 +26,11 @@ const Timestamp start = from_rfc3339("2026-11-01T03:00:00Z");
 
 class ClockMemoryTest : public testing::Test {
   protected:
-    std::string look(std::optional<Timestamp> witness = std::nullopt) {
-        return ClockMemory(file, *clock).look(witness);
+    std::string look(std::optional<Timestamp> newest = std::nullopt) {
+        std::optional<ClockWitness> witness;
+        if (newest) witness.emplace().newest = *newest;
+        doubt = ClockMemory(file, *clock).look(witness);
+        return doubt.why;
     }
     void believe() { ClockMemory(file, *clock).believe(); }
     void leap(Duration by) { clock->set_time_of_day(clock->now() + by); }
@@ -35,6 +40,7 @@ class ClockMemoryTest : public testing::Test {
     test::ScratchDirectory scratch;
     const std::string file = scratch.file("cache/clock");
     std::optional<FakeClock> clock{std::in_place, start};
+    ClockDoubt doubt; // of the last look
 };
 
 TEST_F(ClockMemoryTest, TimeThatPassesIsNoLeapHoweverLongNobodyLooks) {
@@ -125,27 +131,71 @@ TEST_F(ClockMemoryTest, ALeapIsNotForgottenInARestart) {
     look();
     leap(days(20));
     look();
+    EXPECT_TRUE(doubt.leapt);
+    for (int i = 0; i < 3; ++i) {
+        clock->advance(hours(25));
+        look();
+        restart_after(minutes(1));
+        EXPECT_THAT(look(), HasSubstr("leapt forward by 20.0 days")) << "however often, and for how long";
+        EXPECT_TRUE(doubt.leapt);
+    }
+    leap(-days(20));
+    EXPECT_THAT(look(), IsEmpty()) << "set back while the machine runs again";
+    leap(hours(2));
+    EXPECT_THAT(look(), HasSubstr("leapt forward by 2.0 hours"));
+}
+
+TEST_F(ClockMemoryTest, ALeapIsOverWithTheClockSetBackInARestart) {
+    clock->advance(hours(1));
+    look();
+    leap(days(20));
+    look();
+    restart_after(-days(20));
+    EXPECT_THAT(look(), IsEmpty());
+    clock->advance(days(30));
+    EXPECT_THAT(look(), IsEmpty());
+}
+
+TEST_F(ClockMemoryTest, SomebodyCanSayItIsRightAlsoBehindARestart) {
+    clock->advance(hours(1));
+    look();
+    leap(days(20));
+    look();
     restart_after(minutes(1));
-    EXPECT_THAT(look(), HasSubstr("leapt forward by 20.0 days"));
-    clock->advance(hours(25));
-    EXPECT_THAT(look(), IsEmpty()) << "now it is a day that nobody has set it back";
+    look();
+    believe();
+    EXPECT_THAT(look(), IsEmpty());
+    restart_after(minutes(1));
+    EXPECT_THAT(look(), IsEmpty());
 }
 
 TEST_F(ClockMemoryTest, WhereNothingIsRememberedTheNewestSnapshotCounts) {
     EXPECT_THAT(look(start - days(2)), IsEmpty());
     std::filesystem::remove(file);
     EXPECT_THAT(look(start - days(4)), HasSubstr("4.0 days have passed since the newest snapshot"));
-    clock->advance(days(1));
+    EXPECT_TRUE(doubt.is_first);
+    EXPECT_FALSE(doubt.leapt);
+    clock->advance(hours(1));
+    EXPECT_THAT(look(start - days(4)), HasSubstr("the newest snapshot"));
+    EXPECT_TRUE(doubt.is_first);
+    clock->advance(hours(23));
     EXPECT_THAT(look(start - days(4)), IsEmpty());
 }
 
 TEST_F(ClockMemoryTest, RubbishInItsFileCountsAsNothing) {
-    for (const char* text :
-         {"", "[]", "{", R"({"seen": "yesterday"})",
-          R"({"seen": -9223372036854775808, "boot": "", "uptime": 1, "ahead": 1, "doubt": "",
-                                 "doubted_until": null})",
-          R"({"seen": 1, "boot": 7, "uptime": 1, "ahead": 1, "doubt": "", "doubted_until": null})"}) {
-        look();
+    const auto memory = [](const char* seen, const char* boot, const char* uptime, const char* ahead) {
+        return fmt::format("{{\"seen\": {}, \"boot\": {}, \"uptime\": {}, \"ahead\": {}, \"doubt\": \"\", "
+                           "\"doubted_until\": null, \"is_first\": false, \"stated\": \"\"}}",
+                           seen, boot, uptime, ahead);
+    };
+    look();
+    std::ofstream(file) << memory("1", "\"other\"", "1", "1");
+    EXPECT_THAT(look(start - days(4)), HasSubstr("since it was last looked at")) << "this is none";
+    const char* huge = "4611686018427387900";
+    for (const std::string& text :
+         {std::string(), std::string("[]"), std::string("{"), memory("\"yesterday\"", "\"other\"", "1", "1"),
+          memory("-9223372036854775808", "\"other\"", "1", "1"), memory("1", "7", "1", "1"),
+          memory("1", "\"other\"", huge, "1"), memory("1", "\"other\"", "1", "-4611686018427387900")}) {
         std::ofstream(file) << text;
         EXPECT_THAT(look(start - days(4)), HasSubstr("the newest snapshot")) << text;
     }
@@ -158,7 +208,8 @@ TEST_F(ClockMemoryTest, ManyMayLookAtOnce) {
         std::vector<std::jthread> threads;
         for (int i = 0; i < 4; ++i)
             threads.emplace_back([&] {
-                for (int n = 0; n < 20; ++n) EXPECT_THAT(look(), HasSubstr("20.0 days"));
+                for (int n = 0; n < 20; ++n)
+                    EXPECT_THAT(ClockMemory(file, *clock).look({}).why, HasSubstr("20.0 days"));
             });
     }
     believe();
@@ -175,28 +226,151 @@ TEST(UptimeTest, OfTheMachineGrowsAndKnowsItsStart) {
 }
 
 // The store is on the same machine, and its clock leaps along.
-TEST_F(RetentionTest, RefusesToDeleteByAClockThatLeapt) {
-    back_up_daily("documents", 3);
-    policies = policy(R"({"within": "7d"})");
-    EXPECT_EQ(enforce().forgotten(), 0u);
-    const auto leap = [&](Duration by) {
+class ClockLeaps : public RetentionTest {
+  protected:
+    ClockLeaps() { policies = policy(R"({"within": "7d"})"); }
+    void leap(Duration by) {
         clock.set_time_of_day(clock.now() + by);
         store_clock.set_time_of_day(store_clock.now() + by);
-    };
+    }
+    // Another user, or a container, whose cache knows nothing of this clock.
+    void use_other_cache(const char* name) {
+        repository = std::make_unique<Repository>(store, unlock(*store, passphrase(), {}),
+                                                  LocalDirectories{scratch.file(name), scratch.path()}, clock,
+                                                  random, silent_logger());
+    }
+    std::vector<StatedClockDoubt> stated() {
+        return stated_clock_doubts(*repository, list_statements(repository->context()));
+    }
+    // As the server does each minute.
+    ClockDoubt look() {
+        const AnnotatedList list = list_annotated(*repository);
+        return clock_doubt(*repository, clock_witness(list.snapshots), list.statements);
+    }
+    void expect_refused(const char* why = "leapt forward by 20.0 days") {
+        const auto before = left();
+        expect_error(ErrorCode::unavailable, [&] { enforce(); }, why);
+        EXPECT_EQ(left(), before);
+    }
+};
+
+TEST_F(ClockLeaps, NothingIsDeletedByThem) {
+    back_up_daily("documents", 3);
+    EXPECT_EQ(enforce().forgotten(), 0u);
     leap(days(20));
-    expect_error(ErrorCode::unavailable, [&] { enforce(); }, "leapt forward by 20.0 days");
+    expect_refused();
     // A backup that the wrong clock dates makes it no better.
     back_up("documents");
-    expect_error(ErrorCode::unavailable, [&] { enforce(); }, "leapt forward by 20.0 days");
+    expect_refused();
     EXPECT_EQ(enforce(true).forgotten(), 3u);
+    expect_error(ErrorCode::unavailable, [&] { enforce_with({.idle = true}); }, "leapt forward");
     EXPECT_THAT(left(), SizeIs(4));
-    EXPECT_EQ(
-        enforce_retention(*repository, policies, {.source = {}, .dry_run = false, .trust_clock = true}, {})
-            .forgotten(),
-        3u);
+    EXPECT_EQ(enforce_with({.clock = true}).forgotten(), 3u);
     pass(days(8));
     back_up("documents");
     EXPECT_EQ(enforce().forgotten(), 1u) << "what was said once is remembered";
+}
+
+TEST_F(ClockLeaps, AreSeenByAllWhoUseTheRepository) {
+    back_up_daily("documents", 3);
+    EXPECT_THAT(look().why, IsEmpty());
+    leap(days(20));
+    EXPECT_TRUE(look().leapt);
+    look();
+    EXPECT_THAT(stated(), SizeIs(1)) << "once";
+    back_up("documents");
+    use_other_cache("other cache");
+    expect_refused();
+    back_up("documents");
+    expect_refused("found on the machine");
+    // Also where it says that it is right, the first believes it.
+    EXPECT_EQ(enforce_with({.clock = true}).forgotten(), 3u);
+    EXPECT_THAT(stated(), IsEmpty());
+    use_other_cache("cache");
+    EXPECT_THAT(look().why, IsEmpty());
+    pass(days(8));
+    back_up("documents");
+    EXPECT_EQ(enforce().forgotten(), 2u);
+}
+
+TEST_F(ClockLeaps, AreNotOverForThatTheirStatementCannotBeRead) {
+    back_up_daily("documents", 3);
+    look();
+    leap(days(20));
+    look();
+    const std::string name = store->list_all(std::string(statements_prefix)).front().name;
+    Bytes bytes = *store->get(name, {}, {});
+    bytes[bytes.size() / 2] ^= 1;
+    store->corrupt(name, bytes);
+    ASSERT_THAT(stated(), IsEmpty());
+    EXPECT_TRUE(look().leapt);
+    expect_error(ErrorCode::corrupt, [&] { enforce(); });
+    store->remove(name, {});
+    ASSERT_THAT(stated(), IsEmpty());
+    EXPECT_TRUE(look().leapt);
+    expect_refused();
+}
+
+TEST_F(ClockLeaps, AreOverForAllOnceTheClockIsSetBack) {
+    back_up_daily("documents", 3);
+    look();
+    leap(days(20));
+    look();
+    leap(-days(20));
+    EXPECT_THAT(look().why, IsEmpty());
+    EXPECT_THAT(stated(), IsEmpty());
+    use_other_cache("other cache");
+    EXPECT_THAT(look().why, IsEmpty());
+}
+
+TEST_F(ClockLeaps, OfAnotherMachineConcernNoneThatShowsAnEarlierTime) {
+    back_up_daily("documents", 3);
+    look();
+    leap(days(20));
+    look();
+    use_other_cache("other machine");
+    leap(-days(20));
+    EXPECT_THAT(look().why, IsEmpty());
+    EXPECT_EQ(enforce_with({.clock = true}).forgotten(), 0u);
+    EXPECT_THAT(stated(), SizeIs(1)) << "this one's is right, and says nothing of the other's";
+    leap(days(20));
+    use_other_cache("cache");
+    EXPECT_TRUE(look().leapt);
+}
+
+// A store that tells the same time may be on the same machine.
+TEST_F(ClockLeaps, AStoreThatAgreesIsNoWitness) {
+    back_up_daily("documents", 3);
+    look();
+    leap(days(20));
+    ASSERT_EQ(clock_offset_seconds(*repository), 0);
+    EXPECT_TRUE(look().leapt);
+    expect_refused();
+}
+
+TEST_F(ClockLeaps, BackupsOnceAWeekAreNoReasonToDoubtAClockThatIsNewHere) {
+    for (int week = 0; week < 3; ++week) {
+        pass(days(7));
+        back_up("documents");
+    }
+    pass(days(6));
+    EXPECT_THAT(look().why, IsEmpty());
+    EXPECT_EQ(enforce().forgotten(), 2u);
+    pass(days(9));
+    use_other_cache("never there before");
+    expect_refused("since the newest snapshot");
+    EXPECT_TRUE(look().is_first);
+    use_other_cache("nor this one");
+    EXPECT_EQ(enforce_with({.idle = true}).forgotten(), 0u);
+}
+
+TEST_F(ClockLeaps, TheNewestSnapshotOfAnySourceTellsHowLateItIs) {
+    back_up_daily("documents", 3);
+    back_up_daily("others", 12);
+    EXPECT_EQ(
+        enforce_retention(*repository, policies, {.source = "documents", .dry_run = false, .trust = {}}, {})
+            .forgotten(),
+        2u);
 }
 
 } // namespace

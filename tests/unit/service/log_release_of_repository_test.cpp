@@ -157,7 +157,7 @@ TEST_F(LogReleaseOfRepositoryTest, AClockThatCannotBeBelievedLetsNothingGo) {
     const LogRelease found = release();
     EXPECT_THAT(found.logs, IsEmpty());
     EXPECT_THAT(found.problems, ElementsAre(HasSubstr("the newest snapshot is of")));
-    EXPECT_THAT(release({.trust_clock = true}).logs, SizeIs(1));
+    EXPECT_THAT(release({.trust = {.idle = true}}).logs, SizeIs(1));
     clock.advance(hours(2));
     EXPECT_THAT(release().problems, SizeIs(1));
     // Who only asks puts nothing.

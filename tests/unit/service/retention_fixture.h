@@ -77,8 +77,10 @@ class RetentionTest : public testing::Test {
         return ids;
     }
     RetentionResult enforce(bool dry_run = false) {
-        return enforce_retention(*repository, policies,
-                                 {.source = {}, .dry_run = dry_run, .trust_clock = false}, {});
+        return enforce_retention(*repository, policies, {.source = {}, .dry_run = dry_run, .trust = {}}, {});
+    }
+    RetentionResult enforce_with(ClockTrust trust) {
+        return enforce_retention(*repository, policies, {.source = {}, .dry_run = false, .trust = trust}, {});
     }
     static std::vector<Policy> policy(const char* retention, const char* sources = "\"*\"") {
         return {parse_policy("p", std::string(R"({"sources": )") + sources + R"(, "retention": )" +

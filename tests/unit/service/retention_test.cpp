@@ -55,8 +55,8 @@ TEST_F(RetentionTest, ASourceCanBeNamed) {
     back_up_daily("others", 3);
     policies = policy(R"({"last": 1})");
     const auto enforce_for = [&](const char* source) {
-        return enforce_retention(*repository, policies,
-                                 {.source = source, .dry_run = false, .trust_clock = false}, {});
+        return enforce_retention(*repository, policies, {.source = source, .dry_run = false, .trust = {}},
+                                 {});
     };
     enforce_for("others");
     EXPECT_THAT(left(), SizeIs(3));
@@ -123,10 +123,8 @@ TEST_F(RetentionTest, RefusesToDeleteByAClockThatIsWrong) {
     store_clock.set_time_of_day(from_rfc3339("2027-01-04T00:00:00Z"));
     expect_error(ErrorCode::unavailable, [&] { enforce(); }, "the newest snapshot is of 2026-11-04");
     EXPECT_EQ(enforce(true).forgotten(), 2u);
-    EXPECT_EQ(
-        enforce_retention(*repository, policies, {.source = {}, .dry_run = false, .trust_clock = true}, {})
-            .forgotten(),
-        2u);
+    expect_error(ErrorCode::unavailable, [&] { enforce_with({.clock = true}); }, "the newest snapshot is of");
+    EXPECT_EQ(enforce_with({.idle = true}).forgotten(), 2u);
     // Nothing is left of asking the store.
     EXPECT_THAT(store->list_all("probe/"), IsEmpty());
 }

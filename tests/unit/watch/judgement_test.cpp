@@ -295,7 +295,7 @@ const Case cases[] = {
     {"ReceiverNotSeenInALongLook", "receiver_down", Verdict::breach,
      [](Facts& f) { f.sources[0].receiver = ReceiverFacts{.name = "r", .asked_since = now - seconds(301)}; },
      "never", Severity::p2},
-    {"ReceiverNotSeenInAGlance", "receiver_down", Verdict::clear,
+    {"ReceiverNotSeenInAGlance", "receiver_down", Verdict::unknown,
      [](Facts& f) { f.sources[0].receiver = ReceiverFacts{.name = "r", .asked_since = now - seconds(299)}; }},
     {"WindowShort", "window_short", Verdict::breach,
      [](Facts& f) { f.sources[0].objectives.window = Period{0, 40 * 86'400}; }, "30 d", Severity::p2},
@@ -375,6 +375,19 @@ const Case cases[] = {
          f.servers[0].database_clock_offset_seconds.reset();
          f.servers[0].clock_doubt = "";
      }},
+    {"ClockNotComparedYet", "clock_off", Verdict::unknown,
+     [](Facts& f) {
+         f.servers[0].store_clock_offset_seconds.reset();
+         f.servers[0].clock_doubt = "";
+         f.servers[0].clock_compared = false;
+     }},
+    {"ClockOffAndNotComparedWithAll", "clock_off", Verdict::breach,
+     [](Facts& f) {
+         f.servers[0].store_clock_offset_seconds.reset();
+         f.servers[0].database_clock_offset_seconds = 61;
+         f.servers[0].clock_compared = false;
+     },
+     "that of the database", Severity::p2},
     {"ClockNotCompared", "clock_off", Verdict::unknown,
      [](Facts& f) {
          f.servers[0].store_clock_offset_seconds.reset();
