@@ -281,10 +281,12 @@ class HttpClient::Transfer {
         const bool too_old =
             std::ranges::any_of(std::array{"protocol version", "unsupported protocol", "wrong ssl version"},
                                 [&](const char* words) { return text.find(words) != std::string::npos; });
-        if (!too_old) {
-            const bool no_tls = text.find("wrong version number") != std::string::npos;
+        if (text.find("wrong version number") != std::string::npos) {
             return Error(ErrorCode::unavailable, fmt::format("{}: {}", origin, text),
-                         no_tls ? "what answers there speaks no TLS: is it http://?" : settings_.old_tls_hint,
+                         "what answers there speaks no TLS: is it http://?");
+        }
+        if (!too_old) {
+            return Error(ErrorCode::unavailable, fmt::format("{}: {}", origin, text), settings_.old_tls_hint,
                          true);
         }
         return Error(ErrorCode::unavailable,

@@ -95,6 +95,7 @@ TEST_F(TlsVersion12, AHandshakeWithWhatSpeaksNoTlsIsCalledSo) {
     settings.endpoint.replace(0, 4, "https");
     const Error error = thrown_error([&] { S3Client(settings, system_clock()).call({.key = "a"}, {}); });
     EXPECT_THAT(error.hint(), AllOf(HasSubstr("http://"), Not(HasSubstr("min_tls"))));
+    EXPECT_FALSE(error.retryable()) << "it stays so";
 }
 
 } // namespace
