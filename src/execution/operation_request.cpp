@@ -287,7 +287,10 @@ class Request {
 
     std::vector<std::string> prune() {
         refuse_source();
-        return Words("prune").take();
+        Words words("prune");
+        // What a window lets go is deleted for good, as what is forgotten is.
+        words.flag(!world_.retention_waits.empty(), "--keep-log");
+        return words.take();
     }
 
     std::vector<std::string> alert_test() {

@@ -42,7 +42,7 @@ json window_json(const SourceMeasurement& source, Timestamp at) {
                     {}, true);
     }
     json value = to_json(*source.window);
-    if (source.exposure) add_exposure(value, *source.exposure, at);
+    if (source.exposure) add_exposure(value, *source.exposure, source.facts.exposure_seconds);
     if (source.receiver) add_receiver(value, *source.receiver);
     value["measured"] = to_rfc3339(at);
     return value;

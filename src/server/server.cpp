@@ -488,12 +488,26 @@ void Server::look_soon() {
     changed_.notify_all();
 }
 
+// What windows let go of log grows with the time, also where no snapshot is forgotten. Once a day is enough.
+bool Server::has_log_to_prune(const Operation& operation, const ExecutionOutcome& outcome) {
+    if (operation.kind != "retention" || !operation.plan || outcome.state != OperationState::succeeded)
+        return false;
+    if (std::ranges::none_of(book_.in_force(declaration().policies),
+                             [](const Policy& policy) { return policy.retention.window.has_value(); }))
+        return false;
+    const std::scoped_lock lock(mutex_);
+    const Timestamp now = clock_.now();
+    if (log_pruned_ && *log_pruned_ <= now && now < *log_pruned_ + std::chrono::hours(23)) return false;
+    log_pruned_ = now;
+    return true;
+}
+
 void Server::follow(Database& database, const Operation& operation, const ExecutionOutcome& outcome) {
     if (outcome.state == OperationState::succeeded) watch()->queue_success_of(database, operation);
     const std::size_t deletions =
         enter_deletions_of(database, audit_, operation, outcome, observer_.view().get(), logger_);
     learn_what_is_gone(observer_, operation, outcome);
-    if (deletions == 0) return;
+    if (deletions == 0 && !has_log_to_prune(operation, outcome)) return;
     operations_.add(
         database,
         {.kind = "prune", .requested_by = operation.kind + " " + operation.id, .run_after = clock_.now()});

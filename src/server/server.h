@@ -89,6 +89,7 @@ class Server {
     void look_soon();
     // What follows from the end of an operation, in the transaction that ends it.
     void follow(Database& database, const Operation& operation, const ExecutionOutcome& outcome);
+    bool has_log_to_prune(const Operation& operation, const ExecutionOutcome& outcome);
     ServerDeclaration declaration() const;
     OperationWorld world() const;
 
@@ -119,11 +120,13 @@ class Server {
     ProgramExecutor executor_;
     OperationRunner runner_;
     api::ApiServer api_;
-    mutable std::mutex mutex_; // of the declaration, its watch, and of what wakes the observer
+    mutable std::mutex
+        mutex_; // of the declaration, its watch, what wakes the observer, and when log was pruned
     std::shared_ptr<Watch> watch_;
     std::condition_variable_any changed_;
     bool look_again_ = false, judge_again_ = false;
-    std::string look_problem_; // why the last look failed; empty: it did not
+    std::optional<Timestamp> log_pruned_; // when a prune was last queued for the windows of policies
+    std::string look_problem_;            // why the last look failed; empty: it did not
     std::optional<NewestSnapshots> newest_;
     std::shared_ptr<const RepositoryView> planned_by_;
     bool replan_ = true;

@@ -3,8 +3,10 @@
 #include "base/error.h"
 #include "postgres/receive/receive_state.h"
 #include "repository/slot.h"
+#include "service/clock_check.h"
 #include "service/space_watch.h"
 
+#include <cmath>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -18,10 +20,8 @@ namespace {
 using postgres::Check;
 using postgres::CheckState;
 
-// A store may have room for a name and none for a pack.
-constexpr std::size_t probe_bytes = std::size_t{256} << 10;
 constexpr double little_share = 0.05;
-constexpr auto tolerable_clock_difference = std::chrono::minutes(5);
+constexpr double tolerable_clock_seconds = 5 * 60;
 // A receiver reports each second.
 constexpr auto silent_for = std::chrono::minutes(2);
 
@@ -39,43 +39,38 @@ Check check_role(const Repository& repository) {
             "use a key of the role write or full ('holdfast key add --role write' makes one)"};
 }
 
-Check check_store_clock(Store& store, const std::string& name, Timestamp before, Timestamp after) {
-    const auto stored = store.head(name, {});
-    if (!stored)
-        return {"repository_clock", CheckState::warning, "what was just stored is not seen yet",
-                "use a store that shows at once what was written"};
-    const Duration difference = stored->modified < before  ? stored->modified - before
-                                : stored->modified > after ? stored->modified - after
-                                                           : Duration{};
-    const auto seconds = std::chrono::round<std::chrono::seconds>(difference).count();
-    const std::string found = fmt::format("the store's clock is {} s {} ours", std::abs(seconds),
-                                          seconds < 0 ? "behind" : "ahead of");
-    if (std::chrono::abs(difference) < tolerable_clock_difference)
-        return {"repository_clock", CheckState::ok, found, ""};
+Check check_store_clock(Repository& repository) {
+    std::optional<double> ahead;
+    try {
+        ahead = clock_offset_seconds(repository);
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::cancelled) throw;
+        return failed("repository_clock", error, "let Holdfast read what it has stored");
+    }
+    if (!ahead) return {"repository_clock", CheckState::ok, "the store tells no time", ""};
+    const std::string found = fmt::format("the store's clock is {:.0f} s {} ours", std::abs(*ahead),
+                                          *ahead > 0 ? "behind" : "ahead of");
+    if (std::abs(*ahead) < tolerable_clock_seconds) return {"repository_clock", CheckState::ok, found, ""};
     return {"repository_clock", CheckState::warning,
             found + ": requests may be refused, ages are told wrongly",
             "let both machines keep their time by NTP"};
 }
 
-// Only trying shows what credentials, mounts and quotas allow.
-void check_writing(Repository& repository, std::vector<Check>& checks) {
+// Only trying shows what credentials, mounts and quotas allow. Whether it could be stored.
+bool check_writing(Repository& repository, std::vector<Check>& checks) {
     Store& store = repository.store();
+    // Small, as who may not delete leaves it behind.
     const std::string name = std::string(probe_prefix) + repository.random().id<16>().hex() + "/doctor";
-    const Timestamp before = repository.clock().now();
+    bool seen = false;
     try {
-        store.put(name, Bytes(probe_bytes, Byte{0x5a}));
+        store.put(name, as_bytes("doctor"));
+        seen = store.head(name, {}).has_value();
     } catch (const Error& error) {
         if (error.code() == ErrorCode::cancelled) throw;
-        checks.push_back(failed("repository_writable", error,
-                                "see that credentials, mount and quota let Holdfast store objects there"));
-        return;
-    }
-    const Timestamp after = repository.clock().now();
-    try {
-        checks.push_back(check_store_clock(store, name, before, after));
-    } catch (const Error& error) {
-        if (error.code() == ErrorCode::cancelled) throw;
-        checks.push_back(failed("repository_clock", error, "let Holdfast read what it has stored"));
+        checks.push_back(
+            failed("repository_writable", error,
+                   "see that credentials, mount and quota let Holdfast store objects there and see them"));
+        return false;
     }
     std::string found = "objects can be stored";
     try {
@@ -86,7 +81,13 @@ void check_writing(Repository& repository, std::vector<Check>& checks) {
         // As it should be where the machine that is backed up is not trusted.
         found += fmt::format(", and not removed from here ({}); prune elsewhere", error.message());
     }
-    checks.push_back({"repository_writable", CheckState::ok, found, ""});
+    if (seen)
+        checks.push_back({"repository_writable", CheckState::ok, found, ""});
+    else
+        checks.push_back({"repository_writable", CheckState::warning,
+                          found + ", but what was just stored was not seen yet",
+                          "use a store that shows at once what was written"});
+    return true;
 }
 
 Check check_space(std::string name, const SpaceLeft& space) {
@@ -132,7 +133,7 @@ Check check_receiver(const postgres::ReceiveState& state, Timestamp now) {
 std::vector<Check> examine_repository(Repository& repository, const std::stop_token& stop) {
     std::vector<Check> checks;
     checks.push_back(check_role(repository));
-    check_writing(repository, checks);
+    if (check_writing(repository, checks)) checks.push_back(check_store_clock(repository));
     if (stop.stop_requested()) throw Error(ErrorCode::cancelled, "stopped");
     if (const auto space = space_of_repository(repository.store().url()))
         checks.push_back(check_space("repository_space", *space));

@@ -10,8 +10,8 @@
 
 namespace holdfast {
 
-// Puts an object below "probe/", as big as a small pack, and removes it; looks at the holder's role, at room
-// and at the store's clock. A store that refuses is a failed check; throws Error(cancelled) alone.
+// Puts small objects below "probe/" and removes them; looks at the holder's role, at room and at the store's
+// clock. A store that refuses is a failed check; throws Error(cancelled) alone.
 std::vector<postgres::Check> examine_repository(Repository& repository, const std::stop_token& stop);
 
 // The place on this machine where what belongs to a source waits, and what a receiver that reports there says

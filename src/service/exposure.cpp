@@ -75,7 +75,7 @@ class UnstoredCommits {
 std::optional<double> Exposure::seconds(Timestamp now) const {
     if (!known) return std::nullopt;
     if (!since) return 0.0;
-    return std::max(0.0, std::chrono::duration<double>(now - *since).count());
+    return std::max(0.0, std::chrono::duration<double>(now + clock_ahead - *since).count());
 }
 
 Exposure measure_exposure(const ExposedServer& server, const Repository& repository,
@@ -90,6 +90,8 @@ Exposure measure_exposure(const ExposedServer& server, const Repository& reposit
         Exposure exposure{
             postgres::log_exposure(from, window, facts.timeline, facts.position),
             fmt::format("no moment of the server's timeline {} can be recovered", facts.timeline)};
+        if (std::chrono::abs(facts.clock_ahead) > facts.clock_uncertainty)
+            exposure.clock_ahead = facts.clock_ahead;
         if (exposure.known && exposure.known->bytes > 0)
             UnstoredCommits(server, facts, repository, from, stop).look(exposure);
         return exposure;

@@ -15,13 +15,16 @@ struct Exposure {
     std::optional<postgres::LogExposure> known;
     std::string unknown; // why
 
-    // When the oldest commit was made that is not stored; nothing: every commit is stored. Where the log that
-    // is not stored could not be read, for the reason in `bound`, that is the last commit that is stored:
-    // none that would be lost is older.
+    // When the oldest commit was made that is not stored, by the server's clock; nothing: every commit is
+    // stored. Where the log that is not stored could not be read, for the reason in `bound`, that is the last
+    // commit that is stored: none that would be lost is older.
     std::optional<Timestamp> since{};
     std::string bound{};
+    // The server's clock against this machine's, as far as they certainly differ.
+    Duration clock_ahead{};
 
-    // How long ago that was; 0 when every commit is stored.
+    // How long ago that was, at `now` of this machine: 0 when every commit is stored, and nothing when that
+    // is not known. Who asks whether every commit is stored looks at `since`.
     std::optional<double> seconds(Timestamp now) const;
 };
 

@@ -1,6 +1,8 @@
 #include "service/log_release.h"
 
 #include "base/error.h"
+#include "postgres/archive/wal_archive.h"
+#include "postgres/recovery/log_chain.h"
 #include "postgres/recovery/recovery_source.h"
 #include "service/clock_check.h"
 
@@ -8,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -20,131 +23,245 @@ using postgres::RecoverySource;
 using postgres::TimelineHistory;
 using postgres::TimelineId;
 
-constexpr Lsn log_end{UINT64_MAX};
+// Where no slice says how long segments are: the longest there can be, which keeps most.
+constexpr std::uint64_t longest_segment_bytes = std::uint64_t{1} << 30;
 
-bool has_missing_history(const RecoverySource& log) {
-    return std::ranges::any_of(log.timelines(), [&](TimelineId timeline) {
-        return timeline != 1 && !log.histories.contains(timeline);
-    });
-}
+// From where on a timeline is needed, and the first moment that can be reached from there.
+struct Need {
+    Lsn begin;
+    Timestamp from;
 
-// From where on each timeline is needed.
-using Needed = std::map<TimelineId, Lsn>;
+    void widen(const Need& other) {
+        begin = std::min(begin, other.begin);
+        from = std::min(from, other.from);
+    }
+};
+using Needs = std::map<TimelineId, Need>;
 
-// What leads to the end of `history` from `begin` on.
-void need(Needed& needed, const TimelineHistory& history, Lsn begin) {
+// What leads to the end of `history`.
+void add_need(Needs& needs, const TimelineHistory& history, const Need& need) {
     const auto add = [&](TimelineId timeline) {
-        const auto [known, first] = needed.emplace(timeline, begin);
-        if (!first) known->second = std::min(known->second, begin);
+        const auto [known, first] = needs.emplace(timeline, need);
+        if (!first) known->second.widen(need);
     };
     for (const TimelineHistory::Ancestor& ancestor : history.ancestors())
-        if (ancestor.end > begin) add(ancestor.timeline);
+        if (ancestor.end > need.begin) add(ancestor.timeline);
     add(history.timeline());
 }
 
-// Servers fetch whole segments. 0 when no slice says how long these are.
-std::uint64_t segment_bytes_of(const RecoverySource& log) {
-    for (const LogSliceId& slice : log.slices)
-        if (const std::uint64_t bytes = log.details(slice).segment_bytes; bytes != 0) return bytes;
-    return 0;
+bool lies_on(const RetentionSubject& subject, std::size_t stretch) {
+    return std::ranges::find(subject.stretches, stretch, &RetentionSubject::Stretch::number) !=
+           subject.stretches.end();
 }
 
-// Where the stretch `number` begins to be needed. One that no good snapshot begins is needed as a whole.
-Lsn begin_of(const SourceSnapshots& source, std::size_t number, const std::optional<std::size_t>& anchor) {
-    if (anchor) return Lsn{source.snapshots[*anchor].snapshot.log->range.begin};
-    Lsn begin = log_end;
+// Where the stretch `number` begins to be needed. One that no good snapshot begins is needed as a whole. What
+// was made behind the one that begins it, by whichever measure, stays whole too.
+Need need_of(const SourceSnapshots& source, std::size_t number, const std::optional<std::size_t>& anchor) {
+    std::optional<Need> need;
     for (std::size_t i = 0; i < source.snapshots.size(); ++i) {
-        const auto& stretches = source.subjects[i].stretches;
-        if (std::ranges::find(stretches, number, &RetentionSubject::Stretch::number) != stretches.end())
-            begin = std::min(begin, Lsn{source.snapshots[i].snapshot.log->range.begin});
+        const RetentionSubject& subject = source.subjects[i];
+        if (!lies_on(subject, number)) continue;
+        const bool behind = !anchor || i == *anchor || subject.time > source.subjects[*anchor].time ||
+                            subject.end > source.subjects[*anchor].end ||
+                            subject.sequence > source.subjects[*anchor].sequence;
+        if (!behind) continue;
+        const Need own{Lsn{source.snapshots[i].snapshot.log->range.begin}, subject.end};
+        if (need) {
+            need->widen(own);
+        } else {
+            need = own;
+        }
     }
-    return begin;
+    return need.value_or(Need{});
 }
 
-// Of a timeline to which nothing within the window leads: where it ends, unless it has a commit from within.
-// Log that is still being written there may be of use with the next snapshot.
-std::optional<Lsn> end_of_unneeded(const RecoverySource& log, TimelineId timeline,
-                                   const RetentionPolicy& policy, Timestamp now) {
-    std::vector<LogSliceId> slices;
-    for (const LogSliceId& slice : log.slices)
-        if (slice.range.branch == timeline && slice.range.begin < slice.range.end) slices.push_back(slice);
-    std::ranges::sort(slices, std::greater{}, [](const LogSliceId& slice) { return slice.range.end; });
+// The log of one timeline, by what its slices say.
+struct TimelineLog {
     Lsn end;
-    for (const LogSliceId& slice : slices) {
-        end = std::max(end, Lsn{slice.range.end});
+    std::optional<Lsn> within; // where the first slice with a commit within the window begins
+};
+
+TimelineLog look_at(const RecoverySource& log, TimelineId timeline, const RetentionPolicy& policy,
+                    Timestamp now) {
+    TimelineLog found;
+    for (const LogSliceId& slice : log.slices) {
+        if (slice.range.branch != timeline || slice.range.begin == slice.range.end) continue;
+        found.end = std::max(found.end, Lsn{slice.range.end});
         const std::int64_t commit_us = log.details(slice).last_commit_us;
         if (commit_us == 0) continue;
-        const Timestamp commit{std::chrono::microseconds(commit_us)};
-        if (policy.window->after(commit, policy.zone) > now) return std::nullopt;
-        break;
+        if (policy.window->after(postgres::from_unix_microseconds(commit_us), policy.zone) <= now) continue;
+        const Lsn begin{slice.range.begin};
+        found.within = found.within ? std::min(*found.within, begin) : begin;
     }
     // A timeline that left it may have the rest of the last segment.
     for (const auto& [_, history] : log.histories) {
         for (const TimelineHistory::Ancestor& ancestor : history.ancestors())
-            if (ancestor.timeline == timeline) end = std::max(end, ancestor.end);
+            if (ancestor.timeline == timeline) found.end = std::max(found.end, ancestor.end);
     }
-    return end;
+    return found;
+}
+
+// Up to where a timeline is let go. Where nothing within the window leads to it, as a whole, unless it has a
+// commit from within: it is still being written, and may be of use with the next snapshot.
+Lsn position_of(const TimelineLog& log, const Need* need, std::uint64_t segment_bytes) {
+    if (need == nullptr) return log.within ? Lsn{} : log.end;
+    const Lsn begin = log.within ? std::min(need->begin, *log.within) : need->begin;
+    // Servers fetch whole segments.
+    return Lsn{begin.value / segment_bytes * segment_bytes};
+}
+
+// --- Which policies and archives -------------------------------------------------------------------------
+
+LogUnits units_of(Repository& repository, const std::vector<Snapshot>& snapshots) {
+    LogUnits units;
+    for (const Snapshot& snapshot : snapshots) {
+        if (snapshot.kind != postgres::snapshot_kind || !snapshot.log ||
+            units.contains(snapshot.log->archive))
+            continue;
+        std::uint64_t& unit = units[snapshot.log->archive];
+        try {
+            const postgres::WalArchive archive(repository.context(), snapshot.log->archive);
+            if (const auto details = archive.any_details()) unit = details->segment_bytes;
+        } catch (const Error& error) {
+            if (error.code() == ErrorCode::cancelled || error.retryable()) throw;
+        }
+        if (unit == 0) unit = longest_segment_bytes;
+    }
+    return units;
+}
+
+// An archive is of one source. Who says something else is not to be believed about what it needs.
+std::set<ArchiveId> disputed_archives(const std::vector<Snapshot>& snapshots) {
+    std::map<ArchiveId, const Snapshot*> owners;
+    std::set<ArchiveId> disputed;
+    for (const Snapshot& snapshot : snapshots) {
+        if (!snapshot.log) continue;
+        const Snapshot* const owner = owners.emplace(snapshot.log->archive, &snapshot).first->second;
+        if (owner->source != snapshot.source || owner->domain != snapshot.domain)
+            disputed.insert(snapshot.log->archive);
+    }
+    return disputed;
+}
+
+// By which policy log goes: of one that is declared and stated under the same name, that with the longer
+// window. Whatever holdfast.toml lies where somebody types is less certain than what was stated.
+Policy longer_window(Policy policy, const std::vector<StatedPolicy>& stated, Timestamp now) {
+    const auto found =
+        std::ranges::find(stated, policy.name, [](const StatedPolicy& one) { return one.policy.name; });
+    if (found == stated.end() || !policy.retention.window) return policy;
+    const RetentionPolicy& other = found->policy.retention;
+    const auto last = [&](const RetentionPolicy& of) { return of.window->after(now, of.zone); };
+    if (!other.window || last(policy.retention) < last(other)) policy.retention.window = other.window;
+    return policy;
+}
+
+std::string log_of(const SourceSnapshots& source) {
+    return fmt::format("the log between the snapshots of '{}'", source.source);
+}
+
+// Of what lies before the first snapshot nothing needs to be said.
+bool is_behind_first(const SourceSnapshots& source, const ReleasedLog& released) {
+    return std::ranges::any_of(source.snapshots, [&](const AnnotatedSnapshot& one) {
+        return one.snapshot.log && one.snapshot.log->archive == released.log.archive &&
+               one.snapshot.log->range.begin < released.position;
+    });
+}
+
+void release_of_source(LogRelease& release, SourceSnapshots& source, const std::set<ArchiveId>& disputed,
+                       const std::vector<StatedPolicy>& stated, Timestamp now) {
+    if (!source.blocked.empty()) {
+        release.problems.push_back(fmt::format("{}: {}", log_of(source), source.blocked));
+        return;
+    }
+    const Policy policy = longer_window(*source.policy, stated, now);
+    if (!policy.retention.window) {
+        release.problems.push_back(
+            fmt::format("{}: the policy '{}' has a window where it is declared, and none as it is stated in "
+                        "the repository",
+                        log_of(source), policy.name));
+        return;
+    }
+    for (const ArchiveId& archive : disputed)
+        source.staying_logs.emplace(archive, "snapshots of another source name it as theirs");
+    std::set<ArchiveId> told;
+    for (const SourceSnapshots::Stretch& stretch : source.stretches) {
+        const auto why = source.staying_logs.find(stretch.log->archive);
+        if (why != source.staying_logs.end() && told.insert(why->first).second)
+            release.problems.push_back(fmt::format("{}: {}", log_of(source), why->second));
+    }
+    for (ReleasedLog& released : released_logs(source, policy, release.units, now))
+        if (is_behind_first(source, released)) release.logs.push_back(std::move(released));
 }
 
 } // namespace
 
-LogFloors released_logs(const SourceSnapshots& source, const RetentionPolicy& policy, Timestamp now) {
-    LogFloors floors;
-    std::map<std::shared_ptr<const RecoverySource>, Needed> logs;
-    for (const auto& [number, anchor] : window_beginnings(policy, source.subjects, now)) {
+std::vector<ReleasedLog> released_logs(const SourceSnapshots& source, const Policy& policy,
+                                       const LogUnits& units, Timestamp now) {
+    std::vector<ReleasedLog> released;
+    std::map<std::shared_ptr<const RecoverySource>, Needs> logs;
+    for (const auto& [number, anchor] : window_beginnings(policy.retention, source.subjects, now)) {
         const SourceSnapshots::Stretch& stretch = source.stretches[number];
-        need(logs[stretch.log], stretch.log->history_of(stretch.timeline), begin_of(source, number, anchor));
+        add_need(logs[stretch.log], stretch.log->history_of(stretch.timeline),
+                 need_of(source, number, anchor));
     }
-    for (const auto& [log, needed] : logs) {
-        const std::uint64_t segment_bytes = segment_bytes_of(*log);
-        if (has_missing_history(*log) || segment_bytes == 0) continue;
+    for (const auto& [log, needs] : logs) {
+        const auto unit = units.find(log->archive);
+        if (source.staying_logs.contains(log->archive) || unit == units.end()) continue;
+        if (log->fetch_details) log->fetch_details(log->slices);
         for (const TimelineId timeline : log->timelines()) {
-            const auto from = needed.find(timeline);
-            const auto floor = from != needed.end()
-                                   ? std::optional(Lsn{from->second.value / segment_bytes * segment_bytes})
-                                   : end_of_unneeded(*log, timeline, policy, now);
-            if (floor && *floor) floors.emplace(LogBranchName{log->archive, timeline}, floor->value);
+            const auto found = needs.find(timeline);
+            const Need* const need = found == needs.end() ? nullptr : &found->second;
+            const Lsn position =
+                position_of(look_at(*log, timeline, policy.retention, now), need, unit->second);
+            if (!position) continue;
+            released.push_back({source.source,
+                                policy.name,
+                                policy.retention.window->text(),
+                                {log->archive, timeline},
+                                position.value,
+                                need == nullptr ? std::nullopt : std::optional(need->from)});
         }
     }
+    return released;
+}
+
+LogFloors LogRelease::floors() const {
+    LogFloors floors;
+    for (const ReleasedLog& released : logs) floors.emplace(released.log, released.position);
     return floors;
 }
 
-LogRelease log_release(Repository& repository, const std::vector<Policy>& declared) {
-    LogRelease release_of;
-    const std::vector<Policy> policies =
-        policies_in_force(declared, stated_policies(list_statements(repository.context())).policies);
-    if (std::ranges::none_of(policies,
+LogRelease log_release(Repository& repository, const std::vector<Policy>& declared,
+                       const LogReleaseSettings& settings) {
+    LogRelease release;
+    const std::vector<Snapshot> snapshots = list_snapshots(repository.context()).snapshots;
+    release.units = units_of(repository, snapshots);
+    if (settings.keep_log || release.units.empty()) return release;
+    const std::vector<StatedPolicy> stated = stated_policies(list_statements(repository.context())).policies;
+    if (std::ranges::none_of(policies_in_force(declared, stated),
                              [](const Policy& policy) { return policy.retention.window.has_value(); }))
-        return release_of;
-    const RetentionView view = view_retention(repository, declared, std::nullopt);
+        return release;
+    RetentionView view = view_retention(repository, declared, std::nullopt);
     Timestamp newest{};
     for (const SourceSnapshots& source : view.sources)
         for (const RetentionSubject& subject : source.subjects) newest = std::max(newest, subject.time);
+    std::erase_if(view.sources, [](const SourceSnapshots& source) {
+        return source.policy == nullptr || !source.policy->retention.window || source.stretches.empty();
+    });
+    if (view.sources.empty()) return release;
     try {
         require_all_statements(view.statements);
-        require_believable_clock(repository, newest, false);
+        if (!settings.dry_run) require_believable_clock(repository, newest, settings.trust_clock);
     } catch (const Error& error) {
         if (error.code() == ErrorCode::cancelled || error.retryable()) throw;
-        release_of.problems.push_back(
+        release.problems.push_back(
             fmt::format("the log between snapshots, which policies would let go: {}", error.message()));
-        return release_of;
+        return release;
     }
-    for (const SourceSnapshots& source : view.sources) {
-        if (source.policy == nullptr || !source.policy->retention.window || source.stretches.empty())
-            continue;
-        if (source.blocked.empty()) {
-            for (const SourceSnapshots::Stretch& stretch : source.stretches) {
-                if (const std::uint64_t bytes = segment_bytes_of(*stretch.log); bytes != 0)
-                    release_of.units.emplace(stretch.log->archive, bytes);
-            }
-            raise_floors(release_of.floors,
-                         released_logs(source, source.policy->retention, repository.clock().now()));
-        } else {
-            release_of.problems.push_back(
-                fmt::format("the log between the snapshots of '{}': {}", source.source, source.blocked));
-        }
-    }
-    return release_of;
+    const std::set<ArchiveId> disputed = disputed_archives(snapshots);
+    const Timestamp now = repository.clock().now();
+    for (SourceSnapshots& source : view.sources) release_of_source(release, source, disputed, stated, now);
+    return release;
 }
 
 } // namespace holdfast

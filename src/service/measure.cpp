@@ -45,11 +45,7 @@ class Measuring {
   public:
     Measuring(Repository& repository, const std::vector<Policy>& declared, const MeasureSettings& settings,
               const std::stop_token& stop)
-        : repository_(repository),
-          declared_(declared),
-          settings_(settings),
-          stop_(stop),
-          now_(repository.clock().now()) {}
+        : repository_(repository), declared_(declared), settings_(settings), stop_(stop) {}
 
     ProtectionStatus measure() {
         // A disk that is not mounted looks empty, and is not.
@@ -148,7 +144,7 @@ class Measuring {
         facts.log_known = true;
         for (const postgres::RecoveryGap& gap : window.gaps) {
             if (!gap.after) continue; // nothing before it can be recovered anyway
-            facts.gaps.push_back({.from = *gap.after, .to = gap.before.value_or(now_)});
+            facts.gaps.push_back({.from = *gap.after, .to = gap.before.value_or(now())});
         }
     }
 
@@ -157,7 +153,7 @@ class Measuring {
         if (!source.connection.empty()) {
             measurement.exposure = measure_exposure({source.connection, source.data_directory}, repository_,
                                                     from, window, stop_);
-            measurement.facts.exposure_seconds = measurement.exposure->seconds(now_);
+            measurement.facts.exposure_seconds = measurement.exposure->seconds(now());
             if (!measurement.exposure->known) measurement.exposure_unknown = measurement.exposure->unknown;
         }
         if (!source.receive_state.empty())
@@ -176,7 +172,7 @@ class Measuring {
             postgres::Connection server({.conninfo = source.connection}, stop_, repository_.logger());
             const auto slot = postgres::read_slot(server, source.slot, stop_);
             ReceiverFacts receiver{.name = source.name};
-            if (slot && slot->active_pid) receiver.last_seen = now_;
+            if (slot && slot->active_pid) receiver.last_seen = now();
             measurement.facts.receiver = receiver;
         } catch (const Error& error) {
             // That the server does not answer is told with what would be lost.
@@ -192,6 +188,9 @@ class Measuring {
         if (estimate) measurement.estimated_recovery_seconds = estimate->seconds();
     }
 
+    // Asked anew for each thing: to look at a source may take long.
+    Timestamp now() const { return repository_.clock().now(); }
+
     const MeasuredSource* configured(const std::string& name) const {
         const auto found = std::ranges::find(settings_.sources, name, &MeasuredSource::name);
         return found == settings_.sources.end() ? nullptr : &*found;
@@ -201,7 +200,6 @@ class Measuring {
     const std::vector<Policy>& declared_;
     const MeasureSettings& settings_;
     const std::stop_token& stop_;
-    const Timestamp now_;
 };
 
 } // namespace

@@ -195,7 +195,7 @@ PostgresRestoreResult restore_postgres(Repository& repository, const PostgresRes
     const std::vector<std::string> places = tablespace_places(cluster, wanted);
     for (std::size_t i = 0; i < places.size(); ++i)
         result.tablespaces.push_back({cluster.tablespaces[i].oid, places[i]});
-    check_restore_target(cluster, what.target, places, what.in_place);
+    check_restore_target(cluster, what.target, places, what.in_place, what.databases.empty());
     const postgres::ReplayedTablespaces made = place_replayed_tablespaces(
         cluster, replayed, what.target, places, wanted_of_replayed, source, what.in_place);
     const postgres::DatabaseChoice databases = choose_databases(cluster, what.databases, replayed);

@@ -2,8 +2,8 @@
 
 #include "base/error.h"
 #include "postgres/recovery/recovery_source.h"
-#include "postgres/recovery/recovery_window.h"
 #include "service/clock_check.h"
+#include "service/log_stretches.h"
 
 #include <algorithm>
 #include <map>
@@ -45,51 +45,43 @@ RetentionSubject subject_of(const AnnotatedSnapshot& annotated, std::vector<std:
     return subject;
 }
 
-// The stretches of one archive, and which snapshots cannot be made whole.
-void add_stretches(Repository& repository, SourceSnapshots& source, const RunId& of_archive) {
-    const auto recovery = std::make_shared<const postgres::RecoverySource>(
-        postgres::load_recovery_source(repository, source.source, of_archive));
-    const postgres::RecoveryWindow window = postgres::recovery_window(*recovery);
-    const auto newest = std::ranges::max_element(window.ranges, {}, &postgres::RecoverableRange::until);
-    for (const postgres::RecoverableRange& range : window.ranges) {
-        RetentionSubject::Stretch stretch{.number = source.stretches.size()};
-        source.stretches.push_back({recovery, range.timeline});
-        if (range.until != newest->until) stretch.until = range.until;
-        for (std::size_t i = 0; i < source.snapshots.size(); ++i) {
-            if (std::ranges::find(range.snapshots, source.snapshots[i].snapshot.id) != range.snapshots.end())
-                source.subjects[i].stretches.push_back(stretch);
-        }
-    }
-    for (std::size_t i = 0; i < source.snapshots.size(); ++i) {
-        if (std::ranges::find(window.without_log, source.snapshots[i].snapshot.id) !=
-            window.without_log.end())
-            source.subjects[i].restorable = false;
-    }
-}
-
 // Every archive that a snapshot names: clusters may have been replaced.
 void look_at_log(Repository& repository, SourceSnapshots& source) {
+    // Only windows count from when snapshots ended.
+    const bool with_times = source.policy != nullptr && source.policy->retention.window;
     std::set<ArchiveId> seen;
     for (const AnnotatedSnapshot& one : source.snapshots) {
-        if (one.snapshot.log && seen.insert(one.snapshot.log->archive).second)
-            add_stretches(repository, source, one.snapshot.id);
+        if (!one.snapshot.log || !seen.insert(one.snapshot.log->archive).second) continue;
+        add_stretches(source,
+                      std::make_shared<const postgres::RecoverySource>(
+                          postgres::load_recovery_source(repository, source.source, one.snapshot.id)),
+                      with_times);
     }
 }
 
 // Snapshots are made one after the other: when their times say otherwise, a clock was wrong, and ages are not
-// known.
+// known. Each is compared with all that were made before it.
 void look_at_clocks(SourceSnapshots& source, Timestamp now) {
-    const auto newest = std::ranges::max_element(source.subjects, {}, &RetentionSubject::sequence);
+    std::vector<const RetentionSubject*> order;
     for (const RetentionSubject& subject : source.subjects) {
-        if (subject.time > now + tolerated_clock_difference) {
+        order.push_back(&subject);
+        if (subject.time > now + tolerated_clock_difference)
             source.blocked = fmt::format("snapshot {} is of {}, and it is {} here", subject.id,
                                          to_rfc3339(subject.time), to_rfc3339(now));
-        } else if (subject.sequence < newest->sequence &&
-                   subject.time > newest->time + tolerated_clock_difference) {
-            source.blocked = fmt::format(
-                "snapshot {} is of {}, and one that was made before it, {}, of {}: a clock was wrong",
-                newest->id, to_rfc3339(newest->time), subject.id, to_rfc3339(subject.time));
-        }
+    }
+    std::ranges::sort(order, [](const RetentionSubject* a, const RetentionSubject* b) {
+        return std::pair(a->sequence, a->time) < std::pair(b->sequence, b->time);
+    });
+    const RetentionSubject* latest = nullptr;
+    for (const RetentionSubject* subject : order) {
+        // Two that were made at once have the same number.
+        if (latest != nullptr && latest->sequence < subject->sequence &&
+            latest->time > subject->time + tolerated_clock_difference)
+            source.blocked =
+                fmt::format("snapshot {} is of {}, and one that was made before it, {}, of {}: a clock was "
+                            "wrong (forget the one whose time is)",
+                            subject->id, to_rfc3339(subject->time), latest->id, to_rfc3339(latest->time));
+        if (latest == nullptr || latest->time < subject->time) latest = subject;
     }
 }
 

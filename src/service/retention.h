@@ -7,6 +7,7 @@
 #include "service/stated_policies.h"
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -38,6 +39,8 @@ struct SourceSnapshots {
         std::uint32_t timeline = 0;
     };
     std::vector<Stretch> stretches;
+    // Archives of which no log may be let go of between snapshots, and why.
+    std::map<ArchiveId, std::string> staying_logs{};
 };
 
 // The same without the snapshots: what rules decide by.

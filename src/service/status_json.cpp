@@ -35,6 +35,7 @@ nlohmann::json to_json(const SourceMeasurement& measurement) {
         {"window_start", time_json(facts.window_start)},
         {"window_end", time_json(facts.window_end)},
         {"exposure_seconds", number_json(facts.exposure_seconds)},
+        {"exposure_since", time_json(measurement.exposure ? measurement.exposure->since : std::nullopt)},
         {"exposure_bound", measurement.exposure ? measurement.exposure->bound : std::string()},
         {"exposure_unknown", measurement.exposure_unknown},
         {"estimated_recovery_seconds", number_json(measurement.estimated_recovery_seconds)},

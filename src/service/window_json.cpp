@@ -71,14 +71,14 @@ nlohmann::json to_json(const postgres::RecoveryWindow& window) {
             {"snapshots_without_log", unusable}};
 }
 
-void add_exposure(nlohmann::json& value, const Exposure& exposure, Timestamp now) {
-    if (!exposure.known) {
+void add_exposure(nlohmann::json& value, const Exposure& exposure, const std::optional<double>& seconds) {
+    if (!exposure.known || !seconds) {
         value["exposure_unknown"] = exposure.unknown;
         return;
     }
     value["exposure"] = {{"bytes", exposure.known->bytes},
                          {"since", time_json(exposure.since)},
-                         {"seconds", *exposure.seconds(now)},
+                         {"seconds", *seconds},
                          {"bound", exposure.bound}};
 }
 

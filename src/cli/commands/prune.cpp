@@ -3,6 +3,7 @@
 #include "cli/commands/prune_output.h"
 #include "cli/commands/repository_option.h"
 #include "cli/configuration.h"
+#include "postgres/wal/lsn.h"
 #include "repository/protocol/collector.h"
 #include "service/log_release.h"
 
@@ -23,6 +24,7 @@ struct Arguments {
     double tolerated_dead_part = 0.03;
     std::string rewrite_budget;
     std::vector<std::string> drop_logs;
+    LogReleaseSettings log;
 };
 
 Duration from_seconds(double seconds) {
@@ -50,7 +52,19 @@ nlohmann::json logs_json(const CollectorReport& report) {
     return logs;
 }
 
-nlohmann::json result_json(const CollectorReport& report, bool dry_run) {
+nlohmann::json released_json(const std::vector<ReleasedLog>& logs) {
+    nlohmann::json released = nlohmann::json::array();
+    for (const ReleasedLog& log : logs) {
+        nlohmann::json one = {{"source", log.source},       {"policy", log.policy},
+                              {"window", log.window},       {"archive", log.log.archive.hex()},
+                              {"timeline", log.log.branch}, {"position", postgres::Lsn{log.position}.str()}};
+        if (log.from) one["from"] = to_rfc3339(*log.from);
+        released.push_back(std::move(one));
+    }
+    return released;
+}
+
+nlohmann::json result_json(const CollectorReport& report, const LogRelease& release, bool dry_run) {
     return {{"dry_run", dry_run},
             {"postponed", report.postponed},
             {"packs_before", report.packs_before},
@@ -67,6 +81,7 @@ nlohmann::json result_json(const CollectorReport& report, bool dry_run) {
             {"deleted_log_slices", report.deleted_log_slices},
             {"deleted_log_bytes", report.deleted_log_bytes},
             {"logs_without_snapshot", logs_json(report)},
+            {"released_logs", released_json(release.logs)},
             {"waited_for", report.waited_for},
             {"fenced", report.fenced},
             {"problems", report.problems}};
@@ -86,9 +101,11 @@ int run_prune(CommandContext& context, const Arguments& arguments) {
         settings.rewrite_budget_bytes = 0; // copies would lie there without the locks of what they replace
     }
     settings.pack_bytes = open.repository->config().pack_bytes;
-    LogRelease release = log_release(*open.repository, context.configuration().policies);
-    settings.released_logs = std::move(release.floors);
-    settings.log_units = std::move(release.units);
+    LogReleaseSettings log = arguments.log;
+    log.dry_run = arguments.dry_run;
+    LogRelease release = log_release(*open.repository, context.configuration().policies, log);
+    settings.released_logs = release.floors();
+    settings.log_units = release.units;
     Progress progress;
     CollectorReport report;
     {
@@ -96,7 +113,7 @@ int run_prune(CommandContext& context, const Arguments& arguments) {
         report = collect_garbage(open.repository->context(), settings, progress, context.stop());
     }
     std::ranges::move(release.problems, std::back_inserter(report.problems));
-    return tell_prune(context, result_json(report, arguments.dry_run));
+    return tell_prune(context, result_json(report, release, arguments.dry_run));
 }
 
 int prune_at_server(CommandContext& context, const CLI::App& command) {
@@ -131,6 +148,10 @@ void add_prune(CLI::App& app, RunCommand& run) {
         ->add_option("--drop-log", a->drop_logs,
                      "Delete this log, of which there is no snapshot (as --dry-run names it)")
         ->type_name("LOG");
+    command->add_flag("--keep-log", a->log.keep_log,
+                      "Let go of no log between snapshots, whatever the windows of policies say");
+    command->add_flag("--trust-clock", a->log.trust_clock,
+                      "Let log go although nothing was backed up for a month, or the clock has leapt");
     command->callback([a, command, &run] {
         run = [a](CommandContext& context) { return run_prune(context, *a); };
         run.at_server = [command](CommandContext& context) { return prune_at_server(context, *command); };

@@ -17,6 +17,14 @@ void print_logs(const json& result, bool dry_run) {
         say("{} {} of logs, {}\n", dry_run ? "Would delete" : "Deleted", counted(slices, "slice"),
             format_bytes(number_in(result, "deleted_log_bytes")));
     }
+    for (const json& log : list_in(result, "released_logs")) {
+        const std::string from = text_in(log, "from");
+        say("{} '{}', timeline {} before {}, by the window of {} of policy '{}': {}\n",
+            dry_run ? "Would let go of the log of" : "Let go of the log of", text_in(log, "source"),
+            number_in(log, "timeline"), text_in(log, "position"), text_in(log, "window"),
+            text_in(log, "policy"),
+            from.empty() ? "nothing within it needs that" : "any moment from " + from + " on stays");
+    }
     for (const json& log : list_in(result, "logs_without_snapshot")) {
         const std::string archive = text_in(log, "archive");
         say("Of no snapshot, and stays: the log {}, {}; to delete it, say --drop-log {}\n", archive,

@@ -70,10 +70,12 @@ void print_source(const json& source, const json& problems, Timestamp now) {
     if (has(source, "exposure_seconds")) {
         const double seconds = real_in(source, "exposure_seconds");
         const std::string bound = text_in(source, "exposure_bound");
+        // A commit may be as new as that.
+        const bool none = seconds == 0 && !has(source, "exposure_since");
         say("  not stored    {}\n",
-            seconds == 0 ? std::string("nothing: every commit is stored")
-                         : fmt::format("{}the last {}{}", bound.empty() ? "" : "at most ",
-                                       length_text(seconds), bound.empty() ? "" : ": " + bound));
+            none ? std::string("nothing: every commit is stored")
+                 : fmt::format("{}the last {}{}", bound.empty() ? "" : "at most ", length_text(seconds),
+                               bound.empty() ? "" : ": " + bound));
     }
     if (const std::string unknown = text_in(source, "exposure_unknown"); !unknown.empty())
         say("  not stored    not known: {}\n", unknown);

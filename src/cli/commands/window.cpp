@@ -12,6 +12,8 @@
 #include "service/exposure.h"
 #include "service/window_json.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace holdfast {
@@ -26,8 +28,8 @@ struct Arguments {
     std::string at;
 };
 
-std::string since(const std::optional<Timestamp>& time) {
-    return format_duration(time ? std::chrono::duration<double>(system_clock().now() - *time).count() : 0);
+double seconds_since(Timestamp time) {
+    return std::max(0.0, std::chrono::duration<double>(system_clock().now() - time).count());
 }
 
 // The end of the newest range; nothing when there is none.
@@ -45,18 +47,20 @@ void print_exposure(const json& window) {
                           bound = text_in(exposure, "bound");
         if (!has(exposure, "since"))
             return say("Every commit is stored; not stored yet: {} of log without one\n", bytes);
+        // What a server says was so when it looked.
+        const auto measured = time_in(window, "measured");
+        const std::string age =
+            format_duration(real_in(exposure, "seconds") + (measured ? seconds_since(*measured) : 0));
         if (bound.empty())
-            return say("Not stored yet: {} of log; its oldest commit was made {} ago\n", bytes,
-                       since(time_in(exposure, "since")));
-        return say("Not stored yet: {} of log, with commits of the last {} at most: {}\n", bytes,
-                   since(time_in(exposure, "since")), bound);
+            return say("Not stored yet: {} of log; its oldest commit was made {} ago\n", bytes, age);
+        return say("Not stored yet: {} of log, with commits of the last {} at most: {}\n", bytes, age, bound);
     }
     if (!has(window, "exposure_unknown")) return;
     const auto latest = latest_in(window);
     say("What is not stored yet is not known: {}{}\n", text_in(window, "exposure_unknown"),
         latest ? fmt::format("; it is what was committed in the {} since the last commit that is, at "
                              "most",
-                             since(latest))
+                             format_duration(seconds_since(*latest)))
                : std::string());
 }
 
@@ -130,10 +134,9 @@ int run_window(CommandContext& context, const Arguments& arguments) {
         }
     }
     if (!source.connection.empty()) {
-        add_exposure(value,
-                     measure_exposure({source.connection, source.data_directory}, *open.repository, from,
-                                      window, context.stop()),
-                     system_clock().now());
+        const Exposure exposure = measure_exposure({source.connection, source.data_directory},
+                                                   *open.repository, from, window, context.stop());
+        add_exposure(value, exposure, exposure.seconds(system_clock().now()));
     }
     const auto receiver = receiver_of(context, source, arguments.repository);
     if (receiver) add_receiver(value, *receiver);

@@ -62,7 +62,10 @@ class TransactionReading {
 
     void take(const WalRecord& record, int version) {
         if (result_.found || !record.is_of(ResourceManager::transaction)) return;
-        const wal_event::Event event = wal_event::event_or_unknown(record, version);
+        std::string refused;
+        const wal_event::Event event = wal_event::event_or_unknown(record, version, &refused);
+        // It may have been that one; another may lie behind it.
+        if (result_.unread.empty()) result_.unread = refused;
         const auto* end = std::get_if<wal_event::TransactionEnd>(&event);
         if (end != nullptr && end->xid == xid_)
             result_.found = TransactionPlace{record.start, record.end, end->committed};

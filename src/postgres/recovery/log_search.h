@@ -20,7 +20,8 @@ struct TransactionPlace {
 
 struct TransactionSearch {
     std::optional<TransactionPlace> found; // the first in the log
-    // Why a part of the log could not be looked at, for people; empty: all of it was.
+    // Why a part of the log could not be looked at, or the end of a transaction not understood, for people;
+    // empty: all of it was.
     std::string unread;
     // Where the log cannot be followed on, for people; empty: nowhere.
     std::string ends;

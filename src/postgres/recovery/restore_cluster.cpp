@@ -68,7 +68,7 @@ class ClusterRestorer {
 
     RestoredCluster restore() {
         const std::vector<std::string> places = tablespace_places(cluster_, settings_.tablespaces);
-        check_restore_target(cluster_, target_, places, settings_.in_place);
+        check_restore_target(cluster_, target_, places, settings_.in_place, settings_.databases.everything());
         // Refused before anything is written.
         const std::string lines = recovery_lines(with_harmless(settings_.recovery));
         const bool fresh = !fs::exists(target_) || fs::is_empty(target_);

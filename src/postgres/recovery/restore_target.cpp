@@ -152,21 +152,22 @@ std::vector<std::string> tablespace_places(const SnapshotCluster& cluster,
     return places;
 }
 
-void require_place(const std::string& target, bool in_place) {
+void require_place(const std::string& target, bool in_place, bool whole) {
     if (in_place || is_empty_or_absent(target)) return;
     throw Error(ErrorCode::usage, fmt::format("{} is not empty", target),
-                "name an empty or new directory, or add --in-place to write only what differs");
+                whole ? "name an empty or new directory, or add --in-place to write only what differs"
+                      : "name an empty or new directory, or empty this one by yourself");
 }
 
 void check_restore_target(const SnapshotCluster& cluster, const std::string& target,
-                          const std::vector<std::string>& places, bool in_place) {
+                          const std::vector<std::string>& places, bool in_place, bool whole) {
     if (const auto process = running_server(target)) {
         throw Error(ErrorCode::usage,
                     *process > 0 ? fmt::format("a server runs in {} (process {})", target, *process)
                                  : fmt::format("a server seems to run in {}", target),
                     "stop it first, or restore to another directory");
     }
-    require_place(target, in_place);
+    require_place(target, in_place, whole);
     if (!is_empty_or_absent(target)) check_same_cluster(cluster, target);
     for (std::size_t i = 0; i < places.size(); ++i) {
         if (is_empty_or_absent(places[i])) continue;

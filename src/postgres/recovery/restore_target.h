@@ -26,13 +26,14 @@ std::optional<pid_t> running_server(const std::string& data_directory);
 std::vector<std::string> tablespace_places(const SnapshotCluster& cluster,
                                            const std::vector<TablespacePlace>& wanted);
 
-// Throws Error(usage) when something is in the directory and it is not to be restored in place.
-void require_place(const std::string& target, bool in_place);
+// Throws Error(usage) when something is in the directory and it is not to be restored in place. `whole`: with
+// all databases, so that it could be.
+void require_place(const std::string& target, bool in_place, bool whole = true);
 
 // Throws Error(usage) unless the cluster may be restored to `target` and its tablespaces to `places`: over a
 // running server never; into directories that have something in them only in place, and when that is the
-// same cluster.
+// same cluster. `whole` as above.
 void check_restore_target(const SnapshotCluster& cluster, const std::string& target,
-                          const std::vector<std::string>& places, bool in_place);
+                          const std::vector<std::string>& places, bool in_place, bool whole = true);
 
 } // namespace holdfast::postgres

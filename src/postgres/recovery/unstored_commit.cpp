@@ -67,8 +67,8 @@ std::optional<Timestamp> first_unstored_commit(const RecoverySource& source, con
     const RecordAcross across = record_across(source, log);
     std::optional<Timestamp> commit;
     WalReader reader(of, across.start, [&](const WalRecord& record) {
-        if (commit || record.end <= log.begin) return;
-        const wal_event::Event event = wal_event::event_or_unknown(record, of.version);
+        if (commit || record.end <= log.begin || !record.is_of(ResourceManager::transaction)) return;
+        const wal_event::Event event = wal_event::event_of(record, of.version);
         const auto* end = std::get_if<wal_event::TransactionEnd>(&event);
         if (end != nullptr && end->committed) commit = from_unix_microseconds(end->time);
     });

@@ -19,8 +19,8 @@ using ReadLog = std::function<void(const WrittenLog& log, const TakeLog& take)>;
 // timeline.
 //
 // Throws Error(incompatible) when the archive does not say where that record begins, or more than 256 MiB
-// have no commit; Error(corrupt) when the log cannot be followed to its end; what `read` and the archive
-// throw.
+// have no commit; Error(corrupt) when the log cannot be followed to its end, or has the end of a transaction
+// that is not understood; what `read` and the archive throw.
 std::optional<Timestamp> first_unstored_commit(const RecoverySource& source, const WalSource& of,
                                                const WrittenLog& log, const ReadLog& read);
 

@@ -345,8 +345,7 @@ void check_clock(const ClusterFacts& facts, std::vector<Check>& checks) {
     const std::string found = fmt::format("the server's clock is {} ms {} ours", std::abs(milliseconds),
                                           milliseconds < 0 ? "behind" : "ahead of");
     if (std::chrono::abs(facts.clock_ahead) > tolerable_clock_difference + facts.clock_uncertainty) {
-        checks.push_back({"clock", CheckState::warning,
-                          found + ": times of recovery are the server's, exposure is measured wrongly",
+        checks.push_back({"clock", CheckState::warning, found + ": times of recovery go by the server's",
                           "let both machines keep their time by NTP"});
     } else {
         checks.push_back(ok("clock", found));

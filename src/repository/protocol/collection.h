@@ -128,6 +128,9 @@ class Collection {
     void drop_slices(std::vector<ListedSlice> slices);
     bool is_to_drop(const ArchiveId& archive) const;
     void release_logs();
+    // Lowers those of earlier collections to where their logs end, as far as anybody has proven.
+    LogFloors believable_floors(LogFloors floors);
+    std::uint64_t at_most_end_of_log(const ArchiveId& archive, std::uint64_t floor);
     bool is_needed(const LogSliceId& slice) const;
     void require_droppable() const;
 

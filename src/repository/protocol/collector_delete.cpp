@@ -34,7 +34,7 @@ bool remove_unless_locked(Store& store, const std::string& name) {
 void Collection::put_verdict() {
     verdict_.released = condemned_.released;
     if (context_.steps.unite_verdicts) {
-        raise_floors(verdict_.released, standing_.released());
+        raise_floors(verdict_.released, believable_floors(standing_.released()));
         verdict_.earlier = decided_before_;
         verdict_.earlier_moves = moves_before_;
     }

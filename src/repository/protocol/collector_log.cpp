@@ -87,6 +87,30 @@ void Collection::release_logs() {
     }
 }
 
+// On any branch, by snapshots and by slices whose writers count. `floor` if it is not above that by the
+// first.
+std::uint64_t Collection::at_most_end_of_log(const ArchiveId& archive, std::uint64_t floor) {
+    const auto own = own_logs_.find(archive);
+    const std::uint64_t known = own == own_logs_.end() ? 0 : own->second.rbegin()->second;
+    if (floor <= known) return floor;
+    std::vector<LogSliceId> behind = list_slices(context_.store, archive, known);
+    std::ranges::sort(behind, std::greater{}, [](const LogSliceId& slice) { return slice.range.end; });
+    const LogReader reader(context_);
+    for (const LogSliceId& slice : behind) {
+        if (slice.range.end <= known) break;
+        if (reader.counts(slice)) return std::min(floor, slice.range.end);
+    }
+    return known;
+}
+
+// No backup begins below a floor. One that a stolen key has set above all log would end all backups for good,
+// since it is united into every later verdict.
+LogFloors Collection::believable_floors(LogFloors floors) {
+    for (auto& [log, position] : floors) position = at_most_end_of_log(log.archive, position);
+    std::erase_if(floors, [](const auto& floor) { return floor.second == 0; });
+    return floors;
+}
+
 // A snapshot may find the bytes of its own log on other branches, too: they share the segment in which one
 // leaves the other.
 bool Collection::is_needed(const LogSliceId& slice) const {

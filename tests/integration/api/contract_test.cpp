@@ -71,6 +71,19 @@ TEST_F(Served, StreamsWhatHappens) {
     EXPECT_THAT(client.receive_until(id), HasSubstr("event: operation\n"));
 }
 
+TEST_F(Served, AStreamEndsWithItsTokenAlsoWhenAnotherServerRevokesIt) {
+    serve();
+    const std::string anna = token("anna", "viewer");
+    test::TlsClient client(served->port());
+    client.send("GET /v1/operations/events HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer " + anna +
+                "\r\n\r\n");
+    EXPECT_THAT(client.receive_until("event: snapshot\ndata: []\n\n"), HasSubstr("text/event-stream"));
+    const std::string id = served->tokens().find_by_secret(anna).value().id;
+    ASSERT_EQ(ask("DELETE", "/v1/tokens/" + id).status, 204);
+    client.receive_until("what is never sent");
+    EXPECT_TRUE(client.is_closed());
+}
+
 TEST_F(Served, LetsNobodyInWithoutAToken) {
     serve();
     test::TlsClient client(served->port());

@@ -2,6 +2,8 @@
 // that all that was promised can still be recovered.
 #include "base/clock.h"
 #include "integration/postgres/data_directory.h"
+#include "repository/protocol/collector.h"
+#include "support/error_matchers.h"
 #include "support/protected_source.h"
 
 #include <fstream>
@@ -77,7 +79,16 @@ TEST_P(LogReleaseTest, GoesBetweenSnapshotsAndIsToldAsReleased) {
 
     promise_window();
     let_pass(std::chrono::milliseconds(1100)); // the third snapshot has to lie before the window
-    EXPECT_GE(run({"prune", "--dry-run"}).at("deleted_log_slices").get<int>(), 8);
+    const json foretold = run({"prune", "--dry-run"});
+    EXPECT_GE(foretold.at("deleted_log_slices").get<int>(), 8);
+    ASSERT_THAT(foretold.at("released_logs"), SizeIs(1));
+    EXPECT_EQ(foretold.at("released_logs").at(0).at("source"), "orders");
+    EXPECT_EQ(foretold.at("released_logs").at(0).at("policy"), "production");
+    EXPECT_EQ(foretold.at("released_logs").at(0).at("window"), "1s");
+    EXPECT_EQ(foretold.at("released_logs").at(0).at("from"), to_rfc3339(third.end));
+    EXPECT_THAT(source_.run_program({"prune", "--dry-run"}).out,
+                HasSubstr("Would let go of the log of 'orders', timeline 1 before "));
+    EXPECT_EQ(run({"prune", "--keep-log"}).at("deleted_log_slices"), 0);
     EXPECT_GE(run({"prune"}).at("deleted_log_slices").get<int>(), 8);
 
     const json window = run({"window", "orders"});
@@ -141,6 +152,22 @@ TEST_P(LogReleaseTest, GoesOnEachTimeline) {
     EXPECT_EQ(run({"wal", "verify", "orders"}).at("intact"), true);
     EXPECT_EQ(rows_at(RecoverToConsistency{}, first.id), "0");
     EXPECT_EQ(rows_at(RecoverToEnd{}), "7");
+}
+
+// As a standby that lags far behind meets it; this one was set by hand, as a stolen key may do.
+TEST_P(LogReleaseTest, NoBackupBeginsBelowAFloorUntilItIsFoundTooHigh) {
+    const Snapshot first = source_.back_up();
+    work(1);
+    CollectorSettings settings;
+    settings.released_logs = {{{first.log->archive, 1}, first.log->range.end + (std::uint64_t{1} << 30)}};
+    Progress progress;
+    collect_garbage(source_.repository().context(), settings, progress);
+    const auto refused = holdfast::test::error_of([&] { source_.back_up(); });
+    ASSERT_TRUE(refused);
+    EXPECT_EQ(refused->code(), ErrorCode::unavailable);
+    EXPECT_THAT(refused->message(), HasSubstr("has been released by policy"));
+    run({"prune"});
+    EXPECT_GT(source_.back_up().log->range.begin, first.log->range.end);
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, LogReleaseTest, testing::ValuesIn(holdfast::test::postgres_versions),

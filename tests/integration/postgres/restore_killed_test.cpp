@@ -23,6 +23,7 @@ using holdfast::test::row_difference;
 using holdfast::test::RunningProgram;
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 // A cluster with a tablespace, what its rows are, and all of its log stored.
 class Source : public holdfast::test::ProtectedCluster {
@@ -125,6 +126,20 @@ TEST_P(KilledRestore, WithinATablespaceGoesOnWithTheSamePlace) {
     server->start();
     server->wait_until_writable();
     EXPECT_EQ(row_difference(source.rows, cluster_rows(*server)), "");
+}
+
+TEST_P(KilledRestore, OfChosenDatabasesBeginsAnew) {
+    const std::string target = source.new_place("restored"), space = source.new_place("space");
+    std::vector<std::string> words = command(target, space);
+    words.insert(words.end(), {"--database", "postgres"});
+    ASSERT_TRUE(kill_when(words, [&] { return fs::exists(target + "/PG_VERSION"); }));
+    const ProgramRun again = source.run_program(words);
+    EXPECT_EQ(again.exit_code, 2);
+    EXPECT_THAT(again.error, AllOf(HasSubstr("is not empty"), Not(HasSubstr("--in-place"))));
+    fs::remove_all(target);
+    fs::remove_all(space);
+    const ProgramRun last = source.run_program(words);
+    EXPECT_EQ(last.exit_code, 0) << last.out << last.error;
 }
 
 INSTANTIATE_TEST_SUITE_P(Version, KilledRestore, testing::ValuesIn(holdfast::test::postgres_versions),

@@ -72,6 +72,7 @@ TEST_F(WindowProgram, TellsTheMomentsTheExposureAndWhatARecoveryWouldUse) {
     // What comes now is stored nowhere.
     server.execute("INSERT INTO t SELECT generate_series(1, 50000)");
     EXPECT_GT(json({"window", "orders"}).at("exposure").at("bytes").get<std::uint64_t>(), 1'000'000U);
+    EXPECT_THAT(run({"status"}).out, HasSubstr("not stored    the last "));
     const std::string until = range.at("until");
     const ProgramRun text = run({"window", "orders", "--at", until});
     EXPECT_EQ(text.exit_code, 0) << text.error;

@@ -39,6 +39,23 @@ TEST(SecretText, LosesWhatIsNamedLikeASecretHoweverItIsWritten) {
         EXPECT_EQ(json_without_secrets("{\"" + name + R"(": {"a": ["geheim"]}})"),
                   "{\"" + name + R"_(":"(left out)"})_");
     }
+    EXPECT_EQ(without_secrets("PUT https://a.blob.core.windows.net/c/b?sv=1&sig=ab%2Bc= failed"),
+              "PUT https://a.blob.core.windows.net/c/b?sv=1&sig=(left out) failed");
+    EXPECT_EQ(without_secrets("curl -H 'Authorization: Basic YTpi' x\nand more"),
+              "curl -H 'Authorization:(left out)\nand more");
+    EXPECT_EQ(without_secrets("it said bearer  abc.def to me"), "it said bearer (left out) to me");
+    EXPECT_EQ(without_secrets("run --user anna --password 'ge heim' --port 1"),
+              "run --user anna --password (left out) --port 1");
+}
+
+// Errors go through more than one hand.
+TEST(SecretText, ASecondTimeTakesNothingMore) {
+    for (const char* text : {"password=x y", "https://token:x@host/a b", "Bearer x y", "api_key: x y",
+                             "--password x y", "Authorization: Bearer x", "password='a b' c"}) {
+        const std::string once = without_secrets(text);
+        EXPECT_NE(once, text);
+        EXPECT_EQ(without_secrets(once), once);
+    }
 }
 
 TEST(SecretText, LeavesTheRestAsItIs) {

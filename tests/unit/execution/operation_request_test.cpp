@@ -139,6 +139,8 @@ TEST(OperationCommand, OfWhatIsAboutTheRepository) {
     EXPECT_THAT(waits->message(), testing::HasSubstr("it was changed"));
     operation_command("retention", std::nullopt, R"({"dry_run":true})", waiting);
     EXPECT_THAT(words("prune", std::nullopt, "{}"), ElementsAre("prune"));
+    EXPECT_THAT(operation_command("prune", std::nullopt, "{}", waiting).arguments,
+                ElementsAre("prune", "--keep-log"));
     expect_refused("prune", "orders", "{}", "source");
     expect_refused("sweep", std::nullopt, "{}", "kind");
 }

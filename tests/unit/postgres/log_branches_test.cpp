@@ -1,6 +1,7 @@
 // Two servers that took themselves for the same one, and one archive with the log of both.
 #include "base/error.h"
 #include "base/file_descriptor.h"
+#include "policy/policy_form.h"
 #include "postgres/archive/slice_list.h"
 #include "postgres/archive/wal_fetch.h"
 #include "postgres/archive/wal_slicer.h"
@@ -10,6 +11,7 @@
 #include "postgres/recovery/rivals.h"
 #include "repository/log/log_writer.h"
 #include "repository/protocol/writer_session.h"
+#include "service/log_release.h"
 #include "support/document_repository.h"
 #include "support/error_matchers.h"
 #include "support/wal_segments.h"
@@ -513,6 +515,42 @@ TEST_F(LogBranchesTest, VerifyNamesBoth) {
     EXPECT_THAT(said, AllOf(HasSubstr(first), HasSubstr(second)));
     ASSERT_FALSE(report.findings.empty());
     EXPECT_EQ(report.findings[0].fault, WalFault::conflict);
+}
+
+// What policies let go of log is gone for good: who does not know which server's it is lets go of none.
+class LogReleaseWithRivalsTest : public LogBranchesTest {
+  protected:
+    LogReleaseWithRivalsTest() {
+        early_snapshot();
+        snapshot(segment(1) + 8192, segment(1) + 20'000, second(500));
+    }
+    static LogRelease release(Repository& repository) {
+        return log_release(repository,
+                           {parse_policy("p", R"({"sources": "*", "retention": {"window": "1d"}})")},
+                           {.dry_run = true});
+    }
+};
+
+TEST_F(LogReleaseWithRivalsTest, NothingGoesWhereLogsPart) {
+    store(a, 0, 5);
+    const LogRelease alone = release(*files.repository);
+    ASSERT_THAT(alone.logs, SizeIs(1)) << testing::PrintToString(alone.problems);
+    EXPECT_EQ(alone.logs[0].position, segment(1).value);
+    store(b, 1, 5);
+    const LogRelease found = release(*files.repository);
+    EXPECT_THAT(found.logs, IsEmpty());
+    EXPECT_THAT(found.problems, Contains(HasSubstr("2 logs of timeline 1")));
+}
+
+TEST_F(LogReleaseWithRivalsTest, AKeyThatComparesNothingLetsNothingGoWhereRunsOverlap) {
+    const auto pruner = files.open(files.add_slot(Role::prune));
+    store(a, 0, 5);
+    EXPECT_THAT(release(*pruner).logs, SizeIs(1));
+    store(a, 3, 4);
+    EXPECT_THAT(release(*files.repository).logs, SizeIs(1));
+    const LogRelease found = release(*pruner);
+    EXPECT_THAT(found.logs, IsEmpty());
+    EXPECT_THAT(found.problems, Contains(HasSubstr("several runs have stored log")));
 }
 
 } // namespace

@@ -147,5 +147,18 @@ TEST_F(UnstoredCommitTest, WhatCannotBeKnownIsAnErrorAndNotNone) {
     expect_error(ErrorCode::corrupt, [&] { look(end); });
 }
 
+// Of a later version, or with a right checksum over nonsense.
+TEST_F(UnstoredCommitTest, ATransactionsEndThatIsNotUnderstoodIsNotNone) {
+    commit(early);
+    const Lsn end = writer.position();
+    stored(log_begin, end, end);
+    writer.add({ResourceManager::xlog, 0x70, 0, Bytes(3), {}});
+    EXPECT_EQ(look(end), std::nullopt) << "a restore point is no commit, whatever is in it";
+    writer.add({ResourceManager::transaction, 0x00, 9, Bytes(3), {}});
+    expect_error(ErrorCode::corrupt, [&] { look(end); });
+    commit(late);
+    expect_error(ErrorCode::corrupt, [&] { look(end); });
+}
+
 } // namespace
 } // namespace holdfast::postgres

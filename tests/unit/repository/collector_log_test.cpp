@@ -142,6 +142,33 @@ TEST_F(CollectorLogTest, ABackupLearnsWhatIsReleased) {
     EXPECT_EQ(told(2), 0U);
 }
 
+// As a stolen key may set one: no backup could begin any more.
+TEST_F(CollectorLogTest, AFloorAboveAllLogIsNotPassedOn) {
+    back_up_at(100, 130);
+    settings.released_logs = {{{archive, 1}, UINT64_MAX}};
+    collect();
+    EXPECT_EQ(read_verdicts(writer()).released().at({archive, 1}), UINT64_MAX);
+    settings.released_logs.clear();
+    const LogSliceId last = write(log, {1, 200, 240});
+    LogSliceId invented = last;
+    invented.range = {1, 900, 950};
+    store.put(invented.name(), store.objects.at(last.name()), {}, {});
+    collect();
+    EXPECT_EQ(read_verdicts(writer()).released().at({archive, 1}), 240U);
+    collect();
+    EXPECT_EQ(read_verdicts(writer()).released().at({archive, 1}), 240U);
+}
+
+// What a snapshot needs of a segment that lies before all others, too.
+TEST_F(CollectorLogTest, BeforeAllSnapshotsWholePiecesStay) {
+    write(log, {1, 0, 100});
+    const LogSliceId rest = write(log, {1, 100, 140}), own = write(log, {1, 140, 200});
+    back_up_at(150, 160);
+    settings.log_units = {{archive, 100}};
+    EXPECT_EQ(collect().deleted_log_slices, 1U);
+    EXPECT_THAT(slices(), ElementsAre(rest, own));
+}
+
 TEST_F(CollectorLogTest, WithoutASnapshotAllStays) {
     write(log, {1, 0, 100});
     ArchiveId other = archive;

@@ -25,15 +25,41 @@ const Check& check_of(const std::vector<Check>& checks, const std::string& name)
     return *found;
 }
 
+// A store that says that everything was stored at one time; nothing: that it does not see anything.
+class DatedStore final : public StoreDecorator {
+  public:
+    DatedStore(std::shared_ptr<Store> inner, std::optional<Timestamp> time)
+        : StoreDecorator(std::move(inner)), time_(time) {}
+
+    std::optional<ObjectInfo> head(const std::string& name, const CallOptions& options) override {
+        auto info = StoreDecorator::head(name, options);
+        if (!info || !time_) return std::nullopt;
+        info->modified = *time_;
+        return info;
+    }
+
+  protected:
+    void around(StoreCall&, const std::function<void()>& body) override { body(); }
+
+  private:
+    const std::optional<Timestamp> time_;
+};
+
 class ExamineRepositoryTest : public testing::Test {
   protected:
-    // Over a store that fails as `before` does.
-    std::vector<Check> examine(const test::HookStore::Hook& before, const Credential& credential) {
-        Repository repository(std::make_shared<test::HookStore>(files.store, before),
-                              unlock(*files.store, credential),
+    std::vector<Check> examine(const std::shared_ptr<Store>& store, const Credential& credential) {
+        Repository repository(store, unlock(*files.store, credential),
                               LocalDirectories{files.scratch.file("cache"), files.scratch.path().string()},
                               system_clock(), files.random, silent_logger());
         return examine_repository(repository, {});
+    }
+    // Over a store that fails as `before` does.
+    std::vector<Check> examine(const test::HookStore::Hook& before, const Credential& credential) {
+        return examine(std::make_shared<test::HookStore>(files.store, before), credential);
+    }
+    std::vector<Check> examine_dated(std::optional<Timestamp> time) {
+        return examine(std::make_shared<DatedStore>(files.store, time),
+                       test::DocumentRepository::passphrase());
     }
     std::vector<Check> examine(const test::HookStore::Hook& before) {
         return examine(before, test::DocumentRepository::passphrase());
@@ -72,6 +98,30 @@ TEST_F(ExamineRepositoryTest, WhoMayNotDeleteMayBackUp) {
     EXPECT_EQ(to_string(check.state), "ok");
     EXPECT_THAT(check.found, HasSubstr("not removed from here"));
     EXPECT_THAT(files.names("probe/"), Not(IsEmpty()));
+    for (const std::string& name : files.names("probe/")) EXPECT_LT(files.bytes_of(name).size(), 100U);
+}
+
+TEST_F(ExamineRepositoryTest, AStoresClockIsComparedWhenItHasOne) {
+    const Timestamp now = system_clock().now();
+    const Check behind = check_of(examine_dated(now - std::chrono::hours(1)), "repository_clock");
+    EXPECT_EQ(to_string(behind.state), "warning");
+    EXPECT_THAT(behind.found, HasSubstr(" s behind ours"));
+    const Check ahead = check_of(examine_dated(now + std::chrono::hours(2)), "repository_clock");
+    EXPECT_EQ(to_string(ahead.state), "warning");
+    EXPECT_THAT(ahead.found, HasSubstr(" s ahead of ours"));
+    const Check without = check_of(examine_dated(Timestamp{}), "repository_clock");
+    EXPECT_EQ(to_string(without.state), "ok");
+    EXPECT_THAT(without.found, HasSubstr("tells no time"));
+}
+
+TEST_F(ExamineRepositoryTest, AStoreThatDoesNotShowWhatItTookIsToldOf) {
+    const Check check = check_of(examine_dated(std::nullopt), "repository_writable");
+    EXPECT_EQ(to_string(check.state), "warning");
+    EXPECT_THAT(check.found, HasSubstr("not seen yet"));
+    EXPECT_THAT(check.mend, Not(IsEmpty()));
+    const Check unread =
+        check_of(examine(refusing(StoreVerb::head, ErrorCode::access_denied)), "repository_writable");
+    EXPECT_EQ(to_string(unread.state), "failed");
 }
 
 TEST_F(ExamineRepositoryTest, AKeyThatStoresNothingIsAFailure) {

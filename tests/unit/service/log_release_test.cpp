@@ -1,6 +1,6 @@
 // Up to where policies with a window let the log of a source go.
-#include "postgres/recovery/recovery_window.h"
 #include "service/log_release.h"
+#include "service/log_stretches.h"
 #include "support/made_source.h"
 
 #include <gmock/gmock.h>
@@ -10,14 +10,16 @@ namespace holdfast {
 namespace {
 
 using postgres::TimelineHistory;
+using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Pair;
+using testing::SizeIs;
 using testing::UnorderedElementsAre;
 
 // A window of a minute over a log with a mebibyte and a commit a second.
 class LogReleaseTest : public testing::Test, protected test::MadeSource {
   protected:
-    LogReleaseTest() { policy.window = Period::parse("1min", "window"); }
+    LogReleaseTest() { policy.retention.window = Period::parse("1min", "window"); }
 
     // As retention sees it.
     SourceSnapshots seen() {
@@ -28,28 +30,24 @@ class LogReleaseTest : public testing::Test, protected test::MadeSource {
             of.snapshots.push_back({snapshot, {}});
             RetentionSubject subject;
             subject.id = snapshot.id.hex();
-            subject.time = subject.end = snapshot.end;
+            subject.sequence = snapshot.sequence;
+            subject.time = snapshot.time;
+            subject.end = snapshot.end;
             subject.damaged = damaged.contains(snapshot.id);
             of.subjects.push_back(subject);
         }
-        const postgres::RecoveryWindow window = recovery_window(*log);
-        for (const postgres::RecoverableRange& range : window.ranges) {
-            RetentionSubject::Stretch stretch{.number = of.stretches.size()};
-            if (range.until != window.latest()) stretch.until = range.until;
-            of.stretches.push_back({log, range.timeline});
-            for (std::size_t i = 0; i < of.snapshots.size(); ++i) {
-                if (std::ranges::find(range.snapshots, of.snapshots[i].snapshot.id) != range.snapshots.end())
-                    of.subjects[i].stretches.push_back(stretch);
-            }
-        }
+        add_stretches(of, log, true);
         return of;
+    }
+    std::vector<ReleasedLog> released_of(int now) {
+        return released_logs(seen(), policy, {{source.archive, test::mebibyte}}, time(now));
     }
     // By timeline, in mebibytes.
     std::map<std::uint32_t, std::uint64_t> released(int now) {
         std::map<std::uint32_t, std::uint64_t> found;
-        for (const auto& [log, position] : released_logs(seen(), policy, time(now))) {
-            EXPECT_EQ(log.archive, source.archive);
-            found.emplace(log.branch, position / test::mebibyte);
+        for (const ReleasedLog& released : released_of(now)) {
+            EXPECT_EQ(released.log.archive, source.archive);
+            found.emplace(released.log.branch, released.position / test::mebibyte);
         }
         return found;
     }
@@ -57,7 +55,7 @@ class LogReleaseTest : public testing::Test, protected test::MadeSource {
         for (int i = begin; i < end; i += 16) slice(i, i + 16, i, i + 15, timeline);
     }
 
-    RetentionPolicy policy;
+    Policy policy;
     std::set<RunId> damaged;
 };
 
@@ -76,7 +74,11 @@ TEST_F(LogReleaseTest, TheSegmentInWhichTheWindowBeginsStaysWhole) {
     snapshot(16.5, 18, 18);
     snapshot(48.5, 50, 50);
     log_to(160);
-    EXPECT_EQ(released_logs(seen(), policy, time(115)).begin()->second, at(48).value);
+    const std::vector<ReleasedLog> released = released_of(115);
+    ASSERT_THAT(released, SizeIs(1));
+    EXPECT_EQ(released[0].position, at(48).value);
+    EXPECT_EQ(released[0].from, time(50));
+    EXPECT_EQ(released[0].window, "1min");
 }
 
 TEST_F(LogReleaseTest, ADamagedSnapshotBeginsNoWindow) {
@@ -137,6 +139,64 @@ TEST_F(LogReleaseTest, NothingGoesWhereNobodyKnowsWhichTimelineLeadsWhere) {
     log_to(160);
     slice(160, 176, 160, 175, 2);
     EXPECT_THAT(released(170), IsEmpty());
+    EXPECT_THAT(seen().staying_logs.at(source.archive), HasSubstr("history file of timeline 2 is missing"));
+}
+
+// A clock that was behind, or a thief: what says that it is old, and has log of the window before it.
+TEST_F(LogReleaseTest, TheLogTellsWhenASnapshotWasMade) {
+    snapshot(16, 18, 18);
+    snapshot(112, 114, 20);
+    log_to(160);
+    EXPECT_THAT(released(150), UnorderedElementsAre(Pair(1, 16)));
+    // Its slice goes on behind it, with its first commit at second 112.
+    EXPECT_THAT(released(171), UnorderedElementsAre(Pair(1, 16)));
+    EXPECT_THAT(released(172), UnorderedElementsAre(Pair(1, 112)));
+}
+
+// By its number it was made last, and by its time first.
+TEST_F(LogReleaseTest, WhatWasMadeBehindTheOneThatTheWindowBeginsWithStaysWhole) {
+    snapshot(16, 18, 18);
+    snapshot(48, 50, 50);
+    snapshot(32, 34, 34);
+    log_to(160);
+    EXPECT_THAT(released(150), UnorderedElementsAre(Pair(1, 32)));
+    source.snapshots[2].sequence = 1;
+    EXPECT_THAT(released(150), UnorderedElementsAre(Pair(1, 48)));
+}
+
+TEST_F(LogReleaseTest, NoSliceWithACommitOfTheWindowGoes) {
+    snapshot(16, 18, 18);
+    snapshot(112, 114, 114);
+    log_to(160);
+    slice(64, 80, 64, 155); // what the server's clock said
+    EXPECT_THAT(released(180), UnorderedElementsAre(Pair(1, 64)));
+}
+
+// Two servers may have written one timeline, and who cannot read contents cannot tell.
+TEST_F(LogReleaseTest, WhereRunsOverlapOnlyWhoComparesThemLetsGo) {
+    snapshot(16, 18, 18);
+    snapshot(48, 50, 50);
+    log_to(96);
+    EXPECT_THAT(released(150), UnorderedElementsAre(Pair(1, 48)));
+    LogSliceId other = source.slices.back();
+    other.run.bytes[0] = 9;
+    details[other] = details.at(source.slices.back());
+    source.slices.push_back(other);
+    std::ranges::sort(source.slices);
+    EXPECT_THAT(released(150), IsEmpty());
+    EXPECT_THAT(seen().staying_logs.at(source.archive), HasSubstr("several runs have stored log"));
+    source.part = [](const LogSliceId&, postgres::Lsn begin, postgres::Lsn end) {
+        return Bytes(end - begin, 1);
+    };
+    source.digest = [](const LogSliceId&) { return std::nullopt; };
+    EXPECT_THAT(released(150), UnorderedElementsAre(Pair(1, 48)));
+}
+
+TEST_F(LogReleaseTest, WithoutAUnitNothingGoes) {
+    snapshot(16, 18, 18);
+    snapshot(48, 50, 50);
+    log_to(96);
+    EXPECT_THAT(released_logs(seen(), policy, {}, time(150)), IsEmpty());
 }
 
 } // namespace
