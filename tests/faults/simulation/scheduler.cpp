@@ -50,9 +50,26 @@ void Scheduler::yield(Duration duration) {
     if (stopping_) throw ActorKilled{}; // while it unwinds
     Actor& actor = *current_;
     actor.wake = now_ + duration;
-    handed_back_.release();
+    Actor* const next = plan_comes_first() ? nullptr : choose();
+    if (next == &actor) return;
+    if (next != nullptr) {
+        current_ = next;
+        next->turn.release();
+    } else {
+        handed_back_.release();
+    }
     actor.turn.acquire();
     if (stopping_) throw ActorKilled{};
+}
+
+// Whether something that was planned happens before any actor has its turn. It does so on the thread of
+// run_actors(); otherwise turns go from actor to actor, for a change of threads costs more than most of them.
+bool Scheduler::plan_comes_first() const {
+    if (planned_.empty()) return false;
+    const Duration planned = planned_.begin()->first;
+    return planned <= now_ || std::ranges::all_of(actors_, [&](const auto& actor) {
+               return actor->ended || (actor->wake > now_ && actor->wake > planned);
+           });
 }
 
 // One of those that could run now; when there is none, time moves on to the first that can.

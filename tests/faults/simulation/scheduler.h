@@ -58,6 +58,7 @@ class Scheduler {
         std::binary_semaphore turn{0};
         std::jthread thread;
     };
+    bool plan_comes_first() const;
     Actor* choose();
     void give_turn(Actor& actor);
     bool run_due();
