@@ -3,6 +3,8 @@
 #include "repository/log/log_writer.h"
 #include "support/collector_fixture.h"
 
+#include <utility>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -111,7 +113,7 @@ TEST_F(CollectorLogTest, ABackupThatBeganBeforeTheReleaseKeepsItsLog) {
     settings.released_logs = {{{archive, 1}, 300}};
     store.before_write = [&](std::string_view, const std::string& name) {
         if (!name.starts_with(condemned_prefix)) return;
-        store.before_write = {};
+        const auto done = std::exchange(store.before_write, {}); // which this is
         back_up_at(160, 190);
     };
     EXPECT_EQ(collect().deleted_log_slices, 1U);
@@ -134,7 +136,7 @@ TEST_F(CollectorLogTest, ABackupLearnsWhatIsReleased) {
     std::uint64_t meanwhile = 0;
     store.before_write = [&](std::string_view verb, const std::string& name) {
         if (verb != "remove" || !name.starts_with(condemned_prefix)) return;
-        store.before_write = {};
+        const auto done = std::exchange(store.before_write, {}); // which this is
         meanwhile = told(1);
     };
     collect();
