@@ -206,6 +206,25 @@ TEST_F(Serve, EnforcesRetentionAndFreesWhatItForgot) {
     EXPECT_EQ(trail[0].text(1), "snapshot.forget");
 }
 
+// What a window lets go of log grows with the time, also where nothing is forgotten.
+TEST_F(Serve, PrunesOnceADayWhereAPolicyHasAWindow) {
+    write("a", "content");
+    configure("[policy.short]\nsources = [\"home\"]\n[policy.short.retention]\nwindow = \"7d\"\n");
+    json({"backup", "home"});
+    const auto server = start({"serve"});
+    operations(*server);
+    for (std::size_t over = 2; over <= 3; ++over) {
+        beside().operations.add({.kind = "retention", .requested_by = "plan", .plan = "retention"});
+        wait_until_all_over(*server, over);
+    }
+    const auto all = operations(*server);
+    ASSERT_EQ(all.size(), 3U);
+    EXPECT_EQ(all[0].kind, "retention");
+    EXPECT_EQ(all[1].kind, "prune");
+    EXPECT_EQ(all[1].state, OperationState::succeeded) << all[1].error.value_or("");
+    EXPECT_EQ(all[2].kind, "retention");
+}
+
 TEST_F(Serve, SaysWhatIsWrongWithWhatIsAskedFor) {
     write("a", "content");
     configure("");
