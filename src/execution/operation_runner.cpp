@@ -245,8 +245,8 @@ void OperationRunner::end(Run& run, const ExecutionOutcome& outcome, const std::
             const bool interrupted =
                 outcome.state == OperationState::cancelled && !run.cancelled && !run.lapsed;
             const std::scoped_lock lock(settling_);
-            if (!settle(run.claim(), outcome, interrupted)) run.lost = true;
-            run.settled = true;
+            run.settled = settle(run.claim(), outcome, interrupted);
+            if (!run.settled) run.lost = true;
             break;
         } catch (const Error& error) {
             tell_of(error);
@@ -254,7 +254,8 @@ void OperationRunner::end(Run& run, const ExecutionOutcome& outcome, const std::
             clock_.sleep_for(try_again);
         }
     }
-    if (run.lost) {
+    // What was settled is over, which a renewal that comes behind it takes for lost.
+    if (!run.settled) {
         logger_.warning("operation was taken over by another server, or is over",
                         {{"operation", run.operation.id}});
         return;

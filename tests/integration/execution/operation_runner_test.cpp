@@ -95,6 +95,22 @@ TEST_P(OperationRunnerTest, KeepsWhatAnExecutorTells) {
     EXPECT_THAT(ended, ElementsAre(id + " succeeded"));
 }
 
+TEST_P(OperationRunnerTest, WhatHasEndedHereIsNotTakenForLost) {
+    constexpr unsigned count = 20;
+    for (unsigned i = 0; i < count; ++i) add(fmt::format("source-{}", i));
+    MadeExecutor executor(
+        [](const Operation&, ExecutionReport&, const std::stop_token&) { return succeeded(); });
+    std::atomic<unsigned> told = 0;
+    OperationRunnerSettings with = settings();
+    // Time enough for a renewal that waits for the end, and finds nothing to renew behind it.
+    with.with_end = [](Database&, const Operation&, const ExecutionOutcome&) {
+        std::this_thread::sleep_for(milliseconds(10));
+    };
+    with.on_end = [&](const Operation&, const ExecutionOutcome&) { ++told; };
+    run_until(executor, with, [&] { return told == count; });
+    EXPECT_EQ(operations.counts()[OperationState::succeeded], count);
+}
+
 TEST_P(OperationRunnerTest, TriesAgainWhatMaySucceedLater) {
     const std::string id = add();
     std::vector<std::int64_t> attempts;
