@@ -124,7 +124,8 @@ TEST_F(RetentionTest, RefusesToDeleteByAClockThatIsWrong) {
     expect_error(ErrorCode::unavailable, [&] { enforce(); }, "the newest snapshot is of 2026-11-04");
     EXPECT_EQ(enforce(true).forgotten(), 2u);
     expect_error(ErrorCode::unavailable, [&] { enforce_with({.clock = true}); }, "the newest snapshot is of");
-    EXPECT_EQ(enforce_with({.idle = true}).forgotten(), 2u);
+    expect_error(ErrorCode::unavailable, [&] { enforce_with({.idle = true}); }, "has leapt forward");
+    EXPECT_EQ(enforce_with({.clock = true, .idle = true}).forgotten(), 2u);
     // Nothing is left of asking the store.
     EXPECT_THAT(store->list_all("probe/"), IsEmpty());
 }

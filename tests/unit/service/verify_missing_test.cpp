@@ -283,11 +283,11 @@ TEST_F(MissingObjects, CommitsThatAnythingSpeaksOf) {
 }
 
 TEST_F(MissingObjects, ACommitThatIsGivenUpIsNotMissed) {
-    const RepositoryContext context = files.repository->context();
-    test::expect_error(ErrorCode::usage, [&] { forget_lost_snapshot(context, older.id); }, "is there");
+    const auto give_up = [&] { forget_lost_snapshot(files.repository->context(), older.id); };
+    test::expect_error(ErrorCode::usage, give_up, "is there");
     files.store->remove(commit_name(older.id), {});
     EXPECT_THAT(damaged(verify(false)), ElementsAre(commit_name(older.id)));
-    forget_lost_snapshot(context, older.id);
+    give_up();
     EXPECT_THAT(damaged(verify(false)), IsEmpty());
 }
 
@@ -305,8 +305,7 @@ TEST_F(MissingObjects, ACommitThatAnUnfinishedRunFollows) {
     auto faults = std::make_shared<FaultStore>(files.store);
     faults->plan({.kind = FaultKind::die_after,
                   .verb = StoreVerb::put,
-                  .name_prefix = std::string(checkpoints_prefix),
-                  .skip = 1});
+                  .name_prefix = std::string(checkpoints_prefix)});
     EXPECT_THROW(back_up(*open_over(faults), "laptop", Duration::zero()), ProcessDied);
     const std::string name = commit_name(of_agent.id);
     const VerifyReport report = verify_without(name);
