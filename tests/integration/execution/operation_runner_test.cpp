@@ -96,7 +96,7 @@ TEST_P(OperationRunnerTest, KeepsWhatAnExecutorTells) {
 }
 
 TEST_P(OperationRunnerTest, WhatHasEndedHereIsNotTakenForLost) {
-    constexpr unsigned count = 20;
+    constexpr unsigned count = 6;
     for (unsigned i = 0; i < count; ++i) add(fmt::format("source-{}", i));
     MadeExecutor executor(
         [](const Operation&, ExecutionReport&, const std::stop_token&) { return succeeded(); });

@@ -61,11 +61,11 @@ TEST_F(ServeManySources, AreAskedForOnceAndDoneAFewAtATime) {
     configure(make_sources(), "", fmt::format("at_once = {}\n", at_once));
     serve();
     wait_until(*server, [&] { return asked_for() == sources; });
-    expect_some_more_done(60);
+    expect_some_more_done(30);
     stop();
     // What was asked for and not begun is still asked for, and not once more.
     serve();
-    expect_some_more_done(20);
+    expect_some_more_done(10);
     stop();
     std::set<std::string> of;
     for (const Operation& one : beside().operations.list({.limit = sources}))

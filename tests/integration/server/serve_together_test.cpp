@@ -78,11 +78,11 @@ class ServeTogether : public Serve {
 
 // One is killed and does not come back before the other has lost its own; then both are there again.
 TEST_F(ServeTogether, WhatKilledServersHadIsDoneOnceByTheOthers) {
-    constexpr unsigned sources = 60;
+    constexpr unsigned sources = 40;
     const std::string what = make_sources(sources);
     auto first = start_server("first", what);
     auto second = start_server("second", what);
-    std::set<std::string> lost = killed_after(*first, 8);
+    std::set<std::string> lost = killed_after(*first, 6);
     EXPECT_GE(lost.size(), 2U);
     // What they carried out ends with them.
     for (const std::string& id : lost)
@@ -90,7 +90,7 @@ TEST_F(ServeTogether, WhatKilledServersHadIsDoneOnceByTheOthers) {
             std::this_thread::sleep_for(std::chrono::milliseconds(10));
     for (const std::string& id : lost) EXPECT_FALSE(is_somebody_at(id));
     first = start_server("first", what);
-    lost.merge(killed_after(*second, 20));
+    lost.merge(killed_after(*second, 12));
     second = start_server("second", what);
     wait_until(*first, [&] { return counts(0).over == sources; });
     EXPECT_FALSE(second->ended());
