@@ -70,10 +70,9 @@ BackupRun::BackupRun(const RepositoryContext& context, const LocalDirectories& d
                                     {.timeout = {}, .stop = stop_leaving_.token()})),
       guard_(*this) {
     const Secret domain_key = repository_.keys.identity_key();
-    known_ = std::make_unique<IndexedBlobs>(
-        IndexedBlobs::Parts{repository_, run_, *session_, packs_, logger_, repository_.keys.domain(),
-                            directories.cache + "/index", directories.temporary, stop_.token(),
-                            settings_.segment_interval});
+    known_ = std::make_unique<IndexedBlobs>(IndexedBlobs::Parts{
+        repository_, run_, *session_, packs_, logger_, repository_.keys.domain(),
+        directories.cache + "/index", directories.temporary, stop_.token(), settings_.segment_interval});
     PackPipelineSettings pipeline = settings_.pipeline;
     if (settings_.lock)
         pipeline.retention = Retention{settings_.lock->mode, end_of_lock(started_, settings_.lock->keep)};

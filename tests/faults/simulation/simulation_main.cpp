@@ -4,8 +4,8 @@
 //   holdfast_simulation --seed S [--steps] [--without STEP]
 //   holdfast_simulation --mutations [--schedules N]
 //
-// --mutations leaves out one step of the protocol after the other and expects that then something is lost. Those
-// that no schedule has been seen to need yet are tried by --without.
+// --mutations leaves out one step of the protocol after the other and expects that then something is lost.
+// Those that no schedule has been seen to need yet are tried by --without.
 #include "base/error.h"
 #include "base/task_group.h"
 #include "faults/simulation/schedule.h"
