@@ -101,11 +101,15 @@ TEST_P(ClusterFactsTest, OfAStandbyFollowItsPromotion) {
     EXPECT_TRUE(facts.in_recovery);
     EXPECT_EQ(facts.timeline, 1u);
     EXPECT_TRUE(facts.position);
-    EXPECT_GE(facts.received, facts.position);
     // It may have had all that from its copy, and ask for more only now.
     for (int i = 0; i < 6000 && facts_of(primary).wal_senders_used == 0; ++i)
         std::this_thread::sleep_for(std::chrono::milliseconds(10));
     EXPECT_EQ(facts_of(primary).wal_senders_used, 1u);
+    for (int i = 0; i < 6000 && facts.received < facts.position; ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        facts = facts_of(*standby);
+    }
+    EXPECT_GE(facts.received, facts.position);
     // Without the checkpoint that follows a promotion the control file still says 1.
     standby->promote();
     facts = facts_of(*standby);

@@ -74,6 +74,7 @@ TEST_P(LogReleaseTest, GoesBetweenSnapshotsAndIsToldAsReleased) {
     work(2);
     const Timestamp late = server_time();
     work(2);
+    run({"prune"}); // what lies before the first snapshot
     EXPECT_EQ(run({"prune"}).at("deleted_log_slices"), 0) << "no window was promised";
     EXPECT_EQ(rows_at(RecoverToTime{between}), "4");
 
@@ -137,6 +138,8 @@ TEST_P(LogReleaseTest, GoesOnEachTimeline) {
         standby->execute("INSERT INTO t VALUES (2)");
         standby->execute("SELECT pg_switch_wal()");
     }
+    push_wal(source_.repository(), standby->data_directory() + "/pg_wal/00000002.history",
+             source_.push_settings(), {});
     const Snapshot second = source_.ProtectedSource::back_up(*standby).report.snapshot;
     standby->execute("INSERT INTO t VALUES (3)");
     source_.ProtectedSource::push(*standby);

@@ -107,7 +107,9 @@ TEST_P(RestoreCommand, TheNewClusterIsProtectedInOneGo) {
             std::this_thread::sleep_for(std::chrono::milliseconds(50));
         receiver.signal(SIGTERM);
         const ProgramRun received = receiver.finish();
-        EXPECT_EQ(received.exit_code, 0) << received.error;
+        // It is stopped in its first moments, when not all is stored yet.
+        EXPECT_TRUE(received.exit_code == 0 || received.exit_code == 3)
+            << received.exit_code << received.error;
     }
     // As its own, from the section that was written.
     started.execute("INSERT INTO public.t VALUES (2000)");
