@@ -101,8 +101,7 @@ TEST_P(SegmentsOf, AreReceivedAndRecoveredFrom) {
 }
 
 INSTANTIATE_TEST_SUITE_P(SizesAndVersions, SegmentsOf,
-                         testing::Combine(testing::ValuesIn(holdfast::test::postgres_versions),
-                                          testing::Values(1U, 64U)));
+                         testing::Combine(testing::Values(13, 18), testing::Values(1U, 64U)));
 
 } // namespace
 } // namespace holdfast::postgres
