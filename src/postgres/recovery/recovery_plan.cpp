@@ -170,7 +170,7 @@ class Planner {
 
     void plan_for(const RecoverToConsistency&) {
         use(newest());
-        plan_.log = plan_.log.up_to(end_of(plan_.snapshot));
+        plan_for_consistency();
         plan_.last_commit.reset();
     }
 
@@ -258,8 +258,16 @@ class Planner {
 
     // --- Details -----------------------------------------------------------------------------------------
 
+    // A server stops there only when it sees another record. Behind a snapshot of a standby there may be
+    // none.
     void plan_for_consistency() {
-        plan_.target = RecoverToConsistency{};
+        const auto last = last_record_of(details_, plan_.log.steps);
+        if (last && *last < end_of(plan_.snapshot)) {
+            plan_.target = RecoverToLsn{*last};
+            plan_.inclusive = true;
+        } else {
+            plan_.target = RecoverToConsistency{};
+        }
         plan_.log = plan_.log.up_to(end_of(plan_.snapshot));
     }
 

@@ -131,6 +131,39 @@ TEST_F(BadDays, AfterPgResetwalEverythingIsRead) {
     expect_right(server, second);
 }
 
+// The last snapshot is of the new primary; the next one of the old one, whose files were on another branch.
+TEST_P(BadDaysOf, AServerThatWasRewoundIsReadAsItsNewTimelineSays) {
+    PostgresServer old(options_of(GetParam()));
+    old.execute(make_large);
+    old.execute(fill_large);
+    write_some(old);
+    source.back_up(old);
+    const auto now = PostgresServer::standby_of(old);
+    now->catch_up_with(old);
+    now->promote();
+    old.execute("UPDATE large SET v = -1 WHERE i % 50 = 0");
+    write_some(old);
+    old.stop();
+    write_some(*now);
+    const PostgresBackupResult promoted = source.back_up(*now);
+    EXPECT_FALSE(promoted.incremental) << "it is on another timeline";
+
+    const auto rewound = old.run_tool("pg_rewind", {"--target-pgdata=" + old.data_directory(),
+                                                    "--source-server=" + now->conninfo(), "--no-sync"});
+    ASSERT_EQ(rewound.exit_code, 0) << rewound.error;
+    std::ofstream(old.data_directory() + "/standby.signal").flush();
+    PostgresServer::give(old.data_directory());
+    old.add_settings(fmt::format("primary_conninfo = '{}'\n", now->conninfo()));
+    old.start();
+    now->execute("UPDATE large SET v = v + 1 WHERE i % 1000 = 0");
+    now->execute("CHECKPOINT");
+    old.catch_up_with(*now);
+    old.execute("CHECKPOINT"); // from where its backup begins
+    const PostgresBackupResult second = source.back_up(old);
+    expect_incremental(second);
+    expect_right(old, second);
+}
+
 TEST_F(BadDays, ATableUnderTheFileNumberOfADroppedOne) {
     PostgresServer server(options_of(15));
     server.execute(make_large);

@@ -176,6 +176,19 @@ TEST_F(RecoveryPlanTest, ANamedSnapshotIsUsed) {
     EXPECT_EQ(refusal(RecoverToEnd{}).code(), ErrorCode::not_found);
 }
 
+// A server that is told to stop when it is consistent does so at the next record, and fails when there is
+// none.
+TEST_F(RecoveryPlanTest, ASnapshotThatNoRecordFollowsIsToldAsAPosition) {
+    snapshot(16, 32, 20);
+    slice(16, 32, 0, 15);
+    const RecoveryPlan made = plan(RecoverToConsistency{}, false);
+    EXPECT_EQ(told<RecoverToLsn>(made).position, at(31.75));
+    EXPECT_TRUE(made.inclusive);
+    EXPECT_FALSE(made.last_commit);
+    slice(32, 48, 16, 31);
+    EXPECT_TRUE(std::holds_alternative<RecoverToConsistency>(plan(RecoverToConsistency{}).target));
+}
+
 TEST_F(RecoveryPlanTest, ATransactionIsLookedForFromTheNewestSnapshot) {
     two_snapshots();
     const RecoveryPlan made = plan(RecoverToXid{777});
