@@ -62,8 +62,9 @@ postgres::PushSettings ProtectedSource::push_settings() const {
 
 void ProtectedSource::push(const PostgresServer& server) const {
     const std::string last = server.query_value("SELECT pg_walfile_name(pg_current_wal_lsn())");
+    const auto timeline = static_cast<postgres::TimelineId>(std::stoul(last.substr(0, 8), nullptr, 16));
     server.execute("SELECT pg_switch_wal()");
-    for (const std::string& name : wal_segments(server.data_directory())) {
+    for (const std::string& name : wal_segments(server.data_directory(), timeline)) {
         if (name <= last)
             push_wal(repository(), server.data_directory() + "/pg_wal/" + name, push_settings(), {});
     }

@@ -57,7 +57,7 @@ class ProtectedSource {
     PostgresBackupResult back_up(const PostgresServer& server) const { return back_up(backup_of(server)); }
     // For pushing log.
     postgres::PushSettings push_settings() const;
-    // All log of `server`, to the end of the segment.
+    // All log of `server` on its present timeline, to the end of the segment.
     void push(const PostgresServer& server) const;
 
     // To a new place, not started, whose fetch command any server of these tests can run.
