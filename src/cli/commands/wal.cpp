@@ -148,11 +148,16 @@ int run_receive(CommandContext& context, const ReceiveArguments& arguments) {
     };
     const postgres::ReceiveState last =
         postgres::receive_wal(open, settings, context.logger(), context.stop());
+    // A receiver that was stopped before the first byte came has a place alone.
+    const bool received = last.spool_bytes > 0;
     if (!context.json() && !context.options().quiet) {
-        say("received up to {}, archived up to {}\n", last.received.lsn ? last.received.str() : "nothing",
-            last.archived.lsn ? last.archived.str() : "nothing");
+        if (received)
+            say("received up to {}, archived up to {}\n", last.received.str(),
+                last.archived.lsn ? last.archived.str() : "nothing");
+        else
+            say("nothing was received\n");
     }
-    return last.archived == last.received ? exit_done : exit_incomplete;
+    return received && last.archived < last.received ? exit_incomplete : exit_done;
 }
 
 void add_receive(CLI::App& group, RunCommand& run) {
