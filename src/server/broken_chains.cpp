@@ -12,8 +12,6 @@ namespace holdfast {
 
 namespace {
 
-// A log is stored by several hands: what looks missing may still be on its way.
-constexpr Duration must_stand_for = std::chrono::minutes(3);
 // From one new base of a source to the next: twice as long each time, as often as there were some lately.
 constexpr Duration shortest_pause = std::chrono::hours(2), longest_pause = std::chrono::days(1),
                    lately = std::chrono::days(2);
@@ -104,7 +102,7 @@ std::size_t ChainMender::mend(const std::vector<NewBase>& wanted) {
             operations_.list({.kind = "backup", .source = base.source, .limit = most_looked_at});
         const Duration since = stands_since(base, backups.empty() ? std::string() : backups.front().id);
         const Timestamp now = clock_.now();
-        if (clock_.steady() - since < must_stand_for || is_too_soon(backups, now)) continue;
+        if (clock_.steady() - since < gap_patience_ || is_too_soon(backups, now)) continue;
         if (ask(base, now)) ++asked;
     }
     return asked;

@@ -32,12 +32,12 @@ std::vector<NewBase> new_bases(const ProtectionStatus& seen, const std::vector<P
 // Asks for them. For one thread; the arguments outlive it.
 class ChainMender {
   public:
-    ChainMender(Operations& operations, Clock& clock, Logger& logger)
-        : operations_(operations), clock_(clock), logger_(logger) {}
+    ChainMender(Operations& operations, Duration gap_patience, Clock& clock, Logger& logger)
+        : operations_(operations), gap_patience_(gap_patience), clock_(clock), logger_(logger) {}
 
     // `wanted` is what the newest look wants; returns how many were asked for. That are those whose gap stood
-    // for some minutes while nothing else backed their source up, since the pieces of a log arrive in any
-    // order. Of a source the next comes hours after the last one, whatever became of that, and later each
+    // for `gap_patience` while nothing else backed their source up, since a log is stored by several hands and
+    // its pieces arrive in any order. Of a source the next comes hours after the last one, whatever became of that, and later each
     // time, up to a day. Throws what the catalog throws.
     std::size_t mend(const std::vector<NewBase>& wanted);
 
@@ -53,6 +53,7 @@ class ChainMender {
     bool ask(const NewBase& base, Timestamp now);
 
     Operations& operations_;
+    const Duration gap_patience_;
     Clock& clock_;
     Logger& logger_;
     std::map<std::string, Standing> standing_; // by the source

@@ -110,7 +110,7 @@ Server::Server(ServerEnvironment environment, Clock& clock, Random& random, Logg
       audit_(catalog_, clock),
       deletions_(audit_, lasting_),
       heads_(audit_, clock, lasting_),
-      mender_(operations_, clock, logger),
+      mender_(operations_, environment_.settings.gap_patience, clock, logger),
       policy_trail_(audit_, clock, lasting_),
       owner_(owner_name(random)),
       book_(catalog_, environment_.open_repository),

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/form.h"
 #include "policy/cron_expression.h"
+#include "policy/period.h"
 
 #include <algorithm>
 #include <array>
@@ -52,6 +53,9 @@ ServerSettings parse_server_settings(std::string_view json, const std::string& d
         form.at("retention", [&] { CronExpression::parse(settings.retention); });
     settings.at_once =
         static_cast<std::uint32_t>(form.number("at_once", 1, most_at_once).value_or(settings.at_once));
+    if (const auto patience =
+            form.text_as("gap_patience", [](const std::string& text) { return Period::parse(text, {}); }))
+        settings.gap_patience = patience->longest();
     settings.certificate = absolute_path(form, "certificate");
     settings.key = absolute_path(form, "key");
     if (settings.certificate.empty() != settings.key.empty())

@@ -18,6 +18,8 @@ struct ServerSettings {
     std::string restore_directory;       // below which the server may restore; empty: it may not
     std::string retention = "0 1 * * *"; // a cron expression in UTC, or "never": when policies are enforced
     std::uint32_t at_once = 2;           // operations, of all servers that share the catalog
+    // For how long a log must lead on no more before a snapshot is taken for it to go on from.
+    Duration gap_patience = std::chrono::minutes(3);
     // PEM, both or none: then a certificate is made, for these names and addresses beside localhost and the
     // machine's own.
     std::string certificate, key;

@@ -22,7 +22,8 @@ class ServeChains : public ServeApi {
                               "[policy.database]\nsources = [\"orders\"]\n"
                               "[[policy.database.backup]]\nname = \"yearly\"\ncron = \"0 0 1 1 *\"\n",
                               postgres.conninfo("postgres"), postgres.data_directory(),
-                              scratch.file("spool")));
+                              scratch.file("spool")),
+                  "", "gap_patience = \"5s\"\n");
         postgres.execute("CREATE TABLE t (i int)");
     }
 
@@ -33,14 +34,14 @@ class ServeChains : public ServeApi {
                       [](const Operation& one) { return one.kind != "backup" || one.source != "orders"; });
         return found;
     }
-    void wait_for_backups(std::size_t count, int looks = 12'000) {
+    void wait_for_backups(std::size_t count) {
         const auto done = [&] {
             const auto found = backups();
             return found.size() >= count && std::ranges::all_of(found, [](const Operation& one) {
                        return one.state == OperationState::succeeded;
                    });
         };
-        wait_until(*server, done, looks);
+        wait_until(*server, done);
     }
     void receive(const std::vector<std::string>& more = {}) {
         std::vector<std::string> words{"wal",      "receive",          "orders", "--slot",
@@ -94,8 +95,7 @@ TEST_F(ServeChains, WhatASlotLostIsMendedByANewSnapshot) {
     for (int i = 0; i < 3; ++i) lose_log();
     receive({"--create-slot"});
     store_more();
-    // A gap has to stand for a while.
-    wait_for_backups(2, 40'000);
+    wait_for_backups(2);
     const Operation mending = backups().front();
     EXPECT_EQ(mending.plan, "new base");
     EXPECT_EQ(mending.requested_by, "plan new base");

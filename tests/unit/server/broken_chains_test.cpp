@@ -116,7 +116,7 @@ class ChainMenderTest : public BrokenChainsTest {
     FakeClock clock{time(100)};
     Catalog catalog{"sqlite:" + scratch.file("catalog.db"), silent_logger()};
     Operations operations{catalog, clock, system_random()};
-    ChainMender mender{operations, clock, silent_logger()};
+    ChainMender mender{operations, minutes(3), clock, silent_logger()};
 };
 
 TEST_F(ChainMenderTest, AGapThatStandsIsAskedForInTheNameOfAPlan) {
