@@ -89,7 +89,7 @@ TEST_F(ServeTogether, WhatKilledServersHadIsDoneOnceByTheOthers) {
     std::vector<Server> servers;
     for (const std::string name : {"first", "second"}) servers.push_back({name, start_server(name, what)});
     std::set<std::string> lost;
-    for (const std::size_t over : {6, 12}) {
+    for (const std::size_t over : {6U, 12U}) {
         Server* killed = nullptr;
         std::set<std::string> held = kill_busier(servers, over, killed);
         EXPECT_GE(held.size(), 2U);
