@@ -34,6 +34,11 @@ elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
     target_sources(holdfast_blake3 PRIVATE ${BLAKE3_DIRECTORY}/blake3_neon.c)
 endif()
 
+# Debian has {fmt} as a shared library and as headers. The first would be one more thing that a machine must have for a
+# restore, and of the second every file would compile the whole anew: it is compiled here, once.
+add_library(holdfast_fmt STATIC ${PROJECT_SOURCE_DIR}/cmake/fmt_library.cpp)
+target_link_libraries(holdfast_fmt PRIVATE holdfast_warnings)
+
 # Loaded when they are first needed (base/shared_library.h), so that only their headers are used here.
 add_library(holdfast_curl_headers INTERFACE)
 target_include_directories(holdfast_curl_headers SYSTEM INTERFACE ${CURL_INCLUDE_DIRS})
