@@ -42,7 +42,7 @@ test: ## install what is missing, build, run the main job and all tests
 	@$(call compile,release)
 	@scripts/demo.sh
 	@scripts/demo-postgres.sh --stop
-	@ctest --test-dir build --output-on-failure -j$(JOBS) --no-tests=error
+	@GTEST_BRIEF=1 ctest --test-dir build --output-on-failure -j$(JOBS) --no-tests=error
 
 test-sanitizers: asan tsan ## the unit tests under address, undefined-behaviour and thread sanitizers
 
