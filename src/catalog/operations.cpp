@@ -1,6 +1,7 @@
 #include "catalog/operations.h"
 
 #include "base/error.h"
+#include "base/secret_text.h"
 #include "catalog/longest_wait.h"
 
 #include <algorithm>
@@ -243,6 +244,8 @@ bool Operations::finish(const Operation& claimed, OperationState state,
                         const std::optional<std::string>& result, const std::optional<std::string>& error,
                         const std::function<void(Database&)>& also) {
     bool ours = false;
+    const std::optional<std::string> told =
+        error ? std::optional(json_without_secrets(*error)) : std::nullopt;
     catalog_.transaction([&](Database& database) {
         const Timestamp ended = now(database);
         ours =
@@ -251,7 +254,7 @@ bool Operations::finish(const Operation& claimed, OperationState state,
                         "owner = NULL, lease_until = NULL "
                         "WHERE id = $1 AND owner = $2 AND attempts = $3 AND state = 'running' RETURNING id",
                         {sql(claimed.id), sql(claimed.owner), sql(claimed.attempts), sql(to_string(state)),
-                         sql(ended), sql(result), sql(error)})
+                         sql(ended), sql(result), sql(told)})
                  .empty();
         if (!ours) return;
         also(database);
@@ -259,7 +262,7 @@ bool Operations::finish(const Operation& claimed, OperationState state,
         over.state = state;
         over.ended = ended;
         over.result = result;
-        over.error = error;
+        over.error = told;
         tell_ended(database, over);
     });
     return ours;
@@ -280,7 +283,7 @@ bool Operations::put_back(const Operation& claimed, Why why, Timestamp run_after
                 "WHERE id = $1 AND owner = $2 AND attempts = $3 AND state = 'running' RETURNING {}{}",
                 columns, without_result),
             {sql(claimed.id), sql(claimed.owner), sql(claimed.attempts), sql(now(database)),
-             sql(translated(database, run_after)), sql(error), sql(failed)});
+             sql(translated(database, run_after)), sql(json_without_secrets(error)), sql(failed)});
         ours = !rows.empty();
         if (!ours) return;
         const Operation now_so = operation_of(rows.front());
@@ -312,7 +315,7 @@ void Operations::log(const std::string& id, std::string_view level, std::string_
             "INSERT INTO operation_log (operation, number, time, level, message) "
             "SELECT $1, COALESCE(max(number), 0) + 1, CAST($2 AS BIGINT), $3, $4 FROM operation_log "
             "WHERE operation = $1",
-            {sql(id), sql(now), sql(level), sql(message)});
+            {sql(id), sql(now), sql(level), sql(without_secrets(message))});
     });
 }
 

@@ -132,7 +132,8 @@ class Operations {
         bool cancel_requested = false;
     };
     // Of all these, `claimed` is what claim() returned: who it was claimed by, and in which attempt, decides
-    // whether it is still ours.
+    // whether it is still ours. Of what they and log() are told nothing is kept that looks like a secret
+    // (base/secret_text.h), but in a result.
     Renewal renew(const Operation& claimed, Duration lease, const OperationProgress& progress);
     // Ends it; false when it is not ours any more, and nothing was changed. `also` is done in the same
     // transaction.

@@ -38,7 +38,6 @@ void take_note(const Operation& operation, std::map<std::string, OperationFacts>
     }
     if (!of_kind.last_success && operation.state == OperationState::succeeded && operation.ended) {
         of_kind.last_success = operation.ended;
-        of_kind.last_success_id = operation.id;
         if (operation.started) of_kind.last_success_took = *operation.ended - *operation.started;
     }
 }

@@ -51,7 +51,6 @@ struct OperationFacts {
     std::string error{};      // its message
     std::optional<Timestamp> last_success{};
     std::optional<Duration> last_success_took{};
-    std::string last_success_id{};
 };
 
 struct SourceFacts {

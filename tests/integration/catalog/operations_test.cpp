@@ -16,7 +16,10 @@ namespace {
 
 using std::chrono::minutes;
 using std::chrono::seconds;
+using testing::AllOf;
 using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
 using testing::Pair;
 using testing::SizeIs;
 
@@ -227,6 +230,21 @@ TEST_P(OperationsTest, TextsNeedNotBeUtf8) {
                                                  "b");
     operations.log(id, "info", "\xFF");
     EXPECT_EQ(operations.log_after(id, 0, 1).at(0).message, "hex:ff");
+}
+
+// What a library says of a connection may have its password in it.
+TEST_P(OperationsTest, WhatIsToldOfThemKeepsNoSecrets) {
+    const std::string said = "cannot connect to postgresql://h:open-sesame@db/orders", kept = "open-sesame";
+    const std::string id = add("orders");
+    const Operation first = claim().value();
+    operations.log(id, "warning", said);
+    ASSERT_TRUE(
+        operations.put_back(first, Operations::Why::failed, now(), R"({"message": ")" + said + "\"}"));
+    EXPECT_THAT(operations.find(id)->error.value(), AllOf(HasSubstr("@db/orders"), Not(HasSubstr(kept))));
+    ASSERT_TRUE(operations.finish(claim().value(), OperationState::failed, std::nullopt, said));
+    EXPECT_THAT(operations.find(id)->error.value(), AllOf(HasSubstr("@db/orders"), Not(HasSubstr(kept))));
+    EXPECT_THAT(operations.log_after(id, 0, 1).at(0).message,
+                AllOf(HasSubstr("@db/orders"), Not(HasSubstr(kept))));
 }
 
 TEST_P(OperationsTest, ManyMayWriteALog) {
