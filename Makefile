@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
 JOBS ?= $(shell nproc)
+# Tests with servers wait half of their time.
+TEST_JOBS ?= $(shell expr $$(nproc) + 1)
 FUZZ_SECONDS ?= 60
 SOAK_SECONDS ?= 3600
 API_SECONDS ?= 300
@@ -42,7 +44,7 @@ test: ## install what is missing, build, run the main job and all tests
 	@$(call compile,release)
 	@scripts/demo.sh
 	@scripts/demo-postgres.sh --stop
-	@GTEST_BRIEF=1 ctest --test-dir build --output-on-failure -j$(JOBS) --no-tests=error
+	@GTEST_BRIEF=1 ctest --test-dir build --output-on-failure -j$(TEST_JOBS) --no-tests=error
 
 test-sanitizers: asan tsan ## the unit tests under address, undefined-behaviour and thread sanitizers
 
