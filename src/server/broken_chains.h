@@ -36,9 +36,9 @@ class ChainMender {
         : operations_(operations), gap_patience_(gap_patience), clock_(clock), logger_(logger) {}
 
     // `wanted` is what the newest look wants; returns how many were asked for. That are those whose gap stood
-    // for `gap_patience` while nothing else backed their source up, since a log is stored by several hands and
-    // its pieces arrive in any order. Of a source the next comes hours after the last one, whatever became of that, and later each
-    // time, up to a day. Throws what the catalog throws.
+    // for `gap_patience` while nothing else backed their source up, since a log is stored by several hands
+    // and its pieces arrive in any order. Of a source the next comes hours after the last one, whatever
+    // became of that, and later each time, up to a day. Throws what the catalog throws.
     std::size_t mend(const std::vector<NewBase>& wanted);
 
   private:

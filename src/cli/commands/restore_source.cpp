@@ -171,7 +171,7 @@ class SourceRestore {
             for (const postgres::TablespaceLocation& place : report_.result->tablespaces)
                 instance.tablespaces.push_back(place.path);
             instance.source = target_.source;
-            instance.target = postgres::describe(report_.result->plan.target);
+            instance.target = postgres::describe(report_.result->plan.requested);
             if (report_.result->started && report_.result->started->process != 0)
                 instance.connection = report_.result->started->connection;
             instance.creator = report_.creator;
@@ -247,7 +247,7 @@ class SourceRestore {
         const PostgresRestoreResult& result = *report_.result;
         std::vector<std::pair<std::string, std::string>> variables{
             {"HOLDFAST_SOURCE", target_.source},
-            {"HOLDFAST_TARGET", postgres::describe(result.plan.target)},
+            {"HOLDFAST_TARGET", postgres::describe(result.plan.requested)},
             {"HOLDFAST_DATA_DIRECTORY", result.restored->data_directory}};
         if (result.started) {
             variables.emplace_back("HOLDFAST_CONNECTION", result.started->connection);

@@ -31,7 +31,7 @@ void add_result(nlohmann::json& value, const PostgresRestoreResult& result) {
     value["restore_bytes"] = result.restore_bytes;
     value["log_bytes"] = plan.log_bytes;
     value["timeline"] = plan.timeline;
-    value["target"] = postgres::describe(plan.target);
+    value["target"] = postgres::describe(plan.requested);
     value["notes"] = result.notes;
     value["planned_notes"] = result.planned_notes;
     nlohmann::json forks = nlohmann::json::array();

@@ -91,11 +91,11 @@ std::optional<LastCommit> last_commit_of(const SliceDetails& of, std::span<const
 }
 
 std::optional<Lsn> last_record_of(const SliceDetails& of, std::span<const PathStep> steps) {
-    for (std::size_t i = steps.size(); i-- > 0;) {
-        const WalDetails details = of(steps[i].slice);
-        if (details.last && details.last.value < steps[i].end) return details.last;
-    }
-    return std::nullopt;
+    if (steps.empty()) return std::nullopt;
+    const WalDetails details = of(steps.back().slice);
+    // Of a timeline that was left, the slice may have records behind the end of its step.
+    const bool says = details.broken.empty() && details.last && details.last.value < steps.back().end;
+    return says ? std::optional(details.last) : std::nullopt;
 }
 
 std::optional<std::size_t> step_with_commit_after(const SliceDetails& of, std::span<const PathStep> steps,

@@ -40,7 +40,7 @@ struct LastCommit {
     Lsn end; // behind its record
 };
 std::optional<LastCommit> last_commit_of(const SliceDetails& of, std::span<const PathStep> steps);
-// Where the last record of a chain starts; empty when nothing of it was decoded.
+// Where the last record of a chain starts that is whole; empty when its last slice does not say.
 std::optional<Lsn> last_record_of(const SliceDetails& of, std::span<const PathStep> steps);
 // The first step with a commit that is later than `time`. Commits are nearly in the order of their times,
 // which is used: few slices are asked.

@@ -4,6 +4,7 @@
 #include "documents/entry_name.h"
 #include "postgres/recovery/log_search.h"
 #include "postgres/recovery/recovery_window.h"
+#include "postgres/wal/wal_reader.h"
 
 #include <algorithm>
 #include <set>
@@ -29,7 +30,7 @@ class Planner {
     Planner(const SnapshotLogs& logs, const RecoveryRequest& request)
         : logs_(logs), source_(logs.source()), request_(request), history_(choose_history()) {
         plan_.timeline = history_.timeline();
-        plan_.target = request.target;
+        plan_.target = plan_.requested = request.target;
         plan_.inclusive = request.inclusive;
     }
 
@@ -211,7 +212,7 @@ class Planner {
             plan_.inclusive = true;
             return;
         }
-        plan_.log = plan_.log.up_to(target.position + 1);
+        stop_at(target.position);
     }
 
     void plan_for(const RecoverToXid& target) {
@@ -258,17 +259,37 @@ class Planner {
 
     // --- Details -----------------------------------------------------------------------------------------
 
-    // A server stops there only when it sees another record. Behind a snapshot of a standby there may be
-    // none.
+    // A server stops there only when it sees another record. Behind a snapshot of a standby there may be none
+    // in the log that is used.
     void plan_for_consistency() {
+        const Lsn end = end_of(plan_.snapshot);
+        plan_.log = plan_.log.up_to(end);
+        plan_.target = RecoverToConsistency{};
         const auto last = last_record_of(details_, plan_.log.steps);
-        if (last && *last < end_of(plan_.snapshot)) {
+        if (!last || *last >= end) return;
+        const Lsn behind = details_(plan_.log.steps.back().slice).records_to;
+        if (behind < end && !same_record_start(behind, end)) return;
+        if (*last > plan_.log.begin) {
             plan_.target = RecoverToLsn{*last};
             plan_.inclusive = true;
         } else {
-            plan_.target = RecoverToConsistency{};
+            // A checkpoint at a shutdown, where the backup began: nothing is replayed, so no target is met.
+            plan_.target = RecoverToEnd{};
+            plan_.must_reach = end;
         }
-        plan_.log = plan_.log.up_to(end_of(plan_.snapshot));
+    }
+
+    // Before or behind the record at `position`, or the first one behind it: a server goes on, and fails,
+    // until it has read one from there on whole.
+    void stop_at(Lsn position) {
+        Lsn end = position + 1;
+        for (const PathStep& step : plan_.log.steps) {
+            if (step.end <= position.value) continue;
+            end = Lsn{step.end};
+            const Lsn last = details_(step.slice).last;
+            if (last >= position && last < end) break;
+        }
+        plan_.log = plan_.log.up_to(end);
     }
 
     // Whether a server finds no commit that is later than `time` before the snapshot is consistent.

@@ -27,6 +27,7 @@ struct RecoveryPlan {
     std::uint64_t snapshot_bytes = 0;
     std::uint64_t log_bytes = 0; // not compressed
 
+    RecoveryTarget requested;
     // What the server is to be told. It ends with an error when its log ends before it has seen something
     // behind the target; so a target at the very end of the log is told as a position, to the same effect.
     RecoveryTarget target;

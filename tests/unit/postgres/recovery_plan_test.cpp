@@ -180,13 +180,61 @@ TEST_F(RecoveryPlanTest, ANamedSnapshotIsUsed) {
 // none.
 TEST_F(RecoveryPlanTest, ASnapshotThatNoRecordFollowsIsToldAsAPosition) {
     snapshot(16, 32, 20);
-    slice(16, 32, 0, 15);
-    const RecoveryPlan made = plan(RecoverToConsistency{}, false);
-    EXPECT_EQ(told<RecoverToLsn>(made).position, at(31.75));
-    EXPECT_TRUE(made.inclusive);
-    EXPECT_FALSE(made.last_commit);
+    WalDetails& its = slice(16, 32, 0, 15);
+    const auto expect_position = [&] {
+        const RecoveryPlan made = plan(RecoverToConsistency{}, false);
+        EXPECT_EQ(told<RecoverToLsn>(made).position, at(31.75));
+        EXPECT_TRUE(made.inclusive);
+        EXPECT_FALSE(made.last_commit);
+        EXPECT_THAT(begins(made), ElementsAre(16));
+        EXPECT_EQ(describe(made.requested), "the end of a snapshot");
+    };
+    expect_position();
     slice(32, 48, 16, 31);
+    expect_position(); // of what follows the server gets nothing
+    // Not so where it is not known that this is the last one before the end.
+    its.records_to = at(31.8);
     EXPECT_TRUE(std::holds_alternative<RecoverToConsistency>(plan(RecoverToConsistency{}).target));
+    its.records_to = at(32);
+    its.broken = "it is";
+    EXPECT_TRUE(std::holds_alternative<RecoverToConsistency>(plan(RecoverToConsistency{}).target));
+}
+
+TEST_F(RecoveryPlanTest, ASnapshotThatARecordFollowsIsConsistentThere) {
+    snapshot(16, 31, 20);
+    slice(16, 32, 0, 15);
+    EXPECT_TRUE(std::holds_alternative<RecoverToConsistency>(plan(RecoverToConsistency{}).target));
+}
+
+// Its primary was shut down: there is nothing to replay.
+TEST_F(RecoveryPlanTest, ASnapshotThatIsACheckpointAloneIsAllThereIs) {
+    snapshot(31.75, 32, 20);
+    slice(16, 32, 0, 15);
+    const RecoveryPlan made = plan(RecoverToConsistency{});
+    EXPECT_TRUE(std::holds_alternative<RecoverToEnd>(made.target));
+    EXPECT_EQ(made.must_reach, at(32));
+}
+
+TEST_F(RecoveryPlanTest, ARecordThatLiesAcrossSlicesIsUsedWhole) {
+    snapshot(16, 20, 4);
+    slice(16, 32, 0, 15);
+    slice(32, 48, 16, 31).last = at(31.9);
+    slice(48, 64, 32, 47);
+    slice(64, 80, 48, 63);
+    EXPECT_THAT(begins(plan(RecoverToLsn{at(31.5)})), ElementsAre(16));
+    EXPECT_THAT(begins(plan(RecoverToLsn{at(31.85)})), ElementsAre(16, 32));
+    EXPECT_THAT(begins(plan(RecoverToLsn{at(40)})), ElementsAre(16, 32, 48));
+}
+
+// To stop earlier without a word would lose what lies between.
+TEST_F(RecoveryPlanTest, APositionInLogThatDoesNotSayItsRecordsIsToldAsItIs) {
+    snapshot(16, 20, 4);
+    slice(16, 32, 0, 15);
+    WalDetails& silent = slice(32, 48, 16, 31);
+    silent.broken = "damaged";
+    EXPECT_EQ(told<RecoverToLsn>(plan(RecoverToLsn{at(47.9)})).position, at(47.9));
+    silent = {};
+    EXPECT_EQ(told<RecoverToLsn>(plan(RecoverToLsn{at(40)})).position, at(40));
 }
 
 TEST_F(RecoveryPlanTest, ATransactionIsLookedForFromTheNewestSnapshot) {
