@@ -58,6 +58,7 @@ bool TlsClient::send(std::string_view bytes) {
 
 bool TlsClient::read_more() {
     std::array<char, 16384> piece;
+    errno = 0;
     const int size = SSL_read(ssl_, piece.data(), piece.size());
     if (size <= 0) {
         if (errno == EAGAIN || errno == EWOULDBLOCK) throw std::runtime_error("the server hangs");

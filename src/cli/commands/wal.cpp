@@ -146,18 +146,12 @@ int run_receive(CommandContext& context, const ReceiveArguments& arguments) {
     const auto open = [&]() -> std::shared_ptr<Repository> {
         return open_repository_if_there(access, context.logger(), context.stop()).repository;
     };
-    const postgres::ReceiveState last =
-        postgres::receive_wal(open, settings, context.logger(), context.stop());
-    // A receiver that was stopped before the first byte came has a place alone.
-    const bool received = last.spool_bytes > 0;
+    const auto [last, all_stored] = postgres::receive_wal(open, settings, context.logger(), context.stop());
     if (!context.json() && !context.options().quiet) {
-        if (received)
-            say("received up to {}, archived up to {}\n", last.received.str(),
-                last.archived.lsn ? last.archived.str() : "nothing");
-        else
-            say("nothing was received\n");
+        say("received up to {}, archived up to {}\n", last.received.lsn ? last.received.str() : "nothing",
+            last.archived.lsn ? last.archived.str() : "nothing");
     }
-    return received && last.archived < last.received ? exit_incomplete : exit_done;
+    return all_stored ? exit_done : exit_incomplete;
 }
 
 void add_receive(CLI::App& group, RunCommand& run) {

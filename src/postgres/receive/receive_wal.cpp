@@ -10,12 +10,12 @@ std::string receive_state_path(const std::string& spool_directory) {
     return receive_directory(spool_directory) + "/state.json";
 }
 
-ReceiveState receive_wal(const OpenArchive& open, const ReceiveSettings& settings, Logger& logger,
-                         std::stop_token stop) {
+ReceiveResult receive_wal(const OpenArchive& open, const ReceiveSettings& settings, Logger& logger,
+                          std::stop_token stop) {
     return WalReceiver(open, settings, logger, std::move(stop)).run();
 }
 
-ReceiveState receive_wal(Repository& repository, const ReceiveSettings& settings, std::stop_token stop) {
+ReceiveResult receive_wal(Repository& repository, const ReceiveSettings& settings, std::stop_token stop) {
     const auto open = [&repository] { return std::shared_ptr<Repository>(&repository, [](Repository*) {}); };
     return receive_wal(open, settings, repository.logger(), std::move(stop));
 }

@@ -63,15 +63,20 @@ std::string receive_state_path(const std::string& spool_directory);
 // Opens the repository, or throws; called on another thread, again after an error.
 using OpenArchive = std::function<std::shared_ptr<Repository>()>;
 
-// Returns when `stop` was requested, with the last state. While the repository cannot be opened, what comes
+struct ReceiveResult {
+    ReceiveState last;
+    bool all_stored = false; // what was received; else the rest waits in the spool for the next start
+};
+
+// Returns when `stop` was requested. While the repository cannot be opened, what comes
 // goes to the spool alone; the server is told to forget it only when an earlier run has found that the spool
 // is of the source's cluster. Throws Error(already_exists) when another receiver is at work with this spool
 // directory, or the server is another cluster than the source; and when the first attempt to receive, or to
 // open the repository, fails in a way that waiting does not mend. Later failures are waited out and told as
 // alarms. `logger` must outlive the call.
-ReceiveState receive_wal(const OpenArchive& open, const ReceiveSettings& settings, Logger& logger,
-                         std::stop_token stop);
+ReceiveResult receive_wal(const OpenArchive& open, const ReceiveSettings& settings, Logger& logger,
+                          std::stop_token stop);
 // With a repository that is open already.
-ReceiveState receive_wal(Repository& repository, const ReceiveSettings& settings, std::stop_token stop);
+ReceiveResult receive_wal(Repository& repository, const ReceiveSettings& settings, std::stop_token stop);
 
 } // namespace holdfast::postgres

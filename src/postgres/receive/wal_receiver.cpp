@@ -57,7 +57,8 @@ WalReceiver::WalReceiver(const OpenArchive& open, const ReceiveSettings& setting
       archive_(open, settings, spool_, before_, alarms_),
       status_(settings, spool_, archive_, alarms_, logger, before_) {}
 
-ReceiveState WalReceiver::run() {
+ReceiveResult WalReceiver::run() {
+    bool all_stored = false;
     {
         const std::jthread reporter([this](const std::stop_token& ended) { status_.report(ended); });
         const std::jthread watcher([this](const std::stop_token& ended) {
@@ -66,14 +67,14 @@ ReceiveState WalReceiver::run() {
                 [this](const std::optional<SlotRetention>& found) { status_.set_retention(found); }, alarms_,
                 logger_, ended);
         });
-        receive();
+        all_stored = receive();
     }
     status_.set_phase("stopped");
     status_.publish();
-    return status_.state();
+    return {status_.state(), all_stored};
 }
 
-void WalReceiver::receive() {
+bool WalReceiver::receive() {
     Duration delay = settings_.first_reconnect;
     while (!stop_.stop_requested()) {
         const std::optional<WalPosition> before = spool_.end();
@@ -101,9 +102,11 @@ void WalReceiver::receive() {
         pause(delay);
         delay = std::min(delay * 2, settings_.last_reconnect);
     }
-    if (!finish_storing())
+    const bool all_stored = finish_storing();
+    if (!all_stored)
         logger_.warning("what is not archived stays in the spool and is stored at the next start",
                         {{"spool", receive_directory(settings_.spool_directory)}});
+    return all_stored;
 }
 
 void WalReceiver::tell_not_received(const Error& error) {

@@ -18,10 +18,11 @@ class WalReceiver {
                 std::stop_token stop);
 
     // See receive_wal().
-    ReceiveState run();
+    ReceiveResult run();
 
   private:
-    void receive();
+    // Until it is to stop; whether all that was received is stored.
+    bool receive();
     // From connecting until the connection is of no more use.
     void session();
     void meet(const LogServer& server);

@@ -160,6 +160,14 @@ TEST_P(ExposureOf, LookingCountsAsNoSynchronousStandby) {
     server.add_settings("synchronous_standby_names = '*'\n");
     server.reload();
     const std::jthread commits([&server] { server.execute("INSERT INTO t VALUES (1)"); });
+    // Whatever becomes of this: the commit ends.
+    struct LetIn {
+        const PostgresServer& server;
+        ~LetIn() {
+            server.add_settings("synchronous_standby_names = ''\n");
+            server.reload();
+        }
+    } const let_in{server};
     const auto waiting = [&server] {
         return server.query_value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
     };
@@ -169,8 +177,6 @@ TEST_P(ExposureOf, LookingCountsAsNoSynchronousStandby) {
         EXPECT_TRUE(exposure.since) << exposure.unknown << exposure.bound;
         EXPECT_EQ(waiting(), "1");
     }
-    server.add_settings("synchronous_standby_names = ''\n");
-    server.reload();
 }
 
 } // namespace

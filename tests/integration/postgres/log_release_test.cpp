@@ -144,6 +144,7 @@ TEST_P(LogReleaseTest, GoesOnEachTimeline) {
     standby->execute("INSERT INTO t VALUES (3)");
     source_.ProtectedSource::push(*standby);
     EXPECT_EQ(second.log->range.branch, 2U);
+    EXPECT_EQ(rows_at(RecoverToConsistency{}, second.id), "6");
     EXPECT_EQ(rows_at(RecoverToEnd{}), "7");
 
     promise_window();
@@ -154,6 +155,7 @@ TEST_P(LogReleaseTest, GoesOnEachTimeline) {
     EXPECT_THAT(window.at("released"), SizeIs(1)) << window;
     EXPECT_EQ(run({"wal", "verify", "orders"}).at("intact"), true);
     EXPECT_EQ(rows_at(RecoverToConsistency{}, first.id), "0");
+    EXPECT_EQ(rows_at(RecoverToConsistency{}, second.id), "6");
     EXPECT_EQ(rows_at(RecoverToEnd{}), "7");
 }
 

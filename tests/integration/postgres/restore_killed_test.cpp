@@ -52,7 +52,7 @@ class KilledRestore : public testing::TestWithParam<int> {
     std::unique_ptr<RunningProgram> begin(std::vector<std::string> words) const {
         source.hand_over();
         words.insert(words.begin(),
-                     {source.program(), "--config", source.configuration_file(), "--limit-download", "2M"});
+                     {source.program(), "--config", source.configuration_file(), "--limit-download", "1M"});
         return std::make_unique<RunningProgram>(
             words, holdfast::test::RunOptions{
                        .environment = {{"XDG_STATE_HOME", source.repository_directory() + "/../state"}}});

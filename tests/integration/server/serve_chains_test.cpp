@@ -34,6 +34,7 @@ class ServeChains : public ServeApi {
                       [](const Operation& one) { return one.kind != "backup" || one.source != "orders"; });
         return found;
     }
+    // The repository is looked at once a minute, and a gap must be seen twice.
     void wait_for_backups(std::size_t count) {
         const auto done = [&] {
             const auto found = backups();
@@ -41,7 +42,7 @@ class ServeChains : public ServeApi {
                        return one.state == OperationState::succeeded;
                    });
         };
-        wait_until(*server, done);
+        wait_until(*server, done, 60'000);
     }
     void receive(const std::vector<std::string>& more = {}) {
         std::vector<std::string> words{"wal",      "receive",          "orders", "--slot",

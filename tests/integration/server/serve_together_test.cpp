@@ -19,7 +19,7 @@ class ServeTogether : public Serve {
     // One server of several: a configuration, a state and an address of its own.
     std::unique_ptr<RunningProgram> start_server(const std::string& name, const std::string& what) {
         const std::string file = scratch.file(name + ".toml");
-        std::ofstream(file) << fmt::format("limit_upload = \"400k\"\n[server]\nlisten = \"127.0.0.1:0\"\n"
+        std::ofstream(file) << fmt::format("limit_upload = \"200k\"\n[server]\nlisten = \"127.0.0.1:0\"\n"
                                            "state_directory = \"{}\"\ncatalog = \"{}\"\n"
                                            "retention = \"never\"\nat_once = 12\n{}",
                                            scratch.file(name), url, what);
@@ -63,18 +63,19 @@ class ServeTogether : public Serve {
     // Kills the one of them that has more under way, when so many operations are over, and returns what it
     // took along. How they share the work is theirs: a busy machine may leave one of them with nothing.
     std::set<std::string> kill_busier(std::vector<Server>& servers, std::size_t over, Server*& killed) {
+        std::set<std::string> held;
         wait_until(*servers.front().program, [&] {
             if (counts(0).over < over) return false;
-            killed = &*std::ranges::max_element(servers, {}, [&](const Server& one) {
-                return counts(one.program->process()).held.size();
-            });
-            return counts(killed->program->process()).held.size() >= 2;
+            killed = &*std::ranges::max_element(
+                servers, {}, [&](const Server& one) { return counts(one.program->process()).held.size(); });
+            killed->program->signal(SIGSTOP); // what it holds does not change any more
+            held = counts(killed->program->process()).held;
+            if (held.size() < 2) killed->program->signal(SIGCONT);
+            return held.size() >= 2;
         });
-        killed->program->signal(SIGSTOP); // what it holds does not change any more
-        Counts now = counts(killed->program->process());
         killed->program->signal(SIGKILL);
         killed->program->finish();
-        return now.held;
+        return held;
     }
     PostgresServer postgres{{.settings = "max_connections = 100\n"}};
     std::string url = "postgresql://postgres@/postgres?host=" + postgres.socket_directory();
