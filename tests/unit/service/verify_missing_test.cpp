@@ -268,6 +268,40 @@ TEST_F(MissingObjects, AnIndexSegmentIsNamedAndNothingIsLost) {
     EXPECT_THAT(damaged(verify(false)), IsEmpty());
 }
 
+// Another backup puts segments, and removes them once others have their place.
+TEST_F(MissingObjects, AnIndexSegmentIsMissedBesideARunningBackup) {
+    const std::string missing = index_segment_name(domain_id("default"), older.id, 0);
+    const Bytes intact = files.bytes_of(missing);
+    std::uint32_t number = 0;
+    const auto early = [&] { return index_segment_name(domain_id("default"), run->id(), number); };
+    const auto verify_beside = [&](const std::function<void()>& when_it_goes) {
+        files.store->remove(missing, {});
+        files.store->put(early(), as_bytes("early"));
+        const auto store = std::make_shared<test::HookStore>(files.store, [&](const StoreCall& call) {
+            if (call.verb != StoreVerb::get || call.name != early()) return;
+            files.store->remove(early(), {});
+            ++number;
+            when_it_goes();
+        });
+        Progress progress;
+        const VerifyReport report = verify_repository(*open_over(store), {}, progress, {});
+        if (!files.names(early()).empty()) files.store->remove(early(), {});
+        if (files.names(missing).empty()) files.store->put(missing, intact);
+        return report;
+    };
+    VerifyReport report = verify_beside([] {});
+    EXPECT_THAT(damaged(report), ElementsAre(missing));
+    EXPECT_TRUE(report.all_checked());
+    report = verify_beside([&] { files.store->put(missing, intact); });
+    EXPECT_THAT(damaged(report), IsEmpty());
+    EXPECT_TRUE(report.all_checked());
+    report = verify_beside([&] { files.store->put(early(), as_bytes("early")); });
+    EXPECT_THAT(damaged(report), IsEmpty());
+    ASSERT_EQ(report.unchecked.size(), 1U);
+    EXPECT_EQ(report.unchecked.front().object, index_prefix);
+    EXPECT_FALSE(report.all_checked());
+}
+
 TEST_F(MissingObjects, CommitsThatAnythingSpeaksOf) {
     // By a child, by a statement, by the revocation of its writer.
     for (const RunId& snapshot : {older.id, newer_one.id, newest.id, of_leaver.id}) {
