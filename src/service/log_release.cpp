@@ -1,5 +1,6 @@
 #include "service/log_release.h"
 
+#include "base/at_once.h"
 #include "base/error.h"
 #include "postgres/archive/wal_archive.h"
 #include "postgres/recovery/log_chain.h"
@@ -7,6 +8,7 @@
 
 #include <algorithm>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <utility>
@@ -24,6 +26,8 @@ using postgres::TimelineId;
 
 // Where no slice says how long segments are: the longest there can be, which keeps most.
 constexpr std::uint64_t longest_segment_bytes = std::uint64_t{1} << 30;
+constexpr std::uint64_t least_segment_bytes = std::uint64_t{1} << 20; // that PostgreSQL has
+constexpr unsigned requests_at_once = 16;
 
 // From where on a timeline is needed, and the first moment that can be reached from there.
 struct Need {
@@ -111,22 +115,68 @@ Lsn position_of(const TimelineLog& log, const Need* need, std::uint64_t segment_
 
 // --- Which policies and archives -------------------------------------------------------------------------
 
+// Slices of the archive that have the first byte of the log of a snapshot.
+std::vector<std::string> slices_at_begins(Repository& repository, const ArchiveId& archive,
+                                          const std::vector<Snapshot>& snapshots) {
+    std::set<std::pair<TimelineId, std::uint64_t>> begins;
+    for (const Snapshot& snapshot : snapshots)
+        if (snapshot.log && snapshot.log->archive == archive)
+            begins.emplace(snapshot.log->range.branch, snapshot.log->range.begin);
+    std::vector<std::string> names;
+    for (const LogSliceId& slice : list_slices(repository.store(), archive)) {
+        const auto at = begins.lower_bound({slice.range.branch, slice.range.begin});
+        if (at != begins.end() && at->first == slice.range.branch && at->second < slice.range.end)
+            names.push_back(slice.name());
+    }
+    return names;
+}
+
+// By the largest that any of them tells: a cluster may have had others before, and who can write slices can
+// make one that tells of segments which are too small. One that he makes too large keeps more.
+std::uint64_t unit_of(Repository& repository, const ArchiveId& id, const std::vector<Snapshot>& snapshots) {
+    const postgres::WalArchive archive(repository.context(), id);
+    std::mutex mutex;
+    std::uint64_t largest = 0;
+    const auto ask = [&](const std::string& name, const std::stop_token&) {
+        const LogSliceId slice = LogSliceId::from_name(name).value();
+        try {
+            const std::uint64_t told = archive.details(slice).segment_bytes;
+            const std::scoped_lock lock(mutex);
+            largest = std::max(largest, told);
+        } catch (const Error& error) {
+            if (!archive.reader().is_refusal(slice, error)) throw;
+        }
+    };
+    try {
+        for_each_at_once(slices_at_begins(repository, id, snapshots), requests_at_once, {}, ask);
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::cancelled || error.retryable()) throw;
+        return longest_segment_bytes;
+    }
+    return largest == 0 ? longest_segment_bytes : std::max(largest, least_segment_bytes);
+}
+
 LogUnits units_of(Repository& repository, const std::vector<Snapshot>& snapshots) {
     LogUnits units;
     for (const Snapshot& snapshot : snapshots) {
-        if (snapshot.kind != postgres::snapshot_kind || !snapshot.log ||
-            units.contains(snapshot.log->archive))
-            continue;
-        std::uint64_t& unit = units[snapshot.log->archive];
-        try {
-            const postgres::WalArchive archive(repository.context(), snapshot.log->archive);
-            if (const auto details = archive.any_details()) unit = details->segment_bytes;
-        } catch (const Error& error) {
-            if (error.code() == ErrorCode::cancelled || error.retryable()) throw;
-        }
-        if (unit == 0) unit = longest_segment_bytes;
+        if (snapshot.kind == postgres::snapshot_kind && snapshot.log &&
+            !units.contains(snapshot.log->archive))
+            units.emplace(snapshot.log->archive, unit_of(repository, snapshot.log->archive, snapshots));
     }
     return units;
+}
+
+// Where log is to go from between snapshots, all slices are asked anyway.
+void raise_units(LogUnits& units, const SourceSnapshots& source) {
+    std::set<std::shared_ptr<const RecoverySource>> logs;
+    for (const SourceSnapshots::Stretch& stretch : source.stretches) logs.insert(stretch.log);
+    for (const auto& log : logs) {
+        const auto unit = units.find(log->archive);
+        if (unit == units.end()) continue;
+        if (log->fetch_details) log->fetch_details(log->slices);
+        for (const LogSliceId& slice : log->slices)
+            unit->second = std::max(unit->second, log->details(slice).segment_bytes);
+    }
 }
 
 // An archive is of one source. Who says something else is not to be believed about what it needs.
@@ -257,6 +307,7 @@ LogRelease log_release(Repository& repository, const std::vector<Policy>& declar
     }
     const std::set<ArchiveId> disputed = disputed_archives(snapshots);
     const Timestamp now = repository.clock().now();
+    for (const SourceSnapshots& source : view.sources) raise_units(release.units, source);
     for (SourceSnapshots& source : view.sources) release_of_source(release, source, disputed, stated, now);
     return release;
 }

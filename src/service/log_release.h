@@ -25,7 +25,7 @@ struct ReleasedLog {
     std::optional<Timestamp> from;
 };
 
-// The segments of each archive of PostgreSQL log, in bytes.
+// The largest segments of each archive of PostgreSQL log, in bytes.
 using LogUnits = std::map<ArchiveId, std::uint64_t>;
 
 // Of one source under `policy`, which has a window: on each timeline up to where nothing is needed to reach a

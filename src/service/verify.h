@@ -79,7 +79,8 @@ struct VerifyReport {
 
     std::vector<Damage> damages;       // by name of object; the first ten thousand
     std::uint64_t damaged_objects = 0; // all of them
-    // What could not be looked at, because the store does not give it now: it is in a cold tier.
+    // What could not be looked at, because the store does not give it now: it is in a cold tier. `index/`:
+    // for missing segments, because others went all the while.
     std::vector<Damage> unchecked;
     // What could not be read for lack of a key.
     ClosedObjects closed;

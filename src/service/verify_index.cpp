@@ -18,19 +18,23 @@ namespace {
 
 constexpr std::uint64_t piece_bytes = std::uint64_t{8} << 20;
 constexpr std::size_t spool_memory_bytes = std::size_t{16} << 20;
+constexpr unsigned most_listings = 4; // of the index, while segments go
 
 } // namespace
 
+// Beside a running backup segments come and go: what took the place of one that went is in a later listing.
 void Verification::check_index() {
     next_phase("checking the index");
-    progress_.set_total(0, segments_.size());
-    bool all_read = true;
-    for (const auto& [name, size_bytes] : segments_) {
+    bool all_told = true; // of those that could be read, and those that went
+    bool one_went = false;
+    std::size_t total = 0;
+    const auto check = [&](const std::pair<std::string, std::uint64_t>& segment) {
+        const auto& [name, size_bytes] = segment;
         if (stop_.stop_requested()) throw Error(ErrorCode::cancelled, "verifying was stopped");
         try {
-            all_read = check_segment(name, size_bytes) && all_read;
+            one_went = !check_segment(name, size_bytes) || one_went;
         } catch (const Error& error) {
-            all_read = false;
+            all_told = false;
             findings_.take(
                 error.code() == ErrorCode::wrong_key
                     ? error
@@ -40,8 +44,33 @@ void Verification::check_index() {
                 name);
         }
         progress_.add_done(size_bytes, 1);
+    };
+    std::vector<std::pair<std::string, std::uint64_t>> unread = segments_;
+    for (unsigned listings = 1;; ++listings) {
+        total += unread.size();
+        progress_.set_total(0, total);
+        one_went = false;
+        std::ranges::for_each(unread, check);
+        if (!one_went || not_indexed_.empty() || listings == most_listings) break;
+        unread.clear();
+        for (const ObjectInfo& object : repository_.store().list_all(std::string(index_prefix))) {
+            const auto parsed = parse_name(object.name);
+            if (parsed && parsed->kind == NameKind::index_segment &&
+                !std::ranges::binary_search(segments_, object.name, {},
+                                            &std::pair<std::string, std::uint64_t>::first))
+                unread.emplace_back(object.name, object.size_bytes);
+        }
+        segments_.insert(segments_.end(), unread.begin(), unread.end());
+        std::ranges::sort(segments_);
     }
-    if (all_read) find_missing_segments();
+    if (one_went && !not_indexed_.empty()) {
+        findings_.unchecked.add(std::string(index_prefix),
+                                "whether any segment of the index is missing: backups or a collection "
+                                "exchanged segments all the while",
+                                "verify again when fewer are under way");
+    } else if (all_told) {
+        find_missing_segments();
+    }
 }
 
 // Segments can be larger than the memory: beyond the first 16 MiB they wait in a file. False when it is gone.

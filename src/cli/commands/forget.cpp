@@ -77,11 +77,11 @@ int forget_lost(CommandContext& context, const Arguments& arguments) {
     }
     const OpenRepository open = context.open(arguments.repository);
     const std::set<RunId> before = forgotten_before(context, *open.repository, arguments.snapshots);
+    std::set<RunId> missed(lost.begin(), lost.end());
+    for (const RunId& id : before) missed.erase(id);
+    if (!missed.empty()) forget_lost_snapshots(open.repository->context(), missed);
     json report = {{"forgotten", json::array()}};
-    for (const RunId& id : lost) {
-        if (!before.contains(id)) forget_lost_snapshot(open.repository->context(), id);
-        report["forgotten"].push_back(id.hex());
-    }
+    for (const RunId& id : lost) report["forgotten"].push_back(id.hex());
     context.report(report, [&] {
         for (const RunId& id : lost) say("{} is not missed any more\n", id.hex());
     });

@@ -14,6 +14,14 @@ constexpr std::uint8_t details_version = 1;
 constexpr std::size_t most_points_to_read = largest_slice_info_bytes / 3;
 constexpr std::size_t longest_name_bytes = 1024;
 constexpr std::size_t longest_history_bytes = 1u << 20;
+// As far from 1970 as a Timestamp, which counts nanoseconds, can be.
+constexpr std::int64_t farthest_time_us = INT64_MAX / 1000;
+
+std::int64_t time_from(ByteReader& in) {
+    const std::int64_t time_us = in.signed_varint();
+    if (time_us > farthest_time_us || time_us < -farthest_time_us) in.fail("tells of an impossible time");
+    return time_us;
+}
 
 } // namespace
 
@@ -57,15 +65,15 @@ WalDetails decode_wal_details(ByteView bytes, std::string_view what) {
         position->value = in.varint();
     details.broken = in.sized_text(longest_name_bytes);
     details.commits = in.varint();
-    details.first_commit_us = in.signed_varint();
-    details.last_commit_us = in.signed_varint();
+    details.first_commit_us = time_from(in);
+    details.last_commit_us = time_from(in);
     details.last_commit_end.value = in.varint();
     const std::uint64_t points = in.varint_at_most(most_points_to_read);
     for (std::uint64_t i = 0; i < points; ++i) {
         ArchivedRestorePoint& point = details.restore_points.emplace_back();
         point.name = in.sized_text(longest_name_bytes);
         point.at.value = in.varint();
-        point.time_us = in.signed_varint();
+        point.time_us = time_from(in);
     }
     details.history = in.sized_text(longest_history_bytes);
     in.expect_end();

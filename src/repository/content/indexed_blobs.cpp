@@ -225,16 +225,18 @@ void IndexedBlobs::put_early_segment() {
     std::vector<IndexEntry> entries = index_.spillable();
     if (entries.empty()) return;
     std::string name = index_segment_name(domain_id_, parts_.run.id(), next_segment_++);
-    parts_.context.store.put(name, make_segment(name, entries), PutOptions{}, call());
+    const Bytes object = make_segment(name, entries);
+    parts_.context.store.put(name, object, PutOptions{}, call());
     drop_early_segment();
-    early_segment_ = std::move(name);
+    early_segment_ = {std::move(name), object.size()};
 }
 
 void IndexedBlobs::drop_early_segment() {
-    const std::optional<std::string> name = std::exchange(early_segment_, std::nullopt);
-    if (!name) return;
+    const std::optional<EarlySegment> early = std::exchange(early_segment_, std::nullopt);
+    if (!early) return;
     try {
-        parts_.context.store.remove(*name, call());
+        parts_.context.store.remove(early->name, call());
+        stored_bytes_ -= early->size_bytes;
     } catch (const Error& error) {
         // It is a hint like any other.
         if (error.code() == ErrorCode::cancelled) throw;

@@ -54,10 +54,15 @@ class IndexedBlobs final : public KnownBlobs {
     bool segment_due() const { return index_.spill_due(); }
     // Puts segments of all that lies in stored packs, if there is anything.
     void put_segments();
-    // Bytes of segments put.
+    // Bytes of the segments that were put and not removed again.
     std::uint64_t stored_bytes() const { return stored_bytes_; }
 
   private:
+    struct EarlySegment {
+        std::string name;
+        std::uint64_t size_bytes = 0;
+    };
+
     void load();
     void load_segment(const std::string& name);
     std::optional<Bytes> beginning_of(const std::string& name);
@@ -84,7 +89,7 @@ class IndexedBlobs final : public KnownBlobs {
     std::uint64_t named_packs_ = 0; // of these, when the last segment was put
     Duration last_segment_{};
     // The segment that names what the next one will name, too.
-    std::optional<std::string> early_segment_;
+    std::optional<EarlySegment> early_segment_;
     bool removes_ = true; // until the store refuses
     // The frame that was read last to prove a blob of another writer: its neighbours are usually asked for
     // next.

@@ -25,10 +25,12 @@ void need_range(std::map<std::uint64_t, std::uint64_t>& ranges, std::uint64_t be
     ranges.emplace(begin, end);
 }
 
+// Snapshots may claim any end, also in the last piece that there can be.
 LogRange in_whole(const LogRange& range, std::uint64_t unit) {
     const std::uint64_t behind = range.end % unit;
+    const std::uint64_t more = behind == 0 ? 0 : unit - behind;
     return {range.branch, range.begin - range.begin % unit,
-            behind == 0 ? range.end : range.end - behind + unit};
+            range.end > UINT64_MAX - more ? UINT64_MAX : range.end + more};
 }
 
 } // namespace

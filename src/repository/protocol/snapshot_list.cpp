@@ -86,6 +86,39 @@ void require_forgettable(const SnapshotList& list, const std::vector<Statement>&
     require_no_hold(*found, statements);
 }
 
+// A run commits before its intent goes: who looks the other way round can miss both.
+void require_lost(const RepositoryContext& context, const RunId& id) {
+    const std::string beats = intent_name(id, 0);
+    const bool is_open = !list_names(context.store, beats.substr(0, beats.rfind('-') + 1)).empty();
+    if (!list_names(context.store, commit_name(id)).empty()) {
+        throw Error(ErrorCode::usage, fmt::format("{} is not lost: its commit is there", id.hex()),
+                    "'holdfast forget' without --lost forgets it");
+    }
+    if (is_open) {
+        throw Error(ErrorCode::usage, fmt::format("{} is a run that has not ended", id.hex()),
+                    "wait until it has; 'holdfast prune' ends one that is silent");
+    }
+}
+
+// Only what followed it tells of which source it was; of one that nothing followed, every hold on a source
+// may be on its.
+void require_no_hold_of_lost(const SnapshotList& list, const std::vector<Statement>& statements,
+                             const RunId& id) {
+    Snapshot lost;
+    lost.id = id;
+    std::set<std::string> sources;
+    for (const Snapshot& snapshot : list.snapshots)
+        if (snapshot.parent == id) sources.insert(snapshot.source);
+    if (sources.empty())
+        for (const Statement& statement : statements)
+            if (statement.source) sources.insert(*statement.source);
+    require_no_hold(lost, statements);
+    for (const std::string& source : sources) {
+        lost.source = source;
+        require_no_hold(lost, statements);
+    }
+}
+
 void put_forget(const RepositoryContext& context, const RunId& id) {
     const RunContext run = context.keys.begin_run(context.random);
     const std::string name = forget_name(id);
@@ -270,23 +303,18 @@ void forget_snapshot(const RepositoryContext& context, const RunId& id, bool eve
     forget_snapshots(context, {id}, even_the_last);
 }
 
-void forget_lost_snapshot(const RepositoryContext& context, const RunId& id) {
+void forget_lost_snapshots(const RepositoryContext& context, const std::set<RunId>& ids) {
     require_may_forget(context);
-    if (!list_names(context.store, commit_name(id)).empty()) {
-        throw Error(ErrorCode::usage, fmt::format("{} is not lost: its commit is there", id.hex()),
-                    "'holdfast forget' without --lost forgets it");
-    }
-    const std::string beats = intent_name(id, 0);
-    if (!list_names(context.store, beats.substr(0, beats.rfind('-') + 1)).empty()) {
-        throw Error(ErrorCode::usage, fmt::format("{} is a run that has not ended", id.hex()),
-                    "wait until it has; 'holdfast prune' ends one that is silent");
-    }
+    for (const RunId& id : ids) require_lost(context, id);
+    const SnapshotList list = list_snapshots(context);
     const StatementList statements = list_statements(context);
     require_all_statements(statements);
-    Snapshot lost;
-    lost.id = id;
-    require_no_hold(lost, statements.statements);
-    put_forget(context, id);
+    for (const RunId& id : ids) require_no_hold_of_lost(list, statements.statements, id);
+    for (const RunId& id : ids) put_forget(context, id);
+}
+
+void forget_lost_snapshot(const RepositoryContext& context, const RunId& id) {
+    forget_lost_snapshots(context, {id});
 }
 
 } // namespace holdfast

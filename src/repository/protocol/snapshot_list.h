@@ -72,9 +72,11 @@ std::vector<Snapshot> list_checkpoints(const RepositoryContext& context, const s
 // there is no such snapshot; and with what require_all_statements() throws.
 void forget_snapshots(const RepositoryContext& context, const std::set<RunId>& ids, bool even_the_last);
 void forget_snapshot(const RepositoryContext& context, const RunId& id, bool even_the_last);
-// Says so of one that is not there, though others speak of it: nobody misses it any more, and should its
-// commit come back, it does not count. Throws Error(usage) when it is there, is held, or is a run that has
-// not ended.
+// Says so of those that are not there, though others speak of them: nobody misses them any more, and should
+// their commits come back, they do not count. All are looked at before the first is forgotten. Throws
+// Error(usage) when one is there, is held, or is a run that has not ended; one that no snapshot followed is
+// of a source that nobody knows, and counts as held while any source is.
+void forget_lost_snapshots(const RepositoryContext& context, const std::set<RunId>& ids);
 void forget_lost_snapshot(const RepositoryContext& context, const RunId& id);
 
 } // namespace holdfast

@@ -1,5 +1,6 @@
 #include "postgres/archive/wal_slicer.h"
 #include "repository/log/slice_format.h"
+#include "support/error_matchers.h"
 #include "support/wal_segments.h"
 
 #include <random>
@@ -207,6 +208,27 @@ TEST(WalDetails, AreReadBackAndRubbishIsRefused) {
     Bytes longer = good;
     longer.push_back(0);
     EXPECT_ANY_THROW(decode_wal_details(longer, "x"));
+}
+
+// A Timestamp counts nanoseconds.
+TEST(WalDetails, TimesThatNoClockHasAreRefused) {
+    constexpr std::int64_t farthest = INT64_MAX / 1000;
+    WalDetails details;
+    details.restore_points = {{"before", Lsn{150}, 0}};
+    for (std::int64_t* time :
+         {&details.first_commit_us, &details.last_commit_us, &details.restore_points.front().time_us}) {
+        for (const std::int64_t possible : {farthest, -farthest}) {
+            *time = possible;
+            EXPECT_EQ(decode_wal_details(encode_wal_details(details), "x"), details);
+        }
+        for (const std::int64_t impossible : {farthest + 1, -farthest - 1, INT64_MAX, INT64_MIN}) {
+            *time = impossible;
+            test::expect_error(
+                ErrorCode::corrupt, [&] { decode_wal_details(encode_wal_details(details), "x"); },
+                "impossible time");
+        }
+        *time = 0;
+    }
 }
 
 } // namespace

@@ -93,6 +93,19 @@ TEST_F(CollectorLogTest, WhatASnapshotNeedsIsWholePieces) {
     EXPECT_THAT(slices(), ElementsAre(before, own, rest));
 }
 
+// As a stolen key may commit one: what others need is not taken from them.
+TEST_F(CollectorLogTest, ASnapshotOfLogWithoutEndKeepsOnlyMore) {
+    write(log, {1, 0, 100});
+    const LogSliceId first = write(log, {1, 100, 200}), second = write(log, {1, 200, 300}),
+                     behind = write(log, {1, 300, 400});
+    back_up_at(150, 260);
+    back_up_at(210, UINT64_MAX);
+    settings.released_logs = {{{archive, 1}, 400}};
+    settings.log_units = {{archive, 100}};
+    EXPECT_EQ(collect().deleted_log_slices, 1U);
+    EXPECT_THAT(slices(), ElementsAre(first, second, behind));
+}
+
 TEST_F(CollectorLogTest, ADryRunReleasesNothing) {
     back_up_at(100, 130);
     write(log, {1, 150, 200});

@@ -163,6 +163,9 @@ TEST_F(IndexedBlobsTest, NamesEarlyWhatLiesInStoredPacks) {
         if (removes) {
             EXPECT_EQ(segments().size(), 1u) << "the lasting one";
         }
+        std::uint64_t bytes = 0;
+        for (const std::string& name : segments()) bytes += files_.memory->list_all(name).front().size_bytes;
+        EXPECT_EQ(known.stored_bytes(), bytes);
         for (std::uint32_t i = 0; i < packs; ++i)
             EXPECT_TRUE(known.find(id_of(1'000 + i + round * packs), 100)) << i;
         ++round;

@@ -19,13 +19,14 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-constexpr std::uint64_t segment_bytes = 4096;
+constexpr std::uint64_t segment_bytes = std::uint64_t{1} << 20;
 
 // A cluster that writes a segment and commits once an hour.
 struct MadeCluster {
     std::string source;
     ArchiveId archive;
     std::uint64_t segment = 1;
+    std::uint64_t told_segment_bytes = segment_bytes;
 };
 
 class LogReleaseOfRepositoryTest : public RetentionTest {
@@ -41,13 +42,12 @@ class LogReleaseOfRepositoryTest : public RetentionTest {
     }
     void work(MadeCluster& cluster, int segments) {
         LogWriter log(repository->context(), cluster.archive, 1);
-        Compressor compressor;
         for (int i = 0; i < segments; ++i, ++cluster.segment) {
             pass(hours(1));
             const LogRange range{1, cluster.segment * segment_bytes, (cluster.segment + 1) * segment_bytes};
             postgres::WalDetails made;
             made.version = 15;
-            made.segment_bytes = segment_bytes;
+            made.segment_bytes = cluster.told_segment_bytes;
             made.records_from = postgres::Lsn{range.begin};
             made.records_to = postgres::Lsn{range.end};
             made.commits = 1;
@@ -56,6 +56,13 @@ class LogReleaseOfRepositoryTest : public RetentionTest {
             made.last_commit_end = postgres::Lsn{range.end - 8};
             log.put(log.seal({range, Bytes(segment_bytes), encode_wal_details(made), {}}, compressor));
         }
+    }
+    // Of no bytes that matter, which tells of such segments.
+    void tell_of_segments(const MadeCluster& cluster, std::uint64_t begin, std::uint64_t bytes) {
+        LogWriter log(repository->context(), cluster.archive, 1);
+        postgres::WalDetails told;
+        told.segment_bytes = bytes;
+        log.put(log.seal({{1, begin, begin + 8}, Bytes(8), encode_wal_details(told), {}}, compressor));
     }
     // Of the next segment, that its clock takes to be made at `time`.
     Snapshot take_snapshot(MadeCluster& cluster, std::optional<Timestamp> time = {}) {
@@ -87,6 +94,7 @@ class LogReleaseOfRepositoryTest : public RetentionTest {
         return snapshot.log->range.begin / segment_bytes * segment_bytes;
     }
 
+    Compressor compressor;
     NodeRef root;
     std::uint64_t sequence = 0;
 };
@@ -108,6 +116,50 @@ TEST_F(LogReleaseOfRepositoryTest, GoesByTheWindow) {
     policies.clear();
     EXPECT_THAT(release().logs, IsEmpty());
     EXPECT_EQ(release().units.at(orders.archive), segment_bytes);
+}
+
+// As a stolen key may store them, in front of all and where a snapshot begins.
+TEST_F(LogReleaseOfRepositoryTest, NoSliceMakesSegmentsSmaller) {
+    MadeCluster orders = cluster("orders", 1);
+    tell_of_segments(orders, 0, 1);
+    std::vector<Snapshot> snapshots;
+    for (int day = 0; day < 6; ++day) snapshots.push_back(live_a_day(orders));
+    tell_of_segments(orders, snapshots[2].log->range.begin, 1);
+    const LogRelease found = release();
+    EXPECT_EQ(found.units.at(orders.archive), segment_bytes);
+    ASSERT_THAT(found.logs, SizeIs(1));
+    EXPECT_EQ(found.logs[0].position, begin_of(snapshots[2]));
+}
+
+TEST_F(LogReleaseOfRepositoryTest, SegmentsAreNeverSmallerThanServersHaveThem) {
+    MadeCluster orders = cluster("orders", 1);
+    orders.told_segment_bytes = 1;
+    take_snapshot(orders);
+    EXPECT_EQ(release({.keep_log = true}).units.at(orders.archive), segment_bytes);
+}
+
+// pg_resetwal gives a cluster other segments, and its log stays in the same archive.
+TEST_F(LogReleaseOfRepositoryTest, OfSeveralSizesTheLargestCounts) {
+    MadeCluster orders = cluster("orders", 1);
+    live_a_day(orders);
+    orders.told_segment_bytes = 4 * segment_bytes;
+    const Snapshot behind = live_a_day(orders);
+    EXPECT_EQ(release({.keep_log = true}).units.at(orders.archive), 4 * segment_bytes);
+    orders.told_segment_bytes = segment_bytes;
+    live_a_day(orders);
+    EXPECT_EQ(release({.keep_log = true}).units.at(orders.archive), 4 * segment_bytes);
+    // Where log goes between snapshots, what none of them begins with counts as well.
+    forget_snapshot(repository->context(), behind.id, false);
+    EXPECT_EQ(release({.keep_log = true}).units.at(orders.archive), segment_bytes);
+    EXPECT_EQ(release().units.at(orders.archive), 4 * segment_bytes);
+}
+
+TEST_F(LogReleaseOfRepositoryTest, WhereNoSliceTellsTheLongestSegmentsCount) {
+    const MadeCluster orders = cluster("orders", 1);
+    MadeCluster silent = orders;
+    silent.told_segment_bytes = 0;
+    take_snapshot(silent);
+    EXPECT_EQ(release({.keep_log = true}).units.at(orders.archive), std::uint64_t{1} << 30);
 }
 
 // The host's clock was eight days behind when the newest one was made.

@@ -7,6 +7,7 @@
 #include "service/repair_index.h"
 #include "store/fault_store.h"
 #include "support/error_matchers.h"
+#include "support/hook_store.h"
 #include "unit/service/verify_fixture.h"
 
 #include <algorithm>
@@ -267,6 +268,40 @@ TEST_F(MissingObjects, AnIndexSegmentIsNamedAndNothingIsLost) {
     EXPECT_THAT(damaged(verify(false)), IsEmpty());
 }
 
+// Another backup puts segments, and removes them once others have their place.
+TEST_F(MissingObjects, AnIndexSegmentIsMissedBesideARunningBackup) {
+    const std::string missing = index_segment_name(domain_id("default"), older.id, 0);
+    const Bytes intact = files.bytes_of(missing);
+    std::uint32_t number = 0;
+    const auto early = [&] { return index_segment_name(domain_id("default"), run->id(), number); };
+    const auto verify_beside = [&](const std::function<void()>& when_it_goes) {
+        files.store->remove(missing, {});
+        files.store->put(early(), as_bytes("early"));
+        const auto store = std::make_shared<test::HookStore>(files.store, [&](const StoreCall& call) {
+            if (call.verb != StoreVerb::get || call.name != early()) return;
+            files.store->remove(early(), {});
+            ++number;
+            when_it_goes();
+        });
+        Progress progress;
+        const VerifyReport report = verify_repository(*open_over(store), {}, progress, {});
+        if (!files.names(early()).empty()) files.store->remove(early(), {});
+        if (files.names(missing).empty()) files.store->put(missing, intact);
+        return report;
+    };
+    VerifyReport report = verify_beside([] {});
+    EXPECT_THAT(damaged(report), ElementsAre(missing));
+    EXPECT_TRUE(report.all_checked());
+    report = verify_beside([&] { files.store->put(missing, intact); });
+    EXPECT_THAT(damaged(report), IsEmpty());
+    EXPECT_TRUE(report.all_checked());
+    report = verify_beside([&] { files.store->put(early(), as_bytes("early")); });
+    EXPECT_THAT(damaged(report), IsEmpty());
+    ASSERT_EQ(report.unchecked.size(), 1U);
+    EXPECT_EQ(report.unchecked.front().object, index_prefix);
+    EXPECT_FALSE(report.all_checked());
+}
+
 TEST_F(MissingObjects, CommitsThatAnythingSpeaksOf) {
     // By a child, by a statement, by the revocation of its writer.
     for (const RunId& snapshot : {older.id, newer_one.id, newest.id, of_leaver.id}) {
@@ -289,6 +324,54 @@ TEST_F(MissingObjects, ACommitThatIsGivenUpIsNotMissed) {
     EXPECT_THAT(damaged(verify(false)), ElementsAre(commit_name(older.id)));
     give_up();
     EXPECT_THAT(damaged(verify(false)), IsEmpty());
+}
+
+// The commit comes, and the intent goes, while it is looked whether they are there.
+TEST_F(MissingObjects, ARunThatEndsMeanwhileIsNotGivenUp) {
+    const RunId ending{{7}};
+    files.store->put(intent_name(ending, 3), Bytes{}, PutOptions{}, {});
+    test::HookStore store(files.store, [&](const StoreCall& call) {
+        if (call.verb != StoreVerb::list || !call.name.starts_with(intents_prefix)) return;
+        files.store->put(commit_name(ending), Bytes{});
+        files.store->remove(intent_name(ending, 3), {});
+    });
+    test::expect_error(
+        ErrorCode::usage, [&] { forget_lost_snapshot(files.repository->context().through(store), ending); },
+        "is there");
+    EXPECT_THAT(files.names(forget_name(ending)), IsEmpty());
+}
+
+TEST_F(MissingObjects, AHoldOnItsSourceKeepsALostCommit) {
+    const RepositoryContext& context = files.repository->context();
+    const auto hold = [&](const std::string& source) {
+        Statement held;
+        held.source = source;
+        held.type = StatementType::hold;
+        held.name = "case 4711";
+        return put_statement(context, held);
+    };
+    const auto release = [&](const StatementId& of, const std::string& source) {
+        Statement released;
+        released.source = source;
+        released.type = StatementType::release;
+        released.releases = of;
+        put_statement(context, released);
+    };
+    const RunId unknown{{7}};
+    files.store->remove(commit_name(older.id), {});
+    const StatementId other = hold("another");
+    test::expect_error(ErrorCode::usage, [&] { forget_lost_snapshot(context, unknown); }, "is held");
+    const StatementId own = hold(older.source);
+    // All are judged before the first is forgotten.
+    release(other, "another");
+    test::expect_error(
+        ErrorCode::usage, [&] { forget_lost_snapshots(context, {unknown, older.id}); }, "is held");
+    EXPECT_THAT(files.names(forget_name(unknown)), IsEmpty());
+    test::expect_error(ErrorCode::usage, [&] { forget_lost_snapshot(context, older.id); }, "is held");
+    hold("another");
+    release(own, older.source);
+    forget_lost_snapshot(context, older.id); // what followed it tells of which source it was
+    test::expect_error(ErrorCode::usage, [&] { forget_lost_snapshot(context, unknown); }, "is held");
 }
 
 TEST_F(MissingObjects, ARunThatHasNotEndedIsNotGivenUp) {
