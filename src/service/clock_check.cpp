@@ -70,7 +70,7 @@ ClockDoubt told_to_others(Repository& repository, ClockMemory& memory, ClockDoub
     return doubt;
 }
 
-// The clock was set back.
+// The clock was set back, and is believed again.
 void end_stated(Repository& repository, ClockMemory& memory, const std::string& name) {
     const StatementList list = list_statements(repository.context());
     if (!stands(stated_clock_doubts(repository, list), name) ||
@@ -109,7 +109,7 @@ ClockDoubt clock_doubt(Repository& repository, const std::optional<ClockWitness>
         if (!doubt.why.empty()) return doubt;
         return clock_doubt(repository, witness, list_statements(repository.context()));
     }
-    if (!doubt.stated.empty()) end_stated(repository, memory, doubt.stated);
+    if (doubt.why.empty() && !doubt.stated.empty()) end_stated(repository, memory, doubt.stated);
     const auto stated = stated_clock_doubts(repository, list);
     const auto other = std::ranges::find_if(stated, [&](const StatedClockDoubt& one) {
         return one.name != doubt.stated && concerns(one, repository.clock().now());
