@@ -47,7 +47,10 @@ constexpr std::int64_t most_nanoseconds = (std::int64_t{1} << 62) - 1;
 constexpr Duration most_uptime{std::int64_t{1} << 60};
 
 Duration read_duration(const json& value) {
-    const auto nanoseconds = value.get<std::int64_t>();
+    // What is none, or too large, would be made into any.
+    const bool is_whole = value.is_number_integer() &&
+                          !(value.is_number_unsigned() && value.get<std::uint64_t>() > most_nanoseconds);
+    const auto nanoseconds = is_whole ? value.get<std::int64_t>() : most_nanoseconds + 1;
     if (nanoseconds > most_nanoseconds || nanoseconds < -most_nanoseconds)
         throw json::other_error::create(501, "out of bounds", &value);
     return Duration(nanoseconds);
@@ -55,7 +58,8 @@ Duration read_duration(const json& value) {
 
 std::optional<Memory> read_memory(const std::string& file) {
     std::error_code ignored;
-    if (!std::filesystem::exists(file, ignored)) return std::nullopt;
+    // Also where there is none.
+    if (std::filesystem::file_size(file, ignored) > most_bytes) return std::nullopt;
     const json value = json::parse(as_text(read_file(file, most_bytes)), nullptr, false);
     try {
         Memory memory{.seen = Timestamp(read_duration(value.at("seen"))),
