@@ -36,6 +36,7 @@ struct Memory {
     Duration tolerated{};
     bool is_first = false; // as in ClockDoubt
     std::string stated{};
+    std::vector<std::string> of_others{};
 
     Duration leap() const { return seen.time_since_epoch() - uptime.time - ahead; }
     // How late it was by the uptime when the clock was seen, which may have leapt.
@@ -70,7 +71,8 @@ std::optional<Memory> read_memory(const std::string& file) {
                       .doubted_from = Timestamp(read_duration(value.at("doubted_from"))),
                       .tolerated = read_duration(value.at("tolerated")),
                       .is_first = value.at("is_first").get<bool>(),
-                      .stated = value.at("stated").get<std::string>()};
+                      .stated = value.at("stated").get<std::string>(),
+                      .of_others = value.at("of_others").get<std::vector<std::string>>()};
         if (const json& until = value.at("doubted_until"); !until.is_null())
             memory.doubted_until = Timestamp(read_duration(until));
         // What no machine shows; differences of the rest do not overflow.
@@ -93,7 +95,8 @@ void write_memory(const std::string& file, const Memory& memory) {
                {"doubted_from", memory.doubted_from.time_since_epoch().count()},
                {"tolerated", memory.tolerated.count()},
                {"is_first", memory.is_first},
-               {"stated", memory.stated}};
+               {"stated", memory.stated},
+               {"of_others", memory.of_others}};
     if (memory.doubted_until) value["doubted_until"] = memory.doubted_until->time_since_epoch().count();
     write_file_durably(file, as_bytes(json_text(value)));
 }
@@ -183,9 +186,14 @@ ClockDoubt doubt_of(const Memory& memory) {
                                    hours_text(memory.leap())),
                 .leapt = true,
                 .is_first = false,
-                .stated = memory.stated};
+                .stated = memory.stated,
+                .of_others = memory.of_others};
     }
-    return {.why = memory.doubt, .leapt = false, .is_first = memory.is_first, .stated = memory.stated};
+    return {.why = memory.doubt,
+            .leapt = false,
+            .is_first = memory.is_first,
+            .stated = memory.stated,
+            .of_others = memory.of_others};
 }
 
 } // namespace
@@ -208,6 +216,7 @@ ClockDoubt ClockMemory::look(const std::optional<ClockWitness>& witness) {
         if (witness) doubt_gap(witness->newest, witness->tolerated, newest_snapshot, now);
     } else {
         now.stated = before->stated;
+        now.of_others = before->of_others;
         const bool same_run = !now.uptime.boot.empty() && now.uptime.boot == before->uptime.boot &&
                               now.uptime.time >= before->uptime.time;
         if (same_run)
@@ -219,10 +228,11 @@ ClockDoubt ClockMemory::look(const std::optional<ClockWitness>& witness) {
     return doubt_of(now);
 }
 
-void ClockMemory::believe() {
+void ClockMemory::believe(std::vector<std::string> of_others) {
     const FileDescriptor lock = lock_memory(file_);
     Memory now = of_now(clock_);
     if (const auto before = read_memory(file_)) now.stated = before->stated;
+    now.of_others = std::move(of_others);
     write_memory(file_, now);
 }
 

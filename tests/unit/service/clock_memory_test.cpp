@@ -32,7 +32,7 @@ class ClockMemoryTest : public testing::Test {
         doubt = ClockMemory(file, *clock).look(witness);
         return doubt.why;
     }
-    void believe() { ClockMemory(file, *clock).believe(); }
+    void believe() { ClockMemory(file, *clock).believe({}); }
     void leap(Duration by) { clock->set_time_of_day(clock->now() + by); }
     // A machine that was started again knows nothing of how long that took.
     void restart_after(Duration time) { clock.emplace(clock->now() + time); }
@@ -246,7 +246,7 @@ TEST_F(ClockMemoryTest, RubbishInItsFileCountsAsNothing) {
     const auto memory = [](const char* seen, const char* boot, const char* uptime, const char* ahead) {
         return fmt::format("{{\"seen\": {}, \"boot\": {}, \"uptime\": {}, \"ahead\": {}, \"doubt\": \"\", "
                            "\"doubted_until\": null, \"doubted_from\": 0, \"tolerated\": 0, "
-                           "\"is_first\": false, \"stated\": \"\"}}",
+                           "\"is_first\": false, \"stated\": \"\", \"of_others\": []}}",
                            seen, boot, uptime, ahead);
     };
     look();
@@ -416,6 +416,38 @@ TEST_F(ClockLeaps, OfAnotherMachineConcernNoneThatShowsAnEarlierTime) {
     leap(days(20));
     use_other_cache("cache");
     EXPECT_TRUE(look().leapt);
+}
+
+// The right clock comes to where the wrong one was.
+TEST_F(ClockLeaps, OfAnotherMachineAreNotOverForItWhereAClockIsSaidToBeRight) {
+    const auto use_that_machine = [&] { use_other_cache("that machine"); };
+    const auto use_this_machine = [&] { use_other_cache("this machine"); };
+    const std::string name = "clock that machine";
+    back_up_daily("documents", 3);
+    use_this_machine();
+    look();
+    use_that_machine();
+    look();
+    leap(days(10));
+    clock_memory(*repository).remember_stated(name); // every clock that is passed in has the same start
+    state_clock_doubt(*repository, list_statements(repository->context()), name, "it leapt");
+    ASSERT_TRUE(look().leapt);
+    leap(-days(10));
+    pass(days(10) + hours(1));
+    back_up("documents");
+    use_this_machine();
+    expect_refused("found on the machine");
+    EXPECT_EQ(enforce_with({.clock = true}).forgotten(), 3u);
+    EXPECT_THAT(look().why, IsEmpty());
+    pass(days(1));
+    EXPECT_EQ(enforce().forgotten(), 0u) << "said once";
+    EXPECT_THAT(stated(), SizeIs(1));
+    leap(days(10));
+    use_that_machine();
+    expect_refused("leapt forward by 10.0 days");
+    EXPECT_EQ(enforce_with({.clock = true}).forgotten(), 0u);
+    EXPECT_THAT(stated(), IsEmpty()) << "this one may say so";
+    EXPECT_EQ(enforce().forgotten(), 0u);
 }
 
 // A store that tells the same time may be on the same machine.
