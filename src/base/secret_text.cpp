@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <optional>
 
 #include <nlohmann/json.hpp>
 
@@ -87,18 +88,28 @@ std::string without_url_passwords(std::string_view text) {
     return out;
 }
 
+// How many backslashes stand before the quote that `text` begins with: some, in JSON that is itself a text of
+// JSON. Nothing when it begins with none.
+std::optional<std::size_t> depth_of_quote(std::string_view text) {
+    const std::size_t quote = text.find_first_not_of('\\');
+    if (quote == std::string_view::npos || (text[quote] != '\'' && text[quote] != '"')) return std::nullopt;
+    return quote;
+}
+
 // The length of the value at the front of `text`: quoted, with backslashes, or up to the next space.
 std::size_t value_length(std::string_view text) {
-    if (text.empty()) return 0;
-    const char quote = text.front();
-    if (quote != '\'' && quote != '"')
-        return static_cast<std::size_t>(std::ranges::find_if(text, is_space) - text.begin());
-    for (std::size_t i = 1; i < text.size(); ++i) {
+    const auto depth = depth_of_quote(text);
+    if (!depth) return static_cast<std::size_t>(std::ranges::find_if(text, is_space) - text.begin());
+    std::size_t slashes = 0;
+    for (std::size_t i = *depth + 1; i < text.size(); ++i) {
         if (text[i] == '\\') {
-            ++i;
-        } else if (text[i] == quote) {
-            return i + 1;
+            ++slashes;
+            continue;
         }
+        // Each backslash of the value itself is as many more.
+        if (text[i] == text[*depth] && slashes >= *depth && (slashes - *depth) / (*depth + 1) % 2 == 0)
+            return i + 1;
+        slashes = 0;
     }
     return text.size();
 }
@@ -107,10 +118,14 @@ std::size_t spaces_length(std::string_view text) {
     return static_cast<std::size_t>(std::ranges::find_if_not(text, is_space) - text.begin());
 }
 
-// Of what stands behind a header's name all of the line is secret: a scheme, and what it takes.
-std::size_t secret_length(std::string_view name, std::string_view text) {
+// Of what stands behind a header's name all of the line is secret: a scheme, and what it takes. So it is of
+// "passphrase: several words".
+std::size_t secret_length(std::string_view name, char sign, std::string_view text) {
     if (text.starts_with(left_out)) return 0;
-    return name.ends_with("authorization") ? std::min(text.find('\n'), text.size()) : value_length(text);
+    const bool may_have_spaces =
+        sign == ':' && (name.ends_with("password") || name.ends_with("passphrase")) && !depth_of_quote(text);
+    return may_have_spaces || name.ends_with("authorization") ? std::min(text.find('\n'), text.size())
+                                                              : value_length(text);
 }
 
 // "name=value" and "name: value", with spaces around the sign as connection strings may have them, and with
@@ -123,11 +138,12 @@ std::string without_named_values(std::string_view text) {
         std::string_view name = text.substr(0, sign);
         while (!name.empty() && (is_space(name.back()) || name.back() == '"' || name.back() == '\\'))
             name.remove_suffix(1);
+        const char sign_letter = text[sign];
         out += text.substr(0, sign + 1);
         text.remove_prefix(sign + 1);
         if (!names_a_secret(name)) continue;
         const std::size_t spaces = spaces_length(text);
-        const std::size_t length = secret_length(name_at_end(name), text.substr(spaces));
+        const std::size_t length = secret_length(name_at_end(name), sign_letter, text.substr(spaces));
         if (length == 0) continue;
         out += left_out;
         text.remove_prefix(spaces + length);

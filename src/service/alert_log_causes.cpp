@@ -110,6 +110,10 @@ class Receiver {
         } catch (const Error& error) {
             const std::scoped_lock lock(mutex_);
             error_ = error;
+        } catch (const std::exception& error) {
+            // None may leave the thread: the process would end, and leave the sandbox behind.
+            const std::scoped_lock lock(mutex_);
+            error_ = Error(ErrorCode::internal, error.what());
         }
         ended_ = true;
     }

@@ -59,7 +59,7 @@ ClockDoubt told_to_others(Repository& repository, ClockMemory& memory, ClockDoub
     const StatementList list = list_statements(repository.context());
     if (!doubt.stated.empty()) {
         if (!is_ended(repository, list, doubt.stated)) return doubt;
-        memory.believe();
+        memory.believe(std::move(doubt.of_others));
         memory.remember_stated({});
         return {};
     }
@@ -70,7 +70,7 @@ ClockDoubt told_to_others(Repository& repository, ClockMemory& memory, ClockDoub
     return doubt;
 }
 
-// The clock was set back.
+// The clock was set back, and is believed again.
 void end_stated(Repository& repository, ClockMemory& memory, const std::string& name) {
     const StatementList list = list_statements(repository.context());
     if (!stands(stated_clock_doubts(repository, list), name) ||
@@ -78,10 +78,18 @@ void end_stated(Repository& repository, ClockMemory& memory, const std::string& 
         memory.remember_stated({});
 }
 
+// What another machine has stated stands for that one: it is not for this one to say that its clock is right.
 void believe(Repository& repository, const StatementList& list) {
-    clock_memory(repository).believe();
-    for (const StatedClockDoubt& stated : stated_clock_doubts(repository, list))
-        if (concerns(stated, repository.clock().now())) end_clock_doubt(repository, list, stated.name);
+    ClockMemory memory = clock_memory(repository);
+    const std::string stated_here = memory.look({}).stated;
+    std::vector<std::string> ours, of_others;
+    for (const StatedClockDoubt& stated : stated_clock_doubts(repository, list)) {
+        if (!concerns(stated, repository.clock().now())) continue;
+        const bool is_ours = stated.name == stated_here || stated.name == clock_doubt_name(repository);
+        (is_ours ? ours : of_others).push_back(stated.name);
+    }
+    memory.believe(std::move(of_others));
+    for (const std::string& name : ours) end_clock_doubt(repository, list, name);
 }
 
 } // namespace
@@ -109,13 +117,15 @@ ClockDoubt clock_doubt(Repository& repository, const std::optional<ClockWitness>
         if (!doubt.why.empty()) return doubt;
         return clock_doubt(repository, witness, list_statements(repository.context()));
     }
-    if (!doubt.stated.empty()) end_stated(repository, memory, doubt.stated);
+    if (doubt.why.empty() && !doubt.stated.empty()) end_stated(repository, memory, doubt.stated);
     const auto stated = stated_clock_doubts(repository, list);
     const auto other = std::ranges::find_if(stated, [&](const StatedClockDoubt& one) {
-        return one.name != doubt.stated && concerns(one, repository.clock().now());
+        return one.name != doubt.stated &&
+               std::ranges::find(doubt.of_others, one.name) == doubt.of_others.end() &&
+               concerns(one, repository.clock().now());
     });
     if (other == stated.end()) return doubt;
-    return {.why = other->why, .leapt = true, .is_first = false, .stated = {}};
+    return {.why = other->why, .leapt = true, .is_first = false, .stated = {}, .of_others = {}};
 }
 
 std::optional<double> clock_offset_seconds(Repository& repository) {

@@ -10,6 +10,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace holdfast {
 
@@ -37,10 +38,11 @@ struct ClockWitness {
 };
 
 struct ClockDoubt {
-    std::string why{};     // the clock is not to be believed; empty: nothing speaks against it
-    bool leapt = false;    // seen exactly, by how long the machine has run
-    bool is_first = false; // only that nothing was remembered here speaks against it
-    std::string stated{};  // see ClockMemory::remember_stated()
+    std::string why{};                    // the clock is not to be believed; empty: nothing speaks against it
+    bool leapt = false;                   // seen exactly, by how long the machine has run
+    bool is_first = false;                // only that nothing was remembered here speaks against it
+    std::string stated{};                 // see ClockMemory::remember_stated()
+    std::vector<std::string> of_others{}; // see ClockMemory::believe()
 };
 
 // In a file of this machine, which any number of processes may use at once. The clock must outlive it.
@@ -51,8 +53,9 @@ class ClockMemory {
     // Looks at the clock, remembers what it shows, and returns what speaks against it. What cannot be read in
     // the file counts as nothing. Throws the system's errors.
     ClockDoubt look(const std::optional<ClockWitness>& witness);
-    // From now on the clock is right as it is: somebody says so. Throws the system's errors.
-    void believe();
+    // From now on the clock is right as it is: somebody says so. What is stated under the names `of_others`
+    // is about other clocks than this one; looks return it from now on. Throws the system's errors.
+    void believe(std::vector<std::string> of_others);
     // That it leapt was stated under this name, which looks return from now on; empty: no more. Throws the
     // system's errors.
     void remember_stated(const std::string& name);

@@ -108,8 +108,7 @@ class Maker {
         set_times(tree_, 1'700'000'120);
         back_up("last");
         back_up_of_writer("agent");
-        archive_log(first);
-        collect(passing);
+        collect(passing, archive_log(first));
         write_file(tree_ / "forgotten", "in a snapshot that nobody wants\n");
         const Snapshot unwanted = back_up("unwanted");
         const auto repository = open();
@@ -231,22 +230,22 @@ class Maker {
         return run;
     }
 
-    // Two segments by the owner, one and a history by who can write only; and a snapshot that needs the first
-    // two. What a cluster has of files is of no matter here: it gets those of `like`.
-    void archive_log(const Snapshot& like) {
+    // Two segments by the owner, two and a history by who can write only; and a snapshot that needs the first
+    // two. What a cluster has of files is of no matter here: it gets those of `like`. Returns what of the log
+    // may go: the segment behind the snapshot.
+    LogFloors archive_log(const Snapshot& like) {
         constexpr postgres::Lsn begin{std::uint64_t{5} << 20};
-        const MadeLog log(begin, 3);
-        for (std::size_t i = 0; i < 3; ++i)
+        const MadeLog log(begin, 4);
+        for (std::size_t i = 0; i < 4; ++i)
             push(i < 2 ? "owner" : "agent", log.name(i), std::string(as_text(log.segment(i))));
         push("agent", postgres::history_name(2),
              postgres::TimelineHistory(1)
-                 .branch(2, begin + 3 * small_segment_bytes, "a standby was promoted")
+                 .branch(2, begin + 4 * small_segment_bytes, "a standby was promoted")
                  .text());
         const auto repository = open();
         const postgres::WalArchive archive(
             repository->context(),
             postgres::wal_archive_id(repository->keys(), "orders", log_system_identifier));
-        write_file(made_.log_listing(), log_text(archive));
         BackupRunSettings run = run_of("orders", "orders");
         run.kind = postgres::snapshot_kind;
         run.paths = like.paths;
@@ -255,6 +254,7 @@ class Maker {
         backup.commit(like.root, like.totals, SnapshotState::complete);
         fs::copy_file(made_.listing("first"), made_.listing("orders"));
         clock_.advance(std::chrono::hours(1));
+        return {{{archive.id(), 1}, begin.value + 3 * small_segment_bytes}};
     }
     void push(const std::string& label, const std::string& name, const std::string& content) {
         const fs::path file = scratch_.path() / "pg_wal" / name;
@@ -273,7 +273,7 @@ class Maker {
         BackupRun(*repository, run, {}).end_early(like.root);
     }
 
-    void collect(const Snapshot& unwanted) {
+    void collect(const Snapshot& unwanted, const LogFloors& released) {
         // Who has no content keys, so that what he moves is in runs without them.
         const auto repository = open("janitor");
         forget_snapshot(repository->context(), unwanted.id, false);
@@ -281,9 +281,12 @@ class Maker {
         settings.patience = Duration::zero();
         settings.beat_interval = Duration::zero();
         settings.tolerated_dead_part = 0.05;
+        settings.released_logs = released;
         const CollectorReport report = collect_garbage(repository->context(), settings, progress_);
         EXPECT_GT(report.rewritten_packs, 0U);
         EXPECT_GT(report.deleted_packs, 0U);
+        EXPECT_EQ(report.deleted_log_slices, 1U);
+        write_file(made_.log_listing(), log_text(postgres::open_wal_archive(*open(), "orders")));
         fs::remove(made_.listing("passing"));
         clock_.advance(std::chrono::hours(1));
     }

@@ -6,6 +6,7 @@
 #include "postgres/archive/archived_changes.h"
 #include "repository/node/directory_cursor.h"
 #include "repository/pack/pack_format.h"
+#include "repository/protocol/standing_verdicts.h"
 #include "support/error_matchers.h"
 
 #include <cstdlib>
@@ -18,8 +19,10 @@ namespace {
 
 using testing::AllOf;
 using testing::Contains;
+using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::Not;
+using testing::Pair;
 using testing::SizeIs;
 using testing::UnorderedElementsAre;
 
@@ -190,6 +193,34 @@ TEST_F(Golden, LogIsReadAsItWasWritten) {
             EXPECT_TRUE(said.changes) << said.missing;
             EXPECT_EQ(archive.histories(archive.slices()).at(2).ancestors().size(), 1U);
         }
+    }
+}
+
+// For good: also by collections that release nothing themselves, of this version.
+TEST_F(Golden, WhatLogWasReleasedIsKnown) {
+    for (const auto& [name, one] : whole_lives()) {
+        SCOPED_TRACE(name);
+        const auto repository = open(one, "owner");
+        const postgres::WalArchive archive = postgres::open_wal_archive(*repository, "orders");
+        const LogRange needed = snapshot_of(*repository, "orders").log.value().range;
+        const std::uint64_t floor = needed.end + small_segment_bytes;
+        const LogFloors released{{{archive.id(), 1}, floor}};
+        EXPECT_EQ(read_verdicts(repository->context()).released(), released);
+        std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges;
+        for (const LogSliceId& slice : archive.slices())
+            if (slice.range.branch == 1) ranges.emplace_back(slice.range.begin, slice.range.end);
+        EXPECT_THAT(ranges, ElementsAre(Pair(needed.begin, needed.begin + small_segment_bytes),
+                                        Pair(needed.begin + small_segment_bytes, needed.end),
+                                        Pair(floor, floor + small_segment_bytes)));
+        const auto janitor = open(one, "janitor");
+        forget_snapshot(janitor->context(), snapshot_of(*janitor, "first").id, false);
+        CollectorSettings settings;
+        settings.patience = Duration::zero();
+        settings.beat_interval = Duration::zero();
+        EXPECT_EQ(collect_garbage(janitor->context(), settings, progress).deleted_log_slices, 0U);
+        EXPECT_EQ(read_verdicts(repository->context()).released(), released);
+        EXPECT_EQ(postgres::open_wal_archive(*open(one, "owner"), "orders").slices().size(),
+                  archive.slices().size());
     }
 }
 

@@ -48,10 +48,30 @@ TEST(SecretText, LosesWhatIsNamedLikeASecretHoweverItIsWritten) {
               "run --user anna --password (left out) --port 1");
 }
 
+TEST(SecretText, LosesSecretsOfSeveralWords) {
+    EXPECT_EQ(without_secrets("passphrase: correct horse battery staple\nand more"),
+              "passphrase:(left out)\nand more");
+    EXPECT_EQ(without_secrets("db_password: correct horse"), "db_password:(left out)");
+    EXPECT_EQ(without_secrets(R"(password: "correct horse" of anna)"), "password:(left out) of anna");
+    EXPECT_EQ(without_secrets("password=correct of anna"), "password=(left out) of anna");
+    // JSON in a text, and in a text of such a text; each with a quote and a backslash in its secret.
+    EXPECT_EQ(without_secrets(R"(sent {\"password\": \"correct horse battery\", \"a\": \"b\"})"),
+              R"_(sent {\"password\":(left out), \"a\": \"b\"})_");
+    EXPECT_EQ(without_secrets(R"({\"token\":\"correct \\\" horse \\\\\", \"a\": \"b\"})"),
+              R"_({\"token\":(left out), \"a\": \"b\"})_");
+    EXPECT_EQ(without_secrets(R"({\\\"secret\\\": \\\"correct \\\\\\\" horse\\\", \\\"a\\\": 1})"),
+              R"_({\\\"secret\\\":(left out), \\\"a\\\": 1})_");
+    EXPECT_EQ(without_secrets(R"({"password": "correct \\", "a": "b"})"),
+              R"_({"password":(left out), "a": "b"})_");
+    EXPECT_EQ(without_secrets(R"({\"password\": \"never ends)"), R"_({\"password\":(left out))_");
+}
+
 // Errors go through more than one hand.
 TEST(SecretText, ASecondTimeTakesNothingMore) {
-    for (const char* text : {"password=x y", "https://token:x@host/a b", "Bearer x y", "api_key: x y",
-                             "--password x y", "Authorization: Bearer x", "password='a b' c"}) {
+    for (const char* text :
+         {"password=x y", "https://token:x@host/a b", "Bearer x y", "api_key: x y", "--password x y",
+          "Authorization: Bearer x", "password='a b' c", "passphrase: x y\nz w",
+          R"({\"password\": \"a b\", \"c\": 1})", R"(say --password \"a b\" c)"}) {
         const std::string once = without_secrets(text);
         EXPECT_NE(once, text);
         EXPECT_EQ(without_secrets(once), once);

@@ -32,7 +32,7 @@ class ClockMemoryTest : public testing::Test {
         doubt = ClockMemory(file, *clock).look(witness);
         return doubt.why;
     }
-    void believe() { ClockMemory(file, *clock).believe(); }
+    void believe() { ClockMemory(file, *clock).believe({}); }
     void leap(Duration by) { clock->set_time_of_day(clock->now() + by); }
     // A machine that was started again knows nothing of how long that took.
     void restart_after(Duration time) { clock.emplace(clock->now() + time); }
@@ -156,6 +156,66 @@ TEST_F(ClockMemoryTest, ALeapIsOverWithTheClockSetBackInARestart) {
     EXPECT_THAT(look(), IsEmpty());
 }
 
+TEST_F(ClockMemoryTest, AClockThatARestartSetsBackInPartIsBelievedNoSooner) {
+    look();
+    leap(days(20));
+    const auto look_after_restart = [&](Duration by) {
+        clock->advance(minutes(1));
+        look();
+        restart_after(by);
+        return look();
+    };
+    EXPECT_THAT(look_after_restart(-days(2)), HasSubstr("18.0 days have passed since it was last looked at"));
+    EXPECT_THAT(look_after_restart(-hours(1)), HasSubstr("18.0 days")) << "nor by a second one";
+    EXPECT_THAT(look_after_restart(days(4)), HasSubstr("22.0 days"));
+    EXPECT_THAT(look_after_restart(-days(4)), HasSubstr("18.0 days"));
+    EXPECT_THAT(look_after_restart(-days(15)), IsEmpty()) << "three days are tolerated";
+}
+
+TEST_F(ClockMemoryTest, AClockThatIsSetBackInPartIsStillInDoubt) {
+    clock->advance(hours(1));
+    look();
+    restart_after(days(20));
+    EXPECT_THAT(look(), HasSubstr("20.0 days"));
+    leap(-hours(2));
+    EXPECT_THAT(look(), HasSubstr("19.9 days have passed since it was last looked at"));
+    leap(-days(10));
+    EXPECT_THAT(look(), HasSubstr("9.9 days"));
+    clock->advance(hours(23));
+    EXPECT_THAT(look(), HasSubstr("9.9 days"));
+    leap(-days(7));
+    EXPECT_THAT(look(), HasSubstr("3.9 days"));
+    leap(-hours(24));
+    EXPECT_THAT(look(), IsEmpty());
+}
+
+TEST_F(ClockMemoryTest, ALeapIsNoEndOfADayOfDoubt) {
+    clock->advance(hours(1));
+    look();
+    restart_after(days(20));
+    look();
+    leap(days(2));
+    EXPECT_THAT(look(), HasSubstr("leapt forward by 2.0 days"));
+    restart_after(minutes(1));
+    EXPECT_THAT(look(), HasSubstr("leapt forward by 2.0 days"));
+    leap(-days(2));
+    EXPECT_THAT(look(), HasSubstr("20.0 days"));
+}
+
+TEST_F(ClockMemoryTest, OfASnapshotThatIsOldTheSameIsTolerated) {
+    const auto look_at = [&](Timestamp newest) {
+        doubt = ClockMemory(file, *clock).look(ClockWitness{.newest = newest, .tolerated = days(14)});
+        return doubt.why;
+    };
+    EXPECT_THAT(look_at(start - days(20)), HasSubstr("20.0 days have passed since the newest snapshot"));
+    leap(-days(5));
+    EXPECT_THAT(look_at(start), HasSubstr("15.0 days have passed since the newest snapshot"))
+        << "whatever was made meanwhile";
+    EXPECT_TRUE(doubt.is_first);
+    leap(-days(2));
+    EXPECT_THAT(look_at(start), IsEmpty());
+}
+
 TEST_F(ClockMemoryTest, SomebodyCanSayItIsRightAlsoBehindARestart) {
     clock->advance(hours(1));
     look();
@@ -185,7 +245,8 @@ TEST_F(ClockMemoryTest, WhereNothingIsRememberedTheNewestSnapshotCounts) {
 TEST_F(ClockMemoryTest, RubbishInItsFileCountsAsNothing) {
     const auto memory = [](const char* seen, const char* boot, const char* uptime, const char* ahead) {
         return fmt::format("{{\"seen\": {}, \"boot\": {}, \"uptime\": {}, \"ahead\": {}, \"doubt\": \"\", "
-                           "\"doubted_until\": null, \"is_first\": false, \"stated\": \"\"}}",
+                           "\"doubted_until\": null, \"doubted_from\": 0, \"tolerated\": 0, "
+                           "\"is_first\": false, \"stated\": \"\", \"of_others\": []}}",
                            seen, boot, uptime, ahead);
     };
     look();
@@ -195,9 +256,11 @@ TEST_F(ClockMemoryTest, RubbishInItsFileCountsAsNothing) {
     for (const std::string& text :
          {std::string(), std::string("[]"), std::string("{"), memory("\"yesterday\"", "\"other\"", "1", "1"),
           memory("-9223372036854775808", "\"other\"", "1", "1"), memory("1", "7", "1", "1"),
-          memory("1", "\"other\"", huge, "1"), memory("1", "\"other\"", "1", "-4611686018427387900")}) {
+          memory("1", "\"other\"", huge, "1"), memory("1", "\"other\"", "1", "-4611686018427387900"),
+          memory("1e300", "\"other\"", "1", "1"), memory("1", "\"other\"", "1", "18446744073709551615"),
+          std::string(1 << 20, ' ') + memory("1", "\"other\"", "1", "1")}) {
         std::ofstream(file) << text;
-        EXPECT_THAT(look(start - days(4)), HasSubstr("the newest snapshot")) << text;
+        EXPECT_THAT(look(start - days(4)), HasSubstr("the newest snapshot")) << text.substr(0, 200);
     }
 }
 
@@ -323,6 +386,23 @@ TEST_F(ClockLeaps, AreOverForAllOnceTheClockIsSetBack) {
     EXPECT_THAT(look().why, IsEmpty());
 }
 
+TEST_F(ClockLeaps, AreNotOverForOthersWhereTheClockIsOnlyBelievedNoMore) {
+    back_up_daily("documents", 3);
+    look();
+    leap(days(20));
+    look();
+    // As behind a restart that sets it back in part.
+    ClockMemory memory = clock_memory(*repository);
+    std::filesystem::remove(scratch.file("cache/clock"));
+    memory.look(ClockWitness{.newest = clock.now() - days(18)});
+    memory.remember_stated(clock_doubt_name(*repository));
+    EXPECT_THAT(look().why, HasSubstr("18.0 days"));
+    EXPECT_THAT(stated(), SizeIs(1));
+    pass(hours(25));
+    EXPECT_THAT(look().why, IsEmpty());
+    EXPECT_THAT(stated(), IsEmpty());
+}
+
 TEST_F(ClockLeaps, OfAnotherMachineConcernNoneThatShowsAnEarlierTime) {
     back_up_daily("documents", 3);
     look();
@@ -336,6 +416,38 @@ TEST_F(ClockLeaps, OfAnotherMachineConcernNoneThatShowsAnEarlierTime) {
     leap(days(20));
     use_other_cache("cache");
     EXPECT_TRUE(look().leapt);
+}
+
+// The right clock comes to where the wrong one was.
+TEST_F(ClockLeaps, OfAnotherMachineAreNotOverForItWhereAClockIsSaidToBeRight) {
+    const auto use_that_machine = [&] { use_other_cache("that machine"); };
+    const auto use_this_machine = [&] { use_other_cache("this machine"); };
+    const std::string name = "clock that machine";
+    back_up_daily("documents", 3);
+    use_this_machine();
+    look();
+    use_that_machine();
+    look();
+    leap(days(10));
+    clock_memory(*repository).remember_stated(name); // every clock that is passed in has the same start
+    state_clock_doubt(*repository, list_statements(repository->context()), name, "it leapt");
+    ASSERT_TRUE(look().leapt);
+    leap(-days(10));
+    pass(days(10) + hours(1));
+    back_up("documents");
+    use_this_machine();
+    expect_refused("found on the machine");
+    EXPECT_EQ(enforce_with({.clock = true}).forgotten(), 3u);
+    EXPECT_THAT(look().why, IsEmpty());
+    pass(days(1));
+    EXPECT_EQ(enforce().forgotten(), 0u) << "said once";
+    EXPECT_THAT(stated(), SizeIs(1));
+    leap(days(10));
+    use_that_machine();
+    expect_refused("leapt forward by 10.0 days");
+    EXPECT_EQ(enforce_with({.clock = true}).forgotten(), 0u);
+    EXPECT_THAT(stated(), IsEmpty()) << "this one may say so";
+    EXPECT_EQ(enforce().forgotten(), 0u);
 }
 
 // A store that tells the same time may be on the same machine.
