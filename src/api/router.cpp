@@ -333,6 +333,8 @@ std::expected<void, Response> Router::protect(const Route& route, const Demand& 
 
 Response Router::ask_for_approval(const Route& route, const Demand& demanded, Call& call) {
     const Request request = route.exactly ? route.exactly(call) : call.request();
+    // What is refused later anyway is refused before it is kept, shown, and entered as a value.
+    if (!request.body.empty()) Form::parse(request.body, "");
     return call.change([&](Database& database) {
         const Approval approval = approvals_.add(
             database, demanded.action, text_of(request, demanded.judged_by), call.identity().token.id);

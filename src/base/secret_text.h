@@ -14,7 +14,8 @@ namespace holdfast {
 std::string without_secrets(std::string_view text);
 
 // The same of all texts of a JSON value, and of the whole value of members that are named like a secret. What
-// has none comes back byte for byte, and what is no JSON as without_secrets() of it.
+// has none comes back byte for byte, and what is no JSON, or nests more than 100 deep, as without_secrets()
+// of it.
 std::string json_without_secrets(std::string_view json);
 
 } // namespace holdfast

@@ -57,9 +57,12 @@ std::optional<std::string> set_aside_when_damaged(const std::string& url, const 
     SqliteDatabase::forget_damage(*file);
     if (whole) return std::nullopt;
     std::string aside = fmt::format("{}.damaged-{}", *file, to_rfc3339(clock.now()));
-    // The log first: a new file must not be taken for the one that it belongs to.
-    for (const char* suffix : {"-wal", "-shm", ""}) move_file(*file + suffix, aside + suffix);
-    sync_directory(std::filesystem::path(*file).parent_path());
+    // The file first: without its log it may pass for whole, and be as it was long before. A log that is left
+    // without its file, as by a crash here, SQLite takes away when it makes a new one.
+    for (const char* suffix : {"", "-wal", "-shm"}) {
+        move_file(*file + suffix, aside + suffix);
+        sync_directory(std::filesystem::path(*file).parent_path());
+    }
     return aside;
 }
 

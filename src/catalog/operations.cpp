@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -197,6 +198,10 @@ std::optional<Operation> Operations::claim(const std::string& owner, Duration le
                                          "lease_until > $1 AND (lease_until <= $2 OR owner = $3)",
                                          {sql(now), sql(too_late), sql(owner)}));
         if (running >= limits.at_once) return;
+        std::set<std::string> ours;
+        for (const SqlRow& row :
+             database.query("SELECT id FROM operations WHERE state = 'running' AND owner = $1", {sql(owner)}))
+            ours.insert(row.text(0));
         // What another transaction is ending or stopping right now is not waited for: that one may wait for
         // what tell_ended() has taken, and what comes of it is not to be run.
         const auto rows = database.query(
@@ -217,7 +222,9 @@ std::optional<Operation> Operations::claim(const std::string& owner, Duration le
             {sql(owner), sql(now + lease), sql(now), sql(limits.of_a_source), sql(too_late)});
         if (rows.empty()) return;
         claimed = operation_of(rows.front());
-        if (hooks_.begun) hooks_.begun(database, *claimed);
+        // What goes on here is not begun again, nor what is only taken to be given up.
+        const bool begins = !ours.contains(claimed->id) && claimed->losses < limits.losses;
+        if (hooks_.begun && begins) hooks_.begun(database, *claimed);
     });
     return claimed;
 }
@@ -293,17 +300,24 @@ bool Operations::put_back(const Operation& claimed, Why why, Timestamp run_after
 }
 
 bool Operations::cancel(const std::string& id) {
-    return catalog_.with([&](Database& database) { return cancel(database, id); });
+    bool cancelled = false;
+    catalog_.transaction([&](Database& database) { cancelled = cancel(database, id); });
+    return cancelled;
 }
 
 bool Operations::cancel(Database& database, const std::string& id) {
     const Timestamp now = this->now(database);
-    const auto rows = database.query("UPDATE operations SET cancel_requested = 1, "
-                                     "state = CASE WHEN state = 'queued' THEN 'cancelled' ELSE state END, "
-                                     "ended = CASE WHEN state = 'queued' THEN $2 ELSE ended END "
-                                     "WHERE id = $1 AND state IN ('queued', 'running') RETURNING id",
-                                     {sql(id), sql(now)});
-    return !rows.empty();
+    const auto rows =
+        database.query(fmt::format("UPDATE operations SET cancel_requested = 1, "
+                                   "state = CASE WHEN state = 'queued' THEN 'cancelled' ELSE state END, "
+                                   "ended = CASE WHEN state = 'queued' THEN $2 ELSE ended END "
+                                   "WHERE id = $1 AND state IN ('queued', 'running') RETURNING {}{}",
+                                   columns, without_result),
+                       {sql(id), sql(now)});
+    if (rows.empty()) return false;
+    const Operation now_so = operation_of(rows.front());
+    if (is_over(now_so.state) && now_so.attempts > 0) tell_ended(database, now_so);
+    return true;
 }
 
 void Operations::log(const std::string& id, std::string_view level, std::string_view message) {

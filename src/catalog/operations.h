@@ -82,16 +82,21 @@ struct OperationLogLine {
     std::string level, message;
 };
 
-// How many may be under way together.
+// How many may be under way together, and how often one is begun.
 struct OperationLimits {
     std::int64_t at_once = 2; // of all servers that share the catalog
     std::int64_t of_a_source = 1;
+    // Servers that are lost with an operation, one after the other, before it is given up: it may be what
+    // ends them.
+    std::int64_t losses = 20;
 };
 
 // What is done in the transaction in which an operation is begun, or is over: it is there with that, or
 // neither is.
 struct OperationHooks {
-    std::function<void(Database&, const Operation&)> begun{}; // as it was claimed
+    // As it was claimed. Not called of what goes on in the server that claims it, nor of what has been lost
+    // so often that it is not begun again.
+    std::function<void(Database&, const Operation&)> begun{};
     // As it is from then on, with the result and the error that were just told. Not called of one that was
     // cancelled before anybody had begun it.
     std::function<void(Database&, const Operation&)> ended{};

@@ -204,7 +204,7 @@ void OperationRunner::claim_what_can_be(const std::stop_token& stop) {
                 continue;
             }
         }
-        if (claimed->losses >= settings_.most_losses) {
+        if (claimed->losses >= settings_.limits.losses) {
             give_up(*claimed);
             continue;
         }

@@ -25,9 +25,6 @@ struct OperationRunnerSettings {
     Duration look_again = std::chrono::seconds(1); // how often the catalog is asked for work
     // That fail: one that is interrupted, because its server ends or is lost, is no failure.
     std::int64_t most_attempts = 5;
-    // Servers that are lost with an operation, one after the other, before it is given up: it may be what
-    // ends them.
-    std::int64_t most_losses = 20;
     Duration first_retry = std::chrono::seconds(30); // doubled with each failure …
     Duration longest_retry = std::chrono::minutes(30);
     // Kinds that two servers may carry out at the same time without harm: they go on while the catalog is

@@ -50,7 +50,8 @@ Facts gather_facts(const KnownToServer& known) {
     for (SourceFacts& source : facts.sources) {
         if (source.retention_blocked.empty()) source.retention_blocked = known.retention_waits;
         if (source.retention_blocked.empty() && known.view)
-            source.retention_blocked = known.view->clock_doubt;
+            source.retention_blocked =
+                known.view->clock_doubt ? *known.view->clock_doubt : known.view->clock_doubt.error();
         source.operations = operation_facts(known.operations, source.source);
         source.recovery_seconds = last_recovery(known.operations, source.source);
     }
@@ -60,7 +61,8 @@ Facts gather_facts(const KnownToServer& known) {
     server.clock_compared = known.view && known.view->clock_compared;
     if (known.view) {
         server.store_clock_offset_seconds = known.view->clock_offset_seconds;
-        server.clock_doubt = known.view->clock_doubt;
+        // What could not be found out is no doubt.
+        if (known.view->clock_doubt) server.clock_doubt = *known.view->clock_doubt;
     }
     server.database_clock_offset_seconds = catalog_clock_offset(known.catalog, known.clock);
     facts.servers.push_back(std::move(server));

@@ -52,7 +52,8 @@ void RepositoryObserver::look_at_clock(RepositoryView& seen) {
         if (!doubt.is_first) seen.clock_doubt = doubt.why;
     } catch (const Error& error) {
         // Retention asks by itself, and refuses then.
-        seen.clock_doubt = "whether the clock is to be believed cannot be found out: " + error.message();
+        seen.clock_doubt =
+            std::unexpected("whether the clock is to be believed cannot be found out: " + error.message());
     }
 }
 

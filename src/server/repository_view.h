@@ -4,6 +4,7 @@
 #include "service/measure.h"
 #include "service/open_repository.h"
 
+#include <expected>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -15,7 +16,8 @@ struct RepositoryView {
     ProtectionStatus measurements;
     std::optional<double> clock_offset_seconds{}; // to the store's; see service/clock_check.h
     bool clock_compared = false;                  // whether the store was asked
-    std::string clock_doubt{}; // why this machine's is not to be believed; empty: nothing to tell of
+    // Why this machine's is not to be believed; empty: nothing to tell of. Or why that is not known.
+    std::expected<std::string, std::string> clock_doubt{};
 };
 
 // Looks at the repository now and then, and gives out what it saw, and what this server has done there since.

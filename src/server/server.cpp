@@ -488,18 +488,14 @@ void Server::look_soon() {
     changed_.notify_all();
 }
 
-// What windows let go of log grows with the time, also where no snapshot is forgotten. Once a day is enough.
+// What windows let go of log grows with the time, also where no snapshot is forgotten.
 bool Server::has_log_to_prune(const Operation& operation, const ExecutionOutcome& outcome) {
     if (operation.kind != "retention" || !operation.plan || outcome.state != OperationState::succeeded)
         return false;
     if (std::ranges::none_of(book_.in_force(declaration().policies),
                              [](const Policy& policy) { return policy.retention.window.has_value(); }))
         return false;
-    const std::scoped_lock lock(mutex_);
-    const Timestamp now = clock_.now();
-    if (log_pruned_ && *log_pruned_ <= now && now < *log_pruned_ + std::chrono::hours(23)) return false;
-    log_pruned_ = now;
-    return true;
+    return log_prunes_.follows(operation.id, clock_.now());
 }
 
 void Server::follow(Database& database, const Operation& operation, const ExecutionOutcome& outcome) {

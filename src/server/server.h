@@ -16,6 +16,7 @@
 #include "server/broken_chains.h"
 #include "server/checklist_keeper.h"
 #include "server/deletion_trail.h"
+#include "server/log_prunes.h"
 #include "server/own_deeds.h"
 #include "server/planned_operations.h"
 #include "server/policies_in_effect.h"
@@ -118,15 +119,14 @@ class Server {
     ChecklistKeeper checklist_keeper_;
     PlanRunner plans_;
     ProgramExecutor executor_;
+    LogPrunes log_prunes_; // for the windows of policies
     OperationRunner runner_;
     api::ApiServer api_;
-    mutable std::mutex
-        mutex_; // of the declaration, its watch, what wakes the observer, and when log was pruned
+    mutable std::mutex mutex_; // of the declaration, its watch, and what wakes the observer
     std::shared_ptr<Watch> watch_;
     std::condition_variable_any changed_;
     bool look_again_ = false, judge_again_ = false;
-    std::optional<Timestamp> log_pruned_; // when a prune was last queued for the windows of policies
-    std::string look_problem_;            // why the last look failed; empty: it did not
+    std::string look_problem_; // why the last look failed; empty: it did not
     std::optional<NewestSnapshots> newest_;
     std::shared_ptr<const RepositoryView> planned_by_;
     bool replan_ = true;

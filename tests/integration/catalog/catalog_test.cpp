@@ -312,6 +312,26 @@ TEST(SqliteCatalog, ADamagedFileMakesRoomAndAWholeOneDoesNot) {
     EXPECT_EQ(Audit(anew, clock).head().number, 0);
 }
 
+// As a crash leaves it that comes while a damaged file is renamed.
+TEST(SqliteCatalog, ALogWithoutItsFileIsNotTakenUp) {
+    const test::ScratchDirectory scratch;
+    const std::string file = scratch.file("catalog.db"), url = "sqlite:" + file, log = file + "-wal";
+    FakeClock clock{from_rfc3339("2026-11-20T12:00:00Z")};
+    {
+        Catalog catalog(url, silent_logger());
+        Audit(catalog, clock).append("anna", "test", "something", "{}");
+        std::filesystem::copy_file(log, scratch.file("kept"));
+    }
+    ASSERT_GT(std::filesystem::file_size(scratch.file("kept")), 0U);
+    std::filesystem::remove(file);
+    std::filesystem::rename(scratch.file("kept"), log);
+    EXPECT_FALSE(set_aside_when_damaged(url, scratch.path().string(), clock));
+    Catalog anew(url, silent_logger());
+    EXPECT_EQ(Audit(anew, clock).head().number, 0);
+    Audit(anew, clock).append("anna", "test", "something", "{}");
+    EXPECT_TRUE(Audit(anew, clock).verify().problems.empty());
+}
+
 // A name that was mistyped names somebody's letters.
 TEST(SqliteCatalog, AFileThatIsNoCatalogIsLeftToWhoOwnsItButInOurOwnDirectory) {
     const test::ScratchDirectory scratch;

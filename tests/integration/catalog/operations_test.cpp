@@ -79,6 +79,23 @@ TEST_P(OperationsTest, TellOfTheirBeginningAndTheirEnd) {
     EXPECT_THAT(told, ElementsAre("begun done running", "ended done succeeded", "begun again running",
                                   "begun again running", "ended again failed", "begun stopped running",
                                   "ended stopped cancelled", "begun lost running", "ended lost cancelled"));
+    // One that was put back, and not one that nobody has begun.
+    told.clear();
+    watched.put_back(begin("back"), Operations::Why::failed, now() + minutes(1), "{}");
+    EXPECT_TRUE(watched.cancel(watched.list({.source = "back"}).front().id));
+    EXPECT_TRUE(watched.cancel(add("never")));
+    EXPECT_THAT(told, ElementsAre("begun back running", "ended back cancelled"));
+    // Who takes up what is its own begins nothing, nor who gives it up; another does.
+    told.clear();
+    const Operation first = begin("lapses");
+    const auto taken_up = [&](const std::string& by, const OperationLimits& limits = {}) {
+        let_pass(minutes(2));
+        return watched.claim(by, minutes(1), limits).value();
+    };
+    EXPECT_EQ(taken_up("server-1").id, first.id);
+    EXPECT_EQ(taken_up("server-2").losses, 1);
+    watched.finish(taken_up("server-3", {.losses = 2}), OperationState::failed, std::nullopt, "{}");
+    EXPECT_THAT(told, ElementsAre("begun lapses running", "begun lapses running", "ended lapses failed"));
     // What cannot be told of does not happen.
     const std::string id = add("untold");
     refuses = true;

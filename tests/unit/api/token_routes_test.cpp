@@ -236,6 +236,17 @@ TEST_F(Protected, ByASecondPerson) {
     EXPECT_EQ(entry["details"], asked_for);
 }
 
+// It would be refused when it is carried out, and what nests without end is safe to look at for nobody.
+TEST_F(Protected, WhatIsNoRequestIsNotAskedFor) {
+    make({{"backups.delete", Protection::second_person}});
+    for (const std::string& body : {std::string(500'000, '[') + std::string(500'000, ']'),
+                                    R"({"a":)" + std::string(17, '[') + std::string(17, ']') + "}",
+                                    std::string("[]"), std::string("{")})
+        EXPECT_EQ(ask("POST", "/v1/prunes", body).status, 400) << body.substr(0, 40);
+    EXPECT_THAT(json_of(ask("GET", "/v1/approvals"))["items"], SizeIs(0));
+    EXPECT_TRUE(entry_of("approval.request").is_null());
+}
+
 TEST_F(Protected, NobodyDecidesTooLateOrForTheRevoked) {
     const std::string anna = administrator("anna").first;
     make({{"backups.delete", Protection::second_person}});

@@ -97,5 +97,18 @@ TEST(SecretText, OfJsonIsTakenOutWhereverItStands) {
     EXPECT_EQ(json_without_secrets("password=x, no JSON"), "password=(left out) no JSON");
 }
 
+// Whatever it is, nobody's stack ends with it.
+TEST(SecretText, OfJsonThatNestsWithoutEndIsTakenOutAsOfText) {
+    constexpr std::size_t depth = 500'000;
+    const std::string opened(depth, '['), closed(depth, ']');
+    EXPECT_EQ(json_without_secrets(opened + closed), opened + closed);
+    EXPECT_EQ(json_without_secrets(opened + R"("password=x y")" + closed),
+              opened + R"_("password=(left out) y")_" + closed);
+    // Brackets in a text, and one behind the other, are not deep.
+    const std::string text = R"("\\" , "\")" + std::string(200, '{') + R"(", [])";
+    EXPECT_EQ(json_without_secrets("[" + text + R"(, {"token": "x"}])"),
+              R"(["\\","\")" + std::string(200, '{') + R"_(",[],{"token":"(left out)"}])_");
+}
+
 } // namespace
 } // namespace holdfast

@@ -102,6 +102,10 @@ TEST_F(GatherFacts, AClockInDoubtBlocksRetentionAndIsTheServers) {
     view->clock_doubt = "it leapt";
     EXPECT_EQ(facts().servers.at(0).clock_doubt, "it leapt");
     EXPECT_EQ(facts().sources.at(0).retention_blocked, "it leapt");
+    // Retention does not go on then, but nobody is to be woken for a clock.
+    view->clock_doubt = std::unexpected("no statement could be read");
+    EXPECT_EQ(facts().servers.at(0).clock_doubt, std::nullopt);
+    EXPECT_EQ(facts().sources.at(0).retention_blocked, "no statement could be read");
 }
 
 } // namespace
