@@ -63,7 +63,8 @@ class Schedule {
     // Few documents and few contents, so that everything is shared and dies often.
     Dataset random_dataset() {
         Dataset dataset;
-        for (const char* name : {"a", "b", "large"}) {
+        // The large one first, so that every checkpoint has it.
+        for (const char* name : {"Large", "a", "b"}) {
             Members& members = dataset[name];
             members["1"] = random_content();
             if (scheduler_.chance(500)) members["2"] = random_content();
@@ -191,7 +192,7 @@ class Schedule {
         settings.wait = scheduler_.chance(300) ? Duration::zero() : 6 * patience;
         settings.collector_patience = scheduler_.chance(500) ? patience : patience / 8;
         settings.tolerated_dead_part = scheduler_.chance(500) ? 0.01 : 0.6;
-        settings.keep_checkpoints = scheduler_.chance(500) ? hours(24) : minutes(30);
+        settings.keep_checkpoints = scheduler_.chance(500) ? hours(24) : minutes(30 * random(2));
         return settings;
     }
     static CollectorSettings eager_settings() {

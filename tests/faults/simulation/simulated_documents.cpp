@@ -123,7 +123,7 @@ Members read_documents(NodeReader& nodes, PackReader& packs, const NodeRef& dire
 
 } // namespace
 
-bool is_large(const std::string& name) { return name == "large"; }
+bool is_large(const std::string& name) { return name == "Large"; }
 
 DocumentCapture::DocumentCapture(BackupRun& run, Between between)
     : run_(run), between_(std::move(between)), tree_(run.writer()) {}

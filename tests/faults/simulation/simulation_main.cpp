@@ -2,10 +2,10 @@
 //
 //   holdfast_simulation [--schedules N] [--first-seed S] [--without STEP]
 //   holdfast_simulation --seed S [--steps] [--without STEP]
-//   holdfast_simulation --mutations [--schedules N]
+//   holdfast_simulation --mutations [--schedules N] [--first-seed S] [--without STEP]
 //
-// --mutations leaves out one step of the protocol after the other and expects that then something is lost.
-// Those that no schedule has been seen to need yet are tried by --without.
+// --mutations leaves out one step of the protocol after the other, or the one that is named, and expects that
+// then something is lost: with the seed that is known for the step, or else with another.
 #include "base/error.h"
 #include "base/task_group.h"
 #include "faults/simulation/schedule.h"
@@ -30,50 +30,50 @@ using namespace holdfast::simulation;
 struct Step {
     std::string_view name;
     bool ProtocolSteps::* member;
-    bool seen = true; // to lose something when it is left out
+    std::uint64_t seed = 0; // of a schedule that loses something without it; 0: none was met yet
 };
 // The rows of the tables in sections 10 and 11 of docs/format.md.
 constexpr std::array steps{
-    Step{"intent", &ProtocolSteps::intent},
-    Step{"keep-first-beat", &ProtocolSteps::keep_first_beat, false},
-    Step{"read-condemned", &ProtocolSteps::read_condemned},
-    Step{"read-verdicts", &ProtocolSteps::read_verdicts},
-    Step{"condemned-before-verdicts", &ProtocolSteps::condemned_before_verdicts, false},
-    Step{"intent-before-lists", &ProtocolSteps::intent_before_lists, false},
-    Step{"list-packs", &ProtocolSteps::list_packs},
-    Step{"compare-checkpoints", &ProtocolSteps::compare_checkpoints, false},
-    Step{"packs-before-commit", &ProtocolSteps::packs_before_commit},
-    Step{"commit-if-absent", &ProtocolSteps::commit_if_absent},
-    Step{"compare-taken", &ProtocolSteps::compare_taken},
-    Step{"keep-tried-intent", &ProtocolSteps::keep_tried_intent, false},
-    Step{"look-behind-locks", &ProtocolSteps::look_behind_locks, false},
-    Step{"collector-intent", &ProtocolSteps::collector_intent, false},
-    Step{"intents-before-verdicts", &ProtocolSteps::intents_before_verdicts, false},
-    Step{"look-again", &ProtocolSteps::look_again, false},
-    Step{"end-other-collectors", &ProtocolSteps::end_other_collectors, false},
-    Step{"abandon-if-absent", &ProtocolSteps::abandon_if_absent, false},
-    Step{"finish-decided", &ProtocolSteps::finish_decided, false},
-    Step{"distrust-returned-packs", &ProtocolSteps::distrust_returned_packs},
-    Step{"ask-for-locks", &ProtocolSteps::ask_for_locks},
-    Step{"condemn-before-intents", &ProtocolSteps::condemn_before_intents},
-    Step{"wait-for-writers", &ProtocolSteps::wait_for_writers},
-    Step{"fence", &ProtocolSteps::fence},
-    Step{"fence-if-absent", &ProtocolSteps::fence_if_absent, false},
-    Step{"mark-again", &ProtocolSteps::mark_again},
-    Step{"verdict-if-absent", &ProtocolSteps::verdict_if_absent, false},
-    Step{"unite-verdicts", &ProtocolSteps::unite_verdicts, false},
-    Step{"moved-before-delete", &ProtocolSteps::moved_before_delete, false},
-    Step{"drop-verdicts-late", &ProtocolSteps::drop_verdicts_late, false},
-    Step{"keep-forgets", &ProtocolSteps::keep_forgets, false},
-    Step{"keep-fences", &ProtocolSteps::keep_fences, false},
-    Step{"keep-verdicts", &ProtocolSteps::keep_verdicts, false},
-    Step{"heed-log-begins", &ProtocolSteps::heed_log_begins, false},
-    Step{"read-condemned-floors", &ProtocolSteps::read_condemned_floors, false},
-    Step{"read-decided-floors", &ProtocolSteps::read_decided_floors, false},
-    Step{"log-before-commit", &ProtocolSteps::log_before_commit, false},
-    Step{"keep-log-marks", &ProtocolSteps::keep_log_marks, false},
-    Step{"logs-behind-verdict", &ProtocolSteps::logs_behind_verdict, false},
-    Step{"leave-unnamed-logs", &ProtocolSteps::leave_unnamed_logs, false},
+    Step{"intent", &ProtocolSteps::intent, 11},
+    Step{"keep-first-beat", &ProtocolSteps::keep_first_beat},
+    Step{"read-condemned", &ProtocolSteps::read_condemned, 2},
+    Step{"read-verdicts", &ProtocolSteps::read_verdicts, 9},
+    Step{"condemned-before-verdicts", &ProtocolSteps::condemned_before_verdicts},
+    Step{"intent-before-lists", &ProtocolSteps::intent_before_lists},
+    Step{"list-packs", &ProtocolSteps::list_packs, 72},
+    Step{"compare-checkpoints", &ProtocolSteps::compare_checkpoints, 1452},
+    Step{"packs-before-commit", &ProtocolSteps::packs_before_commit, 577},
+    Step{"commit-if-absent", &ProtocolSteps::commit_if_absent, 29},
+    Step{"compare-taken", &ProtocolSteps::compare_taken, 7},
+    Step{"keep-tried-intent", &ProtocolSteps::keep_tried_intent},
+    Step{"look-behind-locks", &ProtocolSteps::look_behind_locks},
+    Step{"collector-intent", &ProtocolSteps::collector_intent, 1584},
+    Step{"intents-before-verdicts", &ProtocolSteps::intents_before_verdicts},
+    Step{"look-again", &ProtocolSteps::look_again},
+    Step{"end-other-collectors", &ProtocolSteps::end_other_collectors, 72},
+    Step{"abandon-if-absent", &ProtocolSteps::abandon_if_absent},
+    Step{"finish-decided", &ProtocolSteps::finish_decided, 292},
+    Step{"distrust-returned-packs", &ProtocolSteps::distrust_returned_packs, 760},
+    Step{"ask-for-locks", &ProtocolSteps::ask_for_locks, 26},
+    Step{"condemn-before-intents", &ProtocolSteps::condemn_before_intents, 20},
+    Step{"wait-for-writers", &ProtocolSteps::wait_for_writers, 12},
+    Step{"fence", &ProtocolSteps::fence, 74},
+    Step{"fence-if-absent", &ProtocolSteps::fence_if_absent, 293},
+    Step{"mark-again", &ProtocolSteps::mark_again, 5},
+    Step{"verdict-if-absent", &ProtocolSteps::verdict_if_absent, 78},
+    Step{"unite-verdicts", &ProtocolSteps::unite_verdicts, 210},
+    Step{"moved-before-delete", &ProtocolSteps::moved_before_delete, 1352},
+    Step{"drop-verdicts-late", &ProtocolSteps::drop_verdicts_late},
+    Step{"keep-forgets", &ProtocolSteps::keep_forgets, 37},
+    Step{"keep-fences", &ProtocolSteps::keep_fences, 74},
+    Step{"keep-verdicts", &ProtocolSteps::keep_verdicts, 4},
+    Step{"heed-log-begins", &ProtocolSteps::heed_log_begins, 519},
+    Step{"read-condemned-floors", &ProtocolSteps::read_condemned_floors},
+    Step{"read-decided-floors", &ProtocolSteps::read_decided_floors},
+    Step{"log-before-commit", &ProtocolSteps::log_before_commit, 70},
+    Step{"keep-log-marks", &ProtocolSteps::keep_log_marks, 454},
+    Step{"logs-behind-verdict", &ProtocolSteps::logs_behind_verdict, 489},
+    Step{"leave-unnamed-logs", &ProtocolSteps::leave_unnamed_logs, 66},
 };
 
 struct Options {
@@ -223,12 +223,19 @@ int run_many(const Keys& keys, const Options& options, const ProtocolSteps& chos
     return 0;
 }
 
+// What is lost without the step.
+std::optional<Failure> needed(const Keys& keys, const Options& options, const Step& step) {
+    const ProtocolSteps mutated = *steps_without(step.name);
+    if (step.seed != 0)
+        if (const auto lost = run_schedule(keys, step.seed, mutated).lost) return Failure{step.seed, *lost};
+    return Series(keys, options, mutated, true).run();
+}
+
 int run_mutations(const Keys& keys, const Options& options) {
     int survivors = 0;
     for (const Step& step : steps) {
-        if (!step.seen) continue;
-        const ProtocolSteps mutated = *steps_without(step.name);
-        if (const std::optional<Failure> failure = Series(keys, options, mutated, true).run()) {
+        if (options.without.empty() ? step.seed == 0 : step.name != options.without) continue;
+        if (const std::optional<Failure> failure = needed(keys, options, step)) {
             std::cout << fmt::format("without {}: seed {}: {}\n", step.name, failure->seed, failure->what);
         } else {
             ++survivors;

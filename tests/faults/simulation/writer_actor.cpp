@@ -99,9 +99,12 @@ class Backup {
     // Frames end where documents are large; stops, beats and checkpoints come when they will.
     void between_documents() {
         if (chance(600)) run_.writer().end_all_frames();
-        if (chance(300)) run_.beat();
-        if (chance(150)) run_.save_checkpoint(documents_.root_so_far());
-        if (!chance(30)) return;
+        // With four, none is left of those that a listing met, but the first.
+        for (std::uint64_t beats = chance(300) ? 1 + world_.scheduler.random().below(4) : 0; beats > 0;
+             --beats)
+            run_.beat();
+        if (chance(200)) run_.save_checkpoint(documents_.root_so_far());
+        if (!chance(50)) return;
         stop_.request_stop();
         run_.end_early(documents_.root_so_far());
         throw Error(ErrorCode::cancelled, "it was asked to stop");
