@@ -81,7 +81,8 @@ class ApiServer::Inside {
             return each.second == Protection::code || each.second == Protection::either;
         });
         return tokens_.issue_first(codes, [&](Database& database, const IssuedToken& issued) {
-            audit_.append(database, "first start", "token.create", issued.token.name, "{}");
+            audit_.append(database, "first start", "token.create", issued.token.name,
+                          token_in_trail(issued.token));
             show(issued);
         });
     }

@@ -77,11 +77,13 @@ ExecutionOutcome outcome_of(const ProgramEnd& end, const Deadline& deadline, con
     } else if (end.signalled) {
         // Killed by somebody, or for lack of memory: the next attempt goes on where this one was.
         error = error_value("internal", fmt::format("ended by signal {}", end.exit_code - 128), true);
+    } else if (outcome.result) {
+        error =
+            error_value("failed", fmt::format("ended with exit code {}; its result says why", end.exit_code));
     } else {
-        error = error_value("failed",
-                            outcome.result
-                                ? fmt::format("ended with exit code {}; its result says why", end.exit_code)
-                                : fmt::format("ended with exit code {}; its log says why", end.exit_code));
+        // It has not done its work: what failed has a result.
+        error =
+            error_value("internal", fmt::format("ended with exit code {}; its log says why", end.exit_code));
     }
     outcome.retryable = error.is_object() && error.value("retryable", false);
     outcome.error = json_text(error);

@@ -59,6 +59,8 @@ void add_operation_routes(Router& router, const RouteServices& services);
 // Those that have work begun: /v1/backups and its like.
 void add_work_routes(Router& router, const RouteServices& services);
 void add_audit_routes(Router& router, const RouteServices& services);
+// What the audit trail says of a token that is made.
+std::string token_in_trail(const Token& token);
 void add_token_routes(Router& router, const RouteServices& services);
 void add_approval_routes(Router& router, const RouteServices& services);
 // /v1/backup-recovery/…: those that begin work, and the names of those that others add.

@@ -14,12 +14,16 @@ constexpr const char* action = "tokens.administer";
 
 Json time_of(const std::optional<Timestamp>& time) { return time ? Json(to_rfc3339(*time)) : Json(); }
 
-Json json_of(const Token& token, Timestamp now) {
+Json roles_of(const Token& token) {
     Json roles = Json::array();
     for (const TokenRole role : token.roles) roles.push_back(to_string(role));
+    return roles;
+}
+
+Json json_of(const Token& token, Timestamp now) {
     return {{"id", token.id},
             {"name", token.name},
-            {"roles", std::move(roles)},
+            {"roles", roles_of(token)},
             {"created", to_rfc3339(token.created)},
             {"created_by", token.created_by},
             {"expires", time_of(token.expires)},
@@ -62,11 +66,7 @@ Response create(Call& call, const RouteServices& services) {
     form.expect_no_more();
     return call.change([&](Database& database) {
         const IssuedToken issued = services.tokens.issue(database, request);
-        call.audit(database, "token.create", issued.token.name,
-                   json_text(Json{{"id", issued.token.id},
-                                  {"roles", json_of(issued.token, services.clock.now())["roles"]},
-                                  {"expires", time_of(issued.token.expires)},
-                                  {"second_factor", issued.token.has_second_factor}}));
+        call.audit(database, "token.create", issued.token.name, token_in_trail(issued.token));
         Json json = json_of(issued.token, services.clock.now());
         json["token"] = issued.secret;
         json["authenticator"] = issued.authenticator ? Json(*issued.authenticator) : Json();
@@ -92,6 +92,13 @@ Response revoke(Call& call, const RouteServices& services) {
 }
 
 } // namespace
+
+std::string token_in_trail(const Token& token) {
+    return json_text(Json{{"id", token.id},
+                          {"roles", roles_of(token)},
+                          {"expires", time_of(token.expires)},
+                          {"second_factor", token.has_second_factor}});
+}
 
 void add_token_routes(Router& router, const RouteServices& services) {
     router.add({.method = "GET",

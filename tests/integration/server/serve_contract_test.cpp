@@ -10,8 +10,12 @@ namespace {
 TEST_F(Serve, KeepsItsContract) {
     const PostgresServer postgres({.version = 15, .settings = "wal_keep_size = '1GB'\nfsync = off\n"});
     configure(fmt::format("[source.orders]\nkind = \"postgresql\"\nconnection = \"{}\"\n"
-                          "data_directory = \"{}\"\nspool_directory = \"{}\"\n",
-                          postgres.conninfo("postgres"), postgres.data_directory(), scratch.file("spool")));
+                          "data_directory = \"{}\"\nspool_directory = \"{}\"\n"
+                          "[channel.ops]\ntype = \"webhook\"\nurl = \"http://127.0.0.1:9/\"\n"
+                          "secret_file = \"{}\"\nsuccesses = [\"backup\"]\n",
+                          postgres.conninfo("postgres"), postgres.data_directory(), scratch.file("spool"),
+                          scratch.file("secret")));
+    std::ofstream(scratch.file("secret")) << "a key for the signatures\n";
     json({"backup", "orders"});
     const std::string until = json({"window", "orders"})["ranges"][0]["until"];
     nlohmann::json known = {

@@ -17,6 +17,13 @@ TEST_F(TokenRoutes, TheFirstIsMadeOnce) {
     EXPECT_THAT(first.secret, testing::MatchesRegex("hf_[0-9a-f]{64}"));
     EXPECT_EQ(server->first_token(), std::nullopt);
     EXPECT_EQ(ask("GET", "/v1/tokens").status, 200);
+    const auto entry = json_of(ask("GET", "/v1/audit"))["items"].at(0);
+    EXPECT_EQ(entry["action"], "token.create");
+    EXPECT_EQ(entry["actor"], "first start");
+    EXPECT_EQ(entry["details"], nlohmann::json({{"id", first.token.id},
+                                                {"roles", {"administrator"}},
+                                                {"expires", nullptr},
+                                                {"second_factor", first.token.has_second_factor}}));
 }
 
 // Shown before it is good: who is killed in between has shown what opens nothing, and shows another.
