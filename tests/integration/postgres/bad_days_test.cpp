@@ -164,6 +164,17 @@ TEST_P(BadDaysOf, AServerThatWasRewoundIsReadAsItsNewTimelineSays) {
     expect_right(old, second);
 }
 
+// The standby's last checkpoint is that of the shutdown: there is nothing to replay, and no target is met.
+TEST_P(BadDaysOf, AStandbyWhosePrimaryWasShutDownComesBack) {
+    PostgresServer primary(options_of(GetParam()));
+    write_some(primary);
+    const auto standby = PostgresServer::standby_of(primary);
+    standby->catch_up_with(primary);
+    primary.stop();
+    const PostgresBackupResult result = source.back_up(*standby);
+    expect_right(*standby, result);
+}
+
 TEST_F(BadDays, ATableUnderTheFileNumberOfADroppedOne) {
     PostgresServer server(options_of(15));
     server.execute(make_large);
